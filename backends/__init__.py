@@ -1,0 +1,48 @@
+"""The backends by name, each imported only when it is asked for.
+
+`backends/` is a leaf: it imports nothing from `pipeline/`.  Every backend is a package with `create(threads) -> Backend`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Literal, cast
+
+from backends.contract import Backend
+
+KINDS = ("numpy", "reference", "cupy")
+
+
+class Unavailable(Exception):
+    """A backend that cannot run on this machine: `kind`, the `reason`, and the `hint` that says what to do."""
+
+    def __init__(self, *, kind: str, reason: str, hint: str) -> None:
+        self.kind, self.reason, self.hint = kind, reason, hint
+        super().__init__(f"backend.kind = {kind}: {reason}; {hint}")
+
+
+def choose(kind: str) -> tuple[str, str]:
+    """The backend that `kind` stands for, and why.
+
+    auto is cupy where a usable GPU is found, else numpy.  Any other kind is itself; it never falls back to another.
+    Raises Unavailable for cupy on a machine that cannot run it.
+    """
+    assert kind in (*KINDS, "auto"), f"unknown backend {kind}"
+    if kind not in ("auto", "cupy"):
+        return kind, "asked for by name"
+    # the probe imports cupy, which takes 0.4 s where it is installed
+    from backends.cupy.probe import available
+
+    usable, reason = available()
+    if kind == "auto":
+        return ("cupy", f"a usable GPU is here: {reason}") if usable else ("numpy", f"no usable GPU: {reason}")
+    if not usable:
+        raise Unavailable(kind="cupy", reason=reason, hint="use numpy, or auto to take the GPU only where there is one")
+    return "cupy", f"asked for by name: {reason}"
+
+
+def load(kind: str, *, threads: int | Literal["auto"] = "auto") -> Backend:
+    """The backend of `kind` (numpy, reference, cupy or auto).  Raises Unavailable with the reason when it cannot run here."""
+    chosen, _ = choose(kind)
+    package = importlib.import_module(f"backends.{chosen}")
+    return cast(Backend, package.create(threads=threads))

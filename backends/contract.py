@@ -1,0 +1,192 @@
+"""What the compiler hands to a backend, and what a backend gives back.
+
+A backend knows nothing of configs, layers or data sets: it receives a `Plan` (calls over buffers with fixed offsets) and returns
+an `Executable` that runs many steps of it in one call.  Every array that belongs to a trial lies in that trial's own slab:
+memory is [K, slab], K trials of one structure.
+"""
+
+# K trials, S steps, B batch rows
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+ITEM_BYTES = {"float32": 4, "float64": 8, "int32": 4, "uint32": 4, "bool": 1}
+ALIGNMENT = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Buffer:
+    """A place for one tensor of one trial.
+
+    region  state: parameters, optimizer slots, running statistics; lives as long as the program, shared by its plans
+            work: values of one step
+            values: a scalar of the step's row of the value table (offset counts scalars of the program's float type)
+            words: a scalar of the step's row of the word table (offset counts 32-bit words)
+    offset  bytes from the start of the region for state and work
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    region: Literal["state", "work", "values", "words"]
+    offset: int
+
+    @property
+    def count(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def bytes(self) -> int:
+        """Size in bytes."""
+        return self.count * ITEM_BYTES[self.dtype]
+
+
+Level = Literal["full", "column", "row", "scalar"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instruction:
+    """One operation of a fused body: `name = op(operands)`; an operand is the name of an earlier instruction or of an input.
+
+    level is the extent of the result: full [rows, columns], column [columns] (one number for each column), row [rows] or scalar.
+    A `sum` or `max` from full to column, row or scalar is a reduction.
+    """
+
+    name: str
+    op: str
+    operands: tuple[str, ...]
+    dtype: str
+    level: Level
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """A fused chain over a domain of `rows` x `columns`.
+
+    kind     flat: rows is 1, no reduction but to a scalar; column: reductions run over rows; row: reductions run over columns
+    inputs   (name, level) in the order of the call's inputs
+    outputs  names of the results in the order of the call's outputs
+    """
+
+    kind: Literal["flat", "column", "row"]
+    rows: int
+    columns: int
+    inputs: tuple[tuple[str, Level], ...]
+    instructions: tuple[Instruction, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call of a kernel.  Calls of one phase do not depend on each other; phases run in order.
+
+    op is `gather` (rows `order[step]` of the data array `attributes["source"]` into the output), `fused` (see `body`) or an op name.
+    """
+
+    op: str
+    name: str
+    inputs: tuple[Buffer, ...]
+    outputs: tuple[Buffer, ...]
+    phase: int
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    body: Body | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A static program: calls in order over one arena.
+
+    precision  float32 or float64
+    outputs    (name, buffer): copied out after each step
+    guard      a scalar of the work region: when it is not finite the trial stops before phase `guard_phase`, its state untouched
+    digest     of the structure; the key of the compile cache
+    """
+
+    name: str
+    precision: str
+    batch: int
+    calls: tuple[Call, ...]
+    state: tuple[Buffer, ...]
+    values: tuple[str, ...]
+    words: tuple[str, ...]
+    outputs: tuple[tuple[str, Buffer], ...]
+    guard: Buffer | None
+    guard_phase: int
+    state_bytes: int
+    work_bytes: int
+    unshared_bytes: int
+    digest: str
+
+    @property
+    def phases(self) -> int:
+        """Number of phases."""
+        return max((call.phase for call in self.calls), default=-1) + 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """What a run consumes.
+
+    x       [rows, ...] and y [rows, ...]: the data; y int32 for classes
+    order   int64 [K, S, B]: the row numbers of every step
+    values  float [K, S, V] and words uint32 [K, S, W]: the value and word tables
+    """
+
+    x: Array
+    y: Array
+    order: Array
+    values: Array
+    words: Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """outputs: name -> [K, S, ...]; done: int64 [K], the steps each trial completed before it stopped."""
+
+    outputs: Mapping[str, Array]
+    done: Array
+
+
+class Memory(Protocol):
+    """The state of K trials."""
+
+    trials: int
+
+    def read(self, trial: int, name: str) -> Array:
+        """A host copy of the state tensor `name` of `trial`."""
+
+    def write(self, trial: int, name: str, value: Array) -> None:
+        """Overwrites the state tensor `name` of `trial`."""
+
+
+class Executable(Protocol):
+    """A plan made ready to run."""
+
+    def run(self, memory: Any, feed: Feed) -> Results:
+        """Runs the plan for every trial and step of the feed."""
+
+    def source(self) -> str:
+        """The generated program as text, for a reader."""
+
+
+class Backend(Protocol):
+    """name: for tables; keeps: the composite ops that it has kernels of its own for, so that they are not decomposed;
+    fuses: whether element-wise chains are fused for it."""
+
+    name: str
+    keeps: frozenset[str]
+    fuses: bool
+
+    def allocate(self, state: tuple[Buffer, ...], trials: int) -> Any:
+        """Zeroed memory for the state of `trials` trials."""
+
+    def load(self, plan: Plan) -> Executable:
+        """Compiles `plan`."""

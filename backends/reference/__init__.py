@@ -1,0 +1,30 @@
+"""The oracle: plain NumPy in float64, op by op.  It shares no kernel with the other backends."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from backends.contract import Buffer, Plan
+from backends.reference.arena import Memory
+from backends.reference.executor import Executable
+
+
+class ReferenceBackend:
+    """Runs a plan call by call in float64, also a plan of float32 precision.  Composites have kernels of their own; nothing is fused."""
+
+    name = "reference"
+    keeps = frozenset({"batch_norm", "softmax_cross_entropy", "softplus"})
+    fuses = False
+
+    def allocate(self, state: tuple[Buffer, ...], trials: int) -> Memory:
+        """Zeroed memory for the state of `trials` trials."""
+        return Memory(state, trials)
+
+    def load(self, plan: Plan) -> Executable:
+        """`plan` made ready to run."""
+        return Executable(plan)
+
+
+def create(*, threads: int | Literal["auto"] = "auto") -> ReferenceBackend:
+    """The reference backend; it runs on one thread whatever `threads` says."""
+    return ReferenceBackend()

@@ -1,0 +1,73 @@
+"""What a user can do wrong, one exception type per place it is found.
+
+PipelineError                 every mistake of a user; the command line prints its one line and exits with `exit_code`
+├── ConfigError               a value of the config, named by its path                                  exit 2
+├── DataError                 a file, a column or an array                                              exit 2
+├── BackendError              a backend that cannot run on this machine                                 exit 2
+├── RunError                  a run folder, a checkpoint or a run id                                    exit 2
+├── TrackingError             a tracking store that refuses                                             exit 2
+└── DivergedError             training reached a non-finite value                                       exit 1
+
+A mistake of ours is an assertion, never one of these.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class PipelineError(Exception):
+    """A mistake that its reader can mend: one line that says where, the value, the rule and what to do."""
+
+    exit_code = 2
+
+
+class ConfigError(PipelineError):
+    """A rejected config value: `at = got: rule; hint`."""
+
+    def __init__(self, *, at: str, got: object, rule: str, hint: str = "") -> None:
+        self.at, self.got, self.rule, self.hint = at, got, rule, hint
+        super().__init__(f"{at} = {_shown(got)}: {rule}" + (f"; {hint}" if hint else ""))
+
+
+class DataError(PipelineError):
+    """A data file, column or array that cannot be used."""
+
+
+class BackendError(PipelineError):
+    """A backend that cannot run here, with the reason."""
+
+
+class RunError(PipelineError):
+    """A run folder, checkpoint or run id that cannot be used."""
+
+
+class TrackingError(PipelineError):
+    """A tracking store that refuses."""
+
+
+class DivergedError(PipelineError):
+    """Training met a non-finite value; says the step and the first layer that holds one."""
+
+    exit_code = 1
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """`did you mean X?` for the closest of `names`, or the list of them when none is close."""
+    known = sorted(names)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6) or [k for k in known if _initials(k) == name]
+    return f"did you mean {close[0]}?" if close else f"use one of {', '.join(known)}"
+
+
+def _initials(name: str) -> str:
+    """`lr` for learning_rate; nothing for a name of one word."""
+    words = name.split("_")
+    return "".join(word[:1] for word in words) if len(words) > 1 else ""
+
+
+def _shown(value: object) -> str:
+    """`value` as one writes it in the config, on one line of bounded length."""
+    text = {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else str(value)
+    text = " ".join(text.split()) if "\n" in text else text
+    return text if len(text) <= 120 else f"{text[:117]}..."

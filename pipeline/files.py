@@ -1,0 +1,42 @@
+"""Files that are either whole or absent: written under a temporary name, synced, renamed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pipeline.errors import RunError
+
+TEMPORARY = ".writing-"
+
+
+def write(path: Path, data: bytes | str) -> None:
+    """Writes `data` (text as UTF-8) to `path` in one step that a crash cannot split.  Raises RunError when the disk refuses."""
+    content = data.encode() if isinstance(data, str) else data
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise RunError(f"{path}: cannot be written ({_reason(error)}); free space or choose another folder, then try again") from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the rename itself durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or type(error).__name__).lower()

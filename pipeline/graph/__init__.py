@@ -1,0 +1,1 @@
+"""The op graph: immutable, made through a Builder, verified, printed."""

@@ -1,0 +1,27 @@
+"""Matrix products."""
+
+# M rows, K summed, N columns
+from __future__ import annotations
+
+from pipeline.graph.builder import Builder
+from pipeline.graph.ir import Node, Type
+from pipeline.ops.table import Op
+
+
+def _matmul(a: Type, c: Type, *, transpose_a: bool = False, transpose_b: bool = False) -> tuple[Type, ...]:
+    """a [M, K] (or [K, M] when transposed) times b [K, N] (or [N, K]) -> [M, N]."""
+    m, k = reversed(a.shape) if transpose_a else a.shape
+    k2, n = reversed(c.shape) if transpose_b else c.shape
+    assert k == k2 and a.dtype == c.dtype, f"matmul of {a} and {c}"
+    return (Type(a.dtype, (m, n)),)
+
+
+def _gradient(b: Builder, node: Node, grads: tuple[str | None, ...]) -> tuple[str | None, ...]:
+    """y = a b: da = g b^T, db = a^T g (for the plain form, the only one that layers emit)."""
+    assert not node.attributes.get("transpose_a") and not node.attributes.get("transpose_b")
+    (g,), (x, w) = grads, node.inputs
+    assert g is not None
+    return b.add("matmul", g, w, transpose_b=True, name="matmul_data"), b.add("matmul", x, g, transpose_a=True, name="matmul_weight")
+
+
+LINEAR: tuple[Op, ...] = (Op(name="matmul", shape=_matmul, kind="opaque", gradient=_gradient),)

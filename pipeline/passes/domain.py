@@ -1,0 +1,96 @@
+"""Domains of fused kernels: every value of a group is seen on one grid of rows x columns."""
+
+# R rows, C columns
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from backends.contract import Level
+from pipeline.graph.ir import Node, Type
+
+Reduction = Literal["flat", "column", "row"]
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A grid of R x C.  `reduces` is the direction of its reductions, once one is known: column sums run over rows."""
+
+    rows: int
+    columns: int
+    reduces: Reduction | None = None
+
+    def level(self, shape: tuple[int, ...]) -> Level | None:
+        """How a tensor of `shape` lies on the grid, or None when it does not."""
+        count = math.prod(shape)
+        if count == 1 and self.rows * self.columns > 1:
+            return "scalar"
+        if self.reduces == "column" and shape == (self.columns,):
+            return "column"
+        if count == self.rows * self.columns and (self.rows == 1 or shape[-1] == self.columns):
+            return "full"
+        if count == self.columns and shape[-1] == self.columns:
+            return "column"
+        if count == self.rows and (len(shape) == 1 or shape[-1] == 1):
+            return "row"
+        return None
+
+
+def levels(domain: Domain, nodes: Sequence[Node], root: Mapping[str, str], types: Mapping[str, Type]) -> dict[str, Level] | None:
+    """The level of every value that `nodes` read or make (views resolved), or None when one does not lie on the grid."""
+    known: dict[str, Level] = {}
+    for node in nodes:
+        for name in node.inputs:
+            level = domain.level(types[name].shape)
+            if root.get(name, name) not in known and level is None:
+                return None
+            known.setdefault(root.get(name, name), level or "scalar")
+        result = node.outputs[0]
+        shape = types[result].shape
+        level = domain.level(shape)
+        if "axes" in node.attributes:
+            level = {"column": "column", "row": "row", "flat": "scalar", None: None}[domain.reduces]  # type: ignore[assignment]  # Levels all
+        elif len(shape) == 1 and domain.rows == domain.columns and any(known[root.get(n, n)] == "row" for n in node.inputs):
+            level = "row"  # on a square grid the shape alone does not tell
+        if level is None:
+            return None
+        known[result] = level
+    return known
+
+
+def elementwise_domain(shape: tuple[int, ...], operands: list[tuple[int, ...]]) -> Domain:
+    """The grid of an element-wise result: flat when every operand has the full shape or is a scalar, else split at the last axis."""
+    count = math.prod(shape)
+    if len(shape) < 2 or all(math.prod(s) in (1, count) for s in operands):
+        return Domain(1, count)
+    return Domain(count // shape[-1], shape[-1])
+
+
+def reduction_domain(shape: tuple[int, ...], axes: tuple[int, ...]) -> Domain | None:
+    """The grid of a reduction of `shape` over `axes`, or None when it runs in neither direction."""
+    count, last = math.prod(shape), len(shape) - 1
+    if len(axes) == len(shape):
+        return Domain(1, count, "flat")
+    if axes == tuple(range(last)):
+        return Domain(count // shape[-1], shape[-1], "column")
+    if axes == (last,):
+        return Domain(count // shape[-1], shape[-1], "row")
+    return None
+
+
+def refined(have: Domain, wanted: Domain) -> Domain | None:
+    """The grid that serves both, or None.  A flat grid without reductions may be split into rows and columns later."""
+    if have.rows * have.columns != wanted.rows * wanted.columns:
+        return None
+    if have.reduces and wanted.reduces and have.reduces != wanted.reduces:
+        return None
+    reduces = have.reduces or wanted.reduces
+    if (have.rows, have.columns) == (wanted.rows, wanted.columns):
+        return Domain(have.rows, have.columns, reduces)
+    if have.rows == 1 and have.reduces is None:
+        return wanted
+    if wanted.rows == 1 and wanted.reduces is None:
+        return Domain(have.rows, have.columns, reduces)
+    return None

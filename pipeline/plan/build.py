@@ -1,0 +1,133 @@
+"""Graph -> Plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from backends.contract import Buffer, Call, Plan
+from pipeline.graph.ir import Graph, Type
+from pipeline.graph.text import digest
+from pipeline.plan.memory import Lifetime, aligned, place
+from pipeline.plan.order import phases
+
+
+def state_layout(graphs: Iterable[Graph]) -> tuple[Buffer, ...]:
+    """The state of all `graphs` (plans of one network over the same parameters) laid out once, in order of first mention."""
+    types: dict[str, Type] = {}
+    for graph in graphs:
+        for i in graph.inputs:
+            if i.kind == "state":
+                assert types.setdefault(i.name, i.type) == i.type, f"{i.name} has two types"
+    buffers, offset = [], 0
+    for name, t in types.items():
+        buffers.append(Buffer(name=name, dtype=t.dtype, shape=t.shape, region="state", offset=offset))
+        offset += aligned(buffers[-1].bytes)
+    return tuple(buffers)
+
+
+def make_plan(graph: Graph, *, name: str, batch: int, state: tuple[Buffer, ...]) -> Plan:
+    """The static program of `graph`: `name` for the reader, `batch` rows a step, `state` from `state_layout`.
+
+    An update lands in the buffer of the state that it replaces; a value that replaces two states or leaves the graph is copied.
+    """
+    phase, guard_phase = phases(graph)
+    last_phase = max(phase.values(), default=0)
+    buffers = _inputs(graph, state)
+    inputs_end = aligned_end(state)
+    root = {n.outputs[0]: n.inputs[0] for n in graph.nodes if n.op == "reshape"}
+
+    def rooted(value: str) -> str:
+        while value in root:
+            value = root[value]
+        return value
+
+    in_place = {value: s for s, value in graph.updates.items() if value not in graph.outputs.values()}
+    assert len(in_place) == len(graph.updates), "every update needs a value of its own"
+    last = _last_use(graph, phase, rooted, last_phase)
+    work = {i.name: i.type for i in graph.inputs if i.kind == "data"}
+    first = dict.fromkeys(work, 0)
+    for index, node in enumerate(graph.nodes):
+        for value in node.outputs:
+            if node.op != "reshape" and value not in in_place:
+                work[value], first[value] = graph.types[value], phase[index]
+    lifetimes = [
+        Lifetime(name=v, bytes=_bytes(t), first=first[v], last=max(first[v], last.get(v, first[v]))) for v, t in work.items()
+    ]
+    offsets, work_bytes = place(lifetimes)
+    for value, t in work.items():
+        buffers[value] = Buffer(name=value, dtype=t.dtype, shape=t.shape, region="work", offset=offsets[value])
+    for value, replaced in in_place.items():
+        buffers[value] = buffers[replaced]
+    for node in graph.nodes:
+        if node.op == "reshape":
+            below, t = buffers[rooted(node.inputs[0])], graph.types[node.outputs[0]]
+            buffers[node.outputs[0]] = Buffer(name=below.name, dtype=t.dtype, shape=t.shape, region=below.region, offset=below.offset)
+    return Plan(
+        name=name,
+        precision=graph.precision,
+        batch=batch,
+        calls=_calls(graph, phase, buffers),
+        state=state,
+        values=tuple(i.name for i in graph.inputs if i.kind == "value"),
+        words=tuple(i.name for i in graph.inputs if i.kind == "word"),
+        outputs=tuple((public, buffers[value]) for public, value in graph.outputs.items()),
+        guard=buffers[graph.guard] if graph.guard else None,
+        guard_phase=guard_phase,
+        state_bytes=inputs_end,
+        work_bytes=work_bytes,
+        unshared_bytes=sum(aligned(b.bytes) for b in lifetimes),
+        digest=digest(graph),
+    )
+
+
+def aligned_end(state: tuple[Buffer, ...]) -> int:
+    """Bytes of the whole state of one trial."""
+    return aligned(state[-1].offset + state[-1].bytes) if state else 0
+
+
+def _inputs(graph: Graph, state: tuple[Buffer, ...]) -> dict[str, Buffer]:
+    buffers = {b.name: b for b in state}
+    for kind, region in (("value", "values"), ("word", "words")):
+        for index, i in enumerate(i for i in graph.inputs if i.kind == kind):
+            buffers[i.name] = Buffer(name=i.name, dtype=i.type.dtype, shape=(), region=region, offset=index)  # type: ignore[arg-type]  # literals
+    return buffers
+
+
+def _calls(graph: Graph, phase: dict[int, int], buffers: dict[str, Buffer]) -> tuple[Call, ...]:
+    calls = [
+        Call(op="gather", name=f"gather {i.name}", inputs=(), outputs=(buffers[i.name],), phase=0, attributes={"source": i.name})
+        for i in graph.inputs
+        if i.kind == "data"
+    ]
+    for index, node in sorted(enumerate(graph.nodes), key=lambda pair: (phase[pair[0]], pair[0])):
+        if node.op == "reshape":
+            continue
+        body = node.attributes.get("body")
+        calls.append(
+            Call(
+                op=node.op,
+                name=node.outputs[-1],
+                inputs=tuple(buffers[v] for v in node.inputs),
+                outputs=tuple(buffers[v] for v in node.outputs),
+                phase=phase[index],
+                attributes={} if body else dict(node.attributes),
+                body=body,
+            )
+        )
+    return tuple(calls)
+
+
+def _last_use(graph: Graph, phase: dict[int, int], rooted: object, last_phase: int) -> dict[str, int]:
+    assert callable(rooted)
+    last: dict[str, int] = {}
+    for index, node in enumerate(graph.nodes):
+        if node.op != "reshape":
+            for value in node.inputs:
+                last[rooted(value)] = max(last.get(rooted(value), 0), phase[index])
+    for value in graph.escaping():
+        last[rooted(value)] = last_phase
+    return last
+
+
+def _bytes(t: Type) -> int:
+    return Buffer(name="", dtype=t.dtype, shape=t.shape, region="work", offset=0).bytes

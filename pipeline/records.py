@@ -1,0 +1,224 @@
+"""Frozen records read from plain config data, strictly, and written back to it.
+
+A record is a frozen, keyword-only dataclass that stands beside the code it configures. Its fields carry their rule:
+
+    @record
+    class Momentum:
+        learning_rate: float = setting(0.01, above=0)
+        convention: Literal["classic", "ema"] = setting("classic")
+
+`read(Momentum, {"learning_rate": 0.1}, at="optimizer")` checks names, types and rules and names the path of what it rejects.
+A family of records is a table from `kind` to record (`{"sgd": SGD, "momentum": Momentum}`); `read_kind` picks by the `kind` key.
+`plain(record)` is the way back: `read(type(r), plain(r), at="") == r`.
+"""
+
+from __future__ import annotations
+
+import math
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from typing import Any, Literal, TypeVar, Union, dataclass_transform, get_args, get_origin
+
+from pipeline.errors import ConfigError, nearest
+
+T = TypeVar("T")
+
+
+def setting(
+    default: Any = MISSING,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    below: float | None = None,
+    most: float | None = None,
+    kinds: Mapping[str, type] | None = None,
+) -> Any:
+    """A field with its rule: bounds for a number (`above` and `below` exclusive), or the table of a family of records.
+
+    The bounds hold for each entry of a list. A field of a family whose default is None may be null.
+    """
+    metadata = {"above": above, "least": least, "below": below, "most": most, "kinds": kinds, "nullable": default is None}
+    if isinstance(default, (list, dict)):
+        return field(default_factory=default.copy, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(setting,))
+def record(cls: type[T]) -> type[T]:
+    """A frozen, keyword-only dataclass."""
+    return dataclass(frozen=True, kw_only=True)(cls)
+
+
+def read(record_type: type[T], data: object, *, at: str) -> T:
+    """Reads `data` (a plain mapping) as `record_type`; `at` is its config path.  Raises ConfigError."""
+    if not isinstance(data, Mapping):
+        raise ConfigError(at=at, got=data, rule="must be a mapping", hint=f"give {', '.join(_names(record_type))}")
+    known = {f.name: f for f in fields(record_type)}  # type: ignore[arg-type]  # every record is a dataclass
+    for key in data:
+        if key not in known:
+            raise ConfigError(at=_join(at, str(key)), got=data[key], rule="unknown key", hint=_instead(str(key), known))
+    types_of = typing.get_type_hints(record_type)
+    values: dict[str, Any] = {}
+    for name, f in known.items():
+        if name in data:
+            values[name] = _value(data[name], types_of[name], f.metadata, at=_join(at, name))
+        elif f.default is MISSING and f.default_factory is MISSING:
+            raise ConfigError(at=_join(at, name), got="(missing)", rule="has no value", hint=f"give {_join(at, name)}=...")
+    return record_type(**values)
+
+
+def read_kind(table: Mapping[str, type], data: object, *, at: str) -> Any:
+    """Reads the record that `data["kind"]` names in `table`; a bare word is a kind with its defaults.  Raises ConfigError."""
+    if isinstance(data, str):
+        if data not in table:
+            raise ConfigError(at=at, got=data, rule="unknown kind", hint=nearest(data, table))
+        data = {"kind": data}
+    if not isinstance(data, Mapping):
+        raise ConfigError(at=at, got=data, rule="must be a mapping with a kind", hint=f"the kinds are {', '.join(sorted(table))}")
+    if "kind" not in data:
+        raise ConfigError(at=_join(at, "kind"), got="(missing)", rule="has no value", hint=f"use one of {', '.join(sorted(table))}")
+    kind = data["kind"]
+    if not isinstance(kind, str) or kind not in table:
+        raise ConfigError(at=_join(at, "kind"), got=kind, rule="unknown kind", hint=nearest(str(kind), table))
+    rest = {key: value for key, value in data.items() if key != "kind"}
+    _refuse_keys_of_others(table, kind, rest, at=at)
+    return read(table[kind], rest, at=at)
+
+
+def plain(value: object) -> Any:
+    """`value` (a record, or what a record holds) as dicts, lists, words and numbers; a record of a family gets its `kind` first."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain_field(getattr(value, f.name), f.metadata.get("kinds")) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: plain(entry) for key, entry in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [plain(entry) for entry in value]
+    return value
+
+
+def _plain_field(value: object, kinds: Mapping[str, type] | None) -> Any:
+    if kinds is None or value is None:
+        return plain(value)
+    if isinstance(value, tuple):
+        return [_plain_field(entry, kinds) for entry in value]
+    kind = next(name for name, record_type in kinds.items() if record_type is type(value))
+    return {"kind": kind, **plain(value)}
+
+
+def _refuse_keys_of_others(table: Mapping[str, type], kind: str, rest: Mapping[Any, object], *, at: str) -> None:
+    """Says which other kinds have a key that this one lacks: `optimizer.beta1` with sgd is no typing mistake."""
+    own = _names(table[kind])
+    for key, got in rest.items():
+        others = [name for name, other in table.items() if key in _names(other)]
+        if key not in own and others:
+            raise ConfigError(at=_join(at, str(key)), got=got, rule=f"{kind} has no such key", hint=f"it belongs to {', '.join(others)}")
+
+
+def _instead(key: str, known: Mapping[str, object]) -> str:
+    return nearest(key, known) if known else "there are no keys here"
+
+
+def _join(at: str, name: str) -> str:
+    return f"{at}.{name}" if at else name
+
+
+def _names(record_type: type) -> list[str]:
+    return [f.name for f in fields(record_type)]
+
+
+def _value(value: object, kind: Any, rule: Mapping[str, Any], *, at: str) -> Any:
+    """`value` as the annotated type `kind`, or ConfigError."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        return _union(value, arguments, rule, at=at)
+    if rule.get("kinds") is not None and origin is not tuple:
+        return None if value is None and rule.get("nullable") else read_kind(rule["kinds"], value, at=at)
+    if origin is Literal:
+        if isinstance(value, bool) or value not in arguments:  # True == 1 would pass as a 1
+            raise ConfigError(at=at, got=value, rule="unknown choice", hint=nearest(str(value), map(str, arguments)))
+        return value
+    if origin is tuple:
+        return _sequence(value, arguments[0], rule, at=at)
+    if is_dataclass(kind):
+        return read(typing.cast(type, kind), value, at=at)
+    return _number(_plain(value, kind, at=at), rule, at=at)
+
+
+def _union(value: object, arguments: tuple[Any, ...], rule: Mapping[str, Any], *, at: str) -> Any:
+    """The first alternative that takes `value`; when only one has its type, that one's complaint."""
+    if value is None and type(None) in arguments:
+        return None
+    options = [a for a in arguments if a is not type(None)]
+    complaints = []
+    for option in options:
+        try:
+            return _value(value, option, rule, at=at)
+        except ConfigError as error:
+            complaints.append((option, error))
+    of_its_type = [error for option, error in complaints if _has_type(value, option)]
+    if len(of_its_type) == 1 or len(options) == 1:
+        raise (of_its_type or [error for _, error in complaints])[0]
+    raise ConfigError(at=at, got=value, rule=f"must be {' or '.join(_describe(option) for option in options)}")
+
+
+def _has_type(value: object, kind: Any) -> bool:
+    if get_origin(kind) is tuple:
+        return isinstance(value, Sequence) and not isinstance(value, str)
+    if get_origin(kind) is Literal:
+        return False
+    if is_dataclass(kind):
+        return isinstance(value, Mapping)
+    if kind in (int, float):
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(kind, type) and isinstance(value, kind)
+
+
+def _sequence(value: object, item: Any, rule: Mapping[str, Any], *, at: str) -> tuple[Any, ...]:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise ConfigError(at=at, got=value, rule="must be a list", hint=f"write {at}=[...]")
+    return tuple(_value(entry, item, rule, at=f"{at}[{index}]") for index, entry in enumerate(value))
+
+
+def _plain(value: object, kind: Any, *, at: str) -> Any:
+    if kind is Any or kind is object:
+        return value
+    if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if kind is str and isinstance(value, int) and not isinstance(value, bool):
+        return str(value)  # a name or a folder may consist of digits
+    if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+        return value
+    raise ConfigError(at=at, got=value, rule=f"must be {_describe(kind)}, not {_describe(type(value))}")
+
+
+def _describe(kind: Any) -> str:
+    names = {int: "a whole number", float: "a number", str: "a word", bool: "true or false", dict: "a mapping", list: "a list"}
+    if get_origin(kind) is Literal:
+        return " or ".join(str(a) for a in get_args(kind))
+    if get_origin(kind) is tuple:
+        return "a list"
+    if is_dataclass(kind):
+        return "a mapping"
+    return names.get(kind, "null" if kind is type(None) else str(getattr(kind, "__name__", kind)))
+
+
+def _number(value: Any, rule: Mapping[str, Any], *, at: str) -> Any:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return value
+    if not math.isfinite(value):
+        raise ConfigError(at=at, got=value, rule="must be a finite number")
+    checks = (
+        ("above", lambda bound: value > bound, "must be above"),
+        ("least", lambda bound: value >= bound, "must be at least"),
+        ("below", lambda bound: value < bound, "must be below"),
+        ("most", lambda bound: value <= bound, "must be at most"),
+    )
+    for name, holds, words in checks:
+        bound = rule.get(name)
+        if bound is not None and not holds(bound):
+            raise ConfigError(at=at, got=value, rule=f"{words} {bound}")
+    return value

@@ -1,0 +1,182 @@
+"""Plain config -> `Experiment`: the gate behind which no config library exists.
+
+`experiment(plain)` reads nested dicts strictly (unknown keys, wrong types, unknown kinds, bounds) and then applies the rules that
+join several fields, listed in RULES. Every rejection is a ConfigError that names the config path, the value, the rule and the fix.
+What needs the data itself (number of classes, rows in the training part) is checked where the data is known.
+`to_plain(experiment)` is the way back: the whole resolved config, as written to a run's config.yaml.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Literal, cast
+
+from pipeline.data import Data
+from pipeline.errors import ConfigError, nearest
+from pipeline.initialization import INITIALIZATIONS, He
+from pipeline.layers import LAYERS
+from pipeline.layers.activation import ACTIVATIONS, Relu
+from pipeline.layers.dense import Dense
+from pipeline.layers.names import INPUT, layer_names
+from pipeline.layers.normalization import NORMALIZATIONS, BatchNormalization, NoNormalization
+from pipeline.losses import LOSSES, Auto, Logistic, MeanSquaredError, SoftmaxCrossEntropy
+from pipeline.optimizers import OPTIMIZERS
+from pipeline.optimizers.adam import Adam
+from pipeline.preprocessing import Preprocessing
+from pipeline.records import plain, read, record, setting
+from pipeline.regularization import Regularization
+from pipeline.schedules import SCHEDULES, Constant
+from pipeline.tracking.settings import Tracking
+from pipeline.training.settings import Training
+
+
+@record
+class Architecture:
+    """The layers in order, and the head: auto appends the dense layer that the data asks for; none (null) leaves it out."""
+
+    layers: tuple[object, ...] = setting((Dense(units=512), Dense(units=512)), kinds=LAYERS)
+    head: Literal["auto", "none"] | None = setting("auto")
+
+
+@record
+class BackendSettings:
+    """What runs the program; auto is cupy where a GPU is usable, else numpy.  threads auto: one a core."""
+
+    kind: Literal["numpy", "reference", "cupy", "auto"] = setting("numpy")
+    threads: int | Literal["auto"] = setting("auto", least=1)
+
+
+@record
+class Experiment:
+    """One run, wholly described.  The fields are the groups of `conf/`, in the order in which they are printed."""
+
+    task: str = setting("train")
+    run: str | None = setting(None)
+    resume: str | None = setting(None)
+    output: str | None = setting(None)
+    seed: int = setting(0, least=0, most=2**32 - 1)  # one word of the generator's key
+    precision: Literal["float32", "float64"] = setting("float32")
+    architecture: Architecture = setting(Architecture())
+    initialization: object = setting(He(), kinds=INITIALIZATIONS)
+    normalization: object = setting(NoNormalization(), kinds=NORMALIZATIONS)
+    activation: object = setting(Relu(), kinds=ACTIVATIONS)
+    regularization: Regularization = setting(Regularization())
+    optimizer: object = setting(Adam(), kinds=OPTIMIZERS)
+    schedule: object = setting(Constant(), kinds=SCHEDULES)
+    loss: object = setting(Auto(), kinds=LOSSES)
+    data: Data = setting(Data())
+    preprocessing: Preprocessing = setting(Preprocessing())
+    training: Training = setting(Training())
+    backend: BackendSettings = setting(BackendSettings())
+    tracking: Tracking = setting(Tracking())
+
+
+def experiment(config: Mapping[str, Any]) -> Experiment:
+    """The experiment that `config` (nested plain dicts; what is left out has its default) describes.  Raises ConfigError."""
+    result = read(Experiment, config, at="")
+    if result.architecture.head == "none":
+        result = replace(result, architecture=replace(result.architecture, head=None))
+    for rule in RULES:
+        rule(result)
+    return result
+
+
+def to_plain(config: Experiment) -> dict[str, Any]:
+    """The whole config as nested plain dicts; `experiment(to_plain(e)) == e`."""
+    return cast("dict[str, Any]", plain(config))
+
+
+def _layers(config: Experiment) -> Iterator[tuple[str, Any]]:
+    """Config path and record of each layer."""
+    for index, layer in enumerate(config.architecture.layers):
+        yield f"architecture.layers[{index}]", layer
+
+
+def _some_layer(config: Experiment) -> None:
+    if not config.architecture.layers and config.architecture.head is None:
+        raise ConfigError(at="architecture.layers", got=[], rule="a network without a head needs a layer", hint="give architecture.head=auto")
+
+
+def _layer_names(config: Experiment) -> None:
+    """Names are words, used once, and not the name that the input of the network has."""
+    head = (Dense(units=1),) if config.architecture.head == "auto" else ()
+    names = layer_names(config.architecture.layers + head)
+    for at, layer in _layers(config):
+        if layer.name is None:
+            continue
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", layer.name):
+            raise ConfigError(at=f"{at}.name", got=layer.name, rule="must be letters, digits and _, a letter first")
+        if layer.name == INPUT:
+            raise ConfigError(at=f"{at}.name", got=INPUT, rule="is the name of the network's input", hint="use another")
+        if names.count(layer.name) > 1:
+            raise ConfigError(at=f"{at}.name", got=layer.name, rule="another layer has this name", hint="a name can be used once")
+
+
+def _layer_inputs(config: Experiment) -> None:
+    """A layer's `input` is the network's input or an earlier layer."""
+    names = layer_names(config.architecture.layers)
+    for index, (at, layer) in enumerate(_layers(config)):
+        earlier = (INPUT, *names[:index])
+        if layer.input is not None and layer.input not in earlier:
+            raise ConfigError(at=f"{at}.input", got=layer.input, rule="no earlier layer has this name", hint=nearest(layer.input, earlier))
+
+
+def _dropout(config: Experiment) -> None:
+    """A keep probability without dropout would be silently ignored."""
+    places = [("regularization", config.regularization)]
+    places += [(f"{at}.regularization", layer.regularization) for at, layer in _layers(config) if layer.regularization is not None]
+    for at, part in places:
+        if part.dropout == "none" and part.keep_prob < 1:
+            raise ConfigError(at=f"{at}.keep_prob", got=part.keep_prob, rule="there is no dropout", hint=f"give {at}.dropout=inverted")
+
+
+def _batch_statistics(config: Experiment) -> None:
+    """The variance of one row is 0: batch norm would pass beta alone."""
+    normalizations = [config.normalization, *(layer.normalization for _, layer in _layers(config))]
+    if config.training.batch_size == 1 and any(isinstance(entry, BatchNormalization) for entry in normalizations):
+        raise ConfigError(at="training.batch_size", got=1, rule="batch norm needs at least 2 rows a batch", hint="use normalization=none")
+
+
+def _early_stopping(config: Experiment) -> None:
+    stopping = config.training.early_stopping
+    if stopping is not None and stopping.metric.endswith("/validation") and config.data.split.validation == 0:
+        hint = "give data.split.validation=0.1 or training.early_stopping=null"
+        raise ConfigError(at="data.split.validation", got=0.0, rule="early stopping needs a validation part", hint=hint)
+
+
+def _loss_for_task(config: Experiment) -> None:
+    """The loss fits what the data is declared to be; with data.task=auto this is checked once the data is known."""
+    kind, task = config.loss, config.data.task
+    if task == "regression" and isinstance(kind, (SoftmaxCrossEntropy, Logistic)):
+        raise ConfigError(at="loss.kind", got=_kind(kind), rule="needs classes, and data.task is regression", hint="use loss=auto")
+    if task == "classification" and isinstance(kind, MeanSquaredError):
+        raise ConfigError(at="loss.kind", got=_kind(kind), rule="needs numbers, and data.task is classification", hint="use loss=auto")
+
+
+def _declared_shape(config: Experiment) -> None:
+    if config.data.classes is not None and config.data.targets is not None:
+        raise ConfigError(at="data.targets", got=config.data.targets, rule="data has classes or targets, not both", hint="leave one out")
+
+
+def _run_and_resume(config: Experiment) -> None:
+    if config.run is not None and config.resume is not None:
+        raise ConfigError(at="resume", got=config.resume, rule="run and resume exclude each other", hint="resume continues a training")
+
+
+def _kind(loss: object) -> str:
+    return next(name for name, record_type in LOSSES.items() if record_type is type(loss))
+
+
+RULES: tuple[Callable[[Experiment], None], ...] = (
+    _some_layer,
+    _layer_names,
+    _layer_inputs,
+    _dropout,
+    _batch_statistics,
+    _early_stopping,
+    _loss_for_task,
+    _declared_shape,
+    _run_and_resume,
+)

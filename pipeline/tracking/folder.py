@@ -1,0 +1,129 @@
+"""Run folders: one for each run, never used again.
+
+    runs/2026-11-21_04-35-58_bn/
+      config.yaml      the resolved config
+      run.json         what the run is: uid, name, process, where it is tracked
+      journal.jsonl    what happened (pipeline/tracking/journal.py)
+      mlflow.json      what MLflow has of it: run id, bytes of the journal sent (written by the sender)
+      checkpoints/     figures/
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from pipeline.errors import PipelineError, RunError
+from pipeline.records import read, record, setting
+from pipeline.tracking.process import Process
+
+CONFIG, INFO = "config.yaml", "run.json"
+
+
+@record
+class RunInfo:
+    """The unchanging facts of a run.  `created` is milliseconds since 1970; uri is None for a run that is not tracked."""
+
+    uid: str
+    name: str
+    created: int
+    process: Process
+    uri: str | None = setting(None)
+    experiment: str = setting("default")
+    sweep: str | None = setting(None)
+
+
+def new_run_folder(root: Path | str = "runs", *, name: str = "run", path: Path | str | None = None) -> Path:
+    """Makes an empty run folder: `path` itself, or a new one of `root` named by the time and `name`.
+
+    Raises RunError if `path` exists already or the folder cannot be made.
+    """
+    if path is not None:
+        return _explicit(Path(path).absolute())
+    word = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:60] or "run"
+    stem = f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{word}"
+    for count in range(1, 10_000):
+        folder = Path(root).absolute() / (stem if count == 1 else f"{stem}_{count}")
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir()  # the one atomic step: of two runs that start at once, each gets its own
+            return folder
+        except FileExistsError:
+            if not folder.parent.is_dir():
+                raise RunError(f"{folder.parent}: is a file, but run folders are made in it; move it away") from None
+        except OSError as error:
+            raise _unusable(folder, error) from error
+    raise RunError(f"{root}: 9999 runs were started in this very second; choose another folder with output=...")
+
+
+def _explicit(folder: Path) -> Path:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir()
+    except FileExistsError:
+        raise RunError(
+            f"output = {folder}: exists already, and a run folder is never used twice; choose another, or continue the run in it with resume={folder}"
+        ) from None
+    except OSError as error:
+        raise _unusable(folder, error) from error
+    return folder
+
+
+def fill(folder: Path, info: RunInfo, config: str) -> None:
+    """Writes config.yaml and run.json.  Raises RunError, and then the folder is gone again: nothing half-written stays."""
+    try:
+        _write(folder / CONFIG, config)
+        write_info(folder, info)
+        (folder / "figures").mkdir()
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise _unusable(folder, error) from error
+
+
+def write_info(folder: Path, info: RunInfo) -> None:
+    replace_text(folder / INFO, json.dumps(asdict(info), indent=1) + "\n")
+
+
+def read_info(folder: Path) -> RunInfo:
+    """Raises RunError if this is no run folder."""
+    try:
+        return read(RunInfo, json.loads((folder / INFO).read_text()), at=str(folder / INFO))
+    except FileNotFoundError:
+        raise RunError(f"{folder}: is no run folder (it has no {INFO}); give the folder of a run or its MLflow run id") from None
+    except (OSError, ValueError, PipelineError) as error:
+        raise RunError(f"{folder / INFO}: cannot be read ({error})") from error
+
+
+def run_folders(root: Path) -> Iterator[Path]:
+    """Every run folder in `root` and, for sweeps, one level below."""
+    for pattern in (f"*/{INFO}", f"*/*/{INFO}"):
+        for path in sorted(root.glob(pattern)):
+            yield path.parent
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Writes a small file so that a reader sees the old or the new text, never a part."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        _write(partial, text)
+        os.replace(partial, path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _write(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _unusable(folder: Path, error: OSError) -> RunError:
+    return RunError(f"{folder}: cannot be written ({error.strerror}); free the disk or choose another folder with output=...")

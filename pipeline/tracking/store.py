@@ -1,0 +1,273 @@
+"""The tracking store: where it is, whether it takes runs, and the links into it.
+
+`locate` and `check` run in the training process, so they ask the store without MLflow: a socket for a server, the file for SQLite.
+`connect` runs in the sender, which imports MLflow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import re
+import shlex
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from pipeline.errors import TrackingError
+from pipeline.records import record, setting
+from pipeline.tracking.settings import Tracking
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+DATABASES = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+PATIENCE = 3.0  # seconds a server gets to answer before training starts
+WAY_OUT = "mend it, or keep the run folder only with tracking=none"
+
+
+@record
+class Store:
+    """A tracking store: absolute URI, the experiment's name, and where artifacts go (None: the server decides)."""
+
+    uri: str
+    experiment: str
+    artifacts: str | None = setting(None)
+
+    @property
+    def database(self) -> Path | None:
+        """The file of an SQLite store."""
+        return Path(self.uri.removeprefix("sqlite:///")) if self.uri.startswith("sqlite:") else None
+
+    @property
+    def shown(self) -> str:
+        """The URI without its password."""
+        return re.sub(r"(//[^:/@]*):[^@/]*@", r"\1:***@", self.uri)
+
+
+def locate(settings: Tracking, project: Path) -> Store | None:
+    """The store that the settings name, None for kind none.
+
+    Without a uri it is mlflow.db of the project folder, the folder the program was started in.  Raises TrackingError.
+    """
+    if settings.kind == "none":
+        return None
+    uri = settings.uri or "sqlite:///mlflow.db"
+    if not settings.experiment.strip():
+        raise TrackingError("tracking.experiment = '': must have a name; give tracking.experiment=...")
+    if uri.startswith("sqlite:"):
+        path = uri.removeprefix("sqlite:").removeprefix("///")
+        if not uri.startswith("sqlite:///") or not path or "?" in path:
+            raise _refused(settings.uri, "is no SQLite address", "write sqlite:///mlflow.db, or sqlite:////absolute/path/mlflow.db")
+        database = (project / path).absolute()
+        slug = re.sub(r"[^\w.-]+", "-", settings.experiment).strip("-.") or "experiment"
+        artifacts = (database.parent / "mlruns" / slug).as_uri()
+        return Store(uri=f"sqlite:///{database}", experiment=settings.experiment, artifacts=artifacts)
+    return Store(uri=uri.rstrip("/"), experiment=settings.experiment)
+
+
+def check(store: Store) -> None:
+    """Finds in at most three seconds whether the store will take a run.  Raises TrackingError with the reason."""
+    if importlib.util.find_spec("mlflow") is None:
+        raise TrackingError("tracking.kind = mlflow: MLflow is not installed; pip install mlflow, or keep the run folder only with tracking=none")
+    scheme = store.uri.split(":", 1)[0].split("+")[0]
+    if store.database is not None:
+        _check_file(store, store.database)
+    elif scheme in ("http", "https"):
+        _check_server(store)
+    elif scheme in DATABASES:
+        _check_port(store, DATABASES[scheme])
+    elif scheme != "databricks":
+        hint = "use sqlite:///mlflow.db, http://host:port or postgresql://host/name, or tracking=none"
+        raise _refused(store.shown, "MLflow 3 keeps runs in a database or on a server, nowhere else", hint)
+
+
+def _check_file(store: Store, database: Path) -> None:
+    if not database.parent.is_dir():
+        raise _refused(store.shown, f"the folder {database.parent} does not exist", "make it, or give another tracking.uri")
+    try:
+        # What SQLite does on each write: a journal file beside the database.
+        with tempfile.TemporaryFile(dir=database.parent) as file:
+            file.write(b"\0" * 65536)
+    except OSError as error:
+        raise _refused(store.shown, f"the folder {database.parent} cannot be written ({error.strerror})", WAY_OUT) from error
+    if not database.exists() or (database.is_file() and database.stat().st_size == 0):
+        return
+    if not database.is_file() or not os.access(database, os.R_OK | os.W_OK):
+        raise _refused(store.shown, "is no file that can be read and written", WAY_OUT)
+    with database.open("rb") as file:
+        if file.read(16) != b"SQLite format 3\0":
+            raise _refused(store.shown, "is a file, but no SQLite database", "give another tracking.uri, or move the file away")
+    _check_tables(store, database)
+
+
+def _check_tables(store: Store, database: Path) -> None:
+    import sqlite3
+
+    try:
+        with contextlib.closing(sqlite3.connect(database, timeout=PATIENCE)) as connection:
+            row = connection.execute("SELECT lifecycle_stage FROM experiments WHERE name = ?", (store.experiment,)).fetchone()
+    except sqlite3.Error as error:
+        raise _refused(store.shown, f"is no MLflow database ({error})", "give another tracking.uri, or move the file away") from error
+    if row is not None and row[0] == "deleted":
+        raise _deleted(store.experiment)
+
+
+def _check_server(store: Store) -> None:
+    import urllib.error
+    import urllib.request
+
+    def ask() -> str:
+        try:
+            with urllib.request.urlopen(f"{store.uri}/health", timeout=PATIENCE):
+                return ""
+        except urllib.error.HTTPError as error:
+            return f"answers {error.code} {error.reason}" if error.code >= 500 else ""
+        except urllib.error.URLError as error:
+            return _reason(error.reason)
+        except Exception as error:  # a broken answer of any kind (http.client raises a family of its own) is a refusal
+            return _reason(error)
+
+    _answer(store, ask)
+
+
+def _check_port(store: Store, default_port: int) -> None:
+    import socket
+
+    parts = urlsplit(store.uri)
+    if not parts.hostname:
+        return  # a socket file or a service name: the driver knows, we do not
+
+    def ask() -> str:
+        try:
+            socket.create_connection((str(parts.hostname), parts.port or default_port), timeout=PATIENCE).close()
+        except (OSError, ValueError) as error:
+            return _reason(error)
+        return ""
+
+    _answer(store, ask)
+
+
+def _answer(store: Store, ask: Any) -> None:
+    """Asks with a bound on the whole: looking up a host name may take half a minute and knows no timeout."""
+    answers: list[str] = []
+    thread = threading.Thread(target=lambda: answers.append(ask()), daemon=True)
+    thread.start()
+    thread.join(PATIENCE + 0.5)
+    reason = answers[0] if answers else f"does not answer within {PATIENCE:.0f} s"
+    if reason:
+        raise _refused(store.shown, f"the tracking server {reason}", "start it, give another tracking.uri, or keep the run folder only with tracking=none")
+
+
+def _reason(error: object) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "refuses the connection"
+    if isinstance(error, TimeoutError) or "timed out" in str(error):
+        return f"does not answer within {PATIENCE:.0f} s"
+    return f"cannot be reached ({getattr(error, 'strerror', None) or error})"
+
+
+def _refused(uri: str | None, rule: str, hint: str) -> TrackingError:
+    return TrackingError(f"tracking.uri = {uri}: {rule}; {hint}")
+
+
+def _deleted(experiment: str) -> TrackingError:
+    return TrackingError(
+        f"tracking.experiment = {experiment}: was deleted in this store; bring it back with `mlflow experiments restore`, or give another tracking.experiment"
+    )
+
+
+def connect(store: Store) -> tuple[MlflowClient, str]:
+    """A client of the store and the id of the experiment, both made if missing.  Imports MLflow.  Raises TrackingError or what MLflow raises."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import MlflowClient
+
+    if store.database is not None:
+        create_database(store.database)
+    client = MlflowClient(tracking_uri=store.uri, registry_uri=store.uri)
+    experiment = client.get_experiment_by_name(store.experiment)
+    if experiment is None:
+        try:
+            return client, client.create_experiment(store.experiment, artifact_location=store.artifacts)
+        except MlflowException:
+            experiment = client.get_experiment_by_name(store.experiment)  # another process may have been first
+            if experiment is None:
+                raise
+    if experiment.lifecycle_stage != "active":
+        raise _deleted(store.experiment)
+    return client, str(experiment.experiment_id)
+
+
+def create_database(database: Path) -> None:
+    """Makes the SQLite database if it is not there.
+
+    MLflow's own creation breaks the file for good when two processes do it at once, or when one is killed in it: so one process at a time
+    makes it, under another name, and the finished file is renamed.
+    """
+    if _made(database):
+        return
+    with _lock(database.with_name(f".{database.name}.lock")):
+        if _made(database):
+            return
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+        partial = database.with_name(f".{database.name}.new")
+        partial.unlink(missing_ok=True)
+        fresh = SqlAlchemyStore(f"sqlite:///{partial}", (database.parent / "mlruns").as_uri())
+        fresh.engine.dispose()
+        os.replace(partial, database)
+
+
+def _made(database: Path) -> bool:
+    return database.exists() and database.stat().st_size > 0
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Holds an advisory lock; the file is removed after it, which is safe because what it guards is looked at again under it."""
+    import fcntl
+
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+@record
+class Link:
+    """The way to a run, or to the runs of a sweep, in MLflow's page."""
+
+    run_id: str
+    experiment_id: str
+    url: str
+    command: str | None  # what must be running for the url to open; None for a server
+
+    def __str__(self) -> str:
+        return self.url if self.command is None else f"{self.url}   (after: {self.command})"
+
+
+def link_to_run(store: Store, experiment_id: str, run_id: str) -> Link:
+    return _link(store, experiment_id, run_id, f"runs/{run_id}?workflowType=machine_learning")
+
+
+def link_to_sweep(store: Store, experiment_id: str, run_id: str, sweep: str) -> Link:
+    """Opens the table of the sweep's runs; `run_id` is its summary run."""
+    wanted = quote(f"tags.`pipeline.sweep` = '{sweep}'", safe="")
+    return _link(store, experiment_id, run_id, f"runs?searchFilter={wanted}&workflowType=machine_learning")
+
+
+def _link(store: Store, experiment_id: str, run_id: str, rest: str) -> Link:
+    if store.uri.startswith("http"):
+        return Link(run_id=run_id, experiment_id=experiment_id, url=f"{store.shown}/#/experiments/{experiment_id}/{rest}", command=None)
+    uri = store.shown
+    with contextlib.suppress(ValueError, OSError):
+        if store.database is not None:
+            uri = f"sqlite:///{store.database.relative_to(Path.cwd())}"
+    url = f"http://127.0.0.1:5000/#/experiments/{experiment_id}/{rest}"
+    return Link(run_id=run_id, experiment_id=experiment_id, url=url, command=f"mlflow ui --backend-store-uri {shlex.quote(uri)}")

@@ -1,0 +1,51 @@
+"""What the training loop tells: frozen records handed to one callable, in the order they happen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """Before the first step.  epoch counts whole epochs already trained, step the steps done of the next one."""
+
+    epochs: int
+    steps_per_epoch: int
+    epoch: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """Something the user should read once."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advanced:
+    """`step` steps of epoch `epoch` (counted from 1) are done."""
+
+    epoch: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochEnded:
+    """The metrics of epoch `epoch` (counted from 1); best when the watched metric improved."""
+
+    epoch: int
+    values: Mapping[str, float]
+    best: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """A checkpoint lies under `path`."""
+
+    path: Path
+
+
+Event = Started | Noted | Advanced | EpochEnded | Saved

@@ -1,0 +1,236 @@
+"""The training loop: epochs of many-step calls, validation, early stopping, checkpoints, events.  It knows no config file and no tracking.
+
+The order of epoch e is permutation(seed, ORDER, e, N); its first floor(N / B) * B rows are trained, in chunks of about a tenth of a
+second, so that Ctrl-C is prompt.  The split into chunks changes no bit of the result.
+"""
+
+# N rows, B batch size, S steps of an epoch
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline import random
+from pipeline.errors import ConfigError, DataError, nearest
+from pipeline.training import metrics
+from pipeline.training.checkpoint import Checkpoints, Progress, State
+from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Saved, Started
+from pipeline.training.settings import EarlyStopping, Training
+
+Array = npt.NDArray[Any]
+CHUNK_SECONDS = 0.1
+
+
+class Trainable(Protocol):
+    """What the loop asks of a program; `pipeline.program.Program` is one."""
+
+    total_steps: int
+
+    def run(self, x: Array, y: Array, order: Array) -> Array:
+        """Trains on the rows order [steps, B] -> losses [steps].  Raises DivergedError."""
+
+    def evaluate(self, x: Array, y: Array) -> tuple[Array, Array]:
+        """-> (prediction [N, ...], row loss [N])."""
+
+    def state(self) -> dict[str, Array]:
+        """A copy of everything that training changes."""
+
+    def load_state(self, state: State) -> None:
+        """Goes back to `state`."""
+
+
+class Rows(Protocol):
+    """A part of the data: x [N, ...], y [N] or [N, T]."""
+
+    @property
+    def x(self) -> Array: ...
+    @property
+    def y(self) -> Array: ...
+
+
+class Parts(Protocol):
+    """A data set in parts; validation may be empty."""
+
+    @property
+    def task(self) -> str: ...
+    @property
+    def train(self) -> Rows: ...
+    @property
+    def validation(self) -> Rows: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How training ended.  status KILLED: a stop was asked for.  metrics: of the epoch whose weights the program now holds."""
+
+    status: Literal["FINISHED", "KILLED"]
+    history: tuple[Mapping[str, float], ...]
+    metrics: Mapping[str, float]
+    epoch: int
+    best_epoch: int
+    message: str
+
+
+def check(dataset: Parts, settings: Training) -> None:
+    """Whether `settings` fit the data.  Raises DataError or ConfigError."""
+    rows = len(dataset.train.x)
+    if settings.batch_size > rows:
+        raise DataError(f"training.batch_size = {settings.batch_size}: larger than the {rows} rows of the training part; use at most {rows}")
+    if settings.early_stopping is None:
+        return
+    metric, at = settings.early_stopping.metric, "training.early_stopping.metric"
+    validated = [f"{name}/validation" for name in metrics.NAMES[dataset.task]]
+    if metric not in ("loss/train", *validated):
+        raise ConfigError(at=at, got=metric, rule="unknown metric", hint=nearest(metric, ("loss/train", *validated)))
+    if metric in validated and len(dataset.validation.x) == 0:
+        raise ConfigError(at=at, got=metric, rule="the validation part is empty", hint="set data.split.validation above 0 or use loss/train")
+
+
+def train(
+    program: Trainable,
+    dataset: Parts,
+    settings: Training,
+    *,
+    seed: int,
+    emit: Callable[[Event], None],
+    checkpoints: Checkpoints | None = None,
+    progress: Progress | None = None,
+    best_state: State | None = None,
+    learning_rate: Callable[[int], float] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Trains `program` on `dataset.train` and says so to `emit`.
+
+    progress, best_state   from a checkpoint, to go on from it; the program already holds its state
+    learning_rate          the learning rate at a step, for the record
+    stop                   asked after every chunk; when true, a checkpoint is written and the outcome is KILLED
+    Raises DataError, ConfigError (see `check`), RunError (a checkpoint that cannot be written) and DivergedError.
+    """
+    check(dataset, settings)
+    loop = _Loop(program, dataset, settings, seed, emit, checkpoints, progress or Progress(), best_state, learning_rate, stop)
+    return loop.run()
+
+
+class _Loop:
+    """One call of `train`."""
+
+    def __init__(
+        self,
+        program: Trainable,
+        dataset: Parts,
+        settings: Training,
+        seed: int,
+        emit: Callable[[Event], None],
+        checkpoints: Checkpoints | None,
+        progress: Progress,
+        best_state: State | None,
+        learning_rate: Callable[[int], float] | None,
+        stop: Callable[[], bool],
+    ) -> None:
+        self.program, self.dataset, self.settings, self.seed, self.emit = program, dataset, settings, seed, emit
+        self.checkpoints, self.progress, self.best_state, self.learning_rate, self.stop = checkpoints, progress, best_state, learning_rate, stop
+        self.rows, self.steps = len(dataset.train.x), len(dataset.train.x) // settings.batch_size
+        self.watched = settings.early_stopping or EarlyStopping(metric=_default_metric(dataset), patience=settings.epochs)
+        self.chunk = 1
+
+    def run(self) -> Outcome:
+        self.program.total_steps = self.settings.epochs * self.steps
+        self.emit(Started(epochs=self.settings.epochs, steps_per_epoch=self.steps, epoch=self.progress.epoch, step=self.progress.step))
+        left_out = self.rows - self.steps * self.settings.batch_size
+        if left_out:
+            self.emit(Noted(text=f"each epoch leaves out {left_out} of {self.rows} rows, others each time: they fill no batch of {self.settings.batch_size}"))
+        while not self._complete():
+            if not self._train_epoch():
+                return self._stopped()
+            self._end_epoch()
+            self._save_when_due()
+            if self.stop() and not self._complete():
+                return self._stopped()
+        self._save()
+        return self._finished()
+
+    def _complete(self) -> bool:
+        return self.progress.epoch >= self.settings.epochs or self._out_of_patience()
+
+    def _out_of_patience(self) -> bool:
+        return self.settings.early_stopping is not None and self.progress.waited >= self.settings.early_stopping.patience
+
+    def _train_epoch(self) -> bool:
+        """Trains the steps left of the epoch -> whether it got to the end."""
+        batch = self.settings.batch_size
+        order = random.permutation(self.seed, random.ORDER, self.progress.epoch, self.rows)[: self.steps * batch].reshape(self.steps, batch)
+        while self.progress.step < self.steps:
+            start = time.perf_counter()
+            losses = self.program.run(self.dataset.train.x, self.dataset.train.y, order[self.progress.step : self.progress.step + self.chunk])
+            seconds = time.perf_counter() - start
+            done = self.progress.step + len(losses)
+            self.progress = replace(
+                self.progress,
+                step=done,
+                losses=np.concatenate([self.progress.losses, np.asarray(losses, np.float64)]),
+                seconds=self.progress.seconds + seconds,
+            )
+            self.chunk = max(1, min(int(len(losses) * CHUNK_SECONDS / max(seconds, 1e-9)), 8 * self.chunk))
+            self.emit(Advanced(epoch=self.progress.epoch + 1, step=done))
+            if self.stop():
+                return False
+            if done < self.steps:
+                self._save_when_due()
+        return True
+
+    def _end_epoch(self) -> None:
+        """Validates, keeps the best weights and closes the epoch."""
+        start, progress = time.perf_counter(), self.progress
+        values = {"loss/train": float(np.mean(progress.losses))}
+        validation = self.dataset.validation
+        if len(validation.x):
+            prediction, row_loss = self.program.evaluate(validation.x, validation.y)
+            values |= metrics.measure(self.dataset.task, prediction, row_loss, validation.y, "validation")
+        if self.learning_rate is not None:
+            values["learning_rate"] = self.learning_rate((progress.epoch + 1) * self.steps - 1)
+        values["time/epoch_s"] = progress.seconds + time.perf_counter() - start
+        epoch, value = progress.epoch + 1, values.get(self.watched.metric, float("nan"))
+        best = metrics.better(self.watched.metric, value, progress.best, self.watched.min_delta)
+        standing: dict[str, Any] = {"best": value, "best_epoch": epoch, "waited": 0} if best else {"waited": progress.waited + 1}
+        if best:
+            self.best_state = self.program.state()
+        history = (*progress.history, values)
+        self.progress = replace(progress, epoch=epoch, step=0, losses=np.zeros(0), seconds=0.0, history=history, **standing)
+        self.emit(EpochEnded(epoch=epoch, values=values, best=best))
+
+    def _save_when_due(self) -> None:
+        if self.checkpoints is not None and self.checkpoints.due():
+            self._save()
+
+    def _save(self) -> None:
+        if self.checkpoints is not None:
+            self.emit(Saved(path=self.checkpoints.save(self.program.state(), self.progress, self.best_state)))
+
+    def _stopped(self) -> Outcome:
+        self._save()
+        progress = self.progress
+        where = f"in epoch {progress.epoch + 1} after {progress.step} of {self.steps} steps" if progress.step else f"after epoch {progress.epoch}"
+        metrics_now = progress.history[-1] if progress.history else {}
+        return self._outcome("KILLED", metrics_now, progress.epoch, f"stopped {where}")
+
+    def _finished(self) -> Outcome:
+        progress, epoch, message = self.progress, self.progress.epoch, f"trained {self.progress.epoch} epochs"
+        if self.settings.early_stopping is not None and self.best_state is not None:
+            self.program.load_state(self.best_state)
+            epoch = progress.best_epoch
+            early = f"stopped early after epoch {progress.epoch}" if progress.epoch < self.settings.epochs else message
+            message = f"{early}; the weights are those of epoch {epoch}, the best by {self.watched.metric}"
+        return self._outcome("FINISHED", progress.history[epoch - 1] if progress.history else {}, epoch, message)
+
+    def _outcome(self, status: Literal["FINISHED", "KILLED"], values: Mapping[str, float], epoch: int, message: str) -> Outcome:
+        history = self.progress.history
+        return Outcome(status=status, history=history, metrics=values, epoch=epoch, best_epoch=self.progress.best_epoch, message=message)
+
+
+def _default_metric(dataset: Parts) -> str:
+    return "loss/validation" if len(dataset.validation.x) else "loss/train"
