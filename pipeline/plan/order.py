@@ -8,33 +8,24 @@ from pipeline.graph.ir import Graph, Node
 def phases(graph: Graph) -> tuple[dict[int, int], int]:
     """-> (index of the node -> phase, first phase at which state may change).
 
-    A node runs as early as its inputs allow.  A node that writes state waits for the guard, and for every reader of that state.
+    A node runs as early as its inputs allow.  A node that writes state waits for the guard, and for every other reader of that state.
     Phase 0 gathers the batch.
     """
-    phase_of: dict[str, int] = {i.name: 0 for i in graph.inputs}
-    result: dict[int, int] = {}
-    writes = _writers(graph)
+    producer = {name: index for index, node in enumerate(graph.nodes) for name in node.outputs}
+    waits = {index: {producer[name] for name in node.inputs if name in producer} for index, node in enumerate(graph.nodes)}
     readers = _state_readers(graph)
-    deferred: list[int] = []
-    for index, node in enumerate(graph.nodes):
-        if index in writes:
-            deferred.append(index)
-            continue
-        result[index] = _place(node, phase_of, graph, earliest=1)
-    guard_phase = phase_of[graph.guard] + 1 if graph.guard else 1
-    for index in deferred:
-        node = graph.nodes[index]
-        waits = [result[r] + 1 for state in writes[index] for r in readers.get(state, []) if r in result and r != index]
-        result[index] = _place(node, phase_of, graph, earliest=max([guard_phase, *waits]))
-    return result, guard_phase
-
-
-def _place(node: Node, phase_of: dict[str, int], graph: Graph, earliest: int) -> int:
-    inputs = [phase_of[name] for name in node.inputs]
-    view = node.op == "reshape"
-    phase = max([earliest if not view else 0, *(p + (not view) for p in inputs)])
-    phase_of.update(dict.fromkeys(node.outputs, phase))
-    return phase
+    for index, states in _writers(graph).items():
+        waits[index] |= {reader for state in states for reader in readers.get(state, [])} - {index}
+        if graph.guard:
+            waits[index].add(producer[graph.guard])
+    phase: dict[int, int] = {}
+    while len(phase) < len(graph.nodes):
+        ready = [index for index in waits if index not in phase and all(w in phase for w in waits[index])]
+        assert ready, "a kernel writes a state that a later kernel still reads"
+        for index in ready:
+            view = graph.nodes[index].op == "reshape"  # a view takes no time
+            phase[index] = max([0 if view else 1, *(phase[w] + (not view) for w in waits[index])])
+    return phase, phase[producer[graph.guard]] + 1 if graph.guard else 1
 
 
 def _writers(graph: Graph) -> dict[int, list[str]]:

@@ -36,6 +36,7 @@ class RunInfo:
     process: Process
     uri: str | None = setting(None)
     experiment: str = setting("default")
+    artifacts: str | None = setting(None)
     sweep: str | None = setting(None)
 
 

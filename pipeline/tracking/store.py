@@ -215,8 +215,7 @@ def create_database(database: Path) -> None:
             return
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-        partial = database.with_name(f".{database.name}.new")
-        partial.unlink(missing_ok=True)
+        partial = database.with_name(f".{database.name}.{os.getpid()}.new")
         fresh = SqlAlchemyStore(f"sqlite:///{partial}", (database.parent / "mlruns").as_uri())
         fresh.engine.dispose()
         os.replace(partial, database)

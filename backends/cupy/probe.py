@@ -1,0 +1,40 @@
+"""Whether CuPy can run on this machine, and the reason when it cannot."""
+
+from __future__ import annotations
+
+INSTALL = "pip install 'cupy-cuda13x[ctk]'"
+
+
+def available() -> tuple[bool, str]:
+    """(True, device) when a GPU is usable, else (False, reason).
+
+    Asks in the order in which things are missing in practice: CuPy, driver, device, NVRTC (which compiles CuPy's kernels), cuBLAS
+    (which `xp.matmul` calls).  Importing CuPy proves nothing: it succeeds without a driver.
+    """
+    try:
+        # an optional heavy dependency
+        import cupy
+    except ImportError:
+        return False, f"cupy is not installed ({INSTALL})"
+    runtime = cupy.cuda.runtime
+    try:
+        if runtime.driverGetVersion() == 0:
+            return False, "no NVIDIA driver is installed"
+        if runtime.getDeviceCount() == 0:
+            return False, "no CUDA device is visible"
+    except runtime.CUDARuntimeError as error:
+        return False, f"the CUDA runtime refuses: {error}"
+    try:
+        cupy.cuda.nvrtc.getVersion()
+    except (RuntimeError, ImportError, OSError) as error:
+        return False, f"NVRTC cannot be loaded: {_first_line(error)} ({INSTALL})"
+    try:
+        from cupy.cuda import cublas  # noqa: F401  # loading it is the question
+    except (RuntimeError, ImportError, OSError) as error:
+        return False, f"cuBLAS cannot be loaded: {_first_line(error)} ({INSTALL})"
+    name = runtime.getDeviceProperties(0)["name"].decode()
+    return True, f"{name}, cupy {cupy.__version__}"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

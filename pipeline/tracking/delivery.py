@@ -1,0 +1,200 @@
+"""Brings the journal of one run to MLflow.
+
+Only what is new is sent, in one batch; the place reached is written to mlflow.json after MLflow has taken it.  A batch may so be sent twice,
+never left out, and twice is once: each point carries the time of the journal, which is part of its key in MLflow's database, and the run itself
+is found again by its tag pipeline.uid.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import PipelineError
+from pipeline.records import read, record, setting
+from pipeline.tracking.figures import draw
+from pipeline.tracking.folder import RunInfo, read_info, replace_text
+from pipeline.tracking.journal import FILE, Event, end_of, parse, read_journal, read_lines, start_of
+from pipeline.tracking.provenance import LONGEST_NAME, LONGEST_PARAM, LONGEST_TAG
+from pipeline.tracking.store import Store, connect
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+STATE = "mlflow.json"
+
+
+@record
+class Sent:
+    """What MLflow has of a run: `offset` bytes of its journal.  `ended`: status and every metric are there; `complete`: the figures too."""
+
+    uri: str = setting("")
+    experiment_id: str = setting("")
+    run_id: str = setting("")
+    offset: int = setting(0)
+    ended: bool = setting(False)
+    complete: bool = setting(False)
+    note: str = setting("")  # why the last attempt failed, "" after one that did not
+
+
+def read_sent(folder: Path) -> Sent:
+    """An unreadable file counts as nothing sent: sending again is harmless."""
+    try:
+        return read(Sent, json.loads((folder / STATE).read_text()), at=STATE)
+    except (OSError, ValueError, PipelineError):
+        return Sent()
+
+
+class Clients:
+    """One client and experiment id per store, made at first need."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, str], tuple[MlflowClient, str]] = {}
+
+    def get(self, store: Store) -> tuple[MlflowClient, str]:
+        key = (store.uri, store.experiment)
+        if key not in self._made:
+            self._made[key] = connect(store)
+        return self._made[key]
+
+
+class Delivery:
+    """One run folder on its way to its store.  `advance` sends what is new and raises whatever MLflow raises."""
+
+    def __init__(self, folder: Path, clients: Clients, *, store: Store | None = None) -> None:
+        """`store` replaces the one that the run names."""
+        self.folder = folder
+        self.info: RunInfo = read_info(folder)
+        if store is None and self.info.uri is not None:
+            store = Store(uri=self.info.uri, experiment=self.info.experiment, artifacts=self.info.artifacts)
+        assert store is not None, f"{folder} is not tracked"
+        self.store = store
+        self.clients = clients
+        self.sent = read_sent(folder)
+        if self.sent.uri != store.uri:
+            self.sent = Sent(uri=store.uri)
+        self._lock = -1
+        self._told: set[tuple[str, int]] = set()
+
+    def take(self) -> bool:
+        """Takes charge of the folder: two processes that send one run at once could create it twice.  False if another has it."""
+        if self._lock < 0:
+            lock = os.open(self.folder / FILE, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(lock)
+                return False
+            self._lock = lock
+            state = read_sent(self.folder)  # what the one before us has sent
+            self.sent = state if state.uri == self.store.uri else self.sent
+            self._told = _points(parse(read_lines(self.folder)[: self.sent.offset]))
+        return True
+
+    def release(self) -> None:
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def advance(self) -> None:
+        """Sends the new lines of the journal."""
+        lines = read_lines(self.folder, start=self.sent.offset)
+        if not lines:
+            return
+        client, experiment_id = self.clients.get(self.store)
+        events = parse(lines)
+        run_id = self.sent.run_id or self._find_or_create(client, experiment_id)
+        if run_id != self.sent.run_id:
+            self._save(run_id=run_id, experiment_id=experiment_id)
+        self._log(client, run_id, events)
+        ended = end_of(events) is not None
+        self._save(offset=self.sent.offset + len(lines), ended=ended, complete=False, note="")
+
+    def finish(self) -> None:
+        """Draws the figures and sends them: the last step, after the status is right."""
+        client, _ = self.clients.get(self.store)
+        for path in draw(self.folder, title=self.info.name):
+            client.log_artifact(self.sent.run_id, str(path), "figures")
+        self._save(complete=True)
+
+    def remark(self, note: str) -> None:
+        """Leaves word in mlflow.json of why it does not go on."""
+        if note != self.sent.note:
+            with contextlib.suppress(OSError):
+                self._save(note=note)
+
+    def _find_or_create(self, client: MlflowClient, experiment_id: str) -> str:
+        """The run with our uid: an earlier create may have worked although its answer was lost."""
+        found = client.search_runs([experiment_id], f"tags.`pipeline.uid` = '{self.info.uid}'", max_results=1)
+        if found:
+            return str(found[0].info.run_id)
+        start = start_of(read_journal(self.folder))
+        tags = _tags({"pipeline.uid": self.info.uid, "pipeline.folder": str(self.folder), **start.get("tags", {})})
+        run = client.create_run(experiment_id, start_time=self.info.created, run_name=self.info.name, tags=tags)
+        return str(run.info.run_id)
+
+    def _log(self, client: MlflowClient, run_id: str, events: Sequence[Event]) -> None:
+        from mlflow.entities import Metric, Param, RunTag
+
+        metrics, params, tags = [], {}, {}
+        for event in events:
+            if event["event"] == "metric":
+                values = {name: value for name, value in event["values"].items() if (name, event["step"]) not in self._told}
+                metrics += [Metric(name[:LONGEST_NAME], float(value), event["time"], event["step"]) for name, value in values.items()]
+                self._told |= {(name, event["step"]) for name in values}
+            elif event["event"] == "start":
+                params |= event.get("params", {})
+                tags |= event.get("tags", {})
+            elif event["event"] == "tags":
+                tags |= event["values"]
+        client.log_batch(
+            run_id,
+            metrics=metrics,
+            params=[Param(name[:LONGEST_NAME], str(value)[:LONGEST_PARAM]) for name, value in params.items()],
+            tags=[RunTag(name, value) for name, value in _tags(tags).items()],
+        )
+        for event in events:
+            _ACTIONS.get(event["event"], _nothing)(client, run_id, self.folder, event)
+
+    def _save(self, **changes: Any) -> None:
+        self.sent = Sent(**{**asdict(self.sent), **changes})
+        replace_text(self.folder / STATE, json.dumps(asdict(self.sent), indent=1) + "\n")
+
+
+def _points(events: Sequence[Event]) -> set[tuple[str, int]]:
+    return {(name, event["step"]) for event in events if event["event"] == "metric" for name in event["values"]}
+
+
+def _tags(tags: dict[str, Any]) -> dict[str, str]:
+    return {name[:LONGEST_NAME]: str(value)[:LONGEST_TAG] for name, value in tags.items()}
+
+
+def _nothing(client: MlflowClient, run_id: str, folder: Path, event: Event) -> None:
+    """Metrics, parameters and tags went with the batch."""
+
+
+def _artifact(client: MlflowClient, run_id: str, folder: Path, event: Event) -> None:
+    path = folder / event["path"]
+    if path.exists():  # a file that its run replaced or removed since is no reason to hold up the rest
+        client.log_artifact(run_id, str(path), event.get("into") or None)
+
+
+def _start(client: MlflowClient, run_id: str, folder: Path, event: Event) -> None:
+    client.update_run(run_id, status="RUNNING")
+    client.set_tag(run_id, "pipeline.state", "running")
+
+
+def _end(client: MlflowClient, run_id: str, folder: Path, event: Event) -> None:
+    client.set_tag(run_id, "pipeline.state", event["status"].lower())
+    if event.get("message"):
+        client.set_tag(run_id, "pipeline.message", str(event["message"])[:LONGEST_TAG])
+    client.set_terminated(run_id, status=event["status"], end_time=event["time"])
+
+
+_ACTIONS = {"start": _start, "resume": _start, "artifact": _artifact, "end": _end}

@@ -1,0 +1,37 @@
+"""Runs whose process is gone without a word (kill -9, a power cut) are marked KILLED."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.errors import RunError
+from pipeline.tracking.delivery import read_sent
+from pipeline.tracking.folder import read_info, run_folders
+from pipeline.tracking.journal import Journal, end_of, read_journal
+from pipeline.tracking.process import alive, here
+
+LOST = "the training process ended without a word (killed, or the machine stopped)"
+
+
+def left_behind(root: Path) -> Iterator[Path]:
+    """Run folders of `root` with something to make good: their process is dead, and MLflow does not have the whole journal."""
+    for folder in run_folders(root):
+        try:
+            sent, info = read_sent(folder), read_info(folder)
+            if info.uri is not None and not sent.complete and here(info.process) and not alive(info.process):
+                yield folder
+        except RunError:
+            continue  # a folder that another program half-removed is none of ours
+
+
+def mark_killed(folder: Path) -> bool:
+    """Ends the journal of a dead run with KILLED, unless it has an end.  The caller is in charge of the folder (Delivery.take)."""
+    if end_of(read_journal(folder)) is not None:
+        return False
+    journal = Journal(folder)
+    try:
+        journal.write("end", durable=True, status="KILLED", message=LOST)
+    finally:
+        journal.close()
+    return True

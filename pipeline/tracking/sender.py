@@ -1,0 +1,181 @@
+"""The sender: the process that writes MLflow, so that the training process neither imports MLflow nor waits for it.
+
+    python -m pipeline.tracking.sender          # started by pipeline/tracking/tracker.py, not by hand
+
+Each line on its standard input is a run folder to take care of (as a JSON text), or empty: look at once.  It follows their journals, sends what is
+new, marks a run KILLED when the training process dies, makes good what earlier runs beside it left behind, and ends when the input has ended
+and all is sent, or has failed for `PATIENCE` seconds after the end of a run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import time
+import traceback
+from pathlib import Path
+
+from pipeline.errors import PipelineError
+from pipeline.tracking.delivery import Clients, Delivery
+from pipeline.tracking.repair import left_behind, mark_killed
+from pipeline.tracking.store import Store
+
+TICK = 0.2  # seconds between two looks at the journals
+PATIENCE = 10.0  # seconds of trying after the end of a run, or of the training process
+LOG = "sender.log"
+
+
+class Inbox:
+    """Run folders named on a pipe; `ended` once the other side has closed it."""
+
+    def __init__(self, file: int) -> None:
+        self._file, self._rest, self.ended = file, b"", False
+
+    def new(self, timeout: float) -> list[Path]:
+        """Waits at most `timeout` seconds."""
+        if self.ended:
+            time.sleep(timeout)
+            return []
+        ready, _, _ = select.select([self._file], [], [], timeout)
+        if not ready:
+            return []
+        data = os.read(self._file, 65536)
+        self.ended = not data
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return [Path(json.loads(line)) for line in lines if line]
+
+
+class Round:
+    """One run in the sender's care: tries, waits longer after each failure, gives up in the end."""
+
+    def __init__(self, delivery: Delivery, *, tries: int | None = None) -> None:
+        self.delivery = delivery
+        self.done = False
+        self._tries = tries  # how many failures end it; None: PATIENCE after the end
+        self._wait, self._again, self._limit = TICK, 0.0, float("inf")
+
+    def look(self, *, orphaned: bool) -> None:
+        now = time.monotonic()
+        if self.done or now < self._again or not self.delivery.take():
+            return
+        try:
+            if orphaned:
+                mark_killed(self.delivery.folder)
+            self.delivery.advance()
+            self._wait, self._limit = TICK, float("inf")
+            if self.delivery.sent.ended:
+                self.delivery.finish()
+                self._close()
+        except Exception as error:  # whatever a store, a network or a disk can raise: the journal keeps all, and we try again
+            self._failed(error, now, ending=orphaned or _has_ended(self.delivery.folder))
+
+    def _failed(self, error: Exception, now: float, *, ending: bool) -> None:
+        self.delivery.remark(_sentence(error))
+        self._wait = min(self._wait * 2, 2.0 if ending else 30.0)
+        self._again = now + self._wait
+        if ending:
+            self._limit = min(self._limit, now + PATIENCE)
+        if self._tries is not None:
+            self._tries -= 1
+        if now + self._wait > self._limit or self._tries == 0:
+            with contextlib.suppress(OSError), (self.delivery.folder / LOG).open("a") as file:
+                file.write("".join(traceback.format_exception(error)))
+            self._close()
+
+    def _close(self) -> None:
+        self.delivery.release()
+        self.done = True
+
+
+def _has_ended(folder: Path) -> bool:
+    from pipeline.tracking.journal import end_of, read_journal
+
+    try:
+        return end_of(read_journal(folder)) is not None
+    except OSError:
+        return True
+
+
+def _sentence(error: Exception) -> str:
+    """One line: MLflow's messages run over many."""
+    first = next((line for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {first.strip()[:300]}" if not isinstance(error, PipelineError) else str(error)
+
+
+def run(inbox: Inbox, parent: int) -> None:
+    """Serves until there is nothing more to do.  `parent` is the training process."""
+    clients = Clients()
+    rounds: dict[Path, Round] = {}
+    repaired: set[Path] = set()
+    warm = False
+    while True:
+        busy = any(not item.done for item in rounds.values())
+        for folder in inbox.new(TICK if busy or not inbox.ended else 0.0):
+            rounds[folder] = Round(Delivery(folder, clients))
+        orphaned = os.getppid() != parent
+        for item in rounds.values():
+            item.look(orphaned=orphaned)
+        for folder, item in list(rounds.items()):
+            if folder.parent not in repaired and item.delivery.sent.run_id:
+                repaired.add(folder.parent)
+                for lost in repair(folder.parent, clients, rounds):
+                    rounds.setdefault(lost.delivery.folder, lost)
+        if rounds and not warm:
+            warm = _warm_up()
+        if (inbox.ended or orphaned) and all(item.done for item in rounds.values()):
+            return
+
+
+def repair(root: Path, clients: Clients, known: dict[Path, Round]) -> list[Round]:
+    """Marks and sends what dead runs of `root` left behind; one try each."""
+    rounds = []
+    for folder in left_behind(root):
+        if folder not in known:
+            with contextlib.suppress(PipelineError, OSError):
+                item = Round(Delivery(folder, clients), tries=1)
+                item.look(orphaned=True)
+                rounds.append(item)
+    for item in rounds:
+        if not item.done:  # another sender has it
+            item.done = True
+    return rounds
+
+
+def sync(folder: Path, *, store: Store | None = None) -> Delivery:
+    """Sends now, in this process, what is missing of a run (to `store` instead of the run's own, if given).  Raises TrackingError or what MLflow raises."""
+    from pipeline.errors import TrackingError
+    from pipeline.tracking.process import alive, here
+
+    delivery = Delivery(folder, Clients(), store=store)
+    if not delivery.take():
+        raise TrackingError(f"run = {folder}: another process is sending it just now; try again when it is done")
+    try:
+        if here(delivery.info.process) and not alive(delivery.info.process):
+            mark_killed(folder)
+        delivery.advance()
+        if delivery.sent.ended and not delivery.sent.complete:
+            delivery.finish()
+    finally:
+        delivery.release()
+    return delivery
+
+
+def _warm_up() -> bool:
+    """Loads Matplotlib while the training runs, so that the figures are quick at its end."""
+    with contextlib.suppress(ImportError):
+        import matplotlib.backends.backend_agg
+        import matplotlib.figure  # noqa: F401
+    return True
+
+
+def main() -> None:
+    parent = os.getppid()
+    with contextlib.suppress(OSError):
+        os.nice(5)  # a core that the training wants is the training's
+    run(Inbox(0), parent)
+
+
+if __name__ == "__main__":
+    main()
