@@ -135,9 +135,10 @@ class _Growing:
 
 def _grow(graph: Graph) -> list[Group]:
     growing = _Growing(graph)
+    escaping = graph.escaping()
     for node in graph.nodes:
         kind = OPS[node.op].kind
-        if node.op in ("reshape", "constant"):
+        if node.op == "reshape" or (node.op == "constant" and node.outputs[0] not in escaping):
             continue
         domain: Domain | None = None
         if kind == "elementwise":
@@ -203,6 +204,8 @@ def _recomputation(graph: Graph, group: Group, name: str, stored: set[str]) -> l
         value = root.get(waiting[-1], waiting.pop())
         node = producers.get(value)
         level = group.domain.level(graph.types[value].shape)
+        if level is None:
+            return None
         small = value != name and level in ("column", "row", "scalar")  # one number a column is cheap to store
         if value in stored or value in group.values or value in chain or small:
             continue
@@ -226,7 +229,7 @@ def _fused_node(graph: Graph, group: Group, stored: set[str]) -> Node:
         nodes[node.outputs[0]] = node
     members = [node for node in graph.nodes if node.outputs[0] in nodes]
     literals = dict.fromkeys(
-        name for node in members for name in (root.get(n, n) for n in node.inputs) if name in producers and producers[name].op == "constant"
+        name for node in members for name in (root.get(n, n) for n in node.inputs) if name in producers and producers[name].op == "constant" and name not in nodes
     )
     members = [producers[name] for name in literals] + members
     inputs = dict.fromkeys(

@@ -142,12 +142,16 @@ class Delivery:
     def _log(self, client: MlflowClient, run_id: str, events: Sequence[Event]) -> None:
         from mlflow.entities import Metric, Param, RunTag
 
-        metrics, params, tags = [], {}, {}
+        metrics: dict[tuple[str, int], Metric] = {}
+        params: dict[str, Any] = {}
+        tags: dict[str, Any] = {}
         for event in events:
             if event["event"] == "metric":
-                values = {name: value for name, value in event["values"].items() if (name, event["step"]) not in self._told}
-                metrics += [Metric(name[:LONGEST_NAME], float(value), event["time"], event["step"]) for name, value in values.items()]
-                self._told |= {(name, event["step"]) for name in values}
+                step, time = event["step"], event["time"]
+                for name, value in event["values"].items():
+                    # A resumed run tells the steps after its checkpoint again, with the same bits: MLflow keeps the first.
+                    if (name, step) not in self._told:
+                        metrics.setdefault((name, step), Metric(name[:LONGEST_NAME], float(value), time, step))
             elif event["event"] == "start":
                 params |= event.get("params", {})
                 tags |= event.get("tags", {})
@@ -155,10 +159,11 @@ class Delivery:
                 tags |= event["values"]
         client.log_batch(
             run_id,
-            metrics=metrics,
+            metrics=list(metrics.values()),
             params=[Param(name[:LONGEST_NAME], str(value)[:LONGEST_PARAM]) for name, value in params.items()],
             tags=[RunTag(name, value) for name, value in _tags(tags).items()],
         )
+        self._told |= set(metrics)
         for event in events:
             _ACTIONS.get(event["event"], _nothing)(client, run_id, self.folder, event)
 

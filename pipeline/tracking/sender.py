@@ -1,6 +1,6 @@
 """The sender: the process that writes MLflow, so that the training process neither imports MLflow nor waits for it.
 
-    python -m pipeline.tracking.sender          # started by pipeline/tracking/tracker.py, not by hand
+    python -m pipeline.tracking.sender PID      # PID is the training process; started by pipeline/tracking/tracker.py, not by hand
 
 Each line on its standard input is a run folder to take care of (as a JSON text), or empty: look at once.  It follows their journals, sends what is
 new, marks a run KILLED when the training process dies, makes good what earlier runs beside it left behind, and ends when the input has ended
@@ -13,12 +13,15 @@ import contextlib
 import json
 import os
 import select
+import sys
 import time
 import traceback
 from pathlib import Path
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, TrackingError
 from pipeline.tracking.delivery import Clients, Delivery
+from pipeline.tracking.journal import end_of, read_journal
+from pipeline.tracking.process import alive, here
 from pipeline.tracking.repair import left_behind, mark_killed
 from pipeline.tracking.store import Store
 
@@ -58,9 +61,11 @@ class Round:
 
     def look(self, *, orphaned: bool) -> None:
         now = time.monotonic()
-        if self.done or now < self._again or not self.delivery.take():
+        if self.done or now < self._again:
             return
         try:
+            if not self.delivery.take():
+                return  # another sender is still at it
             if orphaned:
                 mark_killed(self.delivery.folder)
             self.delivery.advance()
@@ -90,8 +95,6 @@ class Round:
 
 
 def _has_ended(folder: Path) -> bool:
-    from pipeline.tracking.journal import end_of, read_journal
-
     try:
         return end_of(read_journal(folder)) is not None
     except OSError:
@@ -105,49 +108,41 @@ def _sentence(error: Exception) -> str:
 
 
 def run(inbox: Inbox, parent: int) -> None:
-    """Serves until there is nothing more to do.  `parent` is the training process."""
+    """Serves until there is nothing more to do.  `parent` is the id of the training process."""
     clients = Clients()
     rounds: dict[Path, Round] = {}
-    repaired: set[Path] = set()
+    roots: set[Path] = set()
+    backlog: list[Path] = []
     warm = False
     while True:
-        busy = any(not item.done for item in rounds.values())
+        busy = backlog or any(not item.done for item in rounds.values())
         for folder in inbox.new(TICK if busy or not inbox.ended else 0.0):
-            rounds[folder] = Round(Delivery(folder, clients))
+            with contextlib.suppress(PipelineError):  # a folder that was removed at once
+                rounds[folder] = Round(Delivery(folder, clients))
         orphaned = os.getppid() != parent
-        for item in rounds.values():
+        for folder, item in rounds.items():
             item.look(orphaned=orphaned)
-        for folder, item in list(rounds.items()):
-            if folder.parent not in repaired and item.delivery.sent.run_id:
-                repaired.add(folder.parent)
-                for lost in repair(folder.parent, clients, rounds):
-                    rounds.setdefault(lost.delivery.folder, lost)
+            if folder.parent not in roots and item.delivery.sent.run_id:
+                roots.add(folder.parent)
+                backlog += [lost for lost in left_behind(folder.parent) if lost not in rounds]
         if rounds and not warm:
             warm = _warm_up()
-        if (inbox.ended or orphaned) and all(item.done for item in rounds.values()):
+        if backlog:
+            repair(backlog.pop(0), clients)  # one between two looks: a long backlog does not hold up the runs of today
+        if (inbox.ended or orphaned) and not backlog and all(item.done for item in rounds.values()):
             return
 
 
-def repair(root: Path, clients: Clients, known: dict[Path, Round]) -> list[Round]:
-    """Marks and sends what dead runs of `root` left behind; one try each."""
-    rounds = []
-    for folder in left_behind(root):
-        if folder not in known:
-            with contextlib.suppress(PipelineError, OSError):
-                item = Round(Delivery(folder, clients), tries=1)
-                item.look(orphaned=True)
-                rounds.append(item)
-    for item in rounds:
-        if not item.done:  # another sender has it
-            item.done = True
-    return rounds
+def repair(folder: Path, clients: Clients) -> None:
+    """Marks KILLED, and sends, what a dead run left behind.  One try; the next start is the next one."""
+    with contextlib.suppress(PipelineError):
+        item = Round(Delivery(folder, clients), tries=1)
+        item.look(orphaned=True)
+        item.delivery.release()
 
 
 def sync(folder: Path, *, store: Store | None = None) -> Delivery:
     """Sends now, in this process, what is missing of a run (to `store` instead of the run's own, if given).  Raises TrackingError or what MLflow raises."""
-    from pipeline.errors import TrackingError
-    from pipeline.tracking.process import alive, here
-
     delivery = Delivery(folder, Clients(), store=store)
     if not delivery.take():
         raise TrackingError(f"run = {folder}: another process is sending it just now; try again when it is done")
@@ -171,7 +166,7 @@ def _warm_up() -> bool:
 
 
 def main() -> None:
-    parent = os.getppid()
+    parent = int(sys.argv[1])
     with contextlib.suppress(OSError):
         os.nice(5)  # a core that the training wants is the training's
     run(Inbox(0), parent)

@@ -1,0 +1,127 @@
+"""Object code, made once: LLVM modules to machine code, kept on disk under the digest of all that decides it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import llvmlite
+import llvmlite.binding as llvm
+from llvmlite import ir
+
+from backends.numpy.cpu import Processor
+
+LIMIT = 256 * 2**20  # bytes kept on disk; the files not used for longest go first
+_CHECK = 32  # bytes of the sha256 in front of each object
+
+
+@cache
+def source_digest() -> str:
+    """The digest of this package's own source and of the compiler's version."""
+    digest = hashlib.sha256(f"{llvmlite.__version__} {llvm.llvm_version_info}".encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def key(processor: Processor, *parts: object) -> str:
+    """The name under which object code is kept."""
+    text = repr((processor, parts, source_digest()))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def default_folder() -> Path:
+    """The user's cache folder, by the XDG convention."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "caviar" / "kernels"
+
+
+def compile_object(processor: Processor, build: Callable[[], ir.Module]) -> bytes:
+    """Machine code of the module that `build` makes."""
+    machine = processor.machine()
+    text = build()
+    text.triple = processor.triple
+    text.data_layout = str(machine.target_data)
+    module = llvm.parse_assembly(str(text))
+    optimize(module, machine)
+    return bytes(machine.emit_object(module))
+
+
+def optimize(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
+    """LLVM's clean-up passes; vectorisation is ours, so its own is off."""
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options.loop_vectorization = options.slp_vectorization = False
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+
+
+class ObjectCache:
+    """Objects by key, in `folder`.  Several processes may share it: files appear whole or not at all."""
+
+    def __init__(self, folder: Path | None = None, limit: int = LIMIT) -> None:
+        self.folder = folder or default_folder()
+        self.limit = limit
+        self.made = 0
+
+    def get(self, name: str, processor: Processor, build: Callable[[], ir.Module]) -> bytes:
+        """The object `name`, from disk or made now.  A damaged file is made anew, with a note."""
+        path = self.folder / f"{name}.o"
+        with contextlib.suppress(OSError):
+            data = path.read_bytes()
+            if hashlib.sha256(data[_CHECK:]).digest() == data[:_CHECK]:
+                os.utime(path)
+                return data[_CHECK:]
+            print(f"note: the cached kernel {path} was damaged and is made anew", file=sys.stderr)
+        self.made += 1
+        code = compile_object(processor, build)
+        self._keep(path, code)
+        return code
+
+    def _keep(self, path: Path, code: bytes) -> None:
+        # a cache that cannot be written (read-only home, full disk) costs time, not the run
+        with contextlib.suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=self.folder, suffix=".part")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(hashlib.sha256(code).digest() + code)
+                os.replace(temporary, path)
+            except OSError:
+                os.unlink(temporary)
+                raise
+
+    def prune(self) -> None:
+        """Removes the files not used for longest until the folder is within its limit."""
+        with contextlib.suppress(OSError):
+            files = sorted(((f.stat().st_mtime, f.stat().st_size, f) for f in self.folder.glob("*.o")), reverse=True)
+            total = 0
+            for _, size, file in files:
+                total += size
+                if total > self.limit:
+                    file.unlink(missing_ok=True)
+
+
+_loaded: dict[str, tuple[llvm.ExecutionEngine, int]] = {}
+
+
+def load(name: str, symbol: str, code: bytes, processor: Processor) -> int:
+    """The address of `symbol` in the object `code`; each object is loaded once a process and may be called from later ones."""
+    if name not in _loaded:
+        machine = processor.machine()
+        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        engine.finalize_object()
+        address = engine.get_function_address(symbol)
+        llvm.add_symbol(symbol, address)
+        _loaded[name] = (engine, address)
+    return _loaded[name][1]
+
+
+def is_loaded(name: str) -> bool:
+    """Whether the object `name` is in this process already."""
+    return name in _loaded

@@ -1,0 +1,90 @@
+"""A call of a plan -> the kernel that does it: its name, how its work is cut, and how to emit it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from llvmlite import ir
+
+from backends.contract import Body, Call
+from backends.numpy.cache import key
+from backends.numpy.cpu import Processor
+from backends.numpy.fused import FusedKernel, paths, tiles
+from backends.numpy.matmul import MatmulKernel, Product
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kernel:
+    """symbol(input pointers, output pointers, paths, scratch, begin, end).
+
+    tiles: into how many parts the work is cut; scratch: bytes a thread needs; flops and traffic: what the work costs, in bytes and operations.
+    """
+
+    symbol: str
+    tiles: int
+    scratch: int
+    paths: tuple[int, ...]
+    flops: float
+    build: Callable[[], ir.Module]
+
+
+def kernel_of(call: Call, precision: str, cpu: Processor) -> Kernel:
+    """The kernel of `call`.  Calls alike but for the names of their values share it."""
+    if call.body is not None:
+        return _fused(call, call.body, precision, cpu)
+    assert call.op == "matmul", f"the numpy backend has no kernel for {call.op}"
+    return _matmul(call, precision, cpu)
+
+
+def _fused(call: Call, body: Body, precision: str, cpu: Processor) -> Kernel:
+    anonymous = _anonymous(body)
+    dtypes = [b.dtype for b in call.inputs]
+    symbol = f"fused_{key(cpu, anonymous, tuple(dtypes), precision)}"
+
+    def build() -> ir.Module:
+        module = ir.Module(symbol)
+        FusedKernel(module, symbol, anonymous, dtypes, precision).emit()
+        return module
+
+    work = float(body.rows * body.columns * len(body.instructions))
+    return Kernel(symbol=symbol, tiles=tiles(body), scratch=0, paths=tuple(paths(body)), flops=work, build=build)
+
+
+def _matmul(call: Call, precision: str, cpu: Processor) -> Kernel:
+    a, b = call.inputs
+    transpose_a, transpose_b = bool(call.attributes.get("transpose_a")), bool(call.attributes.get("transpose_b"))
+    k, m = a.shape if transpose_a else reversed(a.shape)
+    n = b.shape[0] if transpose_b else b.shape[1]
+    product = Product(m=m, n=n, k=k, transpose_a=transpose_a, transpose_b=transpose_b, precision=precision)
+    symbol = f"matmul_{key(cpu, product)}"
+
+    def build() -> ir.Module:
+        module = ir.Module(symbol)
+        MatmulKernel(module, symbol, product, cpu).emit()
+        return module
+
+    return Kernel(
+        symbol=symbol, tiles=product.tiles(cpu), scratch=product.scratch_bytes(cpu), paths=(), flops=2.0 * m * n * k, build=build
+    )
+
+
+def _anonymous(body: Body) -> Body:
+    """The body with numbered values and without layer paths."""
+    number: dict[str, str] = {}
+    for name in (*(n for n, _ in body.inputs), *(i.name for i in body.instructions)):
+        number[name] = f"v{len(number)}"
+    return replace(
+        body,
+        inputs=tuple((number[n], level) for n, level in body.inputs),
+        instructions=tuple(
+            replace(
+                i,
+                name=number[i.name],
+                operands=tuple(number[o] for o in i.operands),
+                attributes={**dict(sorted(i.attributes.items())), **({"path": 0} if i.op == "uniform" else {})},
+            )
+            for i in body.instructions
+        ),
+        outputs=tuple(number[o] for o in body.outputs),
+    )

@@ -1,0 +1,189 @@
+"""The tile kernel: register-blocked outer products with every size and stride a literal.
+
+C[m, n] = sum over k of A[m, k] B[k, n].  A tile of `tile_rows` x `tile_vectors` accumulators stays in registers while k runs; each element of
+C is one chain of fused multiply-adds in the order of k, so its bits depend neither on the tiling nor on the number of threads.
+"""
+
+# M rows, K summed, N columns; P rows of a tile; lanes of the machine's own vectors
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llvmlite import ir
+
+from backends.numpy.cpu import Processor
+from backends.numpy.emit import ELEMENT, I32, I64, POINTER, SIZE, Emitter, Value, i64, vector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """A product's sizes; a transposed operand lies in memory with its axes exchanged."""
+
+    m: int
+    n: int
+    k: int
+    transpose_a: bool
+    transpose_b: bool
+    precision: str
+
+    def panels(self, cpu: Processor) -> tuple[int, int]:
+        """Columns of a panel, and the number of panels."""
+        lanes = cpu.vector_bytes // SIZE[self.precision]
+        width = lanes * (cpu.tile_vectors if self.n > lanes else 1)
+        return width, -(-self.n // width)
+
+    def rows(self, cpu: Processor) -> tuple[int, int]:
+        """Rows of a tile (the rows shared out evenly), and the number of tiles down a panel."""
+        count = -(-self.m // cpu.tile_rows)
+        rows = -(-self.m // count)
+        return rows, -(-self.m // rows)
+
+    def tiles(self, cpu: Processor) -> int:
+        """Into how many independent parts the work is cut."""
+        return self.panels(cpu)[1] * self.rows(cpu)[1]
+
+    def scratch_bytes(self, cpu: Processor) -> int:
+        """Room for one packed panel of B."""
+        return self.panels(cpu)[0] * self.k * SIZE[self.precision] if self.transpose_b else 0
+
+
+class MatmulKernel:
+    """Emits `name(a, b, c, scratch, begin, end)` for tiles begin <= t < end, counted down each panel."""
+
+    def __init__(self, module: ir.Module, name: str, product: Product, cpu: Processor) -> None:
+        self.p, self.cpu, self.module, self.name = product, cpu, module, name
+        self.lanes = cpu.vector_bytes // SIZE[product.precision]
+        self.size = SIZE[product.precision]
+        self.kind = vector(ELEMENT[product.precision], self.lanes)
+        self.width, self.panel_count = product.panels(cpu)
+        self.height, self.row_count = product.rows(cpu)
+        self.a_row, self.a_step = (1, product.m) if product.transpose_a else (product.k, 1)
+
+    def emit(self) -> None:
+        """Emits the kernel and its tiles."""
+        p = self.p
+        e = Emitter(self.module, self.name, [POINTER] * 4 + [I64, I64])
+        a, b, c, scratch, begin, end = e.arguments
+        last_columns = p.n - (self.panel_count - 1) * self.width
+        last_rows = p.m - (self.row_count - 1) * self.height
+        packed = e.b.alloca(I64)
+        e.b.store(i64(-1), packed)
+        with e.loop(begin, end) as tile:
+            panel, row = e.b.sdiv(tile, i64(self.row_count)), e.b.srem(tile, i64(self.row_count))
+            left = e.b.mul(panel, i64(self.width))
+            top = e.b.mul(row, i64(self.height))
+            a_tile = e.at(a, e.b.mul(top, i64(self.a_row * self.size)))
+            c_tile = e.at(c, e.b.add(e.b.mul(top, i64(p.n * self.size)), e.b.mul(left, i64(self.size))))
+            b_tile = scratch if p.transpose_b else e.at(b, e.b.mul(left, i64(self.size)))
+            if p.transpose_b:
+                with e.b.if_then(e.b.icmp_signed("!=", e.b.load(packed, typ=I64), panel)):
+                    self._when_last(e, panel, self.panel_count, self.width, last_columns, lambda n: self._pack_call(e, b, scratch, left, n))
+                    e.b.store(panel, packed)
+
+            def run(columns: int) -> None:
+                self._when_last(e, row, self.row_count, self.height, last_rows, lambda rows: self._tile_call(e, a_tile, b_tile, c_tile, rows, columns))
+
+            self._when_last(e, panel, self.panel_count, self.width, last_columns, run)
+        e.finish()
+
+    def _when_last(self, e: Emitter, index: Value, count: int, usual: int, last: int, emit: object) -> None:
+        """Emits the usual form, and the last one too where it differs."""
+        assert callable(emit)
+        if usual == last or count == 1:
+            emit(last if count == 1 else usual)
+            return
+        with e.b.if_else(e.b.icmp_signed("==", index, i64(count - 1))) as (then, otherwise):
+            with then:
+                emit(last)
+            with otherwise:
+                emit(usual)
+
+    def _tile_call(self, e: Emitter, a: Value, b: Value, c: Value, rows: int, columns: int) -> None:
+        name = f"{self.name}_tile_{rows}_{columns}"
+        if name not in self.module.globals:
+            self._tile(name, rows, columns)
+        e.b.call(self.module.globals[name], [a, b, c])
+
+    def _tile(self, name: str, rows: int, columns: int) -> None:
+        p = self.p
+        e = Emitter(self.module, name, [POINTER] * 3, internal=True)
+        a, b, c = e.arguments
+        valid = [min(self.lanes, columns - start) for start in range(0, columns, self.lanes)]
+        b_step = self.width if p.transpose_b else p.n
+        entry = e.b.block
+        loop, done = e.function.append_basic_block("k"), e.function.append_basic_block("done")
+        e.b.branch(loop)
+        e.b.position_at_end(loop)
+        k, a_k, b_k = (e.b.phi(t) for t in (I64, POINTER, POINTER))
+        sums = [[e.b.phi(self.kind) for _ in valid] for _ in range(rows)]
+        right = [
+            e.load_vector(e.at(b_k, v * self.lanes * self.size), p.precision, lanes=self.lanes, valid=self.lanes if p.transpose_b else n)
+            for v, n in enumerate(valid)
+        ]
+        results = []
+        for row in range(rows):
+            left = e.splat(e.load(e.at(a_k, row * self.a_row * self.size), p.precision), self.lanes)
+            results.append([e.fma(left, r, s) for r, s in zip(right, sums[row], strict=True)])
+        following = e.b.add(k, i64(1))
+        a_next, b_next = e.at(a_k, self.a_step * self.size), e.at(b_k, b_step * self.size)
+        zero = ir.Constant(self.kind, None)
+        for phi, first, then in ((k, i64(0), following), (a_k, a, a_next), (b_k, b, b_next)):
+            phi.add_incoming(first, entry)
+            phi.add_incoming(then, loop)
+        for row in range(rows):
+            for phi, result in zip(sums[row], results[row], strict=True):
+                phi.add_incoming(zero, entry)
+                phi.add_incoming(result, loop)
+        e.b.cbranch(e.b.icmp_signed("<", following, i64(p.k)), loop, done)
+        e.b.position_at_end(done)
+        for row in range(rows):
+            for v, n in enumerate(valid):
+                address = e.at(c, (row * p.n + v * self.lanes) * self.size)
+                e.store_vector(results[row][v], address, p.precision, lanes=self.lanes, valid=n)
+        e.finish()
+
+    def _pack_call(self, e: Emitter, b: Value, scratch: Value, left: Value, columns: int) -> None:
+        name = f"{self.name}_pack_{columns}"
+        if name not in self.module.globals:
+            self._pack(name, columns)
+        e.b.call(self.module.globals[name], [e.at(b, e.b.mul(left, i64(self.p.k * self.size))), scratch])
+
+    def _pack(self, name: str, columns: int) -> None:
+        """Turns rows of the transposed B [N, K] into a panel [K, width]: squares of vectors, exchanged in registers."""
+        p, lanes = self.p, self.lanes
+        e = Emitter(self.module, name, [POINTER] * 2, internal=True)
+        source, target = e.arguments
+        whole, rest = divmod(p.k, lanes)
+        for start in range(0, columns, lanes):
+            valid = min(lanes, columns - start)
+            with e.loop(0, whole) as block:
+                self._square(e, source, target, e.b.mul(block, i64(lanes)), start, valid, lanes)
+            if rest:
+                self._square(e, source, target, i64(whole * lanes), start, valid, rest)
+        e.finish()
+
+    def _square(self, e: Emitter, source: Value, target: Value, k: Value, start: int, columns: int, depth: int) -> None:
+        p, lanes = self.p, self.lanes
+        rows = []
+        for n in range(lanes):
+            address = e.at(source, e.b.mul(e.b.add(k, i64((start + n) * p.k)), i64(self.size)))
+            rows.append(e.load_vector(address, p.precision, lanes=lanes, valid=depth) if n < columns else ir.Constant(self.kind, None))
+        for n, row in enumerate(_transposed(e, rows, lanes)[:depth]):
+            offset = e.b.add(e.b.mul(e.b.add(k, i64(n)), i64(self.width)), i64(start))
+            e.store_vector(row, e.at(target, e.b.mul(offset, i64(self.size))), p.precision, lanes=lanes)
+
+
+def _transposed(e: Emitter, rows: list[Value], lanes: int) -> list[Value]:
+    """A square of vectors with rows and columns exchanged: log2(lanes) rounds of pairwise exchanges."""
+    step = 1
+    while step < lanes:
+        low = [lane if not lane & step else lanes + lane - step for lane in range(lanes)]
+        high = [lane + step if not lane & step else lanes + lane for lane in range(lanes)]
+        shuffles = [ir.Constant(vector(I32, lanes), order) for order in (low, high)]
+        swapped = list(rows)
+        for i in range(lanes):
+            if not i & step:
+                swapped[i] = e.b.shuffle_vector(rows[i], rows[i + step], shuffles[0])
+                swapped[i + step] = e.b.shuffle_vector(rows[i], rows[i + step], shuffles[1])
+        rows, step = swapped, 2 * step
+    return rows

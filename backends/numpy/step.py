@@ -1,0 +1,199 @@
+"""The step as one native function: trials, steps and phases as loops and calls, threads that meet at barriers."""
+
+# K trials, S steps, B batch rows
+from __future__ import annotations
+
+import sys
+
+from llvmlite import ir
+
+from backends.contract import Buffer, Plan
+from backends.numpy.cpu import Processor
+from backends.numpy.emit import I1, I32, I64, POINTER, SIZE, VOID, Emitter, Value, i64
+from backends.numpy.kernels import Kernel
+
+# the fields of the argument block, 64 bits each; the pointers of the outputs follow
+FIELDS = (
+    "state", "state_stride", "work", "work_stride", "x", "y", "order", "values", "words",
+    "barrier", "done", "steps", "trials", "scratch", "scratch_stride",
+)  # fmt: skip
+SPINS = 300  # turns at a barrier before a thread gives its core away: about 10 microseconds
+_FLUSH = 0x8040  # flush-to-zero and denormals-are-zero: a decaying moment would otherwise end as denormals, 100 times slower
+
+
+class StepProgram:
+    """Emits `run(arguments, member, members, team, teams)`: team t trains the trials t, t + teams, ...; its members share each trial."""
+
+    def __init__(self, module: ir.Module, symbol: str, plan: Plan, kernels: dict[int, Kernel], cpu: Processor) -> None:
+        self.plan, self.kernels, self.cpu, self.module = plan, kernels, cpu, module
+        self.x86 = cpu.triple.startswith("x86_64") or cpu.triple.startswith("i386")
+        self.barrier = self._barrier(f"{symbol}_barrier")
+        self.e = Emitter(module, symbol, [POINTER, I64, I64, I64, I64])
+
+    def emit(self) -> None:
+        """Emits the whole program."""
+        e = self.e
+        block, self.member, self.members, team, teams = e.arguments
+        self.arg = {name: e.b.load(e.at(block, 8 * n), typ=I64) for n, name in enumerate(FIELDS)}
+        self.outputs = [e.b.load(e.at(block, 8 * (len(FIELDS) + n)), typ=I64) for n in range(len(self.plan.outputs))]
+        self.pointers = {name: e.b.inttoptr(value, POINTER) for name, value in self.arg.items()}
+        saved = self._flush_denormals()
+        count = e.b.sdiv(e.b.add(e.b.sub(self.arg["trials"], team), e.b.sub(teams, i64(1))), teams)
+        work = e.at(self.pointers["work"], e.b.mul(team, self.arg["work_stride"]))
+        thread = e.b.add(e.b.mul(team, self.members), self.member)
+        self.scratch = e.at(self.pointers["scratch"], e.b.mul(thread, self.arg["scratch_stride"]))
+        with e.loop(0, count) as turn:
+            trial = e.b.add(team, e.b.mul(turn, teams))
+            self._trial(trial, work)
+        self._restore(saved)
+        e.finish()
+
+    def _trial(self, trial: Value, work: Value) -> None:
+        e, plan = self.e, self.plan
+        state = e.at(self.pointers["state"], e.b.mul(trial, self.arg["state_stride"]))
+        after = e.function.append_basic_block("trial_done")
+        with e.loop(0, self.arg["steps"]) as step:
+            place = e.b.add(e.b.mul(trial, self.arg["steps"]), step)
+            size = SIZE[plan.precision]
+            self.base = {
+                "state": state,
+                "work": work,
+                "values": e.at(self.pointers["values"], e.b.mul(place, i64(len(plan.values) * size))),
+                "words": e.at(self.pointers["words"], e.b.mul(place, i64(len(plan.words) * 4))),
+            }
+            self._phases(trial, step, place, after)
+            with e.b.if_then(e.b.icmp_signed("==", self.member, i64(0))):
+                e.b.store(e.b.add(step, i64(1)), e.at(self.pointers["done"], e.b.mul(trial, i64(8))))
+        e.b.branch(after)
+        e.b.position_at_end(after)
+
+    def _phases(self, trial: Value, step: Value, place: Value, stop: Value) -> None:
+        e, plan = self.e, self.plan
+        last_phase = max((c.phase for c in plan.calls), default=0)
+        made = {b.offset: c.phase for c in plan.calls for b in c.outputs if b.region == "work"}
+        late = [n for n, (_, b) in enumerate(plan.outputs) if b.region == "state" or made.get(b.offset, 0) == last_phase]
+        early = [n for n in range(len(plan.outputs)) if n not in late]
+        for phase in range(last_phase + 1):
+            if plan.guard is not None and phase == plan.guard_phase:
+                self._guard(plan.guard, place, stop)
+            for turn, (index, call) in enumerate((i, c) for i, c in enumerate(plan.calls) if c.phase == phase):
+                if call.op == "gather":
+                    self._gather(call.outputs[0], str(call.attributes["source"]), place)
+                else:
+                    self._call(self.kernels[index], [self._address(b) for b in (*call.inputs, *call.outputs)], turn)
+            if phase == last_phase and early:
+                self._copy_outputs(early, place)
+            self._meet()
+        if late:
+            self._copy_outputs(late, place)
+            self._meet()
+
+    def _call(self, kernel: Kernel, pointers: list[Value], turn: int) -> None:
+        e = self.e
+        name = kernel.symbol
+        function = self.module.globals.get(name)
+        if function is None:
+            kinds = [POINTER] * len(pointers) + [I32] * len(kernel.paths) + [POINTER, I64, I64]
+            function = ir.Function(self.module, ir.FunctionType(VOID, kinds), name)
+        begin, end = self._share(kernel.tiles, turn)
+        words = [ir.Constant(I32, path) for path in kernel.paths]
+        with e.b.if_then(e.b.icmp_signed("<", begin, end)):
+            e.b.call(function, [*pointers, *words, self.scratch, begin, end])
+
+    def _share(self, tiles: int, turn: int) -> tuple[Value, Value]:
+        """This member's part of the tiles; `turn` moves the parts around so that single tiles do not all fall to one member."""
+        e = self.e
+        member = e.b.urem(e.b.add(self.member, i64(turn)), self.members) if turn else self.member
+        total = i64(tiles)
+        begin = e.b.sdiv(e.b.mul(total, member), self.members)
+        return begin, e.b.sdiv(e.b.mul(total, e.b.add(member, i64(1))), self.members)
+
+    def _gather(self, target: Buffer, source: str, place: Value) -> None:
+        e, rows = self.e, self.plan.batch
+        size = target.bytes // rows
+        order = e.at(self.pointers["order"], e.b.mul(place, i64(8 * rows)))
+        begin, end = self._share(rows, 0)
+        with e.loop(begin, end) as row:
+            number = e.b.load(e.at(order, e.b.mul(row, i64(8))), typ=I64)
+            origin = e.at(self.pointers[source], e.b.mul(number, i64(size)))
+            self._copy(e.at(self._address(target), e.b.mul(row, i64(size))), origin, size)
+
+    def _copy_outputs(self, numbers: list[int], place: Value) -> None:
+        e = self.e
+        with e.b.if_then(e.b.icmp_signed("==", self.member, i64(0))):
+            for n in numbers:
+                buffer = self.plan.outputs[n][1]
+                target = e.at(e.b.inttoptr(self.outputs[n], POINTER), e.b.mul(place, i64(buffer.bytes)))
+                self._copy(target, self._address(buffer), buffer.bytes)
+
+    def _guard(self, guard: Buffer, place: Value, stop: Value) -> None:
+        """Leaves the trial when the guard is not finite: its state is then as before this step."""
+        e = self.e
+        value = e.load(self._address(guard), guard.dtype)
+        infinite = e.b.fcmp_unordered("==", e.unary("fabs", value), e.literal(float("inf"), value.type))
+        infinite = e.b.or_(infinite, e.b.fcmp_unordered("uno", value, value))
+        with e.b.if_then(infinite):
+            self._copy_outputs([n for n, (_, b) in enumerate(self.plan.outputs) if b == guard], place)
+            self._meet()
+            e.b.branch(stop)
+            e.b.position_at_end(e.function.append_basic_block("unreached"))
+
+    def _address(self, buffer: Buffer) -> Value:
+        scale = {"values": SIZE[self.plan.precision], "words": 4}.get(buffer.region, 1)
+        return self.e.at(self.base[buffer.region], buffer.offset * scale)
+
+    def _copy(self, target: Value, source: Value, size: int) -> None:
+        self.e.call("llvm.memcpy.p0.p0.i64", VOID, target, source, i64(size), ir.Constant(I1, 0))
+
+    def _meet(self) -> None:
+        e = self.e
+        with e.b.if_then(e.b.icmp_signed(">", self.members, i64(1))):
+            e.b.call(self.barrier, [self.pointers["barrier"], self.members])
+
+    def _barrier(self, name: str) -> ir.Function:
+        """Waits until all members are here: counts up, spins a little, then gives the core away at each look."""
+        e = Emitter(self.module, name, [POINTER, I64], internal=True)
+        counter, members = e.arguments
+        ticket = e.b.atomic_rmw("add", counter, i64(1), "seq_cst")
+        target = e.b.mul(e.b.add(e.b.udiv(ticket, members), i64(1)), members)
+        look, wait, pause, give, out = (e.function.append_basic_block(n) for n in ("look", "wait", "pause", "give", "out"))
+        before = e.b.block
+        e.b.branch(look)
+        e.b.position_at_end(look)
+        turns = e.b.phi(I64)
+        turns.add_incoming(i64(0), before)
+        here = e.b.load_atomic(counter, "acquire", 8, typ=I64)
+        e.b.cbranch(e.b.icmp_unsigned(">=", here, target), out, wait)
+        e.b.position_at_end(wait)
+        more = e.b.add(turns, i64(1))
+        e.b.cbranch(e.b.icmp_signed("<", turns, i64(SPINS)), pause, give)
+        e.b.position_at_end(pause)
+        if self.x86:
+            e.call("llvm.x86.sse2.pause", VOID)
+        turns.add_incoming(more, e.b.block)
+        e.b.branch(look)
+        e.b.position_at_end(give)
+        if sys.platform != "win32":
+            e.call("sched_yield", I32)
+        turns.add_incoming(more, e.b.block)
+        e.b.branch(look)
+        e.b.position_at_end(out)
+        e.finish()
+        return e.function
+
+    def _flush_denormals(self) -> Value:
+        if not self.x86:
+            return None
+        e = self.e
+        saved, changed = e.b.alloca(I32), e.b.alloca(I32)
+        e.call("llvm.x86.sse.stmxcsr", VOID, saved)
+        e.b.store(e.b.or_(e.b.load(saved, typ=I32), ir.Constant(I32, _FLUSH)), changed)
+        e.call("llvm.x86.sse.ldmxcsr", VOID, changed)
+        return saved
+
+    def _restore(self, saved: Value) -> None:
+        if saved is not None:
+            self.e.call("llvm.x86.sse.ldmxcsr", VOID, saved)
+
+
+

@@ -1,0 +1,71 @@
+"""The overrides of a command line, made forgiving where Hydra is needlessly strict.
+
+- `experiment=bn` becomes `+experiment=bn`: groups that the defaults list does not hold need the + in Hydra.
+- `a.b=1` and `+a.b=1` become `++a.b=1`, so that an unknown key reaches `spec`, which names it and its nearest neighbour,
+  and an optional key that an option file does not list needs no +.
+- What cannot be read, several values without -m, and a group set to null are one-line errors that name the override.
+
+Overrides of `hydra.*` stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
+from hydra.errors import HydraException
+
+from pipeline.errors import ConfigError, nearest
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
+ADDED_GROUPS = ("experiment", "sweep")  # groups that the defaults list does not hold
+
+
+def groups() -> dict[str, list[str]]:
+    """The groups of `conf/` and their options."""
+    folders = (folder for folder in sorted(CONF.iterdir()) if folder.is_dir() and folder.name != "hydra")
+    return {folder.name: sorted(file.stem for file in folder.glob("*.yaml")) for folder in folders}
+
+
+def parsed(text: str) -> Override:
+    """One override.  Raises ConfigError."""
+    key, _, value = text.partition("=")
+    try:
+        return OverridesParser.create().parse_override(text)
+    except HydraException:
+        hint = "write key=value; a value with spaces, commas or brackets needs quotes within quotes: 'key=\"a (b)\"'"
+        raise ConfigError(at=key, got=value, rule="cannot be read", hint=hint) from None
+
+
+def forgiving(texts: Sequence[str], *, several: bool) -> list[str]:
+    """The overrides as Hydra is given them; `several`: a key may have several values (a sweep).  Raises ConfigError."""
+    known = groups()
+    return [_forgiving(text, known, several=several) for text in texts]
+
+
+def _forgiving(text: str, known: dict[str, list[str]], *, several: bool) -> str:
+    override = parsed(text)
+    key = override.key_or_group
+    if override.is_sweep_override() and not several:
+        raise ConfigError(at=key, got=text.partition("=")[2], rule="one run takes one value", hint="add -m for a sweep, or write [a,b] for a list")
+    if key.startswith("hydra.") or "/" in key or override.package is not None or override.type == OverrideType.DEL:
+        return text
+    bare = text.lstrip("+")
+    if key in known:
+        if override.value() is None and key not in ADDED_GROUPS:
+            raise ConfigError(at=key, got=None, rule="a group needs an option", hint=f"use one of {', '.join(known[key])}")
+        return f"+{bare}" if key in ADDED_GROUPS else bare
+    return f"++{bare}"
+
+
+def shown(texts: Sequence[str]) -> tuple[str, ...]:
+    """Overrides as a person writes them: without + and ++."""
+    return tuple(text.lstrip("+") for text in texts)
+
+
+def unknown_option(missing: str, options: Sequence[str] | None) -> ConfigError:
+    """The error for `group/option` where the group has no such option."""
+    group, _, option = missing.rpartition("/")
+    return ConfigError(at=group or "config", got=option, rule="unknown option", hint=nearest(option, options or ()) if options else "")

@@ -1,0 +1,69 @@
+"""Tasks by name.  A task is a function `run(experiment, config, context)`, imported when it is asked for.
+
+`config` is the plain dict that the experiment was read from. What a task returns is the value of a sweep's job.
+Adding a task: one file, one row of TASKS and one option of `conf/task`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.errors import ConfigError, nearest
+from pipeline.records import record
+from pipeline.spec import Experiment
+from pipeline.tasks.context import JobResult, RunContext, SweepResult
+
+__all__ = ["TASKS", "JobResult", "RunContext", "SweepResult", "Task", "check", "run", "sweep_finished"]
+
+
+@record
+class Task:
+    """Where a task's function lies (`module:function`), and what of the config it works on."""
+
+    function: str
+    needs_run: bool = False
+    takes_run: bool = False
+    takes_resume: bool = False
+
+
+TASKS: dict[str, Task] = {
+    "train": Task(function="pipeline.tasks.train:run", takes_resume=True),
+    "evaluate": Task(function="pipeline.tasks.evaluate:run", needs_run=True, takes_run=True),
+    "predict": Task(function="pipeline.tasks.predict:run", needs_run=True, takes_run=True),
+    "explain": Task(function="pipeline.tasks.explain:run", takes_run=True),
+    "sync": Task(function="pipeline.tasks.sync:run", takes_run=True),
+}
+SWEEP_FINISHED = "pipeline.tasks.sweep:finished"
+
+
+def check(experiment: Experiment) -> Task:
+    """The task that the experiment names, if it has what this task works on and nothing that it would ignore.  Raises ConfigError."""
+    name = experiment.task
+    if name not in TASKS:
+        raise ConfigError(at="task", got=name, rule="unknown task", hint=nearest(name, TASKS))
+    task = TASKS[name]
+    if task.needs_run and experiment.run is None:
+        raise ConfigError(at="run", got=None, rule=f"task={name} works on a trained run", hint="give run=FOLDER or run=MLFLOW_RUN_ID")
+    if experiment.run is not None and not task.takes_run:
+        hint = "give resume=FOLDER to continue a training" if task.takes_resume else "leave it out"
+        raise ConfigError(at="run", got=experiment.run, rule=f"task={name} starts a new run", hint=hint)
+    if experiment.resume is not None and not task.takes_resume:
+        raise ConfigError(at="resume", got=experiment.resume, rule=f"task={name} continues nothing", hint="give run=... instead")
+    return task
+
+
+def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) -> object:
+    """Does the task that the experiment names.  Raises PipelineError."""
+    return _load(check(experiment).function)(experiment, config, context)
+
+
+def sweep_finished(sweep: SweepResult) -> None:
+    """Called once when a sweep is over: its summary run and its table of results.  Raises PipelineError."""
+    _load(SWEEP_FINISHED)(sweep)
+
+
+def _load(place: str) -> Any:
+    module, _, function = place.partition(":")
+    return getattr(importlib.import_module(module), function)

@@ -1,0 +1,185 @@
+"""The table of ops: one row for each, with inputs, attributes, domain and tolerance.  A new op brings itself under every test by its row."""
+
+# N rows, C columns or channels
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Domain = Callable[[np.random.Generator, tuple[int, ...]], Array]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One use of an op: the shapes of its inputs, its attributes, and whether its gradient is checked."""
+
+    shapes: tuple[tuple[int, ...], ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    gradient: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A row: where the inputs lie, which of them have a gradient, and how far a float32 or float64 result may be from the reference.
+
+    The distance is the largest difference over the larger of 1 and the largest value.
+    """
+
+    op: str
+    domains: tuple[Domain, ...]
+    examples: tuple[Example, ...]
+    wanted: tuple[int, ...] = ()
+    float32: float = 1e-6
+    float64: float = 1e-14
+
+    def tolerance(self, precision: str) -> float:
+        """The distance allowed at `precision`."""
+        return self.float32 if precision == "float32" else self.float64
+
+
+def real(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Any number; every domain gives numbers that float32 holds, so that both precisions compute on the same inputs."""
+    return np.asarray(rng.normal(size=shape), np.float32).astype(np.float64)
+
+
+def positive(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """From 0.5 to 3."""
+    return np.asarray(rng.uniform(0.5, 3.0, shape), np.float32).astype(np.float64)
+
+
+def nonzero(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """At least 0.5 from zero, where abs has a kink and div a pole."""
+    return positive(rng, shape) * rng.choice([-1.0, 1.0], shape)
+
+
+def near_even(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Within 0.1 of a multiple of 0.5: never nearer than 0.05 to a number of `near_odd`."""
+    return np.asarray(0.5 * rng.integers(-4, 5, shape) + rng.uniform(-0.1, 0.1, shape), np.float32).astype(np.float64)
+
+
+def near_odd(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Within 0.1 of a multiple of 0.5 plus 0.25."""
+    return near_even(rng, shape) + 0.25
+
+
+def small_integer(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """0, 1 or 2, so that equal ones occur."""
+    return rng.integers(0, 3, shape).astype(np.int32)
+
+
+def truth(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """True or false."""
+    return rng.integers(0, 2, shape).astype(np.bool_)
+
+
+def word(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Any 32 bits, as a scalar of the word table."""
+    return rng.integers(0, 2**32, shape, dtype=np.uint64).astype(np.uint32)
+
+
+def _one(*shapes: tuple[int, ...]) -> tuple[Example, ...]:
+    return tuple(Example(shapes=(shape,)) for shape in shapes)
+
+
+def _two(*pairs: tuple[tuple[int, ...], tuple[int, ...]]) -> tuple[Example, ...]:
+    return tuple(Example(shapes=pair) for pair in pairs)
+
+
+# 17 and 33 leave a tail whatever the vector width; 1 tells an axis of one from a missing axis
+UNARY = _one((), (1,), (17,), (5, 33), (2, 3, 7))
+BINARY = _two(((), ()), ((17,), (17,)), ((5, 33), (33,)), ((5, 1), (1, 4)), ((3, 7), ()), ((), (3, 7)), ((2, 3, 5), (5,)), ((6, 1), (6, 9)))
+THREE = tuple(
+    Example(shapes=shapes) for shapes in (((17,), (17,), (17,)), ((5, 33), (), (5, 33)), ((4, 1), (4, 3), (3,)), ((3,), (4, 3), ()), ((), (), ()))
+)
+
+
+def _reduce(*rows: tuple[tuple[int, ...], tuple[int, ...]]) -> tuple[Example, ...]:
+    return tuple(Example(shapes=(shape,), attributes={"axes": axes}) for shape, axes in rows)
+
+
+REDUCED = _reduce(((17,), (0,)), ((5, 33), (0,)), ((5, 33), (1,)), ((5, 33), (0, 1)), ((2, 3, 7), (0, 1)), ((2, 3, 7), (2,)), ((7, 7), (0,)), ((7, 7), (1,)), ((1, 9), (0,)))
+
+CASES: tuple[Case, ...] = (
+    Case(op="add", domains=(real, real), examples=BINARY, wanted=(0, 1)),
+    Case(op="sub", domains=(real, real), examples=BINARY, wanted=(0, 1)),
+    Case(op="mul", domains=(real, real), examples=BINARY, wanted=(0, 1)),
+    Case(op="div", domains=(real, nonzero), examples=BINARY, wanted=(0, 1)),
+    Case(op="neg", domains=(real,), examples=UNARY, wanted=(0,)),
+    Case(op="maximum", domains=(near_even, near_odd), examples=BINARY, wanted=(0, 1)),
+    Case(op="exp", domains=(real,), examples=UNARY, wanted=(0,)),
+    Case(op="log", domains=(positive,), examples=UNARY, wanted=(0,)),
+    Case(op="log1p", domains=(positive,), examples=UNARY, wanted=(0,)),
+    Case(op="sqrt", domains=(positive,), examples=UNARY, wanted=(0,)),
+    Case(op="tanh", domains=(real,), examples=UNARY, wanted=(0,)),
+    Case(op="sigmoid", domains=(real,), examples=UNARY, wanted=(0,)),
+    Case(op="abs", domains=(nonzero,), examples=UNARY, wanted=(0,)),
+    Case(op="where", domains=(truth, real, real), examples=THREE, wanted=(1, 2)),
+    Case(op="greater", domains=(real, real), examples=BINARY),
+    Case(op="less", domains=(real, real), examples=BINARY),
+    Case(op="equal", domains=(small_integer, small_integer), examples=BINARY),
+    Case(op="cast", domains=(truth,), examples=tuple(Example(shapes=e.shapes, attributes={"dtype": "precision"}) for e in UNARY)),
+    Case(op="constant", domains=(), examples=tuple(Example(shapes=(), attributes={"value": v, "dtype": "precision"}) for v in (0.1, -3.0))),
+    Case(op="column_index", domains=(), examples=tuple(Example(shapes=(), attributes={"columns": c}) for c in (1, 17))),
+    Case(
+        op="uniform",
+        domains=(word, word, word),
+        examples=tuple(
+            Example(shapes=((), (), ()), attributes={"shape": shape, "stream": 4, "path": path, "dtype": "precision"})
+            for shape, path in (((1,), 0), ((17,), 1), ((5, 33), 0xFFFFFFFF), ((2, 3, 7), 0xDEADBEEF), ((64, 64), 7))
+        ),
+        float32=0.0,
+        float64=0.0,
+    ),
+    Case(op="sum", domains=(real,), examples=REDUCED, wanted=(0,)),
+    Case(op="max", domains=(real,), examples=REDUCED),
+    Case(
+        op="spread",
+        domains=(real,),
+        examples=tuple(
+            Example(shapes=(small,), attributes={"shape": shape})
+            for small, shape in (((), (5, 3)), ((33,), (5, 33)), ((5, 1), (5, 33)), ((1, 1, 7), (2, 3, 7)), ((17,), (17,)))
+        ),
+        wanted=(0,),
+    ),
+    Case(
+        op="reshape",
+        domains=(real,),
+        examples=tuple(
+            Example(shapes=(shape,), attributes={"shape": seen}) for shape, seen in (((6,), (2, 3)), ((5, 33), (165,)), ((4, 1), (4,)), ((1,), ()))
+        ),
+        wanted=(0,),
+    ),
+    Case(
+        op="matmul",
+        domains=(real, real),
+        examples=(
+            *(Example(shapes=((m, k), (k, n))) for m, k, n in ((1, 1, 1), (5, 17, 3), (33, 7, 65), (16, 64, 32), (1, 9, 10))),
+            Example(shapes=((17, 5), (17, 3)), attributes={"transpose_a": True}, gradient=False),
+            Example(shapes=((5, 17), (3, 17)), attributes={"transpose_b": True}, gradient=False),
+            Example(shapes=((33, 16), (33, 64)), attributes={"transpose_a": True}, gradient=False),
+            Example(shapes=((16, 64), (32, 64)), attributes={"transpose_b": True}, gradient=False),
+        ),
+        wanted=(0, 1),
+        float64=1e-13,
+    ),
+    Case(
+        op="batch_norm",
+        domains=(real, real, real, positive),
+        examples=tuple(Example(shapes=(shape, shape[-1:], shape[-1:], ())) for shape in ((5, 3), (33, 17), (2, 3, 2, 7), (16, 1))),
+        wanted=(0, 1, 2),
+        float32=5e-6,
+        float64=1e-13,
+    ),
+    Case(
+        op="softmax_cross_entropy",
+        domains=(real, small_integer),
+        examples=tuple(Example(shapes=((n, c), (n,))) for n, c in ((1, 3), (5, 10), (33, 17), (7, 7))),
+        wanted=(0,),
+    ),
+    Case(op="softplus", domains=(real,), examples=UNARY, wanted=(0,)),
+)

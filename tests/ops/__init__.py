@@ -1,0 +1,1 @@
+"""Ops and kernels: the op table on every backend."""

@@ -1,0 +1,39 @@
+"""The backends that the op tests run on."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+import backends
+from backends.contract import Backend
+from backends.cupy import CupyBackend
+from backends.cupy.probe import available
+
+USABLE, REASON = available()
+NUMPY_BACKEND = importlib.util.find_spec("backends.numpy")
+PRESENT = (
+    "reference",
+    pytest.param("numpy", marks=pytest.mark.skipif(NUMPY_BACKEND is None or NUMPY_BACKEND.origin is None, reason="backends/numpy is not here yet")),
+    "cupy on numpy arrays",
+    pytest.param("cupy", marks=[pytest.mark.gpu, pytest.mark.skipif(not USABLE, reason=f"not run on a GPU: {REASON}")]),
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tells pytest of the mark."""
+    config.addinivalue_line("markers", "gpu: needs a GPU that CuPy can use; skipped elsewhere, with the reason")
+
+
+@pytest.fixture(params=PRESENT, scope="session")
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Every backend of this machine, and the CuPy backend's code on NumPy arrays."""
+    return CupyBackend(np) if request.param == "cupy on numpy arrays" else backends.load(request.param)
+
+
+@pytest.fixture(scope="session")
+def reference() -> Backend:
+    """The oracle."""
+    return backends.load("reference")

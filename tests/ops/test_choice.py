@@ -1,0 +1,50 @@
+"""Which backend a kind stands for, and the sentence when it cannot run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import backends
+from backends.cupy import probe
+
+NO_GPU = (False, "no NVIDIA driver is installed")
+A_GPU = (True, "NVIDIA H200, cupy 14.2.0")
+
+
+def test_auto_takes_numpy_without_a_gpu_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "available", lambda: NO_GPU)
+    assert backends.choose("auto") == ("numpy", "no usable GPU: no NVIDIA driver is installed")
+
+
+def test_auto_takes_cupy_with_a_gpu_and_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "available", lambda: A_GPU)
+    assert backends.choose("auto") == ("cupy", "a usable GPU is here: NVIDIA H200, cupy 14.2.0")
+
+
+def test_cupy_without_a_gpu_is_an_error_and_never_another_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "available", lambda: NO_GPU)
+    with pytest.raises(backends.Unavailable) as caught:
+        backends.load("cupy")
+    assert str(caught.value) == (
+        "backend.kind = cupy: no NVIDIA driver is installed; use numpy, or auto to take the GPU only where there is one"
+    )
+
+
+def test_a_named_backend_is_taken_without_asking_for_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "available", lambda: pytest.fail("the probe was asked"))
+    assert backends.choose("reference") == ("reference", "asked for by name")
+    assert backends.load("reference", threads=2).name == "reference"
+
+
+def test_the_probe_says_that_cupy_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    assert probe.available() == (False, "cupy is not installed (pip install 'cupy-cuda13x[ctk]')")
+
+
+def test_importing_the_backends_imports_no_backend() -> None:
+    code = "import sys, backends, backends.contract; print(sorted(m for m in sys.modules if m.startswith(('backends.', 'cupy', 'numba', 'llvmlite'))))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['backends.contract']"

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import errno
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.errors import RunError
+from pipeline.training import checkpoint
+from pipeline.training.checkpoint import MANIFEST, Checkpoint, Checkpoints, Model, Progress, load
+
+STATE = {"fc1.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "step": np.array(12), "flag": np.array([True, False])}
+BEST = {name: value * 0 for name, value in STATE.items()}
+PROGRESS = Progress(epoch=2, step=3, losses=np.array([0.1, 1 / 3, 0.7]), seconds=0.125, history=({"loss/train": 1 / 3}, {"loss/train": 0.1}), best=0.1, best_epoch=2)
+MODEL = Model(arrays={"mean": np.array([1.5, 2.5])}, facts={"class_names": ["a", "b"], "shape": [2]})
+
+
+def saved(folder: Path) -> Checkpoint:
+    Checkpoints(folder, model=MODEL, final="best").save(STATE, PROGRESS, BEST)
+    return load(folder)
+
+
+def arrays_files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.safetensors"))
+
+
+def test_what_was_saved_is_loaded_bit_for_bit(tmp_path: Path) -> None:
+    found = saved(tmp_path)
+    for name, value in STATE.items():
+        assert found.state[name].dtype == value.dtype and found.state[name].shape == value.shape and np.array_equal(found.state[name], value)
+    assert found.best_state is not None and np.array_equal(found.best_state["fc1.weight"], np.zeros((2, 3)))
+    assert np.array_equal(found.model.arrays["mean"], [1.5, 2.5]) and found.model.facts == MODEL.facts
+    assert np.array_equal(found.progress.losses, PROGRESS.losses)
+    for name in ("epoch", "step", "seconds", "history", "best", "best_epoch", "waited"):
+        assert getattr(found.progress, name) == getattr(PROGRESS, name)
+
+
+def test_the_result_is_the_best_state_only_under_early_stopping(tmp_path: Path) -> None:
+    assert np.array_equal(saved(tmp_path / "best").result["step"], 0)
+    Checkpoints(tmp_path / "last", model=MODEL, final="last").save(STATE, PROGRESS, BEST)
+    assert np.array_equal(load(tmp_path / "last").result["step"], 12)
+
+
+def test_old_arrays_and_torn_writes_are_swept_and_the_best_ones_kept(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, model=MODEL)
+    (tmp_path / ".writing-1-step-00000001-abc.safetensors").write_bytes(b"half")
+    for step in (1, 2, 3):
+        checkpoints.save({**STATE, "step": np.array(step)}, PROGRESS, BEST)
+        assert len(arrays_files(tmp_path)) == 2
+    assert sorted(path.name[:13] for path in tmp_path.iterdir()) == ["checkpoint.js", "step-00000000", "step-00000003"]
+
+
+def test_last_and_best_of_one_step_share_a_file(tmp_path: Path) -> None:
+    Checkpoints(tmp_path, model=MODEL).save(STATE, Progress(epoch=2, best_epoch=2), STATE)
+    assert len(arrays_files(tmp_path)) == 1 and load(tmp_path).best_state is not None
+
+
+@pytest.mark.parametrize("which", ["arrays", "manifest"])
+def test_any_one_byte_changed_is_found_and_named(tmp_path: Path, which: str) -> None:
+    saved(tmp_path)
+    path = arrays_files(tmp_path)[1] if which == "arrays" else tmp_path / MANIFEST
+    whole = path.read_bytes()
+    what = "its sha256 is not the one that checkpoint.json names" if which == "arrays" else "its text is not the one that was written"
+    chosen = random.Random(1)
+    for place in (0, len(whole) - 1, *chosen.sample(range(len(whole)), 60)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << chosen.randrange(8))]) + whole[place + 1 :])
+        with pytest.raises(RunError) as caught:
+            load(tmp_path)
+        expected = f"{path}: damaged, {what}; restore it from a copy, or delete {tmp_path} and resume to train again from the start"
+        assert str(caught.value) == expected
+
+
+def test_a_file_cut_short_is_found(tmp_path: Path) -> None:
+    saved(tmp_path)
+    for path in (*arrays_files(tmp_path), tmp_path / MANIFEST):
+        whole = path.read_bytes()
+        for length in (0, 1, len(whole) // 2, len(whole) - 1):
+            path.write_bytes(whole[:length])
+            with pytest.raises(RunError, match="damaged"):
+                load(tmp_path)
+        path.write_bytes(whole)
+    load(tmp_path)
+
+
+def test_a_folder_without_a_checkpoint_is_an_error_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(RunError) as caught:
+        load(tmp_path)
+    assert str(caught.value) == f"{tmp_path / MANIFEST}: no such file; give the folder of a run that has saved a checkpoint"
+
+
+def test_a_full_disk_is_told_and_the_checkpoint_before_stays_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved(tmp_path)
+    before = {path.name for path in tmp_path.iterdir()}
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(RunError) as caught:
+        Checkpoints(tmp_path, model=MODEL).save({**STATE, "step": np.array(13)}, PROGRESS, None)
+    assert str(caught.value).endswith(": cannot be written (no space left on device); free space or choose another folder, then try again")
+    monkeypatch.undo()
+    assert {path.name for path in tmp_path.iterdir()} == before
+    assert np.array_equal(load(tmp_path).state["step"], 12)
+
+
+def test_at_every_write_that_fails_a_whole_checkpoint_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stops the saving at each of its system calls in turn, as a crash would, and loads what is there."""
+    saved(tmp_path)
+
+    class Crash(BaseException):
+        pass
+
+    calls = {"left": 0}
+
+    def crashing(real: Any) -> Any:
+        def call(*arguments: Any, **named: Any) -> Any:
+            calls["left"] -= 1
+            if calls["left"] < 0:
+                raise Crash
+            return real(*arguments, **named)
+
+        return call
+
+    real = {name: getattr(os, name) for name in ("fsync", "replace", "unlink")}
+    for crash_at in range(40):
+        calls["left"] = crash_at
+        for name, function in real.items():
+            monkeypatch.setattr(os, name, crashing(function))
+        try:
+            Checkpoints(tmp_path, model=MODEL).save({**STATE, "step": np.array(100 + crash_at)}, PROGRESS, {**BEST, "step": np.array(50 + crash_at)})
+        except Crash:
+            pass
+        else:
+            break
+        finally:
+            for name, function in real.items():
+                monkeypatch.setattr(os, name, function)
+        assert int(load(tmp_path).state["step"]) in {12, *range(100, 100 + crash_at + 1)}
+    else:
+        pytest.fail("saving never came to its end")
+    assert crash_at > 6
+
+
+def test_the_format_of_another_version_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "FORMAT", 2)
+    saved(tmp_path)
+    monkeypatch.undo()
+    with pytest.raises(RunError) as caught:
+        load(tmp_path)
+    assert str(caught.value) == f"{tmp_path / MANIFEST}: format 2, this version reads 1; use the version of the pipeline that wrote it"
