@@ -54,7 +54,7 @@ def positive(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 def nonzero(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """At least 0.5 from zero, where abs has a kink and div a pole."""
-    return positive(rng, shape) * rng.choice([-1.0, 1.0], shape)
+    return np.multiply(positive(rng, shape), rng.choice([-1.0, 1.0], shape))
 
 
 def near_even(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
@@ -94,7 +94,8 @@ def _two(*pairs: tuple[tuple[int, ...], tuple[int, ...]]) -> tuple[Example, ...]
 UNARY = _one((), (1,), (17,), (5, 33), (2, 3, 7))
 BINARY = _two(((), ()), ((17,), (17,)), ((5, 33), (33,)), ((5, 1), (1, 4)), ((3, 7), ()), ((), (3, 7)), ((2, 3, 5), (5,)), ((6, 1), (6, 9)))
 THREE = tuple(
-    Example(shapes=shapes) for shapes in (((17,), (17,), (17,)), ((5, 33), (), (5, 33)), ((4, 1), (4, 3), (3,)), ((3,), (4, 3), ()), ((), (), ()))
+    Example(shapes=shapes)
+    for shapes in (((17,), (17,), (17,)), ((5, 33), (), (5, 33)), ((4, 1), (4, 3), (3,)), ((3,), (4, 3), ()), ((), (), ()))
 )
 
 
@@ -102,7 +103,17 @@ def _reduce(*rows: tuple[tuple[int, ...], tuple[int, ...]]) -> tuple[Example, ..
     return tuple(Example(shapes=(shape,), attributes={"axes": axes}) for shape, axes in rows)
 
 
-REDUCED = _reduce(((17,), (0,)), ((5, 33), (0,)), ((5, 33), (1,)), ((5, 33), (0, 1)), ((2, 3, 7), (0, 1)), ((2, 3, 7), (2,)), ((7, 7), (0,)), ((7, 7), (1,)), ((1, 9), (0,)))
+REDUCED = _reduce(
+    ((17,), (0,)),
+    ((5, 33), (0,)),
+    ((5, 33), (1,)),
+    ((5, 33), (0, 1)),
+    ((2, 3, 7), (0, 1)),
+    ((2, 3, 7), (2,)),
+    ((7, 7), (0,)),
+    ((7, 7), (1,)),
+    ((1, 9), (0,)),
+)
 
 CASES: tuple[Case, ...] = (
     Case(op="add", domains=(real, real), examples=BINARY, wanted=(0, 1)),
@@ -150,7 +161,8 @@ CASES: tuple[Case, ...] = (
         op="reshape",
         domains=(real,),
         examples=tuple(
-            Example(shapes=(shape,), attributes={"shape": seen}) for shape, seen in (((6,), (2, 3)), ((5, 33), (165,)), ((4, 1), (4,)), ((1,), ()))
+            Example(shapes=(shape,), attributes={"shape": seen})
+            for shape, seen in (((6,), (2, 3)), ((5, 33), (165,)), ((4, 1), (4,)), ((1,), ()))
         ),
         wanted=(0,),
     ),

@@ -123,7 +123,10 @@ def _lines(call: Call) -> list[str]:
     if call.body is None:
         return [f"{call.phase:4d}  {results} = {call.op}({inputs}{_written(call.attributes)})"]
     head = f"{call.phase:4d}  {results} = fused {call.body.kind} [{call.body.rows} x {call.body.columns}] ({inputs})"
-    return [head, *(f"        {i.name}: {i.level} = {i.op}({', '.join(i.operands)}{_written(i.attributes)})" for i in call.body.instructions)]
+    return [
+        head,
+        *(f"        {i.name}: {i.level} = {i.op}({', '.join(i.operands)}{_written(i.attributes)})" for i in call.body.instructions),
+    ]
 
 
 def _written(attributes: Any) -> str:

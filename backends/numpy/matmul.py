@@ -42,9 +42,14 @@ class Product:
         """Into how many independent parts the work is cut."""
         return self.panels(cpu)[1] * self.rows(cpu)[1]
 
+    def packs(self, cpu: Processor) -> bool:
+        """Whether a panel of B is copied together first: needed when it is transposed, and worth it when several tiles share it, because
+        rows a power of two apart fall into the same few sets of the cache."""
+        return self.transpose_b or (self.panels(cpu)[1] > 1 and self.rows(cpu)[1] > 1)
+
     def scratch_bytes(self, cpu: Processor) -> int:
         """Room for one packed panel of B."""
-        return self.panels(cpu)[0] * self.k * SIZE[self.precision] if self.transpose_b else 0
+        return self.panels(cpu)[0] * self.k * SIZE[self.precision] if self.packs(cpu) else 0
 
 
 class MatmulKernel:
@@ -57,6 +62,7 @@ class MatmulKernel:
         self.kind = vector(ELEMENT[product.precision], self.lanes)
         self.width, self.panel_count = product.panels(cpu)
         self.height, self.row_count = product.rows(cpu)
+        self.packs = product.packs(cpu)
         self.a_row, self.a_step = (1, product.m) if product.transpose_a else (product.k, 1)
 
     def emit(self) -> None:
@@ -74,8 +80,8 @@ class MatmulKernel:
             top = e.b.mul(row, i64(self.height))
             a_tile = e.at(a, e.b.mul(top, i64(self.a_row * self.size)))
             c_tile = e.at(c, e.b.add(e.b.mul(top, i64(p.n * self.size)), e.b.mul(left, i64(self.size))))
-            b_tile = scratch if p.transpose_b else e.at(b, e.b.mul(left, i64(self.size)))
-            if p.transpose_b:
+            b_tile = scratch if self.packs else e.at(b, e.b.mul(left, i64(self.size)))
+            if self.packs:
                 with e.b.if_then(e.b.icmp_signed("!=", e.b.load(packed, typ=I64), panel)):
                     self._when_last(e, panel, self.panel_count, self.width, last_columns, lambda n: self._pack_call(e, b, scratch, left, n))
                     e.b.store(panel, packed)
@@ -109,7 +115,7 @@ class MatmulKernel:
         e = Emitter(self.module, name, [POINTER] * 3, internal=True)
         a, b, c = e.arguments
         valid = [min(self.lanes, columns - start) for start in range(0, columns, self.lanes)]
-        b_step = self.width if p.transpose_b else p.n
+        b_step = self.width if self.packs else p.n
         entry = e.b.block
         loop, done = e.function.append_basic_block("k"), e.function.append_basic_block("done")
         e.b.branch(loop)
@@ -117,7 +123,7 @@ class MatmulKernel:
         k, a_k, b_k = (e.b.phi(t) for t in (I64, POINTER, POINTER))
         sums = [[e.b.phi(self.kind) for _ in valid] for _ in range(rows)]
         right = [
-            e.load_vector(e.at(b_k, v * self.lanes * self.size), p.precision, lanes=self.lanes, valid=self.lanes if p.transpose_b else n)
+            e.load_vector(e.at(b_k, v * self.lanes * self.size), p.precision, lanes=self.lanes, valid=self.lanes if self.packs else n)
             for v, n in enumerate(valid)
         ]
         results = []
@@ -146,9 +152,25 @@ class MatmulKernel:
         name = f"{self.name}_pack_{columns}"
         if name not in self.module.globals:
             self._pack(name, columns)
-        e.b.call(self.module.globals[name], [e.at(b, e.b.mul(left, i64(self.p.k * self.size))), scratch])
+        step = self.p.k if self.p.transpose_b else 1
+        e.b.call(self.module.globals[name], [e.at(b, e.b.mul(left, i64(step * self.size))), scratch])
 
     def _pack(self, name: str, columns: int) -> None:
+        """Copies a panel of B [K, N] together."""
+        if self.p.transpose_b:
+            return self._pack_transposed(name, columns)
+        p, lanes = self.p, self.lanes
+        e = Emitter(self.module, name, [POINTER] * 2, internal=True)
+        source, target = e.arguments
+        with e.loop(0, p.k) as k:
+            for start in range(0, columns, lanes):
+                address = e.at(source, e.b.mul(e.b.add(e.b.mul(k, i64(p.n)), i64(start)), i64(self.size)))
+                row = e.load_vector(address, p.precision, lanes=lanes, valid=columns - start)
+                offset = e.b.add(e.b.mul(k, i64(self.width)), i64(start))
+                e.store_vector(row, e.at(target, e.b.mul(offset, i64(self.size))), p.precision, lanes=lanes)
+        return e.finish()
+
+    def _pack_transposed(self, name: str, columns: int) -> None:
         """Turns rows of the transposed B [N, K] into a panel [K, width]: squares of vectors, exchanged in registers."""
         p, lanes = self.p, self.lanes
         e = Emitter(self.module, name, [POINTER] * 2, internal=True)

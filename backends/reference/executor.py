@@ -45,7 +45,7 @@ class _Trial:
 
     def run(self, before_guard: list[Call], after_guard: list[Call], outputs: dict[str, Array]) -> int:
         """Fills row `trial` of the outputs -> the number of completed steps."""
-        steps = self.feed.order.shape[1]
+        steps = int(self.feed.order.shape[1])
         for step in range(steps):
             for call in before_guard:
                 self.make(call, step)
@@ -73,7 +73,8 @@ class _Trial:
     def gather(self, call: Call, step: int) -> Array:
         """The rows of this step's batch: x [rows, ...] -> [B, ...]."""
         source = self.feed.x if call.attributes["source"] == "x" else self.feed.y
-        return source[self.feed.order[self.trial, step]].reshape(call.outputs[0].shape)
+        rows: Array = source[self.feed.order[self.trial, step]]
+        return rows.reshape(call.outputs[0].shape)
 
     def tensor(self, buffer: Buffer, step: int) -> Array:
         """The tensor of `buffer`: a view for state and work, a scalar of the step's row for values and words."""

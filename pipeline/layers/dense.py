@@ -3,8 +3,13 @@
 # N batch, I inputs, O units
 from __future__ import annotations
 
+import math
+
+from pipeline.graph.builder import Builder
 from pipeline.initialization import INITIALIZATIONS
 from pipeline.layers.activation import ACTIVATIONS
+from pipeline.layers.graph import LayerNode, Parameter
+from pipeline.layers.kind import LayerKind, Shape
 from pipeline.layers.normalization import NORMALIZATIONS
 from pipeline.records import record, setting
 from pipeline.regularization import Regularization
@@ -24,3 +29,31 @@ class Dense:
     normalization: object = setting(None, kinds=NORMALIZATIONS)
     activation: object = setting(None, kinds=ACTIVATIONS)
     regularization: Regularization | None = setting(None)
+
+
+def _shape(record: Dense, shapes: tuple[Shape, ...]) -> Shape:
+    return (record.units,)
+
+
+def _parameters(record: Dense, name: str, shapes: tuple[Shape, ...]) -> tuple[Parameter, ...]:
+    """The weight [I, O] and the bias [O], which starts at 0."""
+    inputs, units = math.prod(shapes[0]), record.units
+    weight = Parameter(
+        name=f"{name}.weight",
+        shape=(inputs, units),
+        initial=record.initialization,
+        fan_in=inputs,
+        fan_out=units,
+        regularization=record.regularization,
+    )
+    return weight, Parameter(name=f"{name}.bias", shape=(units,), initial=0.0)
+
+
+def _lower(b: Builder, node: LayerNode, inputs: tuple[str, ...], *, training: bool) -> str:
+    rows, *rest = b.shape(inputs[0])
+    weight, *bias = (b.input(p.name, p.shape, "state") for p in node.parameters)
+    y = b.add("matmul", b.reshape(inputs[0], (rows, math.prod(rest))), weight)
+    return b.add("add", y, bias[0], name="dense") if bias else y
+
+
+DENSE = LayerKind(prefix="fc", shape=_shape, parameters=_parameters, lower=_lower)

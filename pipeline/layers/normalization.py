@@ -1,10 +1,18 @@
-"""Normalization of a layer's values: one record each."""
+"""Normalization of a layer's values: one record each, and beside it the ops it stands for."""
 
+# N batch, n numbers that one channel has in a batch, C channels
 from __future__ import annotations
 
+import math
 from typing import Literal
 
+import numpy as np
+
+from pipeline.graph.builder import Builder
+from pipeline.layers.graph import LayerNode, Parameter
+from pipeline.layers.kind import LayerKind, Shape
 from pipeline.records import record, setting
+from pipeline.values import Array, Clock, Value
 
 
 @record
@@ -29,3 +37,72 @@ class BatchNormalization:
 
 
 NORMALIZATIONS: dict[str, type] = {"none": NoNormalization, "batch": BatchNormalization}
+
+
+def _parameters(record: BatchNormalization, name: str, shapes: tuple[Shape, ...]) -> tuple[Parameter, ...]:
+    """gamma, beta and the running statistics, each [C]."""
+    channels = shapes[0][-1:]
+    return (
+        Parameter(name=f"{name}.gamma", shape=channels, initial=1.0),
+        Parameter(name=f"{name}.beta", shape=channels, initial=0.0),
+        Parameter(name=f"{name}.running_mean", shape=channels, initial=0.0, trained=False),
+        Parameter(name=f"{name}.running_variance", shape=channels, initial=1.0, trained=False),
+    )
+
+
+def _values(node: LayerNode) -> dict[str, Value]:
+    """epsilon, and the shares of the old running statistic and of the batch in the new one.
+
+    population: the shares make the mean over the steps of the epoch so far; its first step forgets the epoch before.
+    """
+    norm = node.record
+    assert isinstance(norm, BatchNormalization)
+
+    def batch_share(clock: Clock) -> Array:
+        return 1.0 / (_step_of_epoch(clock) + 1.0)
+
+    def kept_share(clock: Clock) -> Array:
+        step = _step_of_epoch(clock)
+        return step / (step + 1.0)
+
+    kept: Value = kept_share if norm.statistics == "population" else norm.momentum
+    share: Value = batch_share if norm.statistics == "population" else 1.0 - norm.momentum
+    return {f"{node.name}.epsilon": norm.epsilon, f"{node.name}.kept_share": kept, f"{node.name}.batch_share": share}
+
+
+def _step_of_epoch(clock: Clock) -> Array:
+    return np.asarray(clock.steps % clock.steps_per_epoch if clock.steps_per_epoch else clock.steps)
+
+
+def _lower(b: Builder, node: LayerNode, inputs: tuple[str, ...], *, training: bool) -> str:
+    gamma, beta, running_mean, running_variance = (b.input(p.name, p.shape, "state") for p in node.parameters)
+    epsilon = b.value(f"{node.name}.epsilon")
+    if training:
+        y, mean, variance = b.add_many("batch_norm", inputs[0], gamma, beta, epsilon, names=("batch_norm", "mean", "variance"))
+        _update(b, node, running_mean, mean, 1.0)
+        _update(b, node, running_variance, variance, _variance_scale(node, b.shape(inputs[0])))
+        return y
+    # the scale is one number a channel: a row costs a subtraction, a product and a sum
+    scale = b.add("div", gamma, b.add("sqrt", b.add("add", running_variance, epsilon)), name="scale")
+    centered = b.add("sub", inputs[0], running_mean, name="centered")
+    return b.add("add", b.add("mul", centered, scale), beta, name="batch_norm")
+
+
+def _update(b: Builder, node: LayerNode, running: str, statistic: str, scale: float) -> None:
+    """running <- kept_share * running + batch_share * (scale * statistic)."""
+    if scale != 1.0:
+        statistic = b.add("mul", statistic, b.constant(scale))
+    kept = b.add("mul", running, b.value(f"{node.name}.kept_share"))
+    b.updates[running] = b.add("add", kept, b.add("mul", statistic, b.value(f"{node.name}.batch_share")), name="running")
+
+
+def _variance_scale(node: LayerNode, shape: Shape) -> float:
+    """n / (n - 1) for population statistics, 1 for the biased ones."""
+    n = math.prod(shape[:-1])
+    return n / max(n - 1, 1) if node.record.statistics == "population" else 1.0  # type: ignore[attr-defined]  # a BatchNormalization
+
+
+# none has no row: it makes no layer
+NORMALIZATION_KINDS: dict[type, LayerKind] = {
+    BatchNormalization: LayerKind(prefix="bn", parameters=_parameters, values=_values, lower=_lower)
+}

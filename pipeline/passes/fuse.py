@@ -15,6 +15,7 @@ from pipeline.ops import OPS
 from pipeline.passes.domain import Domain, elementwise_domain, levels, reduction_domain, refined
 
 CHEAP = frozenset({"add", "sub", "mul", "neg", "maximum", "where", "greater", "less", "equal", "cast", "spread", "abs", "reshape", "column_index", "constant"})
+RANDOM_BLOCK = 64  # neighbouring elements that one round of Philox gives; rows that split such a block would compute it several times
 RECOMPUTE_LIMIT = 8  # nodes recomputed for one value
 
 
@@ -98,7 +99,10 @@ class _Growing:
         if group.values & self.before_guard and producer.values & self.for_updates:
             return None
         nodes = [n for n in self.graph.nodes if n.outputs[0] in producer.values or n.outputs[0] in group.values]
+        random = any(node.op == "uniform" for node in nodes)
         for common in (refined(producer.domain, group.domain), producer.domain, group.domain):
+            if common and random and common.rows > 1 and common.columns % RANDOM_BLOCK:
+                continue
             known = levels(common, nodes, self.root, self.graph.types) if common else None
             if common and known and all(self._reduces_alike(node, common, known) for node in nodes) and self._one_pass(nodes, known):
                 return common

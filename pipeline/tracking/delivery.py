@@ -12,12 +12,12 @@ import fcntl
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import PipelineError
-from pipeline.records import read, record, setting
+from pipeline.records import read, record
 from pipeline.tracking.figures import draw
 from pipeline.tracking.folder import RunInfo, read_info, replace_text
 from pipeline.tracking.journal import FILE, Event, end_of, parse, read_journal, read_lines, start_of
@@ -34,13 +34,13 @@ STATE = "mlflow.json"
 class Sent:
     """What MLflow has of a run: `offset` bytes of its journal.  `ended`: status and every metric are there; `complete`: the figures too."""
 
-    uri: str = setting("")
-    experiment_id: str = setting("")
-    run_id: str = setting("")
-    offset: int = setting(0)
-    ended: bool = setting(False)
-    complete: bool = setting(False)
-    note: str = setting("")  # why the last attempt failed, "" after one that did not
+    uri: str = ""
+    experiment_id: str = ""
+    run_id: str = ""
+    offset: int = 0
+    ended: bool = False
+    complete: bool = False
+    note: str = ""  # why the last attempt failed, "" after one that did not
 
 
 def read_sent(folder: Path) -> Sent:
@@ -168,7 +168,7 @@ class Delivery:
             _ACTIONS.get(event["event"], _nothing)(client, run_id, self.folder, event)
 
     def _save(self, **changes: Any) -> None:
-        self.sent = Sent(**{**asdict(self.sent), **changes})
+        self.sent = replace(self.sent, **changes)
         replace_text(self.folder / STATE, json.dumps(asdict(self.sent), indent=1) + "\n")
 
 

@@ -83,11 +83,13 @@ def _panel(axes: Axes, quantity: str, lines: Mapping[str, Mapping[int, float]]) 
 
 
 def _axes(axes: Axes, quantity: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     unit = UNITS.get(quantity, "")
     words = quantity.replace("_", " ")
     axes.set_xlabel("epoch")
     axes.set_ylabel(f"{words} ({unit})" if unit else words)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
 

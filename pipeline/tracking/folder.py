@@ -20,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pipeline.errors import PipelineError, RunError
-from pipeline.records import read, record, setting
+from pipeline.records import read, record
 from pipeline.tracking.process import Process
 
 CONFIG, INFO = "config.yaml", "run.json"
@@ -34,10 +34,10 @@ class RunInfo:
     name: str
     created: int
     process: Process
-    uri: str | None = setting(None)
-    experiment: str = setting("default")
-    artifacts: str | None = setting(None)
-    sweep: str | None = setting(None)
+    uri: str | None = None
+    experiment: str = "default"
+    artifacts: str | None = None
+    sweep: str | None = None
 
 
 def new_run_folder(root: Path | str = "runs", *, name: str = "run", path: Path | str | None = None) -> Path:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from pipeline.errors import TrackingError
-from pipeline.records import record, setting
+from pipeline.records import record
 from pipeline.tracking.settings import Tracking
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Store:
 
     uri: str
     experiment: str
-    artifacts: str | None = setting(None)
+    artifacts: str | None = None
 
     @property
     def database(self) -> Path | None:
@@ -216,7 +216,7 @@ def create_database(database: Path) -> None:
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
         partial = database.with_name(f".{database.name}.{os.getpid()}.new")
-        fresh = SqlAlchemyStore(f"sqlite:///{partial}", (database.parent / "mlruns").as_uri())
+        fresh = SqlAlchemyStore(f"sqlite:///{partial}", (database.parent / "mlruns").as_uri())  # type: ignore[no-untyped-call]  # MLflow's
         fresh.engine.dispose()
         os.replace(partial, database)
 

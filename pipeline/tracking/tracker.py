@@ -18,12 +18,13 @@ import sys
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from pipeline.errors import PipelineError, RunError
-from pipeline.records import record, setting
+from pipeline.records import record
 from pipeline.tracking.delivery import Sent, read_sent
 from pipeline.tracking.folder import RunInfo, fill, new_run_folder, read_info, write_info
 from pipeline.tracking.journal import FILE, Journal, Status
@@ -48,8 +49,8 @@ WAIT_FIGURES = 3.0  # and then for the figures, which the sender finishes anyway
 class Receipt:
     """What became of a run in the tracking store: a link, and a note where something is to be said."""
 
-    link: Link | None = setting(None)
-    note: str = setting("")
+    link: Link | None = None
+    note: str = ""
 
     def __str__(self) -> str:
         return "\n".join(str(part) for part in (self.link, self.note) if part)
@@ -226,9 +227,9 @@ def start(
             name=name,
             created=time.time_ns() // 1_000_000,
             process=process,
-            uri=store and store.uri,
+            uri=None if store is None else store.uri,
             experiment=settings.experiment,
-            artifacts=store and store.artifacts,
+            artifacts=None if store is None else store.artifacts,
             sweep=sweep,
         )
         fill(folder, info, config_text(config))
@@ -256,7 +257,7 @@ def resume(folder: Path, *, step: int, project: Path, sender: Sender | None = No
     if store is not None:
         check(store)
     process = this_process()
-    write_info(folder, RunInfo(**{**{name: getattr(info, name) for name in RunInfo.__dataclass_fields__}, "process": process}))
+    write_info(folder, replace(info, process=process))
     journal = Journal(folder)
     journal.write("resume", durable=True, pid=process.pid, step=step)
     journal.write("tags", values={"pipeline.pid": str(process.pid), "pipeline.host": process.host})
@@ -274,7 +275,7 @@ def _tracker(folder: Path, journal: Journal, store: Store | None, sender: Sender
 
 def config_text(config: Mapping[str, Any]) -> str:
     """The config as YAML, in its own order."""
-    import yaml
+    import yaml  # type: ignore[import-untyped]  # it has no types of its own, and comes with Hydra
 
     text: str = yaml.safe_dump(json.loads(json.dumps(config, default=str)), sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
     return text

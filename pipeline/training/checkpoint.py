@@ -52,7 +52,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """What a prediction needs besides the state: `arrays` (of the preprocessing) and `facts` (JSON: data shape, class names, encoder, ...)."""
+    """What a prediction needs besides the state: `arrays` of the preprocessing, and `facts` (JSON: data shape, class names, encoder)."""
 
     arrays: State = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -116,8 +116,8 @@ class Checkpoints:
 
     def _arrays(self, state: State, losses: Array) -> dict[str, Any]:
         """Writes an arrays file, unless it is there -> its entry in the manifest."""
-        arrays = {f"state/{name}": value for name, value in state.items()} | {f"model/{name}": value for name, value in self._model.arrays.items()}
-        arrays["losses"] = losses
+        groups = (("state/", state), ("model/", self._model.arrays), ("", {"losses": losses}))
+        arrays = {prefix + name: value for prefix, group in groups for name, value in group.items()}
         content = safetensors.numpy.save({name: np.ascontiguousarray(value).reshape(np.shape(value)) for name, value in arrays.items()})
         digest = hashlib.sha256(content).hexdigest()
         path = self.folder / f"step-{int(np.max(state.get('step', 0))):08d}-{digest[:12]}.safetensors"

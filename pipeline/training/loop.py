@@ -80,7 +80,8 @@ def check(dataset: Parts, settings: Training) -> None:
     """Whether `settings` fit the data.  Raises DataError or ConfigError."""
     rows = len(dataset.train.x)
     if settings.batch_size > rows:
-        raise DataError(f"training.batch_size = {settings.batch_size}: larger than the {rows} rows of the training part; use at most {rows}")
+        rule = f"larger than the {rows} rows of the training part; use at most {rows}"
+        raise DataError(f"training.batch_size = {settings.batch_size}: {rule}")
     if settings.early_stopping is None:
         return
     metric, at = settings.early_stopping.metric, "training.early_stopping.metric"
@@ -88,7 +89,8 @@ def check(dataset: Parts, settings: Training) -> None:
     if metric not in ("loss/train", *validated):
         raise ConfigError(at=at, got=metric, rule="unknown metric", hint=nearest(metric, ("loss/train", *validated)))
     if metric in validated and len(dataset.validation.x) == 0:
-        raise ConfigError(at=at, got=metric, rule="the validation part is empty", hint="set data.split.validation above 0 or use loss/train")
+        hint = "set data.split.validation above 0 or use loss/train"
+        raise ConfigError(at=at, got=metric, rule="the validation part is empty", hint=hint)
 
 
 def train(
@@ -112,38 +114,55 @@ def train(
     Raises DataError, ConfigError (see `check`), RunError (a checkpoint that cannot be written) and DivergedError.
     """
     check(dataset, settings)
-    loop = _Loop(program, dataset, settings, seed, emit, checkpoints, progress or Progress(), best_state, learning_rate, stop)
+    loop = _Loop(
+        program=program,
+        dataset=dataset,
+        settings=settings,
+        seed=seed,
+        emit=emit,
+        checkpoints=checkpoints,
+        progress=progress or Progress(),
+        best_state=best_state,
+        learning_rate=learning_rate,
+        stop=stop,
+    )
     return loop.run()
 
 
+@dataclass(slots=True, kw_only=True)
 class _Loop:
-    """One call of `train`."""
+    """One call of `train`: what it was given, where it stands, and `chunk`, the steps of the next call."""
 
-    def __init__(
-        self,
-        program: Trainable,
-        dataset: Parts,
-        settings: Training,
-        seed: int,
-        emit: Callable[[Event], None],
-        checkpoints: Checkpoints | None,
-        progress: Progress,
-        best_state: State | None,
-        learning_rate: Callable[[int], float] | None,
-        stop: Callable[[], bool],
-    ) -> None:
-        self.program, self.dataset, self.settings, self.seed, self.emit = program, dataset, settings, seed, emit
-        self.checkpoints, self.progress, self.best_state, self.learning_rate, self.stop = checkpoints, progress, best_state, learning_rate, stop
-        self.rows, self.steps = len(dataset.train.x), len(dataset.train.x) // settings.batch_size
-        self.watched = settings.early_stopping or EarlyStopping(metric=_default_metric(dataset), patience=settings.epochs)
-        self.chunk = 1
+    program: Trainable
+    dataset: Parts
+    settings: Training
+    seed: int
+    emit: Callable[[Event], None]
+    checkpoints: Checkpoints | None
+    progress: Progress
+    best_state: State | None
+    learning_rate: Callable[[int], float] | None
+    stop: Callable[[], bool]
+    chunk: int = 1
+
+    @property
+    def rows(self) -> int:
+        return len(self.dataset.train.x)
+
+    @property
+    def steps(self) -> int:
+        return self.rows // self.settings.batch_size
+
+    @property
+    def watched(self) -> EarlyStopping:
+        """What the best epoch is judged by; without early stopping it is only kept, never gone back to."""
+        default = EarlyStopping(metric="loss/validation" if len(self.dataset.validation.x) else "loss/train")
+        return self.settings.early_stopping or default
 
     def run(self) -> Outcome:
         self.program.total_steps = self.settings.epochs * self.steps
         self.emit(Started(epochs=self.settings.epochs, steps_per_epoch=self.steps, epoch=self.progress.epoch, step=self.progress.step))
-        left_out = self.rows - self.steps * self.settings.batch_size
-        if left_out:
-            self.emit(Noted(text=f"each epoch leaves out {left_out} of {self.rows} rows, others each time: they fill no batch of {self.settings.batch_size}"))
+        self._note_left_out()
         while not self._complete():
             if not self._train_epoch():
                 return self._stopped()
@@ -154,6 +173,12 @@ class _Loop:
         self._save()
         return self._finished()
 
+    def _note_left_out(self) -> None:
+        batch = self.settings.batch_size
+        left_out = self.rows - self.steps * batch
+        if left_out:
+            self.emit(Noted(text=f"each epoch leaves out {left_out} of {self.rows} rows, others each time: they fill no batch of {batch}"))
+
     def _complete(self) -> bool:
         return self.progress.epoch >= self.settings.epochs or self._out_of_patience()
 
@@ -162,11 +187,12 @@ class _Loop:
 
     def _train_epoch(self) -> bool:
         """Trains the steps left of the epoch -> whether it got to the end."""
-        batch = self.settings.batch_size
-        order = random.permutation(self.seed, random.ORDER, self.progress.epoch, self.rows)[: self.steps * batch].reshape(self.steps, batch)
+        order = random.permutation(self.seed, random.ORDER, self.progress.epoch, self.rows)
+        order = order[: self.steps * self.settings.batch_size].reshape(self.steps, self.settings.batch_size)
         while self.progress.step < self.steps:
             start = time.perf_counter()
-            losses = self.program.run(self.dataset.train.x, self.dataset.train.y, order[self.progress.step : self.progress.step + self.chunk])
+            chunk = order[self.progress.step : self.progress.step + self.chunk]
+            losses = self.program.run(self.dataset.train.x, self.dataset.train.y, chunk)
             seconds = time.perf_counter() - start
             done = self.progress.step + len(losses)
             self.progress = replace(
@@ -213,10 +239,9 @@ class _Loop:
 
     def _stopped(self) -> Outcome:
         self._save()
-        progress = self.progress
-        where = f"in epoch {progress.epoch + 1} after {progress.step} of {self.steps} steps" if progress.step else f"after epoch {progress.epoch}"
-        metrics_now = progress.history[-1] if progress.history else {}
-        return self._outcome("KILLED", metrics_now, progress.epoch, f"stopped {where}")
+        done = self.progress
+        where = f"in epoch {done.epoch + 1} after {done.step} of {self.steps} steps" if done.step else f"after epoch {done.epoch}"
+        return self._outcome("KILLED", done.epoch, f"stopped {where}")
 
     def _finished(self) -> Outcome:
         progress, epoch, message = self.progress, self.progress.epoch, f"trained {self.progress.epoch} epochs"
@@ -225,12 +250,9 @@ class _Loop:
             epoch = progress.best_epoch
             early = f"stopped early after epoch {progress.epoch}" if progress.epoch < self.settings.epochs else message
             message = f"{early}; the weights are those of epoch {epoch}, the best by {self.watched.metric}"
-        return self._outcome("FINISHED", progress.history[epoch - 1] if progress.history else {}, epoch, message)
+        return self._outcome("FINISHED", epoch, message)
 
-    def _outcome(self, status: Literal["FINISHED", "KILLED"], values: Mapping[str, float], epoch: int, message: str) -> Outcome:
+    def _outcome(self, status: Literal["FINISHED", "KILLED"], epoch: int, message: str) -> Outcome:
         history = self.progress.history
+        values = history[epoch - 1] if epoch else {}
         return Outcome(status=status, history=history, metrics=values, epoch=epoch, best_epoch=self.progress.best_epoch, message=message)
-
-
-def _default_metric(dataset: Parts) -> str:
-    return "loss/validation" if len(dataset.validation.x) else "loss/train"

@@ -97,7 +97,9 @@ def test_a_run_cut_in_two_ends_with_the_same_bits(backend: Backend) -> None:
     feed = _feed(6, 1, values=np.full((1, 6, 1), 0.01))
     start = np.random.default_rng(5).normal(size=(1, C, 2))
     _, _, whole = _descend(backend, feed, start)
-    halves = [Feed(x=feed.x, y=feed.y, order=feed.order[:, p], values=feed.values[:, p], words=feed.words[:, p]) for p in (slice(2), slice(2, 6))]
+    halves = [
+        Feed(x=feed.x, y=feed.y, order=feed.order[:, p], values=feed.values[:, p], words=feed.words[:, p]) for p in (slice(2), slice(2, 6))
+    ]
     for half in halves:
         _, _, start = _descend(backend, half, start)
     assert np.array_equal(start, whole)

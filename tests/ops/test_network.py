@@ -31,7 +31,12 @@ def _network(precision: str) -> Graph:
     x, labels = b.input("x", (N, I), "data"), b.input("y", (N,), "data", "int32")
     p = {name: b.input(name, shape, "state") for name, shape in SHAPES.items()}
     h, batch_mean, _ = b.add_many(
-        "batch_norm", b.add("matmul", x, p["w1"]), p["gamma"], p["beta"], b.value("epsilon"), names=("normal", "batch_mean", "batch_variance")
+        "batch_norm",
+        b.add("matmul", x, p["w1"]),
+        p["gamma"],
+        p["beta"],
+        b.value("epsilon"),
+        names=("normal", "batch_mean", "batch_variance"),
     )
     h = _dropout(b, b.add("maximum", h, b.constant(0.0)))
     logits = b.add("add", b.add("matmul", h, p["w2"]), p["b2"])
@@ -55,7 +60,7 @@ def _train(backend: Backend, precision: str, trials: int, steps: int) -> tuple[d
         for name, shape in SHAPES.items():
             memory.write(trial, name, rng.normal(size=shape).astype(np.float32).astype(precision) * 0.5)
     table = {"epsilon": 2.0**-10, "keep_prob": 0.75, "momentum": 0.875, "learning_rate": 2.0**-5}
-    words = {"seed": np.arange(trials)[:, None], "step_low": np.arange(steps), "step_high": 0}
+    words = {"seed": np.arange(trials)[:, None], "step_low": np.arange(steps), "step_high": np.zeros(1)}
     feed = Feed(
         x=rng.normal(size=(50, I)).astype(np.float32).astype(precision),
         y=rng.integers(0, C, 50).astype(np.int32),

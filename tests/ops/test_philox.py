@@ -43,8 +43,8 @@ def _uniform(backend: Backend, *, precision: str, shape: tuple[int, ...], stream
     b = builder(precision)
     words = [b.input(name, (), "word", "uint32") for name in ("seed", "step_low", "step_high")]
     b.outputs["u"] = b.add("uniform", *words, shape=shape, stream=stream, path=path, dtype=precision)
-    trials = [{"seed": np.uint32(s), "step_low": np.uint32(t & 0xFFFFFFFF), "step_high": np.uint32(t >> 32)} for s, t in draws]
-    return run_graph(backend, b.graph(), trials)["u"]
+    tables = [{"seed": s, "step_low": t & 0xFFFFFFFF, "step_high": t >> 32} for s, t in draws]
+    return run_graph(backend, b.graph(), [{name: np.asarray(v, np.uint32) for name, v in table.items()} for table in tables])["u"]
 
 
 def test_uniform_holds_the_first_random123_vector(backend: Backend) -> None:

@@ -15,7 +15,15 @@ from pipeline.training.checkpoint import MANIFEST, Checkpoint, Checkpoints, Mode
 
 STATE = {"fc1.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "step": np.array(12), "flag": np.array([True, False])}
 BEST = {name: value * 0 for name, value in STATE.items()}
-PROGRESS = Progress(epoch=2, step=3, losses=np.array([0.1, 1 / 3, 0.7]), seconds=0.125, history=({"loss/train": 1 / 3}, {"loss/train": 0.1}), best=0.1, best_epoch=2)
+PROGRESS = Progress(
+    epoch=2,
+    step=3,
+    losses=np.array([0.1, 1 / 3, 0.7]),
+    seconds=0.125,
+    history=({"loss/train": 1 / 3}, {"loss/train": 0.1}),
+    best=0.1,
+    best_epoch=2,
+)
 MODEL = Model(arrays={"mean": np.array([1.5, 2.5])}, facts={"class_names": ["a", "b"], "shape": [2]})
 
 
@@ -31,7 +39,8 @@ def arrays_files(folder: Path) -> list[Path]:
 def test_what_was_saved_is_loaded_bit_for_bit(tmp_path: Path) -> None:
     found = saved(tmp_path)
     for name, value in STATE.items():
-        assert found.state[name].dtype == value.dtype and found.state[name].shape == value.shape and np.array_equal(found.state[name], value)
+        assert (found.state[name].dtype, found.state[name].shape) == (value.dtype, value.shape)
+        assert np.array_equal(found.state[name], value)
     assert found.best_state is not None and np.array_equal(found.best_state["fc1.weight"], np.zeros((2, 3)))
     assert np.array_equal(found.model.arrays["mean"], [1.5, 2.5]) and found.model.facts == MODEL.facts
     assert np.array_equal(found.progress.losses, PROGRESS.losses)
@@ -132,7 +141,8 @@ def test_at_every_write_that_fails_a_whole_checkpoint_is_left(tmp_path: Path, mo
         for name, function in real.items():
             monkeypatch.setattr(os, name, crashing(function))
         try:
-            Checkpoints(tmp_path, model=MODEL).save({**STATE, "step": np.array(100 + crash_at)}, PROGRESS, {**BEST, "step": np.array(50 + crash_at)})
+            last, best = {**STATE, "step": np.array(100 + crash_at)}, {**BEST, "step": np.array(50 + crash_at)}
+            Checkpoints(tmp_path, model=MODEL).save(last, PROGRESS, best)
         except Crash:
             pass
         else:

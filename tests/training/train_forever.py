@@ -1,8 +1,12 @@
-"""Trains the softmax program in a process of its own, for tests that kill it: python -m tests.training.train_forever FOLDER EPOCHS PAUSE EVERY."""
+"""Trains the softmax program in a process of its own, for tests that kill it.
+
+python -m tests.training.train_forever FOLDER EPOCHS PAUSE EVERY
+"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.training import checkpoint
@@ -13,7 +17,9 @@ from pipeline.training.settings import EarlyStopping, Training
 from tests.training.softmax_program import SoftmaxProgram, blobs
 
 
-def go_on(folder: Path, *, epochs: int, pause: float = 0.0, every: float = 0.0, interrupt: Interrupt | None = None) -> tuple[Outcome, SoftmaxProgram]:
+def go_on(
+    folder: Path, *, epochs: int, pause: float = 0.0, every: float = 0.0, interrupt: Callable[[], bool] = lambda: False
+) -> tuple[Outcome, SoftmaxProgram]:
     """Starts, or continues from the checkpoint in `folder`."""
     program = SoftmaxProgram(pause=pause)
     found = checkpoint.load(folder) if checkpoint.exists(folder) else None
@@ -28,7 +34,7 @@ def go_on(folder: Path, *, epochs: int, pause: float = 0.0, every: float = 0.0, 
         checkpoints=Checkpoints(folder, model=Model(facts={"task": "classification"}), final="best", every=every),
         progress=found.progress if found else None,
         best_state=found.best_state if found else None,
-        stop=interrupt or (lambda: False),
+        stop=interrupt,
     )
     return outcome, program
 

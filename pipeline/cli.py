@@ -1,0 +1,215 @@
+"""The command line: overrides -> experiment -> task -> exit code.
+
+A mistake of the user is one line on stderr, whoever found it; a traceback is a mistake of ours.
+
+exit code   0 done, also every job of a sweep
+            1 training diverged or broke; every job of a sweep failed
+            2 a mistake in the command, the config, the data, a run or a store
+            3 some jobs of a sweep failed
+            130 stopped by Ctrl-C
+
+Jobs of a sweep run in this process one after another. One that fails is told at once and the others go on.
+Hydra composes the configs and walks the grid; what a job returns or raises is kept here, since Hydra would end the sweep.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import time
+import traceback
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.main import get_args_parser
+from omegaconf.errors import OmegaConfBaseException
+
+from pipeline import tasks
+from pipeline.compose import compose, explained, plain_config
+from pipeline.errors import PipelineError
+from pipeline.overrides import CONF, forgiving, parsed, shown
+from pipeline.spec import Experiment, experiment
+from pipeline.tasks import JobResult, RunContext, SweepResult
+
+INTERRUPTED = 130
+SOME_FAILED = 3
+SWEEPS = Path("runs/sweeps")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line `argv` (without the program's name) and returns its exit code."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _command(given)
+    except KeyboardInterrupt:
+        return _say("stopped by Ctrl-C", INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output (head, a pager) is gone: nothing to say, and nowhere to say it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (PipelineError, OSError) as error:
+        return _say(f"error: {_sentence(error)}", _code(error))
+
+
+def _command(argv: list[str]) -> int:
+    arguments = _arguments(argv)
+    if arguments.shell_completion:
+        return _hydra(argv, lambda config: None)
+    several = arguments.multirun or any(text.replace(" ", "") == "hydra.mode=MULTIRUN" for text in arguments.overrides)
+    overrides = forgiving(arguments.overrides, several=several)
+    flags = _without(argv, arguments.overrides)
+    if several:
+        return _sweep(flags, overrides)
+    if arguments.cfg == "job":
+        compose(arguments.overrides)  # what is printed is a config that would run
+    return _single(flags + overrides)
+
+
+def _arguments(argv: list[str]) -> Namespace:
+    """The parsed command line.  Raises PipelineError where argparse would print its usage and exit."""
+    parser = get_args_parser()
+    parser.error = _refuse  # type: ignore[method-assign, assignment]  # argparse has no other way to say a mistake in one line
+    return parser.parse_intermixed_args(argv)
+
+
+def _refuse(message: str) -> NoReturn:
+    raise PipelineError(f"command line: {message}; see --help")
+
+
+def _without(argv: Sequence[str], overrides: Sequence[str]) -> list[str]:
+    """The flags of `argv`: Hydra wants them before the overrides."""
+    flags = list(argv)
+    for text in overrides:
+        flags.remove(text)
+    return flags
+
+
+def _single(argv: list[str]) -> int:
+    """One run."""
+    failures: list[BaseException] = []
+
+    def job(config: object) -> None:
+        try:
+            described = _experiment(config)
+            tasks.run(*described, RunContext(overrides=_overrides()))
+        except Exception as error:  # kept from Hydra, which would print its own lines
+            failures.append(error)
+
+    _hydra(argv, job)
+    if failures:
+        raise failures[0]
+    return 0
+
+
+def _sweep(flags: list[str], overrides: list[str]) -> int:
+    """One run for each combination of values."""
+    given = [parsed(text).value() for text in overrides if text.startswith("hydra.sweep.dir=")]
+    folder = Path(str(given[-1])) if given else SWEEPS / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}-{secrets.token_hex(2)}"
+    new = not folder.exists()
+    jobs: list[JobResult] = []
+
+    def job(config: object) -> None:
+        jobs.append(_job(config, RunContext(sweep=folder.name, job=int(HydraConfig.get().job.num), overrides=_overrides())))
+
+    stopped = False
+    try:
+        _hydra([*flags, *overrides, f"hydra.sweep.dir={folder}"], job)
+    except KeyboardInterrupt:
+        stopped = True
+    except PipelineError:  # no job can be composed: none has started
+        if new:
+            _remove(folder)
+        raise
+    if jobs:
+        tasks.sweep_finished(SweepResult(id=folder.name, folder=folder, jobs=tuple(jobs), stopped=stopped))
+    if stopped:
+        raise KeyboardInterrupt
+    done = sum(result.error is None for result in jobs)
+    return 0 if done == len(jobs) else SOME_FAILED if done else 1
+
+
+def _job(config: object, context: RunContext) -> JobResult:
+    """One job of a sweep, whatever becomes of it; a failure is told at once.  Ctrl-C passes: it is meant for the sweep."""
+    started, described, label = time.perf_counter(), None, f"job {context.job} ({', '.join(context.overrides)})"
+    value, failure = None, None
+    try:
+        described, plain = _experiment(config)
+        value = tasks.run(described, plain, context)
+    except (Exception, SystemExit) as error:
+        failure = error
+        if not isinstance(error, (PipelineError, OSError)):
+            traceback.print_exception(error)
+        _say(f"{label}: error: {_sentence(error)}", 1)
+    return JobResult(context=context, experiment=described, value=value, error=failure, seconds=time.perf_counter() - started)
+
+
+def _experiment(config: object) -> tuple[Experiment, dict[str, Any]]:
+    """The checked experiment of a composed config, and its plain form.  Raises PipelineError; nothing is written before this."""
+    try:
+        plain = plain_config(config)
+    except OmegaConfBaseException as error:
+        raise explained(error) from None
+    result = experiment(plain)
+    tasks.check(result)
+    return result, plain
+
+
+def _overrides() -> tuple[str, ...]:
+    return shown(HydraConfig.get().overrides.task)
+
+
+def _hydra(argv: list[str], job: Callable[[Any], None]) -> int:
+    """Lets Hydra do what `argv` says, with `job` for each composed config.  Raises PipelineError for what Hydra rejects."""
+    with _command_line(argv):
+        try:
+            hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(job)()
+        except SystemExit as error:  # after --help and the like
+            return int(error.code or 0)
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
+            raise explained(error) from None
+    return 0
+
+
+@contextmanager
+def _command_line(argv: list[str]) -> Iterator[None]:
+    """What Hydra reads from the process, for as long as it runs: its arguments, and that it shall raise its errors, not print them."""
+    arguments, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv, os.environ["HYDRA_FULL_ERROR"] = [arguments[0], *argv], "1"
+    try:
+        yield
+    finally:
+        sys.argv = arguments
+        if full_error is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = full_error
+
+
+def _remove(folder: Path) -> None:
+    """Takes back what Hydra wrote for a sweep that cannot start, and the folders that are empty then."""
+    (folder / "multirun.yaml").unlink(missing_ok=True)
+    for place in (folder, SWEEPS, SWEEPS.parent):
+        with suppress(OSError):
+            place.rmdir()
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, OSError) and not isinstance(error, PipelineError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+    text = " ".join(str(error).split())
+    return text if isinstance(error, PipelineError) else f"{type(error).__name__}: {text}"
+
+
+def _code(error: BaseException) -> int:
+    return error.exit_code if isinstance(error, PipelineError) else PipelineError.exit_code
+
+
+def _say(line: str, code: int) -> int:
+    print(line, file=sys.stderr, flush=True)
+    return code

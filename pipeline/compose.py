@@ -1,0 +1,56 @@
+"""Overrides -> the plain config that the command line would see, from any working directory.
+
+This file and `cli.py` are the only ones that see Hydra and OmegaConf objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+import hydra
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from pipeline.errors import ConfigError, PipelineError
+from pipeline.overrides import CONF, forgiving, unknown_option
+from pipeline.spec import experiment
+
+
+def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The config of `python -m pipeline OVERRIDES` as nested plain dicts, checked.  Raises ConfigError.
+
+    May be called anywhere, also inside another Hydra application: Hydra's global state is put back.
+    """
+    texts = forgiving(overrides, several=False)
+    try:
+        with hydra.initialize_config_dir(str(CONF), job_name="pipeline", version_base="1.3"):
+            config = plain_config(hydra.compose("config", texts))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explained(error) from None
+    experiment(config)
+    return config
+
+
+def plain_config(config: object) -> dict[str, Any]:
+    """A composed config as nested plain dicts, interpolations resolved.  Raises OmegaConf's errors; see `explained`."""
+    return cast("dict[str, Any]", OmegaConf.to_container(cast(Any, config), resolve=True, throw_on_missing=True, enum_to_str=True))
+
+
+def explained(error: Exception) -> PipelineError:
+    """An error of Hydra or OmegaConf in one line of ours."""
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file is not None:
+        return unknown_option(error.missing_cfg_file, error.options)
+    inner = next((e for e in _chain(error) if isinstance(e, OmegaConfBaseException) and e.full_key), None)
+    if isinstance(inner, MissingMandatoryValue):
+        return ConfigError(at=str(inner.full_key), got="(missing)", rule="has no value", hint=f"give {inner.full_key}=...")
+    message = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
+    where = f"{inner.full_key}: " if inner is not None and str(inner.full_key) not in message else ""
+    return PipelineError(f"config: {where}{message}")
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__

@@ -1,0 +1,41 @@
+"""Inverted dropout: units are left out in training and nothing is done in evaluation."""
+
+from __future__ import annotations
+
+from pipeline import random
+from pipeline.graph.builder import Builder
+from pipeline.layers.graph import LayerNode
+from pipeline.layers.kind import LayerKind
+from pipeline.records import record, setting
+from pipeline.values import Value
+
+
+@record
+class Dropout:
+    """y = x / keep_prob where u < keep_prob, else 0; u uniform on [0, 1)  (Srivastava et al. 2014, in the inverted form).
+
+    The expectation of y is x, so evaluation passes x unchanged.  u is a function of (seed, layer name, step, element) alone.
+    """
+
+    keep_prob: float = setting(1.0, above=0, most=1)
+
+
+def _lower(b: Builder, node: LayerNode, inputs: tuple[str, ...], *, training: bool) -> str:
+    (x,) = inputs
+    if not training:
+        return x
+    words = (b.input(name, (), "word", "uint32") for name in ("seed", "step_low", "step_high"))
+    path = random.path_word(node.name)
+    drawn = b.add("uniform", *words, shape=b.shape(x), stream=random.DROPOUT, path=path, dtype=b.precision)
+    mask = b.add("less", drawn, b.value(f"{node.name}.keep_prob"), name="mask")
+    scaled = b.add("mul", x, b.value(f"{node.name}.inverse_keep_prob"))
+    return b.add("where", mask, scaled, b.constant(0.0), name="dropout")
+
+
+def _values(node: LayerNode) -> dict[str, Value]:
+    assert isinstance(node.record, Dropout)
+    keep_prob = node.record.keep_prob
+    return {f"{node.name}.keep_prob": keep_prob, f"{node.name}.inverse_keep_prob": 1.0 / keep_prob}
+
+
+DROPOUT_KINDS: dict[type, LayerKind] = {Dropout: LayerKind(prefix="dropout", values=_values, lower=_lower)}
