@@ -6,7 +6,7 @@ exit code   0 done, also every job of a sweep
             1 training diverged or broke; every job of a sweep failed
             2 a mistake in the command, the config, the data, a run or a store
             3 some jobs of a sweep failed
-            130 stopped by Ctrl-C
+            130 stopped by Ctrl-C (143 by SIGTERM)
 
 Jobs of a sweep run in this process one after another. One that fails is told at once and the others go on.
 Hydra composes the configs and walks the grid; what a job returns or raises is kept here, since Hydra would end the sweep.
@@ -37,6 +37,7 @@ from pipeline.errors import PipelineError
 from pipeline.overrides import CONF, forgiving, parsed, shown
 from pipeline.spec import Experiment, experiment
 from pipeline.tasks import JobResult, RunContext, SweepResult
+from pipeline.training.interrupt import Stopped
 
 INTERRUPTED = 130
 SOME_FAILED = 3
@@ -48,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if argv is None else argv)
     try:
         return _command(given)
+    except Stopped as stop:  # training ended well, and says what it saved
+        return _say(str(stop), stop.exit_code)
     except KeyboardInterrupt:
         return _say("stopped by Ctrl-C", INTERRUPTED)
     except BrokenPipeError:  # the reader of our output (head, a pager) is gone: nothing to say, and nowhere to say it
@@ -117,19 +120,19 @@ def _sweep(flags: list[str], overrides: list[str]) -> int:
     def job(config: object) -> None:
         jobs.append(_job(config, RunContext(sweep=folder.name, job=int(HydraConfig.get().job.num), overrides=_overrides())))
 
-    stopped = False
+    stop: KeyboardInterrupt | None = None
     try:
         _hydra([*flags, *overrides, f"hydra.sweep.dir={folder}"], job)
-    except KeyboardInterrupt:
-        stopped = True
-    except PipelineError:  # no job can be composed: none has started
-        if new:
+    except KeyboardInterrupt as interrupt:
+        stop = interrupt
+    finally:
+        started = any(result.experiment is not None for result in jobs) or stop is not None
+        if new and not started:  # every job was refused
             _remove(folder)
-        raise
-    if jobs:
-        tasks.sweep_finished(SweepResult(id=folder.name, folder=folder, jobs=tuple(jobs), stopped=stopped))
-    if stopped:
-        raise KeyboardInterrupt
+    if started:
+        tasks.sweep_finished(SweepResult(id=folder.name, folder=folder, jobs=tuple(jobs), stopped=stop is not None))
+    if stop is not None:
+        raise stop
     done = sum(result.error is None for result in jobs)
     return 0 if done == len(jobs) else SOME_FAILED if done else 1
 

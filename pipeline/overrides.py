@@ -31,11 +31,13 @@ def groups() -> dict[str, list[str]]:
 
 def parsed(text: str) -> Override:
     """One override.  Raises ConfigError."""
-    key, _, value = text.partition("=")
+    key, equals, value = text.partition("=")
+    if not equals and not key.startswith("~"):
+        raise ConfigError(at=key, got="(missing)", rule="has no value", hint=f"write {key}=...")
     try:
         return OverridesParser.create().parse_override(text)
     except HydraException:
-        hint = "write key=value; a value with spaces, commas or brackets needs quotes within quotes: 'key=\"a (b)\"'"
+        hint = f"quote it twice, once for the shell: '{key}=\"...\"'"
         raise ConfigError(at=key, got=value, rule="cannot be read", hint=hint) from None
 
 
@@ -54,6 +56,9 @@ def _forgiving(text: str, known: dict[str, list[str]], *, several: bool) -> str:
         return text
     bare = text.lstrip("+")
     if key in known:
+        if isinstance(override.value(), dict):
+            hint = f"write {key}=OPTION {key}.KEY=VALUE; the options are {', '.join(known[key])}"
+            raise ConfigError(at=key, got=text.partition("=")[2], rule="a group takes the name of an option", hint=hint)
         if override.value() is None and key not in ADDED_GROUPS:
             raise ConfigError(at=key, got=None, rule="a group needs an option", hint=f"use one of {', '.join(known[key])}")
         return f"+{bare}" if key in ADDED_GROUPS else bare

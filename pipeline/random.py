@@ -61,16 +61,17 @@ def bits(seed: int, stream: int, path: str, step: int, count: int) -> Words:
 
 def uniform(seed: int, stream: int, path: str, step: int, count: int) -> npt.NDArray[np.float64]:
     """Uniform numbers on [0, 1) with 24 bits, so that float32 holds them exactly -> float64 [count]."""
-    return (bits(seed, stream, path, step, count) >> np.uint32(8)) * 2.0**-24
+    return (bits(seed, stream, path, step, count) >> np.uint32(8)).astype(np.float64) * 2.0**-24
 
 
 def normal(seed: int, stream: int, path: str, step: int, count: int) -> npt.NDArray[np.float64]:
     """Standard normal numbers by Box and Muller (1958) from pairs of 32-bit words -> float64 [count]."""
     half = -(-count // 2)
     words = bits(seed, stream, path, step, 2 * half).astype(np.float64)
-    radius = np.sqrt(-2.0 * np.log((words[:half] + 1.0) * 2.0**-32))
+    radius: npt.NDArray[np.float64] = np.sqrt(-2.0 * np.log((words[:half] + 1.0) * 2.0**-32))
     angle = 2.0 * np.pi * words[half:] * 2.0**-32
-    return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:count]
+    pairs: npt.NDArray[np.float64] = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
+    return pairs[:count]
 
 
 def permutation(seed: int, stream: int, epoch: int, count: int) -> npt.NDArray[np.int64]:

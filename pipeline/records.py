@@ -143,7 +143,7 @@ def _value(value: object, kind: Any, rule: Mapping[str, Any], *, at: str) -> Any
         return _sequence(value, arguments[0], rule, at=at)
     if is_dataclass(kind):
         return read(typing.cast(type, kind), value, at=at)
-    return _number(_plain(value, kind, at=at), rule, at=at)
+    return _number(_plain(value, kind, at=at), value, rule, at=at)
 
 
 def _union(value: object, arguments: tuple[Any, ...], rule: Mapping[str, Any], *, at: str) -> Any:
@@ -206,11 +206,12 @@ def _describe(kind: Any) -> str:
     return names.get(kind, "null" if kind is type(None) else str(getattr(kind, "__name__", kind)))
 
 
-def _number(value: Any, rule: Mapping[str, Any], *, at: str) -> Any:
+def _number(value: Any, got: object, rule: Mapping[str, Any], *, at: str) -> Any:
+    """`value` if it keeps the bounds; a complaint shows it as it was given (`got`)."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return value
     if not math.isfinite(value):
-        raise ConfigError(at=at, got=value, rule="must be a finite number")
+        raise ConfigError(at=at, got=got, rule="must be a finite number")
     checks = (
         ("above", lambda bound: value > bound, "must be above"),
         ("least", lambda bound: value >= bound, "must be at least"),
@@ -220,5 +221,5 @@ def _number(value: Any, rule: Mapping[str, Any], *, at: str) -> Any:
     for name, holds, words in checks:
         bound = rule.get(name)
         if bound is not None and not holds(bound):
-            raise ConfigError(at=at, got=value, rule=f"{words} {bound}")
+            raise ConfigError(at=at, got=got, rule=f"{words} {bound}")
     return value

@@ -54,7 +54,8 @@ def positive(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 def nonzero(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """At least 0.5 from zero, where abs has a kink and div a pole."""
-    return np.multiply(positive(rng, shape), rng.choice([-1.0, 1.0], shape))
+    sign = rng.choice([-1.0, 1.0], shape)
+    return np.asarray(positive(rng, shape) * sign)
 
 
 def near_even(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:

@@ -98,7 +98,9 @@ class NumpyExecutable:
         teams = min(trials, self.cores) if trials > 1 and (trials >= self.cores or self.threads == 1) else 1
         members = self.threads if teams == 1 else 1
         self._reserve(teams, teams * members)
-        outputs = {name: np.zeros((trials, steps, *b.shape), b.dtype) for name, b in plan.outputs}
+        # steps that a stopped trial did not take stay without a value
+        blank = {"float32": np.nan, "float64": np.nan}
+        outputs = {name: np.full((trials, steps, *b.shape), blank.get(b.dtype, 0), b.dtype) for name, b in plan.outputs}
         done, barrier = np.zeros(trials, np.int64), aligned_bytes(ALIGNMENT).view(np.int64)
         kinds = {c.attributes["source"]: c.outputs[0].dtype for c in plan.calls if c.op == "gather"}
         x, y = (np.ascontiguousarray(a, kinds.get(s, a.dtype)) for s, a in (("x", feed.x), ("y", feed.y)))
@@ -140,7 +142,9 @@ class NumpyExecutable:
             else:
                 shapes = " x ".join(str(list(b.shape)) for b in call.inputs)
                 transposed = "".join(f" {k}" for k, v in call.attributes.items() if v)
-                lines.append(f"  {self.kernels[n].symbol[:15]}: {call.name} = {call.op}({shapes}{transposed}), {self.kernels[n].tiles} tiles")
+                lines.append(
+                    f"  {self.kernels[n].symbol[:15]}: {call.name} = {call.op}({shapes}{transposed}), {self.kernels[n].tiles} tiles"
+                )
         return "\n".join(lines)
 
     def _reserve(self, teams: int, threads: int) -> None:

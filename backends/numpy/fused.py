@@ -8,7 +8,7 @@ The work is cut into tiles whose number depends on the shape alone, so results d
 # R rows, C columns; a strip is up to 4 vectors of 16 lanes
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from llvmlite import ir
@@ -233,9 +233,7 @@ class FusedKernel:
         if i.op == "column_index":
             lanes = ir.Constant(vector(I32), list(range(LANES)))
             first = self.e.b.trunc(strip.column if strip.column is not None else strip.full, I32)
-            return [
-                self.e.b.add(self.e.splat(self.e.b.add(first, ir.Constant(I32, LANES * n))), lanes) for n in range(len(strip.valid))
-            ]
+            return [self.e.b.add(self.e.splat(self.e.b.add(first, ir.Constant(I32, LANES * n))), lanes) for n in range(len(strip.valid))]
         operands = [self._vectors(o, strip, stage) for o in i.operands]
         return [self._apply(i, [o[n] for o in operands]) for n in range(len(strip.valid))]
 
@@ -323,7 +321,7 @@ class FusedKernel:
     def _neutral(self, i: Instruction) -> float:
         return 0.0 if i.op == "sum" else float("-inf")
 
-    def _combine(self, i: Instruction) -> object:
+    def _combine(self, i: Instruction) -> Callable[[Value, Value], Value]:
         return self.e.b.fadd if i.op == "sum" else lambda x, y: RULES["maximum"](self.e, x, y)
 
     def _accumulator(self, i: Instruction, count: int) -> list[Value]:

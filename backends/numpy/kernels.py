@@ -18,7 +18,7 @@ from backends.numpy.matmul import MatmulKernel, Product
 class Kernel:
     """symbol(input pointers, output pointers, paths, scratch, begin, end).
 
-    tiles: into how many parts the work is cut; scratch: bytes a thread needs; flops and traffic: what the work costs, in bytes and operations.
+    tiles: into how many parts the work is cut; scratch: bytes a thread needs; flops: operations of the whole call.
     """
 
     symbol: str
@@ -64,9 +64,7 @@ def _matmul(call: Call, precision: str, cpu: Processor) -> Kernel:
         MatmulKernel(module, symbol, product, cpu).emit()
         return module
 
-    return Kernel(
-        symbol=symbol, tiles=product.tiles(cpu), scratch=product.scratch_bytes(cpu), paths=(), flops=2.0 * m * n * k, build=build
-    )
+    return Kernel(symbol=symbol, tiles=product.tiles(cpu), scratch=product.scratch_bytes(cpu), paths=(), flops=2.0 * m * n * k, build=build)
 
 
 def _anonymous(body: Body) -> Body:

@@ -1,7 +1,7 @@
 """The tile kernel: register-blocked outer products with every size and stride a literal.
 
-C[m, n] = sum over k of A[m, k] B[k, n].  A tile of `tile_rows` x `tile_vectors` accumulators stays in registers while k runs; each element of
-C is one chain of fused multiply-adds in the order of k, so its bits depend neither on the tiling nor on the number of threads.
+C[m, n] = sum over k of A[m, k] B[k, n].  A tile of `tile_rows` x `tile_vectors` accumulators stays in registers while k runs; each
+element of C is one chain of fused multiply-adds in the order of k, so its bits depend neither on the tiling nor on the number of threads.
 """
 
 # M rows, K summed, N columns; P rows of a tile; lanes of the machine's own vectors
@@ -87,7 +87,9 @@ class MatmulKernel:
                     e.b.store(panel, packed)
 
             def run(columns: int) -> None:
-                self._when_last(e, row, self.row_count, self.height, last_rows, lambda rows: self._tile_call(e, a_tile, b_tile, c_tile, rows, columns))
+                self._when_last(
+                    e, row, self.row_count, self.height, last_rows, lambda rows: self._tile_call(e, a_tile, b_tile, c_tile, rows, columns)
+                )
 
             self._when_last(e, panel, self.panel_count, self.width, last_columns, run)
         e.finish()

@@ -68,7 +68,7 @@ class StepProgram:
         e.b.position_at_end(after)
 
     def _phases(self, trial: Value, step: Value, place: Value, stop: Value) -> None:
-        e, plan = self.e, self.plan
+        plan = self.plan
         last_phase = max((c.phase for c in plan.calls), default=0)
         made = {b.offset: c.phase for c in plan.calls for b in c.outputs if b.region == "work"}
         late = [n for n, (_, b) in enumerate(plan.outputs) if b.region == "state" or made.get(b.offset, 0) == last_phase]
@@ -194,6 +194,3 @@ class StepProgram:
     def _restore(self, saved: Value) -> None:
         if saved is not None:
             self.e.call("llvm.x86.sse.ldmxcsr", VOID, saved)
-
-
-

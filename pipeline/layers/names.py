@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.layers.dense import Dense
+from pipeline.layers import KINDS
 
 INPUT = "input"  # what a layer's `input` field calls the rows of the data
-
-PREFIXES: dict[type, str] = {Dense: "fc"}
 
 
 def layer_names(layers: Sequence[Any]) -> tuple[str, ...]:
@@ -20,7 +18,7 @@ def layer_names(layers: Sequence[Any]) -> tuple[str, ...]:
     counts: dict[str, int] = {}
     names = []
     for layer in layers:
-        prefix = PREFIXES[type(layer)]
+        prefix = KINDS[type(layer)].prefix
         counts[prefix] = counts.get(prefix, 0) + 1
         names.append(layer.name or f"{prefix}{counts[prefix]}")
     return tuple(names)

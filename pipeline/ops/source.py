@@ -16,7 +16,9 @@ def _column_index(*, columns: int) -> tuple[Type, ...]:
     return (Type("int32", (columns,)),)
 
 
-def _uniform(seed: Type, step_low: Type, step_high: Type, *, shape: tuple[int, ...], stream: int, path: int, dtype: str) -> tuple[Type, ...]:
+def _uniform(
+    seed: Type, step_low: Type, step_high: Type, *, shape: tuple[int, ...], stream: int, path: int, dtype: str
+) -> tuple[Type, ...]:
     """Uniform on [0, 1) with 24 bits, from Philox4x32-10: key (seed, stream), counter (element, path, step); see pipeline/random.py."""
     assert seed.dtype == step_low.dtype == step_high.dtype == "uint32"
     return (Type(dtype, shape),)

@@ -12,7 +12,8 @@ from pipeline.ops import OPS
 def gradients(b: Builder, loss: str, wanted: Sequence[str]) -> dict[str, str]:
     """Adds the backward half of the scalar `loss` to `b` -> wanted value -> its gradient.
 
-    Algorithm: a value's gradient is the sum of what its users send back (Linnainmaa 1970); nodes from which no wanted value is reached are skipped.
+    Algorithm: a value's gradient is the sum of what its users send back (Linnainmaa 1970); nodes
+    that depend on no wanted value are skipped.
     """
     nodes = list(b.nodes)
     active = _active(nodes, wanted)

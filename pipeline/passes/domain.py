@@ -51,7 +51,7 @@ def levels(domain: Domain, nodes: Sequence[Node], root: Mapping[str, str], types
         shape = types[result].shape
         level = domain.level(shape)
         if "axes" in node.attributes:
-            level = {"column": "column", "row": "row", "flat": "scalar", None: None}[domain.reduces]  # type: ignore[assignment]  # Levels all
+            level = {"column": "column", "row": "row", "flat": "scalar", None: None}[domain.reduces]
         elif len(shape) == 1 and domain.rows == domain.columns and any(known[root.get(n, n)] == "row" for n in node.inputs):
             level = "row"  # on a square grid the shape alone does not tell
         if level is None:

@@ -14,7 +14,25 @@ from pipeline.graph.ir import Graph, Node
 from pipeline.ops import OPS
 from pipeline.passes.domain import Domain, elementwise_domain, levels, reduction_domain, refined
 
-CHEAP = frozenset({"add", "sub", "mul", "neg", "maximum", "where", "greater", "less", "equal", "cast", "spread", "abs", "reshape", "column_index", "constant"})
+CHEAP = frozenset(
+    {
+        "add",
+        "sub",
+        "mul",
+        "neg",
+        "maximum",
+        "where",
+        "greater",
+        "less",
+        "equal",
+        "cast",
+        "spread",
+        "abs",
+        "reshape",
+        "column_index",
+        "constant",
+    }
+)
 RANDOM_BLOCK = 64  # neighbouring elements that one round of Philox gives; rows that split such a block would compute it several times
 RECOMPUTE_LIMIT = 8  # nodes recomputed for one value
 
@@ -189,12 +207,16 @@ def _stored(graph: Graph, order: list[Group]) -> set[str]:
             stored |= group.values | {root.get(name, name) for node in group.nodes for name in node.inputs}
     for group in order:  # producers come first, so what a producer stores is known when its readers are looked at
         for node in group.nodes:
-            for name in map(lambda n: root.get(n, n), node.inputs):
+            for name in (root.get(n, n) for n in node.inputs):
                 if group.domain is None or home.get(name) is group or name in stored or producers[name].op == "constant":
                     continue
                 chain = _recomputation(graph, group, name, stored)
                 made = {n.outputs[0] for n in chain or ()}
-                stored.update([name] if chain is None else (root.get(i, i) for n in chain for i in n.inputs if root.get(i, i) not in made | group.values))
+                stored.update(
+                    [name]
+                    if chain is None
+                    else (root.get(i, i) for n in chain for i in n.inputs if root.get(i, i) not in made | group.values)
+                )
     return stored
 
 
@@ -233,7 +255,10 @@ def _fused_node(graph: Graph, group: Group, stored: set[str]) -> Node:
         nodes[node.outputs[0]] = node
     members = [node for node in graph.nodes if node.outputs[0] in nodes]
     literals = dict.fromkeys(
-        name for node in members for name in (root.get(n, n) for n in node.inputs) if name in producers and producers[name].op == "constant" and name not in nodes
+        name
+        for node in members
+        for name in (root.get(n, n) for n in node.inputs)
+        if name in producers and producers[name].op == "constant" and name not in nodes
     )
     members = [producers[name] for name in literals] + members
     inputs = dict.fromkeys(

@@ -50,9 +50,7 @@ def make_plan(graph: Graph, *, name: str, batch: int, state: tuple[Buffer, ...])
         for value in node.outputs:
             if node.op != "reshape" and value not in in_place:
                 work[value], first[value] = graph.types[value], phase[index]
-    lifetimes = [
-        Lifetime(name=v, bytes=_bytes(t), first=first[v], last=max(first[v], last.get(v, first[v]))) for v, t in work.items()
-    ]
+    lifetimes = [Lifetime(name=v, bytes=_bytes(t), first=first[v], last=max(first[v], last.get(v, first[v]))) for v, t in work.items()]
     offsets, work_bytes = place(lifetimes)
     for value, t in work.items():
         buffers[value] = Buffer(name=value, dtype=t.dtype, shape=t.shape, region="work", offset=offsets[value])

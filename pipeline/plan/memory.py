@@ -23,7 +23,7 @@ def aligned(size: int) -> int:
 
 
 def place(lifetimes: list[Lifetime]) -> tuple[dict[str, int], int]:
-    """-> (name -> offset, size of the arena).  Blocks that are live at the same time never overlap; the result depends on the input only."""
+    """-> (name -> offset, size of the arena).  Blocks live at the same time never overlap; the result depends on the input only."""
     offsets: dict[str, int] = {}
     placed: list[tuple[int, int, Lifetime]] = []
     for block in sorted(lifetimes, key=lambda b: (-b.bytes, b.first, b.name)):

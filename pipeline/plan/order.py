@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.graph.ir import Graph, Node
+from pipeline.graph.ir import Graph
 
 
 def phases(graph: Graph) -> tuple[dict[int, int], int]:

@@ -7,13 +7,17 @@ from backends.contract import Buffer, Plan
 
 def print_plan(plan: Plan) -> str:
     """One line a call with the places it reads and writes, then the sizes."""
-    lines = [f"plan {plan.name}: {len(plan.calls)} calls in {plan.phases} phases, batch {plan.batch}, {plan.precision}, structure {plan.digest}"]
+    lines = [
+        f"plan {plan.name}: {len(plan.calls)} calls in {plan.phases} phases, batch {plan.batch}, {plan.precision}, structure {plan.digest}"
+    ]
     for call in plan.calls:
         kind = f"{call.body.kind} {call.body.rows}x{call.body.columns}, {len(call.body.instructions)} ops" if call.body else call.op
         results = ", ".join(map(_place, call.outputs))
         lines.append(f"  {call.phase:>3}  {call.name:<36} {kind:<26} -> {results}")
     shared = 100 * (1 - plan.work_bytes / plan.unshared_bytes) if plan.unshared_bytes else 0.0
-    lines.append(f"state {plan.state_bytes:,} bytes; work {plan.work_bytes:,} bytes ({plan.unshared_bytes:,} without reuse, {shared:.0f} % saved)")
+    lines.append(
+        f"state {plan.state_bytes:,} bytes; work {plan.work_bytes:,} bytes ({plan.unshared_bytes:,} without reuse, {shared:.0f} % saved)"
+    )
     return "\n".join(lines)
 
 

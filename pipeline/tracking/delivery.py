@@ -16,7 +16,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, RunError
 from pipeline.records import read, record
 from pipeline.tracking.figures import draw
 from pipeline.tracking.folder import RunInfo, read_info, replace_text
@@ -73,7 +73,8 @@ class Delivery:
         self.info: RunInfo = read_info(folder)
         if store is None and self.info.uri is not None:
             store = Store(uri=self.info.uri, experiment=self.info.experiment, artifacts=self.info.artifacts)
-        assert store is not None, f"{folder} is not tracked"
+        if store is None:
+            raise RunError(f"run = {folder}: was made with tracking=none; name the store to send it to with tracking.uri=...")
         self.store = store
         self.clients = clients
         self.sent = read_sent(folder)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", "-.", ":")
-UNITS = {"accuracy": "share of rows", "error": "share of rows", "time": "s", "rmse": "in units of the target", "mae": "in units of the target"}
+UNITS = {"accuracy": "share of rows", "error": "share of rows", "rmse": "in units of the target", "mae": "in units of the target"}
 ASIDE = ("time",)  # metrics that are no learning curve
 Series = Mapping[str, Mapping[int, float]]
 
@@ -40,6 +40,10 @@ def draw(folder: Path, *, title: str) -> list[Path]:
     for part, event in _confusions(events).items():
         figure = confusion_matrix(event["counts"], event["classes"], title=title, part=part)
         paths.append(_save(figure, target / f"confusion_{part}.png"))
+    for event in events:
+        if event["event"] == "compare":
+            trials = {label: {int(step): float(value) for step, value in values.items()} for label, values in event["curves"].items()}
+            paths.append(_save(compare(trials, quantity=event["quantity"], title=title), target / "trials.png"))
     return paths
 
 
@@ -117,7 +121,8 @@ def confusion_matrix(counts: Sequence[Sequence[int]], classes: Sequence[str], *,
     if len(names) <= 30:  # with more classes the numbers would be too small to read
         for (row, column), count in np.ndenumerate(table):
             if count:
-                axes.text(column, row, str(count), ha="center", va="center", fontsize=7, color="white" if share[row, column] > 0.5 else "black")
+                ink = "white" if share[row, column] > 0.5 else "black"
+                axes.text(column, row, str(count), ha="center", va="center", fontsize=7, color=ink)
     return figure
 
 

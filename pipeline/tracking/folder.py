@@ -1,11 +1,11 @@
 """Run folders: one for each run, never used again.
 
-    runs/2026-11-21_04-35-58_bn/
-      config.yaml      the resolved config
-      run.json         what the run is: uid, name, process, where it is tracked
-      journal.jsonl    what happened (pipeline/tracking/journal.py)
-      mlflow.json      what MLflow has of it: run id, bytes of the journal sent (written by the sender)
-      checkpoints/     figures/
+runs/2026-11-21_04-35-58_bn/
+  config.yaml      the resolved config
+  run.json         what the run is: uid, name, process, where it is tracked
+  journal.jsonl    what happened (pipeline/tracking/journal.py)
+  mlflow.json      what MLflow has of it: run id, bytes of the journal sent (written by the sender)
+  checkpoints/     figures/
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 
 from pipeline.errors import PipelineError, RunError
 from pipeline.records import read, record
+from pipeline.tracking.journal import unwritable
 from pipeline.tracking.process import Process
 
 CONFIG, INFO = "config.yaml", "run.json"
@@ -59,7 +60,7 @@ def new_run_folder(root: Path | str = "runs", *, name: str = "run", path: Path |
             if not folder.parent.is_dir():
                 raise RunError(f"{folder.parent}: is a file, but run folders are made in it; move it away") from None
         except OSError as error:
-            raise _unusable(folder, error) from error
+            raise unwritable(folder, error) from error
     raise RunError(f"{root}: 9999 runs were started in this very second; choose another folder with output=...")
 
 
@@ -69,10 +70,11 @@ def _explicit(folder: Path) -> Path:
         folder.mkdir()
     except FileExistsError:
         raise RunError(
-            f"output = {folder}: exists already, and a run folder is never used twice; choose another, or continue the run in it with resume={folder}"
+            f"output = {folder}: exists already, and a run folder is never used twice; "
+            f"choose another, or continue the run in it with resume={folder}"
         ) from None
     except OSError as error:
-        raise _unusable(folder, error) from error
+        raise unwritable(folder, error) from error
     return folder
 
 
@@ -84,7 +86,7 @@ def fill(folder: Path, info: RunInfo, config: str) -> None:
         (folder / "figures").mkdir()
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
-        raise _unusable(folder, error) from error
+        raise unwritable(folder, error) from error
 
 
 def write_info(folder: Path, info: RunInfo) -> None:
@@ -124,7 +126,3 @@ def _write(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _unusable(folder: Path, error: OSError) -> RunError:
-    return RunError(f"{folder}: cannot be written ({error.strerror}); free the disk or choose another folder with output=...")

@@ -38,7 +38,7 @@ class Journal:
             self._file = os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o644)
             self._mend()
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
 
     def write(self, event: str, *, durable: bool = False, **values: object) -> None:
         """Appends one event; `durable` waits until it is on the disk (a killed process loses nothing even without, a power cut may)."""
@@ -48,7 +48,7 @@ class Journal:
             if durable:
                 os.fsync(self._file)
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
 
     def close(self) -> None:
         if self._file >= 0:
@@ -144,5 +144,5 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, (int, float, str, bool, type(None))) else str(value)
 
 
-def _unwritable(path: Path, error: OSError) -> RunError:
+def unwritable(path: Path, error: OSError) -> RunError:
     return RunError(f"{path}: cannot be written ({error.strerror}); free the disk or choose another folder with output=...")

@@ -23,7 +23,7 @@ from pipeline.tracking.delivery import Clients, Delivery
 from pipeline.tracking.journal import end_of, read_journal
 from pipeline.tracking.process import alive, here
 from pipeline.tracking.repair import left_behind, mark_killed
-from pipeline.tracking.store import Store
+from pipeline.tracking.store import Store, check
 
 TICK = 0.2  # seconds between two looks at the journals
 PATIENCE = 10.0  # seconds of trying after the end of a run, or of the training process
@@ -142,8 +142,12 @@ def repair(folder: Path, clients: Clients) -> None:
 
 
 def sync(folder: Path, *, store: Store | None = None) -> Delivery:
-    """Sends now, in this process, what is missing of a run (to `store` instead of the run's own, if given).  Raises TrackingError or what MLflow raises."""
+    """Sends now, in this process, what is missing of a run, to `store` instead of the run's own if given.
+
+    Raises TrackingError if the store refuses, RunError if `folder` is no tracked run.
+    """
     delivery = Delivery(folder, Clients(), store=store)
+    check(delivery.store)
     if not delivery.take():
         raise TrackingError(f"run = {folder}: another process is sending it just now; try again when it is done")
     try:

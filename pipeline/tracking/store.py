@@ -1,4 +1,4 @@
-"""The tracking store: where it is, whether it takes runs, and the links into it.
+"""The tracking store: where it is, and whether it takes runs.
 
 `locate` and `check` run in the training process, so they ask the store without MLflow: a socket for a server, the file for SQLite.
 `connect` runs in the sender, which imports MLflow.
@@ -10,13 +10,12 @@ import contextlib
 import importlib.util
 import os
 import re
-import shlex
 import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from pipeline.errors import TrackingError
 from pipeline.records import record
@@ -73,7 +72,8 @@ def locate(settings: Tracking, project: Path) -> Store | None:
 def check(store: Store) -> None:
     """Finds in at most three seconds whether the store will take a run.  Raises TrackingError with the reason."""
     if importlib.util.find_spec("mlflow") is None:
-        raise TrackingError("tracking.kind = mlflow: MLflow is not installed; pip install mlflow, or keep the run folder only with tracking=none")
+        hint = "pip install mlflow, or keep the run folder only with tracking=none"
+        raise TrackingError(f"tracking.kind = mlflow: MLflow is not installed; {hint}")
     scheme = store.uri.split(":", 1)[0].split("+")[0]
     if store.database is not None:
         _check_file(store, store.database)
@@ -160,7 +160,8 @@ def _answer(store: Store, ask: Any) -> None:
     thread.join(PATIENCE + 0.5)
     reason = answers[0] if answers else f"does not answer within {PATIENCE:.0f} s"
     if reason:
-        raise _refused(store.shown, f"the tracking server {reason}", "start it, give another tracking.uri, or keep the run folder only with tracking=none")
+        hint = "start it, give another tracking.uri, or keep the run folder only with tracking=none"
+        raise _refused(store.shown, f"the tracking server {reason}", hint)
 
 
 def _reason(error: object) -> str:
@@ -177,12 +178,13 @@ def _refused(uri: str | None, rule: str, hint: str) -> TrackingError:
 
 def _deleted(experiment: str) -> TrackingError:
     return TrackingError(
-        f"tracking.experiment = {experiment}: was deleted in this store; bring it back with `mlflow experiments restore`, or give another tracking.experiment"
+        f"tracking.experiment = {experiment}: was deleted in this store; "
+        "bring it back with `mlflow experiments restore`, or give another tracking.experiment"
     )
 
 
 def connect(store: Store) -> tuple[MlflowClient, str]:
-    """A client of the store and the id of the experiment, both made if missing.  Imports MLflow.  Raises TrackingError or what MLflow raises."""
+    """A client of the store and the id of the experiment, both made if missing.  Imports MLflow, and raises what it raises."""
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
@@ -236,37 +238,3 @@ def _lock(path: Path) -> Iterator[None]:
             yield
         finally:
             path.unlink(missing_ok=True)
-
-
-@record
-class Link:
-    """The way to a run, or to the runs of a sweep, in MLflow's page."""
-
-    run_id: str
-    experiment_id: str
-    url: str
-    command: str | None  # what must be running for the url to open; None for a server
-
-    def __str__(self) -> str:
-        return self.url if self.command is None else f"{self.url}   (after: {self.command})"
-
-
-def link_to_run(store: Store, experiment_id: str, run_id: str) -> Link:
-    return _link(store, experiment_id, run_id, f"runs/{run_id}?workflowType=machine_learning")
-
-
-def link_to_sweep(store: Store, experiment_id: str, run_id: str, sweep: str) -> Link:
-    """Opens the table of the sweep's runs; `run_id` is its summary run."""
-    wanted = quote(f"tags.`pipeline.sweep` = '{sweep}'", safe="")
-    return _link(store, experiment_id, run_id, f"runs?searchFilter={wanted}&workflowType=machine_learning")
-
-
-def _link(store: Store, experiment_id: str, run_id: str, rest: str) -> Link:
-    if store.uri.startswith("http"):
-        return Link(run_id=run_id, experiment_id=experiment_id, url=f"{store.shown}/#/experiments/{experiment_id}/{rest}", command=None)
-    uri = store.shown
-    with contextlib.suppress(ValueError, OSError):
-        if store.database is not None:
-            uri = f"sqlite:///{store.database.relative_to(Path.cwd())}"
-    url = f"http://127.0.0.1:5000/#/experiments/{experiment_id}/{rest}"
-    return Link(run_id=run_id, experiment_id=experiment_id, url=url, command=f"mlflow ui --backend-store-uri {shlex.quote(uri)}")

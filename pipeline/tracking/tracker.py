@@ -27,7 +27,7 @@ from pipeline.errors import PipelineError, RunError
 from pipeline.records import record
 from pipeline.tracking.delivery import Sent, read_sent
 from pipeline.tracking.folder import RunInfo, fill, new_run_folder, read_info, write_info
-from pipeline.tracking.journal import FILE, Journal, Status
+from pipeline.tracking.journal import FILE, Journal, Status, unwritable
 from pipeline.tracking.process import alive, here, this_process
 from pipeline.tracking.provenance import flatten, provenance
 from pipeline.tracking.settings import Tracking
@@ -149,7 +149,7 @@ class Tracker:
         try:
             (self.folder / name).write_text(text, encoding="utf-8")
         except OSError as error:
-            raise RunError(f"{self.folder / name}: cannot be written ({error.strerror}); free the disk or choose another folder with output=...") from error
+            raise unwritable(self.folder / name, error) from error
         self.artifact(self.folder / name)
 
     def confusion(self, classes: Sequence[str], counts: Any, *, part: str = "test") -> None:
@@ -193,7 +193,8 @@ def receipt(folder: Path, sent: Sent, store: Store, *, waited: float) -> Receipt
     if sent.ended or (waited <= 0 and not sent.note):
         return Receipt(link=link)
     reason = sent.note or f"did not take the whole run within {waited:.0f} s"
-    return Receipt(link=link, note=f"tracking.uri = {store.shown}: {reason}; the run is whole in {folder}, send the rest with task=sync run={folder}")
+    hint = f"the run is whole in {folder}, send the rest with task=sync run={folder}"
+    return Receipt(link=link, note=f"tracking.uri = {store.shown}: {reason}; {hint}")
 
 
 def start(
@@ -277,8 +278,8 @@ def config_text(config: Mapping[str, Any]) -> str:
     """The config as YAML, in its own order."""
     import yaml  # type: ignore[import-untyped]  # it has no types of its own, and comes with Hydra
 
-    text: str = yaml.safe_dump(json.loads(json.dumps(config, default=str)), sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
-    return text
+    plain = json.loads(json.dumps(config, default=str))
+    return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120))
 
 
 def _gave_up(sent: Sent) -> bool:

@@ -134,7 +134,7 @@ def test_early_stopping_restores_the_best_weights() -> None:
 
 
 def test_an_improvement_below_min_delta_does_not_count() -> None:
-    outcome, _ = stopped_early(min_delta=0.01)
+    outcome, _ = stopped_early(min_delta=0.6)
     assert len(outcome.history) == 4 and outcome.epoch == 2
 
 

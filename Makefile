@@ -1,0 +1,52 @@
+# Caviar.  `make` lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-slow check bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.run ## make .venv and install what a run needs
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	$(PIP) -e '.[test]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.test
+	$(PIP) -e '.[dev]'
+	@touch $@
+
+$(VENV)/.peers: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[peers]'
+	@touch $@
+
+run: setup ## train the default experiment on real data and print the result
+	$(BIN)/python -m pipeline
+
+test: $(VENV)/.test ## the test suite (long tests left out)
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.test ## the long tests
+	$(BIN)/python -m pytest -m slow
+
+check: $(VENV)/.dev ## formatter, linter, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.peers ## compare with PyTorch and JAX (installs them), write benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks
+
+clean: ## remove the environment and caches; runs and mlflow.db stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
