@@ -30,8 +30,7 @@ def choose(kind: str) -> tuple[str, str]:
     assert kind in (*KINDS, "auto"), f"unknown backend {kind}"
     if kind not in ("auto", "cupy"):
         return kind, "asked for by name"
-    # the probe imports cupy, which takes 0.4 s where it is installed
-    from backends.cupy.probe import available
+    from backends.cupy.probe import available  # noqa: PLC0415  # only who asks for a GPU needs the package
 
     usable, reason = available()
     if kind == "auto":

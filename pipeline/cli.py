@@ -26,14 +26,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from hydra.main import get_args_parser
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline import tasks
-from pipeline.compose import compose, explained, plain_config
-from pipeline.errors import PipelineError
+from pipeline.config import compose, explained, plain_config
+from pipeline.errors import PipelineError, Stopped
 from pipeline.overrides import CONF, forgiving, parsed, shown
 from pipeline.spec import Experiment, experiment
 from pipeline.tasks import JobResult, RunContext, SweepResult
@@ -51,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _command(given)
     except Stopped as stop:  # training ended well, and says what it saved
         return _say(str(stop), stop.exit_code)
+    except Stopped as error:
+        return _say(str(error), error.exit_code)
     except KeyboardInterrupt:
         return _say("stopped by Ctrl-C", INTERRUPTED)
     except BrokenPipeError:  # the reader of our output (head, a pager) is gone: nothing to say, and nowhere to say it
@@ -69,7 +71,7 @@ def _command(argv: list[str]) -> int:
     flags = _without(argv, arguments.overrides)
     if several:
         return _sweep(flags, overrides)
-    if arguments.cfg == "job":
+    if arguments.cfg == "job" and not (arguments.config_dir or arguments.config_path or arguments.config_name):
         compose(arguments.overrides)  # what is printed is a config that would run
     return _single(flags + overrides)
 
@@ -77,7 +79,7 @@ def _command(argv: list[str]) -> int:
 def _arguments(argv: list[str]) -> Namespace:
     """The parsed command line.  Raises PipelineError where argparse would print its usage and exit."""
     parser = get_args_parser()
-    parser.error = _refuse  # type: ignore[method-assign, assignment]  # argparse has no other way to say a mistake in one line
+    parser.error = _refuse  # type: ignore[method-assign]  # argparse has no other way to say a mistake in one line
     return parser.parse_intermixed_args(argv)
 
 
@@ -104,52 +106,62 @@ def _single(argv: list[str]) -> int:
         except Exception as error:  # kept from Hydra, which would print its own lines
             failures.append(error)
 
-    _hydra(argv, job)
+    code = _hydra(argv, job)
     if failures:
         raise failures[0]
-    return 0
+    return code
 
 
 def _sweep(flags: list[str], overrides: list[str]) -> int:
     """One run for each combination of values."""
-    given = [parsed(text).value() for text in overrides if text.startswith("hydra.sweep.dir=")]
-    folder = Path(str(given[-1])) if given else SWEEPS / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}-{secrets.token_hex(2)}"
+    given = [str(parsed(text).value()) for text in overrides if text.startswith("hydra.sweep.dir=")]
+    folder = Path(given[-1]) if given else SWEEPS / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}-{secrets.token_hex(2)}"
+    placed = [] if given else [f"hydra.sweep.dir={folder}"]
     new = not folder.exists()
     jobs: list[JobResult] = []
 
     def job(config: object) -> None:
         jobs.append(_job(config, RunContext(sweep=folder.name, job=int(HydraConfig.get().job.num), overrides=_overrides())))
+        if isinstance(jobs[-1].error, KeyboardInterrupt):  # meant for the sweep, not for the job
+            raise jobs[-1].error
 
     stop: KeyboardInterrupt | None = None
+    code = 0
     try:
-        _hydra([*flags, *overrides, f"hydra.sweep.dir={folder}"], job)
+        code = _hydra([*flags, *overrides, *placed], job)
     except KeyboardInterrupt as interrupt:
         stop = interrupt
     finally:
-        started = any(result.experiment is not None for result in jobs) or stop is not None
-        if new and not started:  # every job was refused
+        started = any(result.experiment is not None for result in jobs)
+        if new and not started:  # every job was refused: nothing stays behind
             _remove(folder)
     if started:
         tasks.sweep_finished(SweepResult(id=folder.name, folder=folder, jobs=tuple(jobs), stopped=stop is not None))
     if stop is not None:
         raise stop
     done = sum(result.error is None for result in jobs)
-    return 0 if done == len(jobs) else SOME_FAILED if done else 1
+    return code if done == len(jobs) else SOME_FAILED if done else 1
 
 
 def _job(config: object, context: RunContext) -> JobResult:
-    """One job of a sweep, whatever becomes of it; a failure is told at once.  Ctrl-C passes: it is meant for the sweep."""
-    started, described, label = time.perf_counter(), None, f"job {context.job} ({', '.join(context.overrides)})"
-    value, failure = None, None
+    """One job of a sweep, whatever becomes of it; a failure is told at once."""
+    label = f"job {context.job}: {', '.join(context.overrides)}"
+    print(label, flush=True)
+    began = time.perf_counter()
+    described: Experiment | None = None
+    value: object = None
+    failure: BaseException | None = None
     try:
         described, plain = _experiment(config)
         value = tasks.run(described, plain, context)
+    except KeyboardInterrupt as stop:
+        failure = stop
     except (Exception, SystemExit) as error:
         failure = error
         if not isinstance(error, (PipelineError, OSError)):
             traceback.print_exception(error)
         _say(f"{label}: error: {_sentence(error)}", 1)
-    return JobResult(context=context, experiment=described, value=value, error=failure, seconds=time.perf_counter() - started)
+    return JobResult(context=context, experiment=described, value=value, error=failure, seconds=time.perf_counter() - began)
 
 
 def _experiment(config: object) -> tuple[Experiment, dict[str, Any]]:
@@ -172,8 +184,8 @@ def _hydra(argv: list[str], job: Callable[[Any], None]) -> int:
     with _command_line(argv):
         try:
             hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(job)()
-        except SystemExit as error:  # after --help and the like
-            return int(error.code or 0)
+        except SystemExit as end:  # after --help and the like
+            return PipelineError.exit_code if end.code else 0
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             raise explained(error) from None
     return 0

@@ -8,6 +8,8 @@ PipelineError                 every mistake of a user; the command line prints i
 ├── TrackingError             a tracking store that refuses                                             exit 2
 └── DivergedError             training reached a non-finite value                                       exit 1
 
+Stopped                       a signal asked training to end; a KeyboardInterrupt, not a mistake   exit 128 + signal
+
 A mistake of ours is an assertion, never one of these.
 """
 
@@ -51,6 +53,14 @@ class DivergedError(PipelineError):
     """Training met a non-finite value; says the step and the first layer that holds one."""
 
     exit_code = 1
+
+
+class Stopped(KeyboardInterrupt):
+    """Training ended early because a signal asked for it, and what was done is saved.  exit_code = 128 + signal."""
+
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + number
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

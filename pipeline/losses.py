@@ -1,7 +1,15 @@
-"""Losses by kind."""
+"""Losses by kind: one record each, and beside it what it asks of the data and the ops it stands for."""
 
+# N batch, C classes, T targets
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.errors import ConfigError
+from pipeline.graph.builder import Builder
+from pipeline.ops.reduce import mean
 from pipeline.records import record
 
 
@@ -31,3 +39,76 @@ LOSSES: dict[str, type] = {
     "logistic": Logistic,
     "mean_squared_error": MeanSquaredError,
 }
+
+
+class Targets(Protocol):
+    """What the data says of y; exactly one is set."""
+
+    @property
+    def classes(self) -> int | None: ...
+    @property
+    def targets(self) -> int | None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossRule:
+    """units    how many numbers the output layer has for this data
+    lower    (builder, output of the network, y) -> prediction, row losses [N]
+    classes  whether y holds classes, int32 [N]; else numbers [N, T]
+    """
+
+    units: Callable[[Targets], int]
+    lower: Callable[[Builder, str, str], tuple[str, str]]
+    classes: bool
+
+
+def _softmax_cross_entropy(b: Builder, logits: str, y: str) -> tuple[str, str]:
+    """logits [N, C], y int32 [N] -> probabilities [N, C], row losses [N]."""
+    row_loss, probabilities = b.add_many("softmax_cross_entropy", logits, y, names=("row_loss", "probabilities"))
+    return probabilities, row_loss
+
+
+def _logistic(b: Builder, logits: str, y: str) -> tuple[str, str]:
+    """logits [N, 1], y int32 [N] -> probabilities [N, 2] of class 0 and 1, row losses [N].
+
+    Both probabilities are a sigmoid of their own, so neither is 1 minus a number next to 1.
+    """
+    rows, one, two = b.shape(logits)[0], b.constant(1.0), b.constant(2.0)
+    against = b.add("sub", one, b.add("mul", two, b.add("cast", y, dtype=b.precision)), name="against")  # +1 for class 0, -1 for class 1
+    row_loss = b.add("softplus", b.add("mul", against, b.reshape(logits, (rows,))), name="row_loss")
+    columns = b.add("cast", b.add("column_index", columns=2), dtype=b.precision)
+    sign = b.add("sub", b.add("mul", two, columns), one, name="sign")
+    return b.add("sigmoid", b.add("mul", logits, sign), name="probabilities"), row_loss
+
+
+def _mean_squared_error(b: Builder, prediction: str, y: str) -> tuple[str, str]:
+    """prediction [N, T], y [N, T] -> prediction, row losses [N]."""
+    error = b.add("sub", prediction, y, name="error")
+    return prediction, mean(b, b.add("mul", error, error), (1,), "row_loss")
+
+
+RULES: dict[type, LossRule] = {
+    SoftmaxCrossEntropy: LossRule(units=lambda data: data.classes or 0, lower=_softmax_cross_entropy, classes=True),
+    Logistic: LossRule(units=lambda data: 1, lower=_logistic, classes=True),
+    MeanSquaredError: LossRule(units=lambda data: data.targets or 0, lower=_mean_squared_error, classes=False),
+}
+
+
+def resolve(loss: object, data: Targets) -> object:
+    """The loss that `loss` stands for with this data.  Raises ConfigError when it does not fit."""
+    if isinstance(loss, Auto):
+        return MeanSquaredError() if data.classes is None else SoftmaxCrossEntropy()
+    kind, rule = kind_of(loss), RULES[type(loss)]
+    if rule.classes and data.classes is None:
+        raise ConfigError(at="loss.kind", got=kind, rule="needs classes, and the data has numbers as targets", hint="use loss=auto")
+    if not rule.classes and data.classes is not None:
+        raise ConfigError(at="loss.kind", got=kind, rule="needs numbers, and the data has classes as targets", hint="use loss=auto")
+    if isinstance(loss, Logistic) and data.classes != 2:
+        hint = "use loss=softmax_cross_entropy"
+        raise ConfigError(at="loss.kind", got=kind, rule=f"needs 2 classes, and the data has {data.classes}", hint=hint)
+    return loss
+
+
+def kind_of(loss: object) -> str:
+    """The kind that a config calls this loss."""
+    return next(kind for kind, record_type in LOSSES.items() if record_type is type(loss))

@@ -51,7 +51,8 @@ def _forgiving(text: str, known: dict[str, list[str]], *, several: bool) -> str:
     override = parsed(text)
     key = override.key_or_group
     if override.is_sweep_override() and not several:
-        raise ConfigError(at=key, got=text.partition("=")[2], rule="one run takes one value", hint="add -m for a sweep, or write [a,b] for a list")
+        hint = "add -m for a sweep, or write [a,b] for a list"
+        raise ConfigError(at=key, got=text.partition("=")[2], rule="one run takes one value", hint=hint)
     if key.startswith("hydra.") or "/" in key or override.package is not None or override.type == OverrideType.DEL:
         return text
     bare = text.lstrip("+")

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, dataclass_transform, get_args, get_origin
 
@@ -45,7 +45,7 @@ def setting(
     return field(default=default, metadata=metadata)
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(setting,))
+@dataclass_transform(frozen_default=True, kw_only_default=True)  # `setting` reads as a default: its own is not a keyword
 def record(cls: type[T]) -> type[T]:
     """A frozen, keyword-only dataclass."""
     return dataclass(frozen=True, kw_only=True)(cls)
@@ -212,7 +212,7 @@ def _number(value: Any, got: object, rule: Mapping[str, Any], *, at: str) -> Any
         return value
     if not math.isfinite(value):
         raise ConfigError(at=at, got=got, rule="must be a finite number")
-    checks = (
+    checks: tuple[tuple[str, Callable[[float], bool], str], ...] = (
         ("above", lambda bound: value > bound, "must be above"),
         ("least", lambda bound: value >= bound, "must be at least"),
         ("below", lambda bound: value < bound, "must be below"),

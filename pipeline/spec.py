@@ -96,7 +96,7 @@ def _layers(config: Experiment) -> Iterator[tuple[str, Any]]:
 
 def _some_layer(config: Experiment) -> None:
     if not config.architecture.layers and config.architecture.head is None:
-        raise ConfigError(at="architecture.layers", got=[], rule="a network without a head needs a layer", hint="give architecture.head=auto")
+        raise ConfigError(at="architecture.layers", got=[], rule="no head and no layer", hint="give architecture.head=auto")
 
 
 def _layer_names(config: Experiment) -> None:

@@ -1,4 +1,4 @@
-"""The table of ops: one row for each, with inputs, attributes, domain and tolerance.  A new op brings itself under every test by its row."""
+"""The table of ops: one row for each, with inputs, attributes, domain and tolerance; its row brings a new op under every test."""
 
 # N rows, C columns or channels
 from __future__ import annotations

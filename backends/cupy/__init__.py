@@ -34,7 +34,6 @@ class CupyBackend:
 
 def create(*, threads: int | Literal["auto"] = "auto") -> CupyBackend:
     """The CuPy backend on the current device; `threads` concerns the host and is not used."""
-    # an optional heavy dependency: only who asks for this backend needs it
-    import cupy
+    import cupy  # noqa: PLC0415  # an optional heavy dependency: only who asks for this backend needs it
 
     return CupyBackend(cupy)

@@ -94,7 +94,10 @@ class _Trial:
 
 
 def interpret(xp: Any, body: Body, inputs: list[Any]) -> list[Any]:
-    """The results of a fused body, instruction by instruction.  Every value is seen on the grid: full [R, C], column [1, C], row [R, 1], scalar [1, 1]."""
+    """The results of a fused body, instruction by instruction.
+
+    Every value is seen on the grid: full [R, C], column [1, C], row [R, 1], scalar [1, 1].
+    """
     values = {name: x.reshape(_extent(body, level)) for (name, level), x in zip(body.inputs, inputs, strict=True)}
     for instruction in body.instructions:
         operands = [values[name] for name in instruction.operands]
@@ -106,7 +109,7 @@ def _result(xp: Any, instruction: Instruction, operands: list[Any], extent: tupl
     if instruction.op in ("sum", "max"):
         (x,) = operands
         axes = tuple(axis for axis in (0, 1) if x.shape[axis] != extent[axis])
-        return getattr(xp, instruction.op)(x, axis=axes, keepdims=True)
+        return getattr(xp, instruction.op)(x, axis=axes, keepdims=True) if axes else x.copy()
     if instruction.op == "spread":
         # a copy, not a view: a result must not change when another result is stored on its input's bytes
         return xp.broadcast_to(operands[0], extent).copy()

@@ -102,12 +102,33 @@ class FusedKernel:
             self._rows()
         else:
             self._columns()
-        first = self.e.b.icmp_signed("==", self.begin, i64(0))
-        with self.e.b.if_then(first):
-            for name in self.body.outputs:
-                if self.level[name] == "scalar":
-                    self.e.store(self.scalars[name], self.output[name], self.dtype[name])
+        with self.e.b.if_then(self.e.b.icmp_signed("==", self.begin, i64(0))):
+            self._thin_outputs()
         self.e.finish()
+
+    def _thin_outputs(self) -> None:
+        """Stores the outputs that do not follow the tiles: scalars, columns of a row body, rows of a column body.  The first tile's task."""
+        e, body = self.e, self.body
+        by_level = {level: [n for n in body.outputs if self.level[n] == level] for level in ("scalar", "column", "row")}
+        for name in by_level["scalar"]:
+            e.store(self.scalars[name], self.output[name], self.dtype[name])
+        by_columns = body.kind == "column" and _by_columns(body)
+        if by_level["column"] and not by_columns:
+            whole, rest = divmod(body.columns, STRIP)
+            with e.loop(0, whole) as index:
+                self._store_columns(by_level["column"], e.b.mul(index, i64(STRIP)), strip_of(STRIP))
+            if rest:
+                self._store_columns(by_level["column"], i64(whole * STRIP), strip_of(rest))
+        if by_level["row"] and by_columns:
+            with e.loop(0, body.rows) as row:
+                strip = Strip([], row=row)
+                for name in by_level["row"]:
+                    e.store(self._row_value(name, strip), e.at(self.output[name], row, self.dtype[name]), self.dtype[name])
+
+    def _store_columns(self, names: list[str], start: Value, valid: list[int]) -> None:
+        strip = Strip(valid, column=start)
+        for name in names:
+            self._store(name, self._vectors(name, strip, 0), start, strip)
 
     def _flat(self) -> None:
         body, e = self.body, self.e

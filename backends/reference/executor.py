@@ -3,6 +3,8 @@
 # K trials, S steps, B batch rows
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from backends.contract import Array, Buffer, Call, Feed, Plan, Results
@@ -63,7 +65,7 @@ class _Trial:
     def make(self, call: Call, step: int) -> None:
         """Makes one call.  All results are there before the first is stored: an output may lie on an input's bytes."""
         if call.op == "gather":
-            results = self.gather(call, step)
+            results: Any = self.gather(call, step)
         else:
             inputs = (self.tensor(buffer, step) for buffer in call.inputs)
             results = KERNELS[call.op](*inputs, **call.attributes)

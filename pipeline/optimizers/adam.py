@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from pipeline.graph.builder import Builder
+from pipeline.optimizers.rule import LearningRate, Rule
 from pipeline.records import record, setting
+from pipeline.values import Array, Clock, Value
 
 
 @record
@@ -17,3 +22,34 @@ class Adam:
     beta1: float = setting(0.9, least=0, below=1)
     beta2: float = setting(0.999, least=0, below=1)
     epsilon: float = setting(1e-8, above=0)
+
+
+def _values(record: Adam, rate: LearningRate) -> dict[str, Value]:
+    """The bias corrections are made here in float64: 1 - beta2^t in float32 would keep four digits at t = 1."""
+    return {
+        "optimizer.beta1": record.beta1,
+        "optimizer.one_minus_beta1": 1.0 - record.beta1,
+        "optimizer.beta2": record.beta2,
+        "optimizer.one_minus_beta2": 1.0 - record.beta2,
+        "optimizer.step_size": lambda clock: rate(clock) / _one_minus_power(record.beta1, clock),
+        "optimizer.second_correction": lambda clock: 1.0 / _one_minus_power(record.beta2, clock),
+        "optimizer.epsilon": record.epsilon,
+    }
+
+
+def _one_minus_power(beta: float, clock: Clock) -> Array:
+    """1 - beta^t at t = step + 1."""
+    return np.asarray(1.0 - np.power(beta, clock.steps + 1.0))
+
+
+def _update(b: Builder, gradient: str, slots: dict[str, str]) -> tuple[str, dict[str, str]]:
+    first = b.add("mul", gradient, b.value("optimizer.one_minus_beta1"))
+    m = b.add("add", b.add("mul", slots["m"], b.value("optimizer.beta1")), first, name="m")
+    second = b.add("mul", b.add("mul", gradient, gradient), b.value("optimizer.one_minus_beta2"))
+    v = b.add("add", b.add("mul", slots["v"], b.value("optimizer.beta2")), second, name="v")
+    root = b.add("sqrt", b.add("mul", v, b.value("optimizer.second_correction")))
+    step = b.add("mul", m, b.value("optimizer.step_size"))
+    return b.add("div", step, b.add("add", root, b.value("optimizer.epsilon")), name="change"), {"m": m, "v": v}
+
+
+RULE = Rule(kind="adam", slots=("m", "v"), values=_values, update=_update)

@@ -22,10 +22,14 @@ class Domain:
     columns: int
     reduces: Reduction | None = None
 
+    def count(self, level: Level) -> int:
+        """Elements of a tensor of `level`."""
+        return {"full": self.rows * self.columns, "column": self.columns, "row": self.rows, "scalar": 1}[level]
+
     def level(self, shape: tuple[int, ...]) -> Level | None:
         """How a tensor of `shape` lies on the grid, or None when it does not."""
         count = math.prod(shape)
-        if count == 1 and self.rows * self.columns > 1:
+        if shape == () or (count == 1 and self.rows * self.columns > 1):
             return "scalar"
         if self.reduces == "column" and shape == (self.columns,):
             return "column"
@@ -39,25 +43,33 @@ class Domain:
 
 
 def levels(domain: Domain, nodes: Sequence[Node], root: Mapping[str, str], types: Mapping[str, Type]) -> dict[str, Level] | None:
-    """The level of every value that `nodes` read or make (views resolved), or None when one does not lie on the grid."""
+    """The level of every value that `nodes` read or make (views resolved), or None when one does not lie on the grid.
+
+    Shapes decide for what comes from outside; inside, a result spans what its operands span, which holds on degenerate grids too.
+    """
     known: dict[str, Level] = {}
     for node in nodes:
         for name in node.inputs:
-            level = domain.level(types[name].shape)
-            if root.get(name, name) not in known and level is None:
-                return None
-            known.setdefault(root.get(name, name), level or "scalar")
+            if root.get(name, name) not in known:
+                level = domain.level(types[name].shape)
+                if level is None:
+                    return None
+                known[root.get(name, name)] = level
         result = node.outputs[0]
-        shape = types[result].shape
-        level = domain.level(shape)
-        if "axes" in node.attributes:
-            level = {"column": "column", "row": "row", "flat": "scalar", None: None}[domain.reduces]
-        elif len(shape) == 1 and domain.rows == domain.columns and any(known[root.get(n, n)] == "row" for n in node.inputs):
-            level = "row"  # on a square grid the shape alone does not tell
-        if level is None:
+        made = _result_level(domain, node, [known[root.get(n, n)] for n in node.inputs], types[result].shape)
+        if made is None or math.prod(types[result].shape) != domain.count(made):
             return None
-        known[result] = level
+        known[result] = made
     return known
+
+
+def _result_level(domain: Domain, node: Node, operands: list[Level], shape: tuple[int, ...]) -> Level | None:
+    if "axes" in node.attributes:
+        return {"column": "column", "row": "row", "flat": "scalar", None: None}[domain.reduces]
+    if node.op in ("spread", "uniform", "column_index") or not operands:
+        return domain.level(shape)
+    spans = set(operands) - {"scalar"}
+    return "scalar" if not spans else next(iter(spans)) if len(spans) == 1 else "full"
 
 
 def elementwise_domain(shape: tuple[int, ...], operands: list[tuple[int, ...]]) -> Domain:

@@ -5,12 +5,14 @@ process.py     whose run it is, and whether that process lives
 journal.py     what happened, one line an event: the truth
 folder.py      run folders
 provenance.py  config as parameters; commit, versions, command as tags
-store.py       where MLflow keeps runs, whether it takes them, links
+store.py       where MLflow keeps runs, whether it takes them
+link.py        links into MLflow's page
 figures.py     learning curves, confusion matrix
 delivery.py    one journal -> MLflow
 repair.py      runs that died without a word
 sender.py      the process that does the last three
-tracker.py     what the training process holds
+outbox.py      the training process's handle of the sender
+tracker.py     what the training process writes a run with
 run.py         finds a run again
 sweep.py       many runs as one table
 """

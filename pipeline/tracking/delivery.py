@@ -1,8 +1,8 @@
 """Brings the journal of one run to MLflow.
 
-Only what is new is sent, in one batch; the place reached is written to mlflow.json after MLflow has taken it.  A batch may so be sent twice,
-never left out, and twice is once: each point carries the time of the journal, which is part of its key in MLflow's database, and the run itself
-is found again by its tag pipeline.uid.
+Only what is new is sent, in one batch; the place reached is written to mlflow.json after MLflow has taken it.  A batch may so be sent
+twice, never left out, and twice is once: each point carries the time of the journal, which is part of its key in MLflow's database, and the
+run itself is found again by its tag pipeline.uid.
 """
 
 from __future__ import annotations

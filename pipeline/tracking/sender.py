@@ -2,9 +2,9 @@
 
     python -m pipeline.tracking.sender PID      # PID is the training process; started by pipeline/tracking/tracker.py, not by hand
 
-Each line on its standard input is a run folder to take care of (as a JSON text), or empty: look at once.  It follows their journals, sends what is
-new, marks a run KILLED when the training process dies, makes good what earlier runs beside it left behind, and ends when the input has ended
-and all is sent, or has failed for `PATIENCE` seconds after the end of a run.
+Each line on its standard input is a JSON object: {"folder": a run to take care of} or {"uri": a store to make ready}; an empty line
+says: look at once.  It follows the journals, sends what is new, marks a run KILLED when the training process dies, makes good what earlier
+runs beside it left behind, and ends when the input has ended and all is sent, or has failed for `PATIENCE` seconds after the end of a run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pipeline.tracking.delivery import Clients, Delivery
 from pipeline.tracking.journal import end_of, read_journal
 from pipeline.tracking.process import alive, here
 from pipeline.tracking.repair import left_behind, mark_killed
-from pipeline.tracking.store import Store, check
+from pipeline.tracking.store import Store, check, make_ready
 
 TICK = 0.2  # seconds between two looks at the journals
 PATIENCE = 10.0  # seconds of trying after the end of a run, or of the training process
@@ -31,12 +31,12 @@ LOG = "sender.log"
 
 
 class Inbox:
-    """Run folders named on a pipe; `ended` once the other side has closed it."""
+    """Messages on a pipe; `ended` once the other side has closed it."""
 
     def __init__(self, file: int) -> None:
         self._file, self._rest, self.ended = file, b"", False
 
-    def new(self, timeout: float) -> list[Path]:
+    def new(self, timeout: float) -> list[dict[str, str]]:
         """Waits at most `timeout` seconds."""
         if self.ended:
             time.sleep(timeout)
@@ -47,7 +47,7 @@ class Inbox:
         data = os.read(self._file, 65536)
         self.ended = not data
         *lines, self._rest = (self._rest + data).split(b"\n")
-        return [Path(json.loads(line)) for line in lines if line]
+        return [json.loads(line) for line in lines if line]
 
 
 class Round:
@@ -116,21 +116,30 @@ def run(inbox: Inbox, parent: int) -> None:
     warm = False
     while True:
         busy = backlog or any(not item.done for item in rounds.values())
-        for folder in inbox.new(TICK if busy or not inbox.ended else 0.0):
-            with contextlib.suppress(PipelineError):  # a folder that was removed at once
-                rounds[folder] = Round(Delivery(folder, clients))
+        for message in inbox.new(TICK if busy or not inbox.ended else 0.0):
+            _take(message, rounds, clients)
         orphaned = os.getppid() != parent
         for folder, item in rounds.items():
             item.look(orphaned=orphaned)
             if folder.parent not in roots and item.delivery.sent.run_id:
                 roots.add(folder.parent)
                 backlog += [lost for lost in left_behind(folder.parent) if lost not in rounds]
-        if rounds and not warm:
+        if not warm and not inbox.ended:
             warm = _warm_up()
         if backlog:
             repair(backlog.pop(0), clients)  # one between two looks: a long backlog does not hold up the runs of today
         if (inbox.ended or orphaned) and not backlog and all(item.done for item in rounds.values()):
             return
+
+
+def _take(message: dict[str, str], rounds: dict[Path, Round], clients: Clients) -> None:
+    if "uri" in message:
+        with contextlib.suppress(Exception):  # the run that needs it will fail in the same way, and has a place to say so
+            make_ready(message["uri"])
+    elif "folder" in message:
+        with contextlib.suppress(PipelineError):  # a folder that was removed at once
+            folder = Path(message["folder"])
+            rounds[folder] = Round(Delivery(folder, clients))
 
 
 def repair(folder: Path, clients: Clients) -> None:
@@ -162,10 +171,10 @@ def sync(folder: Path, *, store: Store | None = None) -> Delivery:
 
 
 def _warm_up() -> bool:
-    """Loads Matplotlib while the training runs, so that the figures are quick at its end."""
+    """Loads MLflow and Matplotlib while data are read and the network trains, so that they are ready when needed."""
     with contextlib.suppress(ImportError):
         import matplotlib.backends.backend_agg
-        import matplotlib.figure  # noqa: F401
+        import matplotlib.figure  # noqa: F401  # loaded, not used
     return True
 
 
@@ -174,6 +183,7 @@ def main() -> None:
     with contextlib.suppress(OSError):
         os.nice(5)  # a core that the training wants is the training's
     run(Inbox(0), parent)
+    os._exit(0)  # all is written and committed: unloading MLflow would cost a waiting parent a tenth of a second
 
 
 if __name__ == "__main__":

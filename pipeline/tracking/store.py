@@ -188,8 +188,7 @@ def connect(store: Store) -> tuple[MlflowClient, str]:
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
-    if store.database is not None:
-        create_database(store.database)
+    make_ready(store.uri)
     client = MlflowClient(tracking_uri=store.uri, registry_uri=store.uri)
     experiment = client.get_experiment_by_name(store.experiment)
     if experiment is None:
@@ -202,6 +201,16 @@ def connect(store: Store) -> tuple[MlflowClient, str]:
     if experiment.lifecycle_stage != "active":
         raise _deleted(store.experiment)
     return client, str(experiment.experiment_id)
+
+
+def make_ready(uri: str) -> None:
+    """Loads MLflow and opens the store, making an SQLite database that is not there.  MLflow keeps what it opened for the next client."""
+    from mlflow.tracking import MlflowClient
+
+    database = Store(uri=uri, experiment="").database
+    if database is not None:
+        create_database(database)
+    MlflowClient(tracking_uri=uri, registry_uri=uri).get_experiment_by_name("Default")
 
 
 def create_database(database: Path) -> None:
@@ -218,7 +227,7 @@ def create_database(database: Path) -> None:
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
         partial = database.with_name(f".{database.name}.{os.getpid()}.new")
-        fresh = SqlAlchemyStore(f"sqlite:///{partial}", (database.parent / "mlruns").as_uri())  # type: ignore[no-untyped-call]  # MLflow's
+        fresh = SqlAlchemyStore(f"sqlite:///{partial}", (database.parent / "mlruns").as_uri())
         fresh.engine.dispose()
         os.replace(partial, database)
 

@@ -13,10 +13,12 @@ from typing import Any
 from pipeline.records import record
 from pipeline.tracking.delivery import read_sent
 from pipeline.tracking.journal import end_of, last_values, read_journal, series, start_of
+from pipeline.tracking.link import Link, link_to_sweep
+from pipeline.tracking.outbox import Sender
 from pipeline.tracking.provenance import LONGEST_TAG
 from pipeline.tracking.settings import Tracking
-from pipeline.tracking.store import Store, link_to_sweep
-from pipeline.tracking.tracker import Receipt, Sender, start
+from pipeline.tracking.store import Store
+from pipeline.tracking.tracker import Receipt, start
 
 PREFERRED = ("accuracy/validation", "rmse/validation", "loss/validation", "loss/train")
 GROWING = ("accuracy", "r2", "f1", "auc")  # quantities of which more is better
@@ -115,7 +117,10 @@ def grows(metric: str) -> bool:
 
 
 def summarize_sweep(name: str, folders: Iterable[Path], *, metric: str | None = None) -> Sweep:
-    """Reads the table from the journals of the trials.  `metric` ranks them (default: validation accuracy, RMSE or loss, the first there is)."""
+    """Reads the table from the journals of the trials.
+
+    `metric` ranks them; by default it is the validation accuracy, RMSE or loss, the first there is.
+    """
     journals = [(folder, read_journal(folder)) for folder in folders]
     starts = [start_of(events) for _, events in journals]
     params = _differing([begun.get("params", {}) for begun in starts])
@@ -169,7 +174,7 @@ def record_sweep(sweep: Sweep, settings: Tracking, *, project: Path, root: Path 
     return Receipt(link=_link(tracker.store, receipt, sweep.name), note=receipt.note)
 
 
-def _link(store: Store, receipt: Receipt, name: str) -> Any:
+def _link(store: Store, receipt: Receipt, name: str) -> Link:
     assert receipt.link is not None
     return link_to_sweep(store, receipt.link.experiment_id, receipt.link.run_id, name)
 

@@ -7,13 +7,7 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-
-class Stopped(KeyboardInterrupt):
-    """Training ended early because a signal asked for it, and all that was done is saved.  exit_code = 128 + signal."""
-
-    def __init__(self, number: int, message: str) -> None:
-        super().__init__(message)
-        self.exit_code = 128 + number
+from pipeline.errors import Stopped
 
 
 class Interrupt:

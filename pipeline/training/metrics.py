@@ -54,3 +54,12 @@ def better(metric: str, value: float, than: float | None, min_delta: float) -> b
         return True
     gain = value - than if metric.split("/")[0] in HIGHER_IS_BETTER else than - value
     return gain > min_delta
+
+
+def by_class(counts: npt.NDArray[np.int64]) -> list[dict[str, float]]:
+    """Precision, recall, F1 and rows of each class from a confusion matrix [C, C]; 0 where nothing was predicted or nothing is there."""
+    right, predicted, true = np.diag(counts), counts.sum(axis=0), counts.sum(axis=1)
+    precision, recall = right / np.maximum(predicted, 1), right / np.maximum(true, 1)
+    f1 = 2 * right / np.maximum(predicted + true, 1)
+    columns = {"precision": precision, "recall": recall, "f1": f1, "rows": true}
+    return [{name: float(values[index]) for name, values in columns.items()} for index in range(len(counts))]

@@ -22,11 +22,6 @@ PRESENT = (
 )
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Tells pytest of the mark."""
-    config.addinivalue_line("markers", "gpu: needs a GPU that CuPy can use; skipped elsewhere, with the reason")
-
-
 @pytest.fixture(params=PRESENT, scope="session")
 def backend(request: pytest.FixtureRequest) -> Backend:
     """Every backend of this machine, and the CuPy backend's code on NumPy arrays."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +13,10 @@ import backends
 from backends.cupy import probe
 
 NO_GPU = (False, "no NVIDIA driver is installed")
+NO_CUBLAS = (
+    "cuBLAS cannot be loaded: cannot import name 'cublas' from '<unknown module name>' (unknown location) "
+    "(pip install '.[cuda13]' brings it)"
+)
 A_GPU = (True, "NVIDIA H200, cupy 14.2.0")
 
 
@@ -41,10 +47,60 @@ def test_a_named_backend_is_taken_without_asking_for_a_gpu(monkeypatch: pytest.M
 
 def test_the_probe_says_that_cupy_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cupy", None)
-    assert probe.available() == (False, "cupy is not installed (pip install 'cupy-cuda13x[ctk]')")
+    assert probe.available() == (False, "cupy is not installed (pip install '.[cuda13]' brings it)")
+
+
+class _Refused(RuntimeError):
+    """Stands for CuPy's CUDARuntimeError."""
+
+
+def _refuse(text: str) -> Callable[[], int]:
+    def raise_() -> int:
+        raise _Refused(text)
+
+    return raise_
+
+
+@pytest.mark.parametrize(
+    ("driver", "devices", "nvrtc", "cublas", "expected"),
+    [
+        (0, lambda: 0, lambda: 13, True, (False, "no NVIDIA driver is installed")),
+        (13000, lambda: 0, lambda: 13, True, (False, "no CUDA device is visible")),
+        (13000, _refuse("cudaErrorInsufficientDriver"), lambda: 13, True, (False, "the CUDA runtime refuses: cudaErrorInsufficientDriver")),
+        (
+            13000,
+            lambda: 1,
+            _refuse("libnvrtc.so\nlong"),
+            True,
+            (False, "NVRTC cannot be loaded: libnvrtc.so (pip install '.[cuda13]' brings it)"),
+        ),
+        (13000, lambda: 1, lambda: 13, False, (False, NO_CUBLAS)),
+        (13000, lambda: 1, lambda: 13, True, (True, "NVIDIA H200, cupy 14.2.0")),
+    ],
+    ids=["no driver", "no device", "old driver", "no nvrtc", "no cublas", "usable"],
+)
+def test_the_probe_names_the_first_thing_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+    driver: int,
+    devices: Callable[[], int],
+    nvrtc: Callable[[], int],
+    cublas: bool,
+    expected: tuple[bool, str],
+) -> None:
+    runtime = SimpleNamespace(
+        driverGetVersion=lambda: driver,
+        getDeviceCount=devices,
+        getDeviceProperties=lambda device: {"name": b"NVIDIA H200"},
+        CUDARuntimeError=_Refused,
+    )
+    cuda = SimpleNamespace(runtime=runtime, nvrtc=SimpleNamespace(getVersion=nvrtc), **({"cublas": object()} if cublas else {}))
+    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=cuda, __version__="14.2.0"))
+    monkeypatch.setitem(sys.modules, "cupy.cuda", cuda)
+    assert probe.available() == expected
 
 
 def test_importing_the_backends_imports_no_backend() -> None:
-    code = "import sys, backends, backends.contract; print(sorted(m for m in sys.modules if m.startswith(('backends.', 'cupy', 'numba', 'llvmlite'))))"
+    heavy = ("backends.", "cupy", "numba", "llvmlite")
+    code = f"import sys, backends, backends.contract; print(sorted(m for m in sys.modules if m.startswith({heavy})))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['backends.contract']"

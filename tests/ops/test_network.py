@@ -1,6 +1,6 @@
 """A whole training step, dense - batch norm - relu - dropout - dense - cross-entropy - momentum, on every backend against the reference."""
 
-# N batch, I inputs, U units, C classes
+# N batch, F features, U units, C classes
 from __future__ import annotations
 
 import numpy as np
@@ -14,8 +14,8 @@ from pipeline.ops.reduce import mean
 from pipeline.passes.autodiff import gradients
 from tests.ops.running import builder, distance, plan_for
 
-N, I, U, C = 16, 13, 24, 5
-SHAPES = {"w1": (I, U), "gamma": (U,), "beta": (U,), "w2": (U, C), "b2": (C,)}
+N, F, U, C = 16, 13, 24, 5
+SHAPES = {"w1": (F, U), "gamma": (U,), "beta": (U,), "w2": (U, C), "b2": (C,)}
 
 
 def _dropout(b: Builder, x: str) -> str:
@@ -28,7 +28,7 @@ def _dropout(b: Builder, x: str) -> str:
 
 def _network(precision: str) -> Graph:
     b = builder(precision)
-    x, labels = b.input("x", (N, I), "data"), b.input("y", (N,), "data", "int32")
+    x, labels = b.input("x", (N, F), "data"), b.input("y", (N,), "data", "int32")
     p = {name: b.input(name, shape, "state") for name, shape in SHAPES.items()}
     h, batch_mean, _ = b.add_many(
         "batch_norm",
@@ -62,7 +62,7 @@ def _train(backend: Backend, precision: str, trials: int, steps: int) -> tuple[d
     table = {"epsilon": 2.0**-10, "keep_prob": 0.75, "momentum": 0.875, "learning_rate": 2.0**-5}
     words = {"seed": np.arange(trials)[:, None], "step_low": np.arange(steps), "step_high": np.zeros(1)}
     feed = Feed(
-        x=rng.normal(size=(50, I)).astype(np.float32).astype(precision),
+        x=rng.normal(size=(50, F)).astype(np.float32).astype(precision),
         y=rng.integers(0, C, 50).astype(np.int32),
         order=rng.integers(0, 50, (trials, steps, N)),
         values=np.broadcast_to(np.array([table[n] for n in plan.values], precision), (trials, steps, len(table))).copy(),

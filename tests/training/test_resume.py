@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.errors import Stopped
 from pipeline.training import checkpoint
-from pipeline.training.interrupt import Interrupt, Stopped
+from pipeline.training.interrupt import Interrupt
 from pipeline.training.loop import Outcome
 from tests.training.softmax_program import SoftmaxProgram
 from tests.training.train_forever import go_on

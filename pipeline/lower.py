@@ -1,0 +1,135 @@
+"""Layer graph -> op graph, in three forms over one state.
+
+train     one optimizer step: loss, gradients, updates of parameters, slots and running statistics; stops when the loss is not finite
+gradient  the training loss and its gradients, nothing updated
+evaluate  predictions and row losses with running statistics and without dropout, and the regularization terms
+"""
+
+# B batch rows
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pipeline import losses
+from pipeline.graph.builder import Builder
+from pipeline.graph.ir import Graph
+from pipeline.layers import KINDS
+from pipeline.layers.graph import LayerGraph, LayerNode
+from pipeline.layers.names import INPUT
+from pipeline.ops import SHAPE_RULES
+from pipeline.ops.reduce import mean
+from pipeline.optimizers import RULES as OPTIMIZER_RULES
+from pipeline.optimizers.rule import LearningRate, decay_name, decays, emit_update
+from pipeline.passes.autodiff import gradients
+from pipeline.schedules import factor
+from pipeline.values import Array, Clock, Value
+
+if TYPE_CHECKING:
+    from pipeline.spec import Experiment
+
+Form = Literal["train", "gradient", "evaluate"]
+
+
+def lower(network: LayerGraph, optimizer: object, *, form: Form, batch: int, precision: str) -> Graph:
+    """The op graph of `network` in `form` for `batch` rows a step."""
+    b = Builder(precision, SHAPE_RULES)
+    output = _forward(b, network, batch, training=form != "evaluate")
+    y = _target(b, network, batch)
+    b.scope = "loss"
+    prediction, row_loss = losses.RULES[type(network.loss)].lower(b, output, y)
+    penalty = _penalty(b, network)
+    if form == "evaluate":
+        b.scope = ""
+        b.outputs = {"prediction": prediction, "row_loss": row_loss}
+        b.outputs |= {"penalty": penalty} if penalty else {}
+        return b.graph()
+    loss = mean(b, row_loss, (0,), "data_loss")
+    loss = b.add("add", loss, penalty, name="loss") if penalty else loss
+    b.scope = ""
+    b.outputs = {"loss": loss}
+    trained = [p for p in network.parameters if p.trained]
+    gradient = gradients(b, loss, [p.name for p in trained])
+    if form == "gradient":
+        b.updates = {}
+        b.outputs |= {f"gradient:{name}": value for name, value in gradient.items()}
+        return b.graph()
+    for parameter in trained:
+        emit_update(b, OPTIMIZER_RULES[type(optimizer)], parameter, gradient[parameter.name])
+    b.guard = loss
+    return b.graph()
+
+
+def forward(network: LayerGraph, *, batch: int, precision: str) -> Graph:
+    """The training loss alone, with nothing updated."""
+    graph = lower(network, None, form="gradient", batch=batch, precision=precision)
+    return graph.replace(outputs={"loss": graph.outputs["loss"]})
+
+
+def learning_rate(config: Experiment) -> LearningRate:
+    """The learning rate at the steps of a clock."""
+
+    def rate(clock: Clock) -> Array:
+        base = config.optimizer.learning_rate  # type: ignore[attr-defined]  # every optimizer has one
+        return base * factor(config.schedule, clock.steps, clock.total)
+
+    return rate
+
+
+def values(network: LayerGraph, config: Experiment) -> dict[str, Value]:
+    """Every scalar that any form of `network` may read."""
+    rate = learning_rate(config)
+    result: dict[str, Value] = dict(OPTIMIZER_RULES[type(config.optimizer)].values(config.optimizer, rate))
+    for node in network.nodes:
+        result |= KINDS[type(node.record)].values(node)
+        for p in node.parameters:
+            if p.regularization is not None:
+                result[_half_l2(p.name)] = p.regularization.l2 / 2
+                result[decay_name(p.name)] = _decay(rate, p.regularization.weight_decay)
+    return result
+
+
+def _forward(b: Builder, network: LayerGraph, batch: int, *, training: bool) -> str:
+    """Emits the layers -> the batched output."""
+    made = {INPUT: b.input("x", (batch, *network.input_shape), "data")}
+    for node in network.nodes:
+        b.scope = node.name
+        made[node.name] = _lower_node(b, node, made, training=training)
+    b.scope = ""
+    return made[network.output.name]
+
+
+def _lower_node(b: Builder, node: LayerNode, made: dict[str, str], *, training: bool) -> str:
+    value = KINDS[type(node.record)].lower(b, node, tuple(made[source] for source in node.inputs), training=training)
+    assert b.shape(value)[1:] == node.shape, f"{node.name} has shape {node.shape}, its ops make {b.shape(value)[1:]}"
+    return value
+
+
+def _target(b: Builder, network: LayerGraph, batch: int) -> str:
+    """y: classes int32 [B] or numbers [B, T]."""
+    if losses.RULES[type(network.loss)].classes:
+        return b.input("y", (batch,), "data", "int32")
+    return b.input("y", (batch, *network.output.shape), "data")
+
+
+def _penalty(b: Builder, network: LayerGraph) -> str | None:
+    """sum over the weights of l2 / 2 * sum(w^2), or None where no layer has l2."""
+    total: str | None = None
+    for p in network.parameters:
+        if p.regularization is None or p.regularization.l2 == 0:
+            continue
+        w = b.input(p.name, p.shape, "state")
+        squares = b.add("sum", b.add("mul", w, w), axes=tuple(range(len(p.shape))), name="squares")
+        term = b.add("mul", squares, b.value(_half_l2(p.name)), name="penalty")
+        total = term if total is None else b.add("add", total, term, name="penalty")
+    return total
+
+
+def _half_l2(parameter: str) -> str:
+    return f"{parameter}.half_l2"
+
+
+def _decay(rate: LearningRate, weight_decay: float) -> Value:
+    return lambda clock: rate(clock) * weight_decay
+
+
+__all__ = ["Form", "decays", "forward", "learning_rate", "lower", "values"]

@@ -1,0 +1,55 @@
+"""What an optimizer is, beside its record, and the driver that is common to all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.graph.builder import Builder
+from pipeline.layers.graph import Parameter
+from pipeline.values import Array, Clock, Value
+
+LearningRate = Callable[[Clock], Array]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """kind    its name in a config
+    slots   tensors that it keeps for each parameter, of the parameter's shape, 0 at first
+    values  (record, learning rate with its schedule) -> the scalars that its ops read, by name
+    update  (builder, gradient, slots) -> what is subtracted from the parameter, and the new slots
+    """
+
+    kind: str
+    slots: tuple[str, ...]
+    values: Callable[[Any, LearningRate], dict[str, Value]]
+    update: Callable[[Builder, str, dict[str, str]], tuple[str, dict[str, str]]]
+
+
+def slot_name(rule: Rule, slot: str, parameter: str) -> str:
+    """The name of a slot in the state: `adam.m/fc1.weight`."""
+    return f"{rule.kind}.{slot}/{parameter}"
+
+
+def decay_name(parameter: str) -> str:
+    """The value that a parameter with decoupled weight decay is multiplied by."""
+    return f"{parameter}.decay"
+
+
+def emit_update(b: Builder, rule: Rule, parameter: Parameter, gradient: str) -> None:
+    """p <- p - change, and beside it p <- p - learning_rate * weight_decay * p where the parameter is decayed; both use the old p."""
+    b.scope = f"update/{parameter.name}"
+    p = b.input(parameter.name, parameter.shape, "state")
+    slots = {slot: b.input(slot_name(rule, slot, parameter.name), parameter.shape, "state") for slot in rule.slots}
+    change, new_slots = rule.update(b, gradient, slots)
+    if decays(parameter):
+        change = b.add("add", change, b.add("mul", p, b.value(decay_name(parameter.name))), name="change")
+    b.updates[parameter.name] = b.add("sub", p, change, name="new")
+    b.updates |= {slots[slot]: value for slot, value in new_slots.items()}
+    b.scope = ""
+
+
+def decays(parameter: Parameter) -> bool:
+    """Whether the structure holds decoupled weight decay for `parameter`."""
+    return parameter.regularization is not None and parameter.regularization.weight_decay > 0

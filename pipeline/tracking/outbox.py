@@ -1,0 +1,130 @@
+"""The training process's handle of the sender (pipeline/tracking/sender.py).
+
+Nothing waits here except `wait_for` and `close`, and these with a bound.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pipeline.tracking.delivery import Sent, read_sent
+from pipeline.tracking.settings import Tracking
+from pipeline.tracking.store import Store, check, locate
+
+# Of a server that is away, the sender must hear soon: MLflow's own defaults try for minutes.  What the user has set stands.
+ENVIRONMENT = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+WAIT = 15.0  # seconds that the status may take to reach MLflow before the training process goes on without the news
+WAIT_FIGURES = 3.0  # and then for the figures, which the sender finishes anyway
+
+
+def open_sender(settings: Tracking, project: Path) -> Sender:
+    """Asks the store whether it takes runs and starts a sender.  Writes no run.  Raises TrackingError."""
+    store = locate(settings, project)
+    if store is not None:
+        check(store)
+    return Sender(project, store)
+
+
+class Sender:
+    """One serves any number of runs of the process that started it.
+
+    `store` is made ready at once: MLflow takes two seconds to load, and they pass beside the reading of data and the compiling.
+    None gives a handle without a process, for tracking=none.
+    """
+
+    def __init__(self, project: Path, store: Store | None) -> None:
+        self._project = project
+        self._folders: list[Path] = []
+        self._process: subprocess.Popen[bytes] | None = None
+        if store is not None:
+            self._process = self._start()
+            self._tell(uri=store.uri)
+
+    def add(self, folder: Path) -> None:
+        """Gives a run folder into its care."""
+        self._folders.append(folder)
+        if self._process is None:
+            self._process = self._start()
+        self._tell(folder=str(folder))
+
+    def wait_for(self, folder: Path, seconds: float = WAIT) -> Sent:
+        """Waits until the run's status is in MLflow, and a little for its figures.  Returns what was reached."""
+        self._tell()
+        end = time.monotonic() + seconds
+        restarted = False
+        while not (sent := read_sent(folder)).ended and time.monotonic() < end:
+            if self._ended():
+                if restarted or sent.note:
+                    break  # it tried and gave up, and has said why
+                restarted = True
+                self._restart()
+            time.sleep(0.02)
+        end = min(end, time.monotonic() + WAIT_FIGURES)
+        while sent.ended and not (sent := read_sent(folder)).complete and time.monotonic() < end and not self._ended():
+            time.sleep(0.02)
+        return sent
+
+    def close(self, seconds: float = WAIT) -> None:
+        """Lets it end when all is sent, and waits for that at most `seconds`; after them it goes on by itself."""
+        if self._process is None:
+            return
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._process.returncode = 0  # it outlives us by design: no warning that a process was left running
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close(WAIT if error is None else 0.0)
+
+    def _ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
+
+    def _restart(self) -> None:
+        """Something killed it: the journals are whole, another takes over."""
+        assert self._process is not None and self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        self._process = self._start()
+        for folder in self._folders:
+            self._tell(folder=str(folder))
+
+    def _tell(self, **message: str) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            with contextlib.suppress(OSError):  # a dead sender is found and replaced in wait_for
+                self._process.stdin.write((json.dumps(message) if message else "").encode() + b"\n")
+                self._process.stdin.flush()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        code = str(Path(__file__).resolve().parents[2])
+        path = os.pathsep.join(filter(None, (code, os.environ.get("PYTHONPATH", ""))))
+        # -P: the folder a user works in is no place to import from.  A session of its own: Ctrl-C in the terminal is for the training,
+        # which then still has a status to tell.
+        return subprocess.Popen(
+            [sys.executable, "-P", "-W", "ignore", "-m", "pipeline.tracking.sender", str(os.getpid())],
+            cwd=self._project,
+            env={**ENVIRONMENT, **os.environ, "PYTHONPATH": path},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )

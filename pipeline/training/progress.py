@@ -1,0 +1,155 @@
+"""What the user sees of a training: a bar on a terminal, one line an epoch in a pipe, and the table of results."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Started
+
+SHARES = ("accuracy", "precision", "recall", "f1")
+
+
+class Display(Protocol):
+    """Takes the events of one training; a context manager that leaves the terminal as it was."""
+
+    def __call__(self, event: Event) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
+
+def console_for(*, quiet: bool = False) -> Console:
+    """The console of standard output, or one that swallows everything."""
+    return Console(file=sys.stdout, quiet=quiet, highlight=False)
+
+
+def display(console: Console) -> Display:
+    """A bar on a terminal, plain lines elsewhere."""
+    return Bar(console) if console.is_terminal and not console.quiet else Lines(console)
+
+
+def say(console: Console, text: str) -> None:
+    """One line as it is: never wrapped, never marked up, so that a path or a link can be copied."""
+    console.print(escape(text), soft_wrap=True)
+
+
+class Lines:
+    """One plain line an epoch."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._epochs = console, 0
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self._epochs = event.epochs
+        elif isinstance(event, Noted):
+            say(self._console, f"note: {event.text}")
+        elif isinstance(event, EpochEnded):
+            say(self._console, f"epoch {event.epoch:>{len(str(self._epochs))}}/{self._epochs}  {in_words(event.values)}")
+            self._console.file.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._console.file.flush()
+
+
+class Bar:
+    """A bar over all steps with the newest metrics beside it."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+            BarColumn(bar_width=None if console.width >= 60 else 10),
+            TextColumn("{task.description}", markup=False),
+            TimeElapsedColumn(),
+            console=console,
+            expand=console.width >= 60,
+        )
+        self._task: TaskID | None = None
+        self._steps = 1
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self._steps = event.steps_per_epoch
+            done = event.epoch * self._steps + event.step
+            total = event.epochs * self._steps
+            self._task = self._progress.add_task("", total=total, completed=done, epoch=event.epoch, epochs=event.epochs)
+        elif isinstance(event, Noted):
+            say(self._console, f"note: {event.text}")
+        elif isinstance(event, Advanced) and self._task is not None:
+            self._progress.update(self._task, completed=(event.epoch - 1) * self._steps + event.step)
+        elif isinstance(event, EpochEnded) and self._task is not None:
+            self._progress.update(self._task, epoch=event.epoch, description=self._newest(event.values))
+
+    def _newest(self, values: Mapping[str, float]) -> str:
+        shown = {name: value for name, value in values.items() if name in ("loss/train", "loss/validation", "accuracy/validation", "rmse/validation")}
+        if self._console.width < 90:
+            shown = dict(list(shown.items())[-1:])
+        return in_words(shown)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._progress.stop()
+
+
+def in_words(values: Mapping[str, float]) -> str:
+    """`loss/train 0.2513  accuracy/validation 97.20 %  0.31 s`."""
+    return "  ".join(number(name, value) if name.startswith("time/") else f"{name} {number(name, value)}" for name, value in values.items())
+
+
+def number(name: str, value: float) -> str:
+    """The value of a metric for a reader: shares in percent, times in seconds, the rest with four digits."""
+    quantity = name.split("/")[0]
+    if quantity in SHARES:
+        return f"{100 * value:.2f} %"
+    return f"{value:.2f} s" if quantity == "time" else f"{value:.4g}"
+
+
+def results_table(title: str, metrics: Mapping[str, float], parts: Sequence[str] = ("train", "validation", "test")) -> Table:
+    """One row a quantity, one column a part of the data; parts of which nothing is known are left out."""
+    known = [part for part in parts if any(name.endswith(f"/{part}") for name in metrics)]
+    table = Table(title=escape(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("")
+    for part in known:
+        table.add_column(part, justify="right")
+    for quantity in dict.fromkeys(name.split("/")[0] for name in metrics if name.split("/")[-1] in known):
+        cells = [f"{quantity}/{part}" for part in known]
+        table.add_row(quantity, *(number(name, metrics[name]) if name in metrics else "" for name in cells))
+    return table
+
+
+def classes_table(names: Sequence[str], rows: Sequence[Mapping[str, float]]) -> Table:
+    """Precision, recall, F1 and rows of each class."""
+    table = Table(title="classes", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("class")
+    for heading in ("precision", "recall", "f1", "rows"):
+        table.add_column(heading, justify="right")
+    for name, row in zip(names, rows, strict=True):
+        table.add_row(escape(name), *(number(key, row[key]) for key in ("precision", "recall", "f1")), str(int(row["rows"])))
+    return table
+
+
+def confusion_table(names: Sequence[str], counts: Sequence[Sequence[int]]) -> Table:
+    """Row = true class, column = predicted class; empty where there is none."""
+    table = Table(title="confusion (row: true, column: predicted)", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("")
+    for name in names:
+        table.add_column(escape(name), justify="right")
+    for index, (name, row) in enumerate(zip(names, counts, strict=True)):
+        cells = [f"[bold]{count}[/bold]" if index == column else str(count) if count else "" for column, count in enumerate(row)]
+        table.add_row(escape(name), *cells)
+    return table
