@@ -37,7 +37,6 @@ from pipeline.errors import PipelineError, Stopped
 from pipeline.overrides import CONF, forgiving, parsed, shown
 from pipeline.spec import Experiment, experiment
 from pipeline.tasks import JobResult, RunContext, SweepResult
-from pipeline.training.interrupt import Stopped
 
 INTERRUPTED = 130
 SOME_FAILED = 3

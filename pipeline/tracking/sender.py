@@ -171,7 +171,7 @@ def sync(folder: Path, *, store: Store | None = None) -> Delivery:
 
 
 def _warm_up() -> bool:
-    """Loads MLflow and Matplotlib while data are read and the network trains, so that they are ready when needed."""
+    """Loads Matplotlib while data are read and the network trains, so that the figures are quick at the end."""
     with contextlib.suppress(ImportError):
         import matplotlib.backends.backend_agg
         import matplotlib.figure  # noqa: F401  # loaded, not used

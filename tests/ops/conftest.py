@@ -22,10 +22,20 @@ PRESENT = (
 )
 
 
+def _load(name: str) -> Backend:
+    return CupyBackend(np) if name == "cupy on numpy arrays" else backends.load(name)
+
+
 @pytest.fixture(params=PRESENT, scope="session")
 def backend(request: pytest.FixtureRequest) -> Backend:
     """Every backend of this machine, and the CuPy backend's code on NumPy arrays."""
-    return CupyBackend(np) if request.param == "cupy on numpy arrays" else backends.load(request.param)
+    return _load(request.param)
+
+
+@pytest.fixture(params=PRESENT[1:], scope="session")
+def other(request: pytest.FixtureRequest) -> Backend:
+    """Every backend but the reference, to be compared with it."""
+    return _load(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""Configs, the spec and the command line."""

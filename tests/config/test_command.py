@@ -1,0 +1,120 @@
+"""The command line: what a task is given, exit codes, one line for each mistake."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+from pipeline import tasks
+from pipeline.spec import experiment
+from tests.config import recorder
+
+Command = Callable[..., int]
+
+
+def test_a_run_gets_its_experiment_its_config_and_its_overrides(command: Command) -> None:
+    assert command("+experiment=bn", "seed=3", "optimizer.learning_rate=0.01") == 0
+    ((got, config, context),) = recorder.calls
+    assert (got.seed, got.optimizer.learning_rate, got.training.batch_size) == (3, 0.01, 128)
+    assert experiment(config) == got
+    assert context == tasks.RunContext(overrides=("experiment=bn", "seed=3", "optimizer.learning_rate=0.01"))
+
+
+def test_a_bare_experiment_is_accepted_and_a_key_of_that_name_elsewhere_is_left_alone(command: Command) -> None:
+    assert command("experiment=dropout", "tracking.experiment=mine") == 0
+    ((got, _, _),) = recorder.calls
+    assert (got.regularization.keep_prob, got.tracking.experiment) == (0.8, "mine")
+
+
+def test_flags_and_overrides_may_be_mixed(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("seed=1", "--cfg", "job", "--package", "seed", "seed=5") == 0
+    assert capsys.readouterr().out == "5\n"
+
+
+def test_optional_keys_that_no_option_lists_need_no_plus(command: Command) -> None:
+    assert command("training.early_stopping.patience=3") == 0
+    assert recorder.calls[0][0].training.early_stopping.patience == 3
+
+
+def test_a_run_writes_nothing_by_itself_and_leaves_no_global_state(command: Command, tmp_path: Path) -> None:
+    before = (list(sys.argv), dict(os.environ))
+    assert command() == 0
+    assert list(tmp_path.iterdir()) == []
+    assert (list(sys.argv), dict(os.environ)) == before
+    assert not GlobalHydra.instance().is_initialized()
+
+
+MISTAKES = [
+    (["optimizer=adamm"], "optimizer = adamm: unknown option; did you mean adam?"),
+    (["experiment=bnn"], "experiment = bnn: unknown option; did you mean bn?"),
+    (["task=explian"], "task = explian: unknown option; did you mean explain?"),
+    (["optimizer=null"], "optimizer = null: a group needs an option; use one of adam, momentum, sgd"),
+    (
+        ["loss={kind:auto}"],
+        "loss = {kind:auto}: a group takes the name of an option; write loss=OPTION loss.KEY=VALUE; "
+        "the options are auto, logistic, mean_squared_error, softmax_cross_entropy",
+    ),
+    (["optimizer.learning_rate=-1"], "optimizer.learning_rate = -1: must be above 0"),
+    (["optimizer.learning_rate=fast"], "optimizer.learning_rate = fast: must be a number, not a word"),
+    (["optimizer.lr=0.1"], "optimizer.lr = 0.1: unknown key; did you mean learning_rate?"),
+    (["+optimizer.lr=0.1"], "optimizer.lr = 0.1: unknown key; did you mean learning_rate?"),
+    (["++training.epoch=1"], "training.epoch = 1: unknown key; did you mean epochs?"),
+    (["optimiser=adam"], "optimiser = adam: unknown key; did you mean optimizer?"),
+    (["optimizer=sgd", "optimizer.beta1=0.5"], "optimizer.beta1 = 0.5: sgd has no such key; it belongs to adam"),
+    (["training.epochs=ten"], "training.epochs = ten: must be a whole number, not a word"),
+    (["seed=0,1"], "seed = 0,1: one run takes one value; add -m for a sweep, or write [a,b] for a list"),
+    (["seed"], "seed = (missing): has no value; write seed=..."),
+    (["data.path=a (1).csv"], "data.path = a (1).csv: cannot be read; quote it twice, once for the shell: 'data.path=\"...\"'"),
+    (["data.path=???"], "data.path = (missing): has no value; give data.path=..."),
+    (["~nope"], "config: Could not delete from config. 'nope' does not exist"),
+    (["seed=${nope}"], "config: seed: Interpolation key 'nope' not found"),
+    (["run=abc"], "run = abc: task=train starts a new run; give resume=FOLDER to continue a training"),
+    (["task=evaluate"], "run = null: task=evaluate works on a trained run; give run=FOLDER or run=MLFLOW_RUN_ID"),
+    (["task=explain", "resume=abc"], "resume = abc: task=explain continues nothing; give run=... instead"),
+    (["--nope"], "command line: unrecognized arguments: --nope; see --help"),
+    (["--cfg", "job", "optimizer.lr=1"], "optimizer.lr = 1: unknown key; did you mean learning_rate?"),
+    (["-m", "optimizer=adam,adamm"], "optimizer = adamm: unknown option; did you mean adam?"),
+    (["-m", "seed=interval(1,2)"], "config: BasicSweeper does not support sweep type : INTERVAL_SWEEP"),
+]
+
+
+@pytest.mark.parametrize(("argv", "sentence"), MISTAKES, ids=[" ".join(argv) for argv, _ in MISTAKES])
+def test_a_mistake_is_one_line_with_code_2_and_nothing_is_written(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str], argv: list[str], sentence: str
+) -> None:
+    assert command(*argv) == 2
+    assert capsys.readouterr() == ("", f"error: {sentence}\n")
+    assert recorder.calls == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("train", "code", "line"),
+    [
+        ("diverge_at_seed_1", 1, "error: step 7: fc1 holds a NaN; lower the learning rate"),
+        ("data_error", 2, "error: my.csv: no column price; did you mean prices?"),
+        ("read_missing_file", 2, "error: no/such/file.csv: No such file or directory"),
+        ("interrupt_at_seed_1", 130, "stopped by Ctrl-C"),
+        ("stop", 143, "stopped after step 12; continue with resume=runs/x"),
+    ],
+)
+def test_what_ends_a_run_early_is_one_line_and_its_exit_code(
+    command: Command, capsys: pytest.CaptureFixture[str], train: str, code: int, line: str
+) -> None:
+    assert command("seed=1", train=train) == code
+    assert capsys.readouterr() == ("", line + "\n")
+
+
+def test_a_mistake_of_ours_keeps_its_traceback(command: Command) -> None:
+    with pytest.raises(AssertionError, match="a mistake of ours"):
+        command("seed=1", train="break_at_seed_1")
+
+
+def test_every_task_has_an_option_and_every_option_a_task() -> None:
+    options = {file.stem for file in (Path(__file__).parents[2] / "conf/task").glob("*.yaml")}
+    assert options == set(tasks.TASKS)

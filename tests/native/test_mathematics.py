@@ -1,0 +1,69 @@
+"""The vector mathematics against NumPy in a wider type: errors in units in the last place."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from llvmlite import ir
+
+from backends.contract import Array
+from backends.numpy import cpu, mathematics
+from backends.numpy.cache import compile_object, load
+from backends.numpy.emit import I64, POINTER, Emitter, i64
+
+EXTREMES = [0.0, -0.0, 1.0, -1.0, 1e-30, -1e-30, 1e-7, 88.0, -87.0, 100.0, -104.0, 710.0, -750.0, 1e30, -1e30, np.inf, -np.inf, np.nan]
+REFERENCES: dict[str, tuple[Callable[[Array], Array], tuple[float, float]]] = {
+    "exp": (np.exp, (-80, 80)),
+    "log": (np.log, (1e-6, 50)),
+    "log1p": (np.log1p, (0, 3)),
+    "tanh": (np.tanh, (-6, 6)),
+    "sigmoid": (lambda x: 1 / (1 + np.exp(-x)), (-20, 20)),
+}
+
+
+def _run(name: str, x: Array) -> Array:
+    symbol, processor, dtype = f"test_{name}_{x.dtype}", cpu.host(), str(x.dtype)
+
+    def build() -> ir.Module:
+        module = ir.Module(symbol)
+        e = Emitter(module, symbol, [POINTER, POINTER, I64])
+        source, target, count = e.arguments
+        with e.loop(0, count) as index:
+            at = e.b.mul(index, i64(16))
+            value = getattr(mathematics, name)(e, e.load_vector(e.at(source, at, dtype), dtype))
+            e.store_vector(value, e.at(target, at, dtype), dtype)
+        e.finish()
+        return module
+
+    function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)(
+        load(symbol, symbol, compile_object(processor, build), processor)
+    )
+    padded = np.concatenate([x, np.ones(-x.size % 16, x.dtype)])
+    result = np.empty_like(padded)
+    function(padded.ctypes.data, result.ctypes.data, padded.size // 16)
+    return result[: x.size]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", list(REFERENCES))
+def test_errors_are_a_few_units_in_the_last_place(name: str, dtype: str) -> None:
+    exact, (low, high) = REFERENCES[name]
+    x = np.random.default_rng(0).uniform(low, high, 40_000).astype(dtype)
+    x = np.concatenate([x, (x * 1e-3).astype(dtype)]) if name != "log" else x
+    wide = exact(x.astype(np.longdouble))
+    error = np.abs(_run(name, x).astype(np.longdouble) - wide) / np.spacing(np.abs(wide).astype(dtype)).astype(np.longdouble)
+    assert error.max() < 4, f"{name}: {error.max():.2f} units at {x[error.argmax()]}"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", list(REFERENCES))
+def test_extremes_are_those_of_numpy(name: str, dtype: str) -> None:
+    exact, _ = REFERENCES[name]
+    x = np.array(EXTREMES if name != "log1p" else [v for v in EXTREMES if not v < -0.5], dtype)
+    with np.errstate(all="ignore"):
+        expected = exact(x)
+    tiny = np.finfo(dtype).tiny
+    np.testing.assert_allclose(_run(name, x), np.where(np.abs(expected) < tiny, 0, expected), rtol=8 * np.finfo(dtype).eps, atol=tiny)
