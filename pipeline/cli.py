@@ -50,8 +50,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _command(given)
     except Stopped as stop:  # training ended well, and says what it saved
         return _say(str(stop), stop.exit_code)
-    except Stopped as error:
-        return _say(str(error), error.exit_code)
     except KeyboardInterrupt:
         return _say("stopped by Ctrl-C", INTERRUPTED)
     except BrokenPipeError:  # the reader of our output (head, a pager) is gone: nothing to say, and nowhere to say it

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
@@ -24,11 +25,15 @@ def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
     May be called anywhere, also inside another Hydra application: Hydra's global state is put back.
     """
     texts = forgiving(overrides, several=False)
+    outer = GlobalHydra.get_state()
+    GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(str(CONF), job_name="pipeline", version_base="1.3"):
             config = plain_config(hydra.compose("config", texts))
     except (HydraException, OmegaConfBaseException) as error:
         raise explained(error) from None
+    finally:
+        GlobalHydra.set_state(outer)
     experiment(config)
     return config
 

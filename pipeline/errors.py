@@ -16,7 +16,7 @@ A mistake of ours is an assertion, never one of these.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class PipelineError(Exception):
@@ -50,9 +50,17 @@ class TrackingError(PipelineError):
 
 
 class DivergedError(PipelineError):
-    """Training met a non-finite value; says the step and the first layer that holds one."""
+    """Training met a non-finite value; says the step and the first layer that holds one.
+
+    step    the step that could not be taken, counted from 0; the state is as it was before it
+    losses  of the steps that this call took before it
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str, *, step: int = 0, losses: Sequence[float] = ()) -> None:
+        self.step, self.losses = step, losses
+        super().__init__(message)
 
 
 class Stopped(KeyboardInterrupt):

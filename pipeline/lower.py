@@ -19,7 +19,7 @@ from pipeline.layers.names import INPUT
 from pipeline.ops import SHAPE_RULES
 from pipeline.ops.reduce import mean
 from pipeline.optimizers import RULES as OPTIMIZER_RULES
-from pipeline.optimizers.rule import LearningRate, decay_name, decays, emit_update
+from pipeline.optimizers.rule import LearningRate, decay_name, emit_update
 from pipeline.passes.autodiff import gradients
 from pipeline.schedules import factor
 from pipeline.values import Array, Clock, Value
@@ -132,4 +132,3 @@ def _decay(rate: LearningRate, weight_decay: float) -> Value:
     return lambda clock: rate(clock) * weight_decay
 
 
-__all__ = ["Form", "decays", "forward", "learning_rate", "lower", "values"]

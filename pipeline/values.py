@@ -32,9 +32,9 @@ class Clock:
 Value = float | Callable[[Clock], Array]
 
 
-def value_table(names: Sequence[str], values: Mapping[str, Value], clock: Clock, dtype: str) -> Array:
-    """The values called `names` at every step of `clock` -> [S, V]."""
-    table = np.empty((len(clock.steps), len(names)), dtype)
+def value_table(names: Sequence[str], values: Mapping[str, Value], clock: Clock) -> Array:
+    """The values called `names` at every step of `clock` -> float64 [S, V]; the backend rounds them once, to the precision of its plan."""
+    table = np.empty((len(clock.steps), len(names)))
     for column, name in enumerate(names):
         value = values[name]
         table[:, column] = value(clock) if callable(value) else value

@@ -13,8 +13,8 @@ Rule = Callable[..., Value]
 
 
 def _maximum(e: Emitter, x: Value, y: Value) -> Value:
-    # a NaN in x must come through, or a diverging network would look sound behind its relu
-    return e.b.select(e.b.fcmp_ordered(">", y, x), y, x)
+    # a NaN must come through, or a diverging network would look sound behind its relu; for a literal y the test of y folds away
+    return e.b.select(e.b.fcmp_unordered("uno", y, y), y, e.b.select(e.b.fcmp_ordered(">", y, x), y, x))
 
 
 def _compare(sign: str) -> Rule:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from pipeline import random
 from pipeline.graph.builder import Builder
 from pipeline.layers.graph import LayerNode
@@ -35,7 +37,9 @@ def _lower(b: Builder, node: LayerNode, inputs: tuple[str, ...], *, training: bo
 def _values(node: LayerNode) -> dict[str, Value]:
     assert isinstance(node.record, Dropout)
     keep_prob = node.record.keep_prob
-    return {f"{node.name}.keep_prob": keep_prob, f"{node.name}.inverse_keep_prob": 1.0 / keep_prob}
+    # u is a multiple of 2^-24: compared with the next such multiple, the mask is the same in float32 and float64
+    threshold = math.ceil(keep_prob * 2**24) / 2**24
+    return {f"{node.name}.keep_prob": threshold, f"{node.name}.inverse_keep_prob": 1.0 / keep_prob}
 
 
 DROPOUT_KINDS: dict[type, LayerKind] = {Dropout: LayerKind(prefix="dropout", values=_values, lower=_lower)}

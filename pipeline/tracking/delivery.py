@@ -58,6 +58,7 @@ class Clients:
         self._made: dict[tuple[str, str], tuple[MlflowClient, str]] = {}
 
     def get(self, store: Store) -> tuple[MlflowClient, str]:
+        """The client of a store and the id of the experiment; raises as `connect`."""
         key = (store.uri, store.experiment)
         if key not in self._made:
             self._made[key] = connect(store)
@@ -99,6 +100,7 @@ class Delivery:
         return True
 
     def release(self) -> None:
+        """Gives up charge of the folder."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
@@ -141,7 +143,7 @@ class Delivery:
         return str(run.info.run_id)
 
     def _log(self, client: MlflowClient, run_id: str, events: Sequence[Event]) -> None:
-        from mlflow.entities import Metric, Param, RunTag
+        from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415  # only who sends loads MLflow
 
         metrics: dict[tuple[str, int], Metric] = {}
         params: dict[str, Any] = {}

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pipeline.tracking.journal import Event, end_of, read_journal, series
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def draw(folder: Path, *, title: str) -> list[Path]:
 
 def learning_curves(curves: Series, *, title: str) -> Figure:
     """One panel per quantity: of `loss/train` and `loss/validation` the quantity is loss, the lines are train and validation."""
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # noqa: PLC0415  # only the sender draws
 
     panels: dict[str, dict[str, Mapping[int, float]]] = {}
     for name, values in curves.items():
@@ -87,7 +89,7 @@ def _panel(axes: Axes, quantity: str, lines: Mapping[str, Mapping[int, float]]) 
 
 
 def _axes(axes: Axes, quantity: str) -> None:
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415  # only the sender draws
 
     unit = UNITS.get(quantity, "")
     words = quantity.replace("_", " ")
@@ -100,8 +102,7 @@ def _axes(axes: Axes, quantity: str) -> None:
 
 def confusion_matrix(counts: Sequence[Sequence[int]], classes: Sequence[str], *, title: str, part: str) -> Figure:
     """counts [true class, predicted class]; a cell's shade is its share of the true class, its number the rows."""
-    import numpy as np
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # noqa: PLC0415  # only the sender draws
 
     table = np.asarray(counts, dtype=np.int64)
     share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
@@ -128,7 +129,7 @@ def confusion_matrix(counts: Sequence[Sequence[int]], classes: Sequence[str], *,
 
 def compare(curves: Mapping[str, Mapping[int, float]], *, quantity: str, title: str) -> Figure:
     """One line per trial of a sweep: `curves` maps what sets a trial apart to its values by epoch."""
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # noqa: PLC0415  # only the sender draws
 
     figure = Figure(figsize=(8.4, 4.6), dpi=130, layout="constrained")
     axes = figure.subplots()

@@ -90,6 +90,7 @@ def fill(folder: Path, info: RunInfo, config: str) -> None:
 
 
 def write_info(folder: Path, info: RunInfo) -> None:
+    """Writes run.json; raises OSError."""
     replace_text(folder / INFO, json.dumps(asdict(info), indent=1) + "\n")
 
 
@@ -104,10 +105,15 @@ def read_info(folder: Path) -> RunInfo:
 
 
 def run_folders(root: Path) -> Iterator[Path]:
-    """Every run folder in `root` and, for sweeps, one level below."""
-    for pattern in (f"*/{INFO}", f"*/*/{INFO}"):
+    """Every run folder in `root`; those of a sweep lie one or two levels further down."""
+    for pattern in (f"*/{INFO}", f"*/*/{INFO}", f"*/*/*/{INFO}"):
         for path in sorted(root.glob(pattern)):
             yield path.parent
+
+
+def shown(folder: Path) -> str:
+    """The path as a user would type it: from the current folder where it lies below it."""
+    return str(folder.relative_to(Path.cwd())) if folder.is_relative_to(Path.cwd()) else str(folder)
 
 
 def replace_text(path: Path, text: str) -> None:

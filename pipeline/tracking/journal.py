@@ -51,6 +51,7 @@ class Journal:
             raise unwritable(self.path, error) from error
 
     def close(self) -> None:
+        """Nothing is written after this; a second call does nothing."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -145,4 +146,5 @@ def _plain(value: Any) -> Any:
 
 
 def unwritable(path: Path, error: OSError) -> RunError:
+    """The sentence for a file that the system refuses to write."""
     return RunError(f"{path}: cannot be written ({error.strerror}); free the disk or choose another folder with output=...")

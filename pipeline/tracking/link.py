@@ -28,6 +28,7 @@ class Link:
 
 
 def link_to_run(store: Store, experiment_id: str, run_id: str) -> Link:
+    """Opens the page of a run."""
     return _link(store, experiment_id, run_id, f"runs/{run_id}?workflowType=machine_learning")
 
 

@@ -12,6 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipeline.tracking.process import this_process
 
 # Parts of the config that say where and how a run is kept, not what it is.
@@ -41,12 +43,11 @@ def _walk(value: Any, path: str) -> Iterable[tuple[str, str]]:
 
 def provenance(*, seed: int | None = None, command: Sequence[str] | None = None, code: Path | None = None) -> dict[str, str]:
     """Tags that say who made the run, with which code and versions.  `code` is the checkout (default: the one this package lies in)."""
-    import numpy as np
-
     process = this_process()
     tags = {
         "pipeline.host": process.host,
         "pipeline.pid": str(process.pid),
+        "mlflow.source.name": "python -m pipeline",
         "pipeline.command": shlex.join(sys.orig_argv if command is None else command),
         "pipeline.version": _version("pipeline"),
         "pipeline.python": platform.python_version(),

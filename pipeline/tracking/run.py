@@ -49,7 +49,7 @@ def _run_id(text: str) -> str:
 
 
 def _ask(text: str, run_id: str, store: Store) -> Path:
-    from mlflow.exceptions import MlflowException
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415  # two seconds, needed only for a run that is not found here
 
     check(store)
     client, _ = connect(store)

@@ -60,6 +60,7 @@ class Round:
         self._wait, self._again, self._limit = TICK, 0.0, float("inf")
 
     def look(self, *, orphaned: bool) -> None:
+        """One try, if it is time for one.  `orphaned`: the training process is dead, so a run without an end gets one."""
         now = time.monotonic()
         if self.done or now < self._again:
             return
@@ -121,9 +122,10 @@ def run(inbox: Inbox, parent: int) -> None:
         orphaned = os.getppid() != parent
         for folder, item in rounds.items():
             item.look(orphaned=orphaned)
-            if folder.parent not in roots and item.delivery.sent.run_id:
-                roots.add(folder.parent)
-                backlog += [lost for lost in left_behind(folder.parent) if lost not in rounds]
+            for root in (folder.parent, Path.cwd() / "runs") if item.delivery.sent.run_id else ():
+                if root not in roots:
+                    roots.add(root)
+                    backlog += [lost for lost in left_behind(root) if lost not in rounds and lost not in backlog]
         if not warm and not inbox.ended:
             warm = _warm_up()
         if backlog:
@@ -173,12 +175,13 @@ def sync(folder: Path, *, store: Store | None = None) -> Delivery:
 def _warm_up() -> bool:
     """Loads Matplotlib while data are read and the network trains, so that the figures are quick at the end."""
     with contextlib.suppress(ImportError):
-        import matplotlib.backends.backend_agg
-        import matplotlib.figure  # noqa: F401  # loaded, not used
+        import matplotlib.backends.backend_agg  # noqa: PLC0415  # that it takes time is why it is loaded now
+        import matplotlib.figure  # noqa: F401, PLC0415  # loaded, not used
     return True
 
 
 def main() -> None:
+    """Serves the training process whose id is the argument."""
     parent = int(sys.argv[1])
     with contextlib.suppress(OSError):
         os.nice(5)  # a core that the training wants is the training's

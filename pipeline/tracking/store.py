@@ -7,11 +7,15 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import importlib.util
 import os
 import re
+import socket
+import sqlite3
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,8 +110,6 @@ def _check_file(store: Store, database: Path) -> None:
 
 
 def _check_tables(store: Store, database: Path) -> None:
-    import sqlite3
-
     try:
         with contextlib.closing(sqlite3.connect(database, timeout=PATIENCE)) as connection:
             row = connection.execute("SELECT lifecycle_stage FROM experiments WHERE name = ?", (store.experiment,)).fetchone()
@@ -118,8 +120,8 @@ def _check_tables(store: Store, database: Path) -> None:
 
 
 def _check_server(store: Store) -> None:
-    import urllib.error
-    import urllib.request
+    import urllib.error  # noqa: PLC0415  # with urllib.request comes TLS: loaded only to ask a server
+    import urllib.request  # noqa: PLC0415
 
     def ask() -> str:
         try:
@@ -136,8 +138,6 @@ def _check_server(store: Store) -> None:
 
 
 def _check_port(store: Store, default_port: int) -> None:
-    import socket
-
     parts = urlsplit(store.uri)
     if not parts.hostname:
         return  # a socket file or a service name: the driver knows, we do not
@@ -185,10 +185,10 @@ def _deleted(experiment: str) -> TrackingError:
 
 def connect(store: Store) -> tuple[MlflowClient, str]:
     """A client of the store and the id of the experiment, both made if missing.  Imports MLflow, and raises what it raises."""
-    from mlflow.exceptions import MlflowException
-    from mlflow.tracking import MlflowClient
-
     make_ready(store.uri)
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415  # only who sends loads MLflow
+    from mlflow.tracking import MlflowClient  # noqa: PLC0415
+
     client = MlflowClient(tracking_uri=store.uri, registry_uri=store.uri)
     experiment = client.get_experiment_by_name(store.experiment)
     if experiment is None:
@@ -205,12 +205,14 @@ def connect(store: Store) -> tuple[MlflowClient, str]:
 
 def make_ready(uri: str) -> None:
     """Loads MLflow and opens the store, making an SQLite database that is not there.  MLflow keeps what it opened for the next client."""
-    from mlflow.tracking import MlflowClient
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow and its database layer warn of each other's future as they load
+        from mlflow.tracking import MlflowClient  # noqa: PLC0415  # only who sends loads MLflow
 
-    database = Store(uri=uri, experiment="").database
-    if database is not None:
-        create_database(database)
-    MlflowClient(tracking_uri=uri, registry_uri=uri).get_experiment_by_name("Default")
+        database = Store(uri=uri, experiment="").database
+        if database is not None:
+            create_database(database)
+        MlflowClient(tracking_uri=uri, registry_uri=uri).get_experiment_by_name("Default")
 
 
 def create_database(database: Path) -> None:
@@ -224,7 +226,7 @@ def create_database(database: Path) -> None:
     with _lock(database.with_name(f".{database.name}.lock")):
         if _made(database):
             return
-        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415  # only who sends loads MLflow
 
         partial = database.with_name(f".{database.name}.{os.getpid()}.new")
         fresh = SqlAlchemyStore(f"sqlite:///{partial}", (database.parent / "mlruns").as_uri())
@@ -239,8 +241,6 @@ def _made(database: Path) -> bool:
 @contextlib.contextmanager
 def _lock(path: Path) -> Iterator[None]:
     """Holds an advisory lock; the file is removed after it, which is safe because what it guards is looked at again under it."""
-    import fcntl
-
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         try:

@@ -41,6 +41,7 @@ class Trial:
 
     @property
     def label(self) -> str:
+        """What sets the trial apart: learning_rate=0.1, seed=0."""
         return ", ".join(f"{name.rpartition('.')[2]}={value}" for name, value in self.params.items()) or self.name
 
 
@@ -62,6 +63,7 @@ class Sweep:
         return min(done, key=lambda trial: sign * trial.metrics[self.metric], default=None)
 
     def header(self) -> list[str]:
+        """The names of the columns."""
         return ["job", *self.params, *self.metrics, "status"]
 
     def rows(self) -> list[list[str]]:
@@ -147,7 +149,9 @@ def summarize_sweep(name: str, folders: Iterable[Path], *, metric: str | None = 
     return Sweep(name=name, metric=metric, params=tuple(params), metrics=tuple(names), trials=tuple(trials))
 
 
-def record_sweep(sweep: Sweep, settings: Tracking, *, project: Path, root: Path | str = "runs", sender: Sender | None = None) -> Receipt:
+def record_sweep(
+    sweep: Sweep, settings: Tracking, *, project: Path, root: Path | str = "runs", output: Path | None = None, sender: Sender | None = None
+) -> Receipt:
     """Writes the summary run: the table as csv, md and html, the best values, the curves of all trials in one figure.
 
     The receipt's link opens the table of the sweep's runs.  Raises as `start`.
@@ -157,7 +161,15 @@ def record_sweep(sweep: Sweep, settings: Tracking, *, project: Path, root: Path 
     note = f"Sweep {sweep.name}: {len(sweep.trials)} trials, ranked by {sweep.metric}.\n\n{sweep.markdown(most=40)}"
     tags = {"pipeline.kind": "sweep", "mlflow.note.content": note[:LONGEST_TAG]}
     tracker = start(
-        settings, name=f"sweep: {sweep.name}", config=config, project=project, root=root, tags=tags, sweep=sweep.name, sender=sender
+        settings,
+        name=f"sweep: {sweep.name}",
+        config=config,
+        project=project,
+        root=root,
+        output=output,
+        tags=tags,
+        sweep=sweep.name,
+        sender=sender,
     )
     for file, text in (("trials.csv", sweep.csv()), ("trials.md", sweep.markdown()), ("trials.html", sweep.html())):
         tracker.text(file, text)

@@ -25,7 +25,7 @@ from typing import Any, Self
 from pipeline.errors import PipelineError, RunError
 from pipeline.records import record
 from pipeline.tracking.delivery import Sent
-from pipeline.tracking.folder import RunInfo, fill, new_run_folder, read_info, write_info
+from pipeline.tracking.folder import RunInfo, fill, new_run_folder, read_info, shown, write_info
 from pipeline.tracking.journal import FILE, Journal, Status, unwritable
 from pipeline.tracking.link import Link, link_to_run
 from pipeline.tracking.outbox import WAIT, Sender, open_sender
@@ -91,7 +91,7 @@ class Tracker:
 
     def _settle(self, wait: float) -> Receipt:
         if self.store is None:
-            return Receipt(note=f"tracking=none: the run is kept in {self.folder}")
+            return Receipt(note=f"tracking=none: the run is kept in {shown(self.folder)}")
         sent = self._sender.wait_for(self.folder, wait)
         if self._own_sender:
             self._sender.close(0.5 if sent.complete else 0.0)
@@ -115,7 +115,7 @@ def receipt(folder: Path, sent: Sent, store: Store, *, waited: float) -> Receipt
     if sent.ended or (waited <= 0 and not sent.note):
         return Receipt(link=link)
     reason = sent.note or f"did not take the whole run within {waited:.0f} s"
-    hint = f"the run is whole in {folder}, send the rest with task=sync run={folder}"
+    hint = f"the run is whole in {shown(folder)}, send the rest with task=sync run={shown(folder)}"
     return Receipt(link=link, note=f"tracking.uri = {store.shown}: {reason}; {hint}")
 
 
@@ -212,7 +212,7 @@ def resume(folder: Path, *, step: int, project: Path, sender: Sender | None = No
 
 def config_text(config: Mapping[str, Any]) -> str:
     """The config as YAML, in its own order."""
-    import yaml  # type: ignore[import-untyped]  # it has no types of its own, and comes with Hydra
+    import yaml  # type: ignore[import-untyped]  # noqa: PLC0415  # it has no types of its own, and comes with Hydra
 
     plain = json.loads(json.dumps(config, default=str))
     return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120))

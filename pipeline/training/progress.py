@@ -11,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Started
 
@@ -68,14 +68,15 @@ class Bar:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._progress = Progress(
-            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
-            BarColumn(bar_width=None if console.width >= 60 else 10),
-            TextColumn("{task.description}", markup=False),
-            TimeElapsedColumn(),
-            console=console,
-            expand=console.width >= 60,
-        )
+        one_line = Column(no_wrap=True)
+        columns = [
+            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}", table_column=one_line),
+            BarColumn(bar_width=None if console.width >= 60 else 5),
+            TextColumn("{task.description}", markup=False, table_column=one_line),
+            TimeElapsedColumn(table_column=one_line),
+        ]
+        shown = columns if console.width >= 40 else columns[:2]
+        self._progress = Progress(*shown, console=console, expand=console.width >= 60)
         self._task: TaskID | None = None
         self._steps = 1
 
@@ -93,7 +94,11 @@ class Bar:
             self._progress.update(self._task, epoch=event.epoch, description=self._newest(event.values))
 
     def _newest(self, values: Mapping[str, float]) -> str:
-        shown = {name: value for name, value in values.items() if name in ("loss/train", "loss/validation", "accuracy/validation", "rmse/validation")}
+        shown = {
+            name: value
+            for name, value in values.items()
+            if name in ("loss/train", "loss/validation", "accuracy/validation", "rmse/validation")
+        }
         if self._console.width < 90:
             shown = dict(list(shown.items())[-1:])
         return in_words(shown)
@@ -132,9 +137,9 @@ def results_table(title: str, metrics: Mapping[str, float], parts: Sequence[str]
     return table
 
 
-def classes_table(names: Sequence[str], rows: Sequence[Mapping[str, float]]) -> Table:
+def classes_table(names: Sequence[str], rows: Sequence[Mapping[str, float]], *, part: str) -> Table:
     """Precision, recall, F1 and rows of each class."""
-    table = Table(title="classes", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=f"classes of the {part} part", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("class")
     for heading in ("precision", "recall", "f1", "rows"):
         table.add_column(heading, justify="right")
@@ -143,9 +148,10 @@ def classes_table(names: Sequence[str], rows: Sequence[Mapping[str, float]]) -> 
     return table
 
 
-def confusion_table(names: Sequence[str], counts: Sequence[Sequence[int]]) -> Table:
+def confusion_table(names: Sequence[str], counts: Sequence[Sequence[int]], *, part: str) -> Table:
     """Row = true class, column = predicted class; empty where there is none."""
-    table = Table(title="confusion (row: true, column: predicted)", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    title = f"confusion of the {part} part (row: true, column: predicted)"
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("")
     for name in names:
         table.add_column(escape(name), justify="right")

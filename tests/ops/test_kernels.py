@@ -29,3 +29,22 @@ def test_op_agrees_with_the_reference(case: Case, precision: str, other: Backend
     for name, value in _results(other, case, precision).items():
         assert value.dtype == np.dtype(precision)
         assert distance(value, expected[name]) <= case.tolerance(precision), name
+
+
+BINARY = ("add", "sub", "mul", "div", "maximum")
+NAN_PASSES = (*BINARY, "neg", "exp", "log", "log1p", "sqrt", "tanh", "sigmoid", "abs", "sum", "max", "softplus")
+
+
+@pytest.mark.parametrize("op", NAN_PASSES)
+def test_nan_passes_through_so_that_the_guard_sees_it(op: str, backend: Backend) -> None:
+    b = builder("float64")
+    inputs = [b.input(name, (2, 9), "state") for name in ("x", "z")]
+    operands = inputs if op in BINARY else inputs[:1]
+    y = b.add(op, *operands, axes=(0, 1)) if op in ("sum", "max") else b.add(op, *operands)
+    b.outputs["y"] = y
+    holed = np.ones((2, 9))
+    holed[1, 8] = np.nan
+    whole = np.ones((2, 9))
+    for trial in ({"x": holed, "z": whole}, {"x": whole, "z": holed})[: len(operands)]:
+        found = run_graph(backend, b.graph(), [trial])["y"][0]
+        assert np.isnan(found).sum() == 1, trial

@@ -159,7 +159,12 @@ def test_a_dead_run_is_marked_killed_and_a_living_or_foreign_one_is_left(begin: 
     dead, living, foreign = trained(begin), trained(begin), trained(begin)
     info = vars(read_info(dead.folder))
     write_info(dead.folder, read_info(dead.folder).__class__(**{**info, "process": DEAD}))
-    write_info(foreign.folder, read_info(foreign.folder).__class__(**{**vars(read_info(foreign.folder)), "process": Process(host="elsewhere", pid=DEAD.pid, started=0)}))
+    write_info(
+        foreign.folder,
+        read_info(foreign.folder).__class__(
+            **{**vars(read_info(foreign.folder)), "process": Process(host="elsewhere", pid=DEAD.pid, started=0)}
+        ),
+    )
     assert list(left_behind(project / "runs")) == [dead.folder]
     repair(dead.folder, Clients())
     sent = read_sent(dead.folder)
@@ -200,9 +205,7 @@ def test_a_run_made_without_tracking_is_sent_where_one_says(begin: Begin, store:
     assert str(said) == f"tracking=none: the run is kept in {tracker.folder}"
     with pytest.raises(RunError) as caught:
         sync(tracker.folder)
-    assert str(caught.value) == (
-        f"run = {tracker.folder}: was made with tracking=none; name the store to send it to with tracking.uri=..."
-    )
+    assert str(caught.value) == (f"run = {tracker.folder}: was made with tracking=none; name the store to send it to with tracking.uri=...")
     sent = sync(tracker.folder, store=store).sent
     assert connect(store)[0].get_run(sent.run_id).info.status == "FINISHED"
 

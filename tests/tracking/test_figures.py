@@ -20,7 +20,8 @@ def test_one_panel_per_quantity_one_line_per_part() -> None:
     }
     figure = learning_curves(curves, title="bn")
     assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "accuracy (share of rows)"]
-    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["train", "validation"]
+    legend = figure.axes[0].get_legend()
+    assert legend is not None and [text.get_text() for text in legend.get_texts()] == ["train", "validation"]
     assert len({line.get_color() for line in figure.axes[0].lines}) == len({line.get_marker() for line in figure.axes[0].lines}) == 2
 
 

@@ -57,7 +57,10 @@ def test_a_full_disk_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(RunError) as caught:
         fill(folder, INFO, "seed: 0\n")
-    assert str(caught.value) == f"{folder}: cannot be written (No space left on device); free the disk or choose another folder with output=..."
+    assert (
+        str(caught.value)
+        == f"{folder}: cannot be written (No space left on device); free the disk or choose another folder with output=..."
+    )
     assert not folder.exists()
 
 

@@ -70,7 +70,9 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(RunError) as caught:
         Journal(tmp_path).write("start")
     path = tmp_path / FILE
-    assert str(caught.value) == f"{path}: cannot be written (No space left on device); free the disk or choose another folder with output=..."
+    assert (
+        str(caught.value) == f"{path}: cannot be written (No space left on device); free the disk or choose another folder with output=..."
+    )
 
 
 def test_a_disk_that_fills_within_a_line_leaves_none_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

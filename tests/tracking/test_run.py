@@ -62,6 +62,6 @@ def test_what_is_not_found_is_told(project: Path, store: Store) -> None:
 def test_a_head_of_two_ids_is_told(begin: Callable[..., Tracker], project: Path) -> None:
     folders = [begin().folder for _ in range(2)]
     for index, folder in enumerate(folders):
-        (folder / "mlflow.json").write_text('{"run_id": "abcdef%d0"}' % index)
+        (folder / "mlflow.json").write_text(f'{{"run_id": "abcdef{index}0"}}')
     names = ", ".join(folder.name for folder in sorted(folders))
     assert refusal("abcdef", project) == f"run = abcdef: 2 runs begin so ({names}); give more letters of the id"

@@ -10,6 +10,7 @@ import textwrap
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -18,11 +19,13 @@ from typing import Any
 import pytest
 
 from pipeline.tracking.delivery import read_sent
+from pipeline.tracking.folder import read_info, write_info
 from pipeline.tracking.outbox import open_sender
+from pipeline.tracking.process import Process, this_process
 from pipeline.tracking.sender import sync
 from pipeline.tracking.settings import Tracking
 from pipeline.tracking.store import Store, connect
-from pipeline.tracking.tracker import start
+from pipeline.tracking.tracker import Tracker, start
 
 TRAINING = """
     import sys, time
@@ -44,7 +47,13 @@ def training(project: Path, epochs: int, pause: float) -> subprocess.Popen[str]:
     code = textwrap.dedent(TRAINING) % (epochs, pause)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     return subprocess.Popen(
-        [sys.executable, "-c", code], cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code],
+        cwd=project,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # a process group of its own, as a shell gives it: signals of the terminal go to all of it
     )
 
 
@@ -84,7 +93,7 @@ def test_kill_9_is_seen_at_once(project: Path, store: Store) -> None:
     with training(project, epochs=1000, pause=0.05) as process:
         folder = until(lambda: (project / "runs").exists() and list((project / "runs").iterdir()))[0]
         until(lambda: read_sent(folder).offset > 0)
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
     before = time.monotonic()
     until(lambda: read_sent(folder).ended)
@@ -97,7 +106,7 @@ def test_ctrl_c_of_the_terminal_reaches_the_training_only(project: Path, store: 
         assert process.stdout is not None
         while process.stdout.readline().strip() != "2":
             pass
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)
         process.communicate()
     assert status(store, only_run(project)) == "KILLED"
 
@@ -117,6 +126,15 @@ def test_one_sender_serves_many_runs_and_is_replaced_when_it_is_killed(project: 
     assert sender._process.returncode == 0
     client, experiment_id = connect(store)
     assert len(client.search_runs([experiment_id])) == 3
+
+
+def test_the_next_start_marks_a_trial_that_died_in_an_earlier_sweep(begin: Callable[..., Tracker], project: Path, store: Store) -> None:
+    lost = begin(output="runs/sweeps/earlier/0").folder
+    gone = Process(host=this_process().host, pid=2**22 + 1, started=0)
+    write_info(lost, replace(read_info(lost), process=gone))
+    with start(Tracking(experiment="bn"), name="next", config={"seed": 0}, project=project):
+        until(lambda: read_sent(lost).ended)
+    assert status(store, lost) == "KILLED"
 
 
 def test_a_fault_before_the_run_leaves_nothing_behind(project: Path) -> None:
@@ -160,7 +178,7 @@ def test_a_server_that_goes_away_costs_a_note_and_the_run_can_be_sent_later(proj
 
 @pytest.mark.slow
 def test_eight_processes_start_at_once_on_a_database_that_is_not_there(tmp_path: Path) -> None:
-    def run(_: int) -> tuple[int, str]:
+    def run(index: int) -> tuple[int, str]:
         with training(tmp_path, epochs=3, pause=2.0) as process:
             _, errors = process.communicate()
             return process.returncode, errors

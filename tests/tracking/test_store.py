@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import sqlite3
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -87,7 +88,9 @@ def test_a_server_in_trouble_is_refused_and_one_that_answers_anything_else_is_ta
 
 
 def test_a_name_that_no_one_knows_is_told(tmp_path: Path) -> None:
-    assert "tracking.uri = http://nowhere.invalid:5000: the tracking server cannot be reached (" in refusal("http://nowhere.invalid:5000", tmp_path)
+    assert "tracking.uri = http://nowhere.invalid:5000: the tracking server cannot be reached (" in refusal(
+        "http://nowhere.invalid:5000", tmp_path
+    )
 
 
 def test_a_password_is_not_shown(tmp_path: Path) -> None:
@@ -132,7 +135,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
     def read_only(dir: Path) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(module.tempfile, "TemporaryFile", read_only)
+    monkeypatch.setattr(tempfile, "TemporaryFile", read_only)
     assert refusal(None, tmp_path) == (
         f"tracking.uri = sqlite:///{tmp_path}/mlflow.db: the folder {tmp_path} cannot be written (Read-only file system); "
         "mend it, or keep the run folder only with tracking=none"

@@ -1,0 +1,17 @@
+"""A laboratory for training neural networks; the names below are its Python interface, loaded when first used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline.api import compile, compose, load, stack, train
+
+__all__ = ["compile", "compose", "load", "stack", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(importlib.import_module("pipeline.api"), name)
+    raise AttributeError(f"module 'pipeline' has no attribute '{name}'")

@@ -1,0 +1,57 @@
+"""The public Python interface; `import pipeline` gives these names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pipeline import spec
+
+if TYPE_CHECKING:
+    from pipeline.program import Program, Stack
+    from pipeline.tasks.train import Result
+
+Config = Mapping[str, Any]
+
+
+def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The config of `python -m pipeline OVERRIDES` as nested plain dicts, from any working directory.  Raises ConfigError."""
+    from pipeline.config import compose as composed
+
+    return composed(overrides)
+
+
+def compile(cfg: Config) -> Program:
+    """The program of `cfg` (a composed config, or nested dicts whose gaps have the defaults).  Loads no data where its shape is known.
+
+    Raises ConfigError, DataError, BackendError.
+    """
+    from pipeline.compiler import compile_experiment
+
+    return compile_experiment(spec.experiment(cfg))
+
+
+def stack(cfgs: Sequence[Config]) -> Stack:
+    """Trials of one structure as one program; `stack.programs[k]` is trial k.  Raises ConfigError where the structures differ."""
+    from pipeline.compiler import compile_stack
+
+    return compile_stack([spec.experiment(cfg) for cfg in cfgs])
+
+
+def train(cfg: Config, *, quiet: bool = False) -> Result:
+    """Trains as the command line would, in the working directory -> metrics, history, run_id, folder and the trained program.
+
+    quiet   prints nothing
+    Raises PipelineError; Stopped (a KeyboardInterrupt) after Ctrl-C.
+    """
+    from pipeline.tasks.context import RunContext
+    from pipeline.tasks.train import run
+
+    return run(spec.experiment(cfg), cfg, RunContext(), quiet=quiet)
+
+
+def load(run: object) -> Program:
+    """The trained program of a run, given by its folder or MLflow run id; it applies the run's preprocessing.  Raises RunError."""
+    from pipeline import trained
+
+    return trained.load(trained.find(str(run))).program

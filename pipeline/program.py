@@ -1,0 +1,206 @@
+"""A program: one network with its state, ready to be trained, evaluated and read."""
+
+# N rows, S steps, B batch rows, K trials
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from backends.contract import Feed, Memory
+from pipeline import lower, rows
+from pipeline.divergence import diverged
+from pipeline.explain import explain
+from pipeline.initialization import draw
+from pipeline.layers.graph import Parameter
+from pipeline.lower import Form
+from pipeline.structure import Structure
+from pipeline.values import Array, Clock, value_table, word_table
+
+if TYPE_CHECKING:
+    from pipeline.preprocessing import Fitted
+    from pipeline.spec import Experiment
+
+CHUNK = 64  # evaluation steps in one native call
+
+
+class Program:
+    """Trial `trial` of `memory`: the network that `config` describes, with initial weights drawn from its seed.
+
+    batch_size       rows of a training step, as configured; any other size is compiled when first used
+    steps_done       steps taken so far; the clock of schedules, bias corrections and dropout masks
+    total_steps      of the whole training, for schedules that need it; 0 when not known
+    steps_per_epoch  for population statistics of batch norm; 0 when not known: they run over all steps
+    preprocessing    when set, every x given to this program is raw and goes through it first
+    """
+
+    def __init__(self, structure: Structure, config: Experiment, memory: Memory, trial: int = 0) -> None:
+        self.structure, self.config, self.seed = structure, config, config.seed
+        self.batch_size, self.digest = config.training.batch_size, structure.digest
+        self.steps_done, self.total_steps, self.steps_per_epoch = 0, 0, 0
+        self.preprocessing: Fitted | None = None
+        self._memory, self._trial = memory, trial
+        self._values = lower.values(structure.network, config)
+        self._rate = lower.learning_rate(config)
+        for parameter in structure.network.parameters:
+            memory.write(trial, parameter.name, _initial(parameter, config.seed))
+
+    @property
+    def layers(self) -> tuple[tuple[str, str, tuple[int, ...], int], ...]:
+        """(name, kind, output shape without the batch axis, number of trained parameters) of each layer."""
+        return tuple((node.name, node.kind, node.shape, node.parameter_count) for node in self.structure.network.nodes)
+
+    def parameters(self) -> dict[str, Array]:
+        """Copies of the trained tensors: `fc1.weight` [in, out], `bn1.gamma` [channels], ..."""
+        return {p.name: self._memory.read(self._trial, p.name) for p in self._trained()}
+
+    def load_parameters(self, mapping: Mapping[str, npt.ArrayLike]) -> None:
+        """Overwrites every trained tensor.  Raises DataError with all differences when names or shapes are not exactly those of `parameters`."""
+        self._write(mapping, {p.name: p.shape for p in self._trained()}, what="parameters")
+
+    def state(self) -> dict[str, Array]:
+        """Copies of all that training changes: parameters, running statistics, optimizer slots, and `step`, the number of steps done."""
+        tensors = {b.name: self._memory.read(self._trial, b.name) for b in self.structure.state}
+        return {**tensors, "step": np.asarray(self.steps_done, np.int64)}
+
+    def load_state(self, mapping: Mapping[str, npt.ArrayLike]) -> None:
+        """Goes back to a `state`.  Raises DataError with all differences when it is not one of this structure."""
+        wanted = {b.name: b.shape for b in self.structure.state}
+        self._write(mapping, {**wanted, "step": ()}, what="state tensors")
+        self.steps_done = int(np.asarray(mapping["step"]))
+
+    def predict(self, x: npt.ArrayLike) -> Array:
+        """x [N, ...] -> class probabilities [N, C] or values [N, T], with running statistics and without dropout."""
+        return self._evaluate(self._rows(x), None)[0]
+
+    def evaluate(self, x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Array, npt.NDArray[np.float64]]:
+        """x [N, ...], y [N] or [N, T] -> predictions as in `predict`, data loss of each row float64 [N]."""
+        given = self._rows(x)
+        return self._evaluate(given, rows.check_y(y, self.structure.network, len(given)))
+
+    def penalty(self) -> float:
+        """The regularization terms of the loss."""
+        batch = self.structure.evaluation_batch
+        if "penalty" not in self.structure.lowered("evaluate", batch).outputs:
+            return 0.0
+        x = np.zeros((1, *self.structure.network.input_shape))
+        outputs, _ = self._run("evaluate", x, self._blank_y(1), np.zeros((1, batch), np.int64))
+        return float(outputs["penalty"][0])
+
+    def loss(self, x: npt.ArrayLike, y: npt.ArrayLike, training: bool = False) -> float:
+        """Mean data loss plus regularization terms.  training: with batch statistics and the dropout masks of the next step."""
+        if training:
+            return float(self._whole_batch(x, y)["loss"][0])
+        return float(np.mean(self.evaluate(x, y)[1])) + self.penalty()
+
+    def gradients(self, x: npt.ArrayLike, y: npt.ArrayLike) -> dict[str, Array]:
+        """The gradient of the training loss over all rows of x, for each of `parameters`."""
+        outputs = self._whole_batch(x, y)
+        return {p.name: outputs[f"gradient:{p.name}"][0] for p in self._trained()}
+
+    def step(self, x: npt.ArrayLike, y: npt.ArrayLike) -> float:
+        """One optimizer step on all rows of x -> the loss before it.  Raises DivergedError."""
+        return float(self.run(x, y, np.arange(len(np.asarray(x)))[None])[0])
+
+    def run(self, x: npt.ArrayLike, y: npt.ArrayLike, order: npt.ArrayLike) -> Array:
+        """One optimizer step for each row of order [S, B], in one native call -> the loss before each step [S].
+
+        Raises DivergedError when a loss is not finite; the state is then as it was before that step.
+        """
+        given = self._rows(x)
+        targets = rows.check_y(y, self.structure.network, len(given))
+        wanted = rows.check_order(order, len(given))
+        outputs, done = self._run("train", given, targets, wanted)
+        self.steps_done += done
+        if done < len(wanted):
+            raise diverged(self, given, targets, wanted[done], outputs["loss"][:done])
+        return outputs["loss"]
+
+    def learning_rate(self, step: int) -> float:
+        """The learning rate of `step`, counted from 0."""
+        return float(self._rate(self._clock(np.asarray([step])))[0])
+
+    def explain(self) -> str:
+        """The layers, the op graph before and after each pass with its reasons, the memory plan and the generated program."""
+        return explain(self.structure)
+
+    def feed(self, form: Form, x: Array, y: Array, order: npt.NDArray[np.int64]) -> Feed:
+        """What the plan of `form` consumes for this trial alone; its first step is the next one."""
+        plan = self.structure.compiled(form, order.shape[1]).plan
+        clock = self._clock(self.steps_done + np.arange(len(order)))
+        values, words = value_table(plan.values, self._values, clock), word_table(plan.words, self.seed, clock)
+        return Feed(x=x, y=y, order=order[None], values=values[None], words=words[None])
+
+    def _clock(self, steps: npt.NDArray[np.int64]) -> Clock:
+        return Clock(steps=steps, total=self.total_steps, steps_per_epoch=self.steps_per_epoch)
+
+    def _run(self, form: Form, x: Array, y: Array, order: npt.NDArray[np.int64]) -> tuple[dict[str, Array], int]:
+        """Runs `form` for this trial alone -> outputs [S, ...], completed steps."""
+        feed, executable = self.feed(form, x, y, order), self.structure.executable(form, order.shape[1])
+        memory = self._memory if self._memory.trials == 1 else self._alone()
+        results = executable.run(memory, feed)
+        if memory is not self._memory and form == "train":
+            for buffer in self.structure.state:
+                self._memory.write(self._trial, buffer.name, memory.read(0, buffer.name))
+        return {name: array[0] for name, array in results.outputs.items()}, int(results.done[0])
+
+    def _alone(self) -> Any:
+        """A copy of this trial's state outside its stack: an executable runs every trial of a memory."""
+        memory = self.structure.allocate(1)
+        for buffer in self.structure.state:
+            memory.write(0, buffer.name, self._memory.read(self._trial, buffer.name))
+        return memory
+
+    def _evaluate(self, x: Array, y: Array | None) -> tuple[Array, npt.NDArray[np.float64]]:
+        """Evaluates in steps of one size, the last one filled up with its own first row, CHUNK of them in a call."""
+        batch, count = self.structure.evaluation_batch, len(x)
+        targets = self._blank_y(count) if y is None else y
+        shapes = {name: buffer.shape for name, buffer in self.structure.compiled("evaluate", batch).plan.outputs}
+        prediction: list[Array] = [np.zeros((0, *shapes["prediction"][1:]), self.structure.precision)]
+        row_loss: list[Array] = [np.zeros(0)]
+        for start in range(0, count, CHUNK * batch):
+            size = min(CHUNK * batch, count - start)
+            order = np.zeros(-(-size // batch) * batch, np.int64)
+            order[:size] = np.arange(size)
+            chunk = slice(start, start + size)
+            outputs, _ = self._run("evaluate", x[chunk], targets[chunk], order.reshape(-1, batch))
+            prediction.append(outputs["prediction"].reshape(-1, *shapes["prediction"][1:])[:size])
+            row_loss.append(outputs["row_loss"].reshape(-1)[:size])
+        made = prediction[1:] or prediction
+        return (made[0] if len(made) == 1 else np.concatenate(made)), np.concatenate(row_loss).astype(np.float64, copy=False)
+
+    def _whole_batch(self, x: npt.ArrayLike, y: npt.ArrayLike) -> dict[str, Array]:
+        given = self._rows(x)
+        targets = rows.check_y(y, self.structure.network, len(given))
+        order = rows.check_order(np.arange(len(given))[None], len(given))
+        return self._run("gradient", given, targets, order)[0]
+
+    def _rows(self, x: npt.ArrayLike) -> Array:
+        raw = np.asarray(x)
+        return rows.check_x(raw if self.preprocessing is None else self.preprocessing.apply(raw), self.structure.network)
+
+    def _blank_y(self, count: int) -> Array:
+        """Some y for a form that needs one where nobody reads the loss."""
+        y = self.structure.lowered("evaluate", self.structure.evaluation_batch).types["y"]
+        return np.zeros((count, *y.shape[1:]), y.dtype)
+
+    def _trained(self) -> list[Parameter]:
+        return [p for p in self.structure.network.parameters if p.trained]
+
+    def _write(self, mapping: Mapping[str, npt.ArrayLike], wanted: dict[str, tuple[int, ...]], *, what: str) -> None:
+        given = {name: np.asarray(value) for name, value in mapping.items()}
+        rows.check_tensors(given, wanted, what=what)
+        for name in wanted:
+            if name != "step":
+                self._memory.write(self._trial, name, given[name])
+
+
+def _initial(parameter: Parameter, seed: int) -> Array:
+    """The values that `parameter` starts with."""
+    if isinstance(parameter.initial, float):
+        return np.full(parameter.shape, parameter.initial)
+    return draw(
+        parameter.initial, parameter.shape, fan_in=parameter.fan_in, fan_out=parameter.fan_out, seed=seed, name=parameter.name
+    )

@@ -1,0 +1,100 @@
+"""All that depends on the structure of a network alone: its layers, its op graphs, its plans, its native programs.
+
+Everything but the layer graph is made when first asked for, and kept: a form of the network for a batch size is compiled once.
+Programs of one structure (the trials of a stack) share it.
+"""
+
+# B batch rows
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from backends.contract import Backend, Buffer, Executable, Plan
+from pipeline.graph.ir import Graph
+from pipeline.graph.text import digest
+from pipeline.layers.bias import remove_biases
+from pipeline.layers.build import build
+from pipeline.lower import Form, lower
+from pipeline.passes import PassReport, compile_passes
+from pipeline.plan import make_plan, state_layout
+
+if TYPE_CHECKING:
+    from pipeline.data import DataShape
+    from pipeline.spec import Experiment
+
+EVALUATION_ROWS = 256
+EVALUATION_NUMBERS = 2**24  # of one layer's values in an evaluation batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compiled:
+    """One form for one batch size: the graph as lowered, what each pass did, and the plan."""
+
+    graph: Graph
+    reports: tuple[PassReport, ...]
+    plan: Plan
+
+
+class Structure:
+    """The structure of `config` over data of `shape`, compiled for `backend`.  Raises ConfigError."""
+
+    def __init__(self, config: Experiment, shape: DataShape, backend: Backend) -> None:
+        self.built = build(config, shape)
+        self.network, self.bias_reasons = remove_biases(self.built)
+        self.backend, self.precision, self.batch_size = backend, config.precision, config.training.batch_size
+        self._optimizer = config.optimizer
+        self._lowered: dict[tuple[Form, int], Graph] = {}
+        self._compiled: dict[tuple[Form, int], Compiled] = {}
+        self._executables: dict[tuple[Form, int], Executable] = {}
+
+    def lowered(self, form: Form, batch: int) -> Graph:
+        """The op graph before any pass."""
+        key = (form, batch)
+        if key not in self._lowered:
+            self._lowered[key] = lower(self.network, self._optimizer, form=form, batch=batch, precision=self.precision)
+        return self._lowered[key]
+
+    def compiled(self, form: Form, batch: int) -> Compiled:
+        """The op graph, the passes and the plan."""
+        key = (form, batch)
+        if key not in self._compiled:
+            graph = self.lowered(form, batch)
+            final, reports = compile_passes(graph, keeps=self.backend.keeps, fuses=self.backend.fuses)
+            plan = make_plan(final, name=form, batch=batch, state=self.state)
+            self._compiled[key] = Compiled(graph=graph, reports=reports, plan=plan)
+        return self._compiled[key]
+
+    def executable(self, form: Form, batch: int) -> Executable:
+        """The native program."""
+        key = (form, batch)
+        if key not in self._executables:
+            self._executables[key] = self.backend.load(self.compiled(form, batch).plan)
+        return self._executables[key]
+
+    def allocate(self, trials: int) -> Any:
+        """Zeroed memory for the state of `trials` trials."""
+        return self.backend.allocate(self.state, trials)
+
+    @cached_property
+    def state(self) -> tuple[Buffer, ...]:
+        """Where parameters, optimizer slots and running statistics lie: the same for every form and batch size."""
+        return state_layout([self.lowered("train", self.batch_size), self.lowered("evaluate", self.evaluation_batch)])
+
+    @cached_property
+    def evaluation_batch(self) -> int:
+        """The rows of an evaluation step: one size for any number of rows, smaller where a layer's values are many."""
+        widest = max(math.prod(shape) for shape in (self.network.input_shape, *(node.shape for node in self.network.nodes)))
+        batch = EVALUATION_ROWS
+        while batch > 1 and batch * widest > EVALUATION_NUMBERS:
+            batch //= 2
+        return batch
+
+    @cached_property
+    def digest(self) -> str:
+        """The sha256 of the structure -> 16 hex digits: equal for configs that differ in values only, whatever the backend."""
+        parts = digest(self.lowered("train", self.batch_size)) + digest(self.lowered("evaluate", self.evaluation_batch))
+        return hashlib.sha256(parts.encode()).hexdigest()[:16]

@@ -1,0 +1,63 @@
+"""task=evaluate run=...: metrics, per-class table and confusion matrix of a trained run, printed and kept in evaluation.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline import data, files, trained
+from pipeline.errors import RunError
+from pipeline.spec import Experiment
+from pipeline.tasks.context import RunContext
+from pipeline.training import metrics, progress
+
+# The path of an override -> what is taken over from it.
+ALLOWED = {
+    "task": "",
+    "run": "",
+    "tracking": "",
+    "data.root": "data.root",
+    "data.path": "data.path",
+    "backend": "backend",
+}
+
+
+def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) -> dict[str, Any]:
+    """Evaluates the run on every part of its own data -> what evaluation.json holds.  Raises PipelineError."""
+    assert experiment.run is not None, "the command line asks for run=..."
+    folder = trained.find(experiment.run, experiment)
+    asked = trained.with_overrides(trained.stored_experiment(folder), experiment, context.overrides, ALLOWED, task="task=evaluate")
+    dataset = data.load(asked.data, seed=asked.seed)
+    run_ = trained.load(folder, asked)
+    if dataset.fingerprint != run_.facts["fingerprint"]:
+        raise RunError(f"run = {folder}: the data has changed since the run was trained; restore it, or use task=predict for other rows")
+    result = evaluated(run_, dataset)
+    files.write(folder / "evaluation.json", json.dumps(result, indent=1) + "\n")
+    _show(result, dataset.name)
+    progress.say(progress.console_for(), f"written to {folder / 'evaluation.json'}")
+    return result
+
+
+def evaluated(run_: trained.Trained, dataset: data.Dataset) -> dict[str, Any]:
+    """{"metrics": {name: value}, "classes": names, part: {"confusion": [C, C], "by_class": ...}} of the parts that have rows."""
+    result: dict[str, Any] = {"metrics": {}, "classes": list(dataset.class_names)}
+    for name, part in (("train", dataset.train), ("validation", dataset.validation), ("test", dataset.test)):
+        if not len(part.x):
+            continue
+        prediction, row_loss = run_.program.evaluate(part.x, part.y)
+        result["metrics"] |= metrics.measure(dataset.task, prediction, row_loss, part.y, name)
+        if dataset.task == "classification":
+            counts = metrics.confusion(part.y, prediction.argmax(axis=1), len(dataset.class_names))
+            result[name] = {"confusion": counts.tolist(), "by_class": metrics.by_class(counts)}
+    return result
+
+
+def _show(result: Mapping[str, Any], name: str) -> None:
+    console = progress.console_for()
+    console.print(progress.results_table(name, result["metrics"]))
+    part = next((part for part in ("test", "validation", "train") if part in result), None)
+    if part is not None:
+        names = result["classes"]
+        console.print(progress.classes_table(names, result[part]["by_class"], part=part))
+        console.print(progress.confusion_table(names, result[part]["confusion"], part=part))

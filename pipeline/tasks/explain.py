@@ -1,0 +1,29 @@
+"""task=explain: the network as the compiler sees it; trains nothing and writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from pipeline import trained
+from pipeline.compiler import compile_experiment
+from pipeline.spec import Experiment
+from pipeline.tasks.context import RunContext
+from pipeline.training import checkpoint
+
+ALLOWED = {"task": "", "run": "", "tracking": "", "backend": "backend", "precision": "precision"}
+
+
+def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) -> str:
+    """Prints layers, graph, passes with their reasons, memory plan and generated program -> that text.  Raises PipelineError."""
+    if experiment.run is not None:
+        folder = trained.find(experiment.run, experiment)
+        experiment = trained.with_overrides(trained.stored_experiment(folder), experiment, context.overrides, ALLOWED, task="task=explain")
+        if checkpoint.exists(folder / trained.CHECKPOINTS):
+            facts = checkpoint.load(folder / trained.CHECKPOINTS).model.facts
+            data = replace(experiment.data, input_shape=tuple(facts["input_shape"]), classes=facts["classes"], targets=facts["targets"])
+            experiment = replace(experiment, data=data)
+    text = compile_experiment(experiment).explain()
+    print(text)
+    return text

@@ -1,0 +1,101 @@
+"""task=predict run=... data.path=new.csv output=predictions.csv: classes and probabilities, or values, one row for each row read."""
+
+# N rows, C classes, T targets
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline import data, files, trained
+from pipeline.errors import ConfigError, RunError
+from pipeline.spec import Experiment
+from pipeline.tasks.context import RunContext
+from pipeline.training.progress import console_for, say
+
+Columns = dict[str, npt.NDArray[Any]]
+ALLOWED = {
+    "task": "",
+    "run": "",
+    "output": "",
+    "tracking": "",
+    "data.path": "data.path",
+    "data.root": "data.root",
+    "data.kind": "data.kind",
+    "data": "data",
+    "backend": "backend",
+}
+
+
+def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) -> Path:
+    """Predicts for the rows of `data.path` -> the file written.  Raises PipelineError; an existing file is never overwritten."""
+    assert experiment.run is not None, "the command line asks for run=..."
+    output = _output(experiment.output)
+    folder = trained.find(experiment.run, experiment)
+    stored = trained.stored_experiment(folder)
+    asked = trained.with_overrides(stored, experiment, context.overrides, _allowed(context.overrides), task="task=predict")
+    if not any(text.startswith("data.path=") for text in context.overrides):
+        raise ConfigError(at="data.path", got=None, rule="task=predict reads the rows to predict from it", hint="give data.path=new.csv")
+    run_ = trained.load(folder, replace(asked, data=stored.data))
+    shape = data.DataShape(input_shape=tuple(run_.facts["input_shape"]), classes=run_.facts["classes"], targets=run_.facts["targets"])
+    x = data.read_new(asked.data, run_.facts["encoder"], shape)
+    columns = table(run_.program.predict(x), run_.facts)
+    files.write(output, encoded(columns, output.suffix))
+    say(console_for(), f"{len(x)} rows predicted, written to {output}")
+    return output
+
+
+def _allowed(overrides: tuple[str, ...]) -> dict[str, str]:
+    """The data kind may follow the file (`data=csv`): only what says where the rows lie is taken over."""
+    allowed = {name: taken for name, taken in ALLOWED.items() if name != "data"}
+    return allowed | ({"data": "data.kind"} if any(text.startswith("data=") for text in overrides) else {})
+
+
+def table(prediction: npt.NDArray[Any], facts: Mapping[str, Any]) -> Columns:
+    """Columns `class` and `probability_<class>` from probabilities [N, C]; `value`, or `value_1` to `value_T`, from values [N, T]."""
+    if facts["task"] == "classification":
+        names = np.array(facts["class_names"], dtype=object)
+        columns = {"class": names[prediction.argmax(axis=1)]}
+        return columns | {f"probability_{name}": prediction[:, index] for index, name in enumerate(names)}
+    values = prediction.reshape(len(prediction), -1)
+    if values.shape[1] == 1:
+        return {"value": values[:, 0]}
+    return {f"value_{index + 1}": values[:, index] for index in range(values.shape[1])}
+
+
+def encoded(columns: Columns, suffix: str) -> bytes:
+    """The columns as the bytes of a .csv, .parquet or .npz file."""
+    buffer = io.BytesIO()
+    if suffix == ".parquet":
+        import pandas as pd
+
+        pd.DataFrame(columns).to_parquet(buffer, index=False)
+    elif suffix == ".npz":
+        np.savez(buffer, **{name: values.astype(str) if values.dtype == object else values for name, values in columns.items()})  # type: ignore[arg-type]  # NumPy's stub takes the names for its own options
+    else:
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*(values.tolist() for values in columns.values()), strict=True))
+        return text.getvalue().encode()
+    return buffer.getvalue()
+
+
+def _output(text: str | None) -> Path:
+    """The file to write, checked before anything is computed."""
+    if text is None:
+        raise ConfigError(at="output", got=None, rule="task=predict writes a file", hint="give output=predictions.csv")
+    path = Path(text)
+    if path.suffix not in (".csv", ".parquet", ".npz"):
+        raise ConfigError(at="output", got=text, rule="must end in .csv, .parquet or .npz")
+    if path.exists():
+        raise RunError(f"output = {text}: exists already and is not overwritten; give another name or remove it")
+    if not path.absolute().parent.is_dir():
+        raise RunError(f"output = {text}: the folder {path.parent} does not exist; make it first")
+    return path

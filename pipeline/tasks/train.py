@@ -1,0 +1,263 @@
+"""task=train: data -> program -> training -> a run folder and its record in MLflow.
+
+What can be refused is refused before the run folder is made: config, tracking store, data, batch size, compilation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from pipeline import data, files, preprocessing, schedules, spec, trained
+from pipeline.compiler import compile_experiment
+from pipeline.errors import ConfigError, PipelineError, RunError, Stopped
+from pipeline.program import Program
+from pipeline.spec import Experiment
+from pipeline.tasks.context import RunContext
+from pipeline.tracking import tracker as tracking
+from pipeline.tracking.outbox import WAIT, Sender, open_sender
+from pipeline.tracking.tracker import Receipt, Tracker
+from pipeline.training import checkpoint, loop, metrics, progress
+from pipeline.training.checkpoint import Checkpoint, Checkpoints
+from pipeline.training.events import EpochEnded, Event, Noted
+from pipeline.training.interrupt import Interrupt
+from pipeline.training.loop import Outcome
+from pipeline.training.progress import say
+
+RESUMABLE = {"resume": "", "task": "", "training.epochs": "training.epochs", "backend": "backend"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What came of a training.
+
+    metrics  name -> value, of the epoch whose weights the program holds, and of the test part; history, of each epoch
+    run_id   of MLflow; None without tracking or when the store did not answer in time
+    """
+
+    metrics: Mapping[str, float]
+    history: tuple[Mapping[str, float], ...]
+    run_id: str | None
+    folder: Path
+    program: Program
+
+
+def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext, *, quiet: bool = False) -> Result:
+    """Trains, or goes on with the training of the run folder `experiment.resume`.  Raises PipelineError, Stopped."""
+    console = progress.console_for(quiet=quiet)
+    if experiment.resume is None:
+        return _Session(experiment, context, console).run()
+    folder = trained.find(experiment.resume, experiment)
+    stored = trained.stored_experiment(folder)
+    asked = trained.with_overrides(stored, experiment, context.overrides, RESUMABLE, task="resume")
+    return _Session(asked, context, console, folder=folder, changed=asked != stored).run()
+
+
+class _Session:
+    """One training from data to receipt; `folder` is that of the run to go on with."""
+
+    def __init__(
+        self, experiment: Experiment, context: RunContext, console: Console, *, folder: Path | None = None, changed: bool = False
+    ) -> None:
+        self.experiment, self.context, self.console, self.folder, self.changed = experiment, context, console, folder, changed
+        self.project = Path.cwd()
+
+    def run(self) -> Result:
+        found = self._checkpoint()
+        with ExitStack() as stack:
+            sender = stack.enter_context(open_sender(self.experiment.tracking, self.project))
+            dataset = data.load(self.experiment.data, seed=self.experiment.seed)
+            loop.check(dataset, self.experiment.training)
+            self._same_data(dataset, found)
+            fitted = preprocessing.fit(self.experiment.preprocessing, dataset.train.x)
+            ready = prepared(dataset, fitted, self.experiment.precision)
+            program = compile_experiment(with_shape(self.experiment, dataset.shape))
+            tracker = self._tracker(sender, dataset, program, found)
+            try:
+                outcome, values, receipt = self._train(program, ready, fitted, tracker, found)
+            except BaseException as error:
+                with suppress(PipelineError):  # a full disk must not hide what went wrong first
+                    tracker.finish(*_status(error), wait=WAIT)
+                raise
+        self._tell(dataset.name, outcome, values, program, tracker.folder, receipt)
+        run_id = receipt.link.run_id if receipt.link is not None else None
+        return Result(metrics=values, history=outcome.history, run_id=run_id, folder=tracker.folder, program=program)
+
+    def _train(
+        self, program: Program, dataset: data.Dataset, fitted: preprocessing.Fitted, tracker: Tracker, found: Checkpoint | None
+    ) -> tuple[Outcome, dict[str, float], Receipt]:
+        settings = self.experiment.training
+        if found is not None:
+            program.load_state(found.state)
+            self._tell_again(tracker, found)
+        checkpoints = Checkpoints(
+            tracker.folder / trained.CHECKPOINTS,
+            model=trained.model_of(dataset, fitted, program.digest),
+            final="last" if settings.early_stopping is None else "best",
+        )
+        with Interrupt() as interrupt, progress.display(self.console) as display:
+            for note in dataset.notes if found is None else ():
+                display(Noted(text=note))
+            outcome = loop.train(
+                program,
+                dataset,
+                settings,
+                seed=self.experiment.seed,
+                emit=_both(display, tracker),
+                checkpoints=checkpoints,
+                progress=None if found is None else found.progress,
+                best_state=None if found is None else found.best_state,
+                learning_rate=self._learning_rate(program),
+                stop=interrupt,
+            )
+        if outcome.status == "KILLED":
+            tracker.finish("KILLED", outcome.message, wait=WAIT)
+            raise Stopped(interrupt.signal or 2, f"{outcome.message}; go on with resume={_shown(tracker.folder)}")
+        values = {**outcome.metrics, **test(program, dataset, tracker, outcome.epoch)}
+        program.preprocessing = fitted
+        return outcome, values, tracker.finish("FINISHED", outcome.message, wait=WAIT)
+
+    def _checkpoint(self) -> Checkpoint | None:
+        """Where the run to go on with stands; None starts from the first step, as also a run that never saved does."""
+        if self.folder is None or not checkpoint.exists(self.folder / trained.CHECKPOINTS):
+            return None
+        found, settings = checkpoint.load(self.folder / trained.CHECKPOINTS), self.experiment.training
+        done, at = found.progress, f"resume = {self.folder}"
+        if done.epoch > settings.epochs or (done.epoch == settings.epochs and done.step):
+            raise ConfigError(at="training.epochs", got=settings.epochs, rule=f"the run has trained {done.epoch} epochs", hint="give more")
+        if done.epoch == settings.epochs:
+            raise RunError(f"{at}: the run has finished its {done.epoch} epochs; give training.epochs above {done.epoch} to go on")
+        if settings.early_stopping is not None and done.waited >= settings.early_stopping.patience:
+            raise RunError(
+                f"{at}: the run stopped early after epoch {done.epoch}, its result is epoch {done.best_epoch}; nothing is left to do"
+            )
+        return found
+
+    def _same_data(self, dataset: data.Dataset, found: Checkpoint | None) -> None:
+        if found is not None and found.model.facts["fingerprint"] != dataset.fingerprint:
+            raise RunError(f"resume = {self.folder}: the data has changed since the run began; restore it, or start a new run")
+
+    def _tracker(self, sender: Sender, dataset: data.Dataset, program: Program, found: Checkpoint | None) -> Tracker:
+        """The last thing before training: makes the run folder, or takes up the one there is."""
+        if self.folder is not None:
+            tracker = tracking.resume(self.folder, step=0 if found is None else found.progress.epoch, project=self.project, sender=sender)
+            if self.changed:
+                files.write(self.folder / "config.yaml", tracking.config_text(spec.to_plain(self.experiment)))
+                tracker.artifact(self.folder / "config.yaml")
+            return tracker
+        return tracking.start(
+            self.experiment.tracking,
+            name=self._name(dataset),
+            config=spec.to_plain(self.experiment),
+            project=self.project,
+            output=self.experiment.output,
+            seed=self.experiment.seed,
+            tags={
+                "pipeline.digest": program.digest,
+                "pipeline.data": dataset.name,
+                "pipeline.data_fingerprint": dataset.fingerprint,
+                "pipeline.parameters": str(parameter_count(program)),
+            },
+            sweep=self.context.sweep,
+            job=self.context.job,
+            sender=sender,
+        )
+
+    def _name(self, dataset: data.Dataset) -> str:
+        """The experiment's name (the data's where it has none); in a sweep with what its jobs were asked to change."""
+        name = self.experiment.tracking.experiment
+        name = dataset.name if name == "default" else name
+        if self.context.sweep is None:
+            return name
+        words = [text.rpartition(".")[2] if "." in text.partition("=")[0] else text for text in self.context.overrides]
+        return " ".join([name, *(word for word in words if not word.startswith("experiment="))])[:120]
+
+    def _learning_rate(self, program: Program) -> Callable[[int], float] | None:
+        base = getattr(self.experiment.optimizer, "learning_rate", None)
+        if base is None:
+            return None
+        return lambda step: float(base * schedules.factor(self.experiment.schedule, step, program.total_steps))
+
+    def _tell_again(self, tracker: Tracker, found: Checkpoint) -> None:
+        """Metrics that the checkpoint holds and a crash kept from the journal."""
+        from pipeline.tracking.journal import read_journal
+
+        told = {event["step"] for event in read_journal(tracker.folder) if event["event"] == "metric"}
+        for epoch, values in enumerate(found.progress.history, start=1):
+            if epoch not in told:
+                tracker.metrics(epoch, values)
+
+    def _tell(self, name: str, outcome: Outcome, values: Mapping[str, float], program: Program, folder: Path, receipt: Receipt) -> None:
+        seconds = sum(epoch["time/epoch_s"] for epoch in outcome.history)
+        shown = {key: value for key, value in values.items() if not key.startswith("time/")}
+        self.console.print()
+        self.console.print(progress.results_table(name, shown))
+        say(self.console, f"{outcome.message} in {seconds:.2f} s; {parameter_count(program):,} parameters")
+        say(self.console, f"run folder  {_shown(folder)}")
+        if receipt.link is not None:
+            say(self.console, f"MLflow      {receipt.link}")
+        if receipt.note:
+            say(self.console, f"note: {receipt.note}")
+
+
+def with_shape(experiment: Experiment, shape: data.DataShape) -> Experiment:
+    """The experiment with the shape of its data written in, so that compiling reads no data."""
+    return replace(experiment, data=replace(experiment.data, input_shape=shape.input_shape, classes=shape.classes, targets=shape.targets))
+
+
+def prepared(dataset: data.Dataset, fitted: preprocessing.Fitted, precision: str) -> data.Dataset:
+    """The data set with the preprocessing applied and x in the program's precision."""
+
+    def part(rows: data.Part) -> data.Part:
+        return replace(rows, x=np.ascontiguousarray(fitted.apply(rows.x), dtype=precision))
+
+    return replace(dataset, train=part(dataset.train), validation=part(dataset.validation), test=part(dataset.test))
+
+
+def test(program: Program, dataset: data.Dataset, tracker: Tracker, epoch: int) -> dict[str, float]:
+    """Metrics of the test part, also to the journal; nothing without one."""
+    part = dataset.test
+    if not len(part.x):
+        return {}
+    prediction, row_loss = program.evaluate(part.x, part.y)
+    values = metrics.measure(dataset.task, prediction, row_loss, part.y, "test")
+    tracker.metrics(epoch, values)
+    if dataset.task == "classification":
+        names = dataset.class_names
+        tracker.confusion(names, metrics.confusion(part.y, prediction.argmax(axis=1), len(names)), part="test")
+    return values
+
+
+def parameter_count(program: Program) -> int:
+    """How many numbers are trained."""
+    return sum(value.size for value in program.parameters().values())
+
+
+def _both(display: progress.Display, tracker: Tracker) -> Callable[[Event], None]:
+    """To the journal first, then to the eye."""
+
+    def emit(event: Event) -> None:
+        if isinstance(event, EpochEnded):
+            tracker.metrics(event.epoch, event.values)
+        display(event)
+
+    return emit
+
+
+def _status(error: BaseException) -> tuple[Any, str]:
+    if isinstance(error, KeyboardInterrupt):
+        return "KILLED", str(error) or "stopped by Ctrl-C"
+    return "FAILED", str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
+
+
+def _shown(folder: Path) -> str:
+    """Relative to where the user is, if it lies there."""
+    with suppress(ValueError):
+        return str(folder.relative_to(Path.cwd()))
+    return str(folder)

@@ -1,0 +1,137 @@
+"""A trained run, read back from its folder: what training stores for it, and how a program comes to life again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import spec
+from pipeline.errors import ConfigError, PipelineError, RunError
+from pipeline.preprocessing import Fitted
+from pipeline.spec import Experiment
+from pipeline.training import checkpoint
+from pipeline.training.checkpoint import Checkpoint, Model
+
+if TYPE_CHECKING:
+    from pipeline.data import Dataset
+    from pipeline.program import Program
+
+CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A run and its program; `program` holds the run's result and applies its preprocessing."""
+
+    folder: Path
+    experiment: Experiment
+    checkpoint: Checkpoint
+    program: Program
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What was stored of the data: name, task, class_names, encoder, fingerprint, ... (see `model_of`)."""
+        return self.checkpoint.model.facts
+
+
+def model_of(dataset: Dataset, fitted: Fitted, digest: str) -> Model:
+    """What a prediction will need: the preprocessing's arrays, and the facts of the data as JSON."""
+    shape = dataset.shape
+    facts = {
+        "name": dataset.name,
+        "task": dataset.task,
+        "input_shape": list(shape.input_shape),
+        "classes": shape.classes,
+        "targets": shape.targets,
+        "class_names": list(dataset.class_names),
+        "feature_names": list(dataset.feature_names),
+        "encoder": dataset.encoder,
+        "fingerprint": dataset.fingerprint,
+        "digest": digest,
+    }
+    return Model(arrays=fitted.arrays(), facts=facts)
+
+
+def stored_config(folder: Path) -> dict[str, Any]:
+    """The resolved config of a run folder.  Raises RunError."""
+    import yaml  # type: ignore[import-untyped]  # it has no types of its own, and comes with Hydra
+
+    path = folder / "config.yaml"
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"{path}: no such file; give the folder of a run") from None
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise RunError(f"{path}: cannot be read ({' '.join(str(error).split())}); restore it from a copy") from error
+    if not isinstance(config, dict):
+        raise RunError(f"{path}: holds no config; restore it from a copy")
+    return config
+
+
+def stored_experiment(folder: Path) -> Experiment:
+    """The experiment of a run folder.  Raises RunError, ConfigError."""
+    try:
+        return spec.experiment(stored_config(folder))
+    except ConfigError as error:
+        raise RunError(f"{folder / 'config.yaml'}: {error}") from error
+
+
+def find(text: str, experiment: Experiment | None = None) -> Path:
+    """The run folder that `text` names: a folder or an MLflow run id.  Raises RunError."""
+    from pipeline.tracking.run import find_run
+    from pipeline.tracking.settings import Tracking
+    from pipeline.tracking.store import locate
+
+    project = Path.cwd()
+    settings = Tracking() if experiment is None else experiment.tracking
+    try:
+        store = locate(settings, project)
+    except PipelineError:
+        store = None
+    return find_run(text, project=project, store=store)
+
+
+def load(folder: Path, experiment: Experiment | None = None) -> Trained:
+    """The trained run of `folder`; `experiment` takes the place of the stored one.  Raises RunError, BackendError."""
+    from pipeline.compiler import compile_experiment
+
+    stored = experiment or stored_experiment(folder)
+    found = checkpoint.load(folder / CHECKPOINTS)
+    facts = found.model.facts
+    shape = tuple(facts["input_shape"])
+    data = replace(stored.data, input_shape=shape, classes=facts["classes"], targets=facts["targets"])  # so that no data is read
+    program = compile_experiment(replace(stored, data=data))
+    if program.digest != facts["digest"]:
+        raise RunError(f"{folder}: its network is not the one that config.yaml describes now; restore config.yaml from a copy")
+    program.load_state(found.result)
+    program.preprocessing = Fitted.restore(found.model.arrays, stored.preprocessing.steps)
+    return Trained(folder=folder, experiment=stored, checkpoint=found, program=program)
+
+
+def with_overrides(stored: Experiment, asked: Experiment, overrides: Iterable[str], allowed: Mapping[str, str], *, task: str) -> Experiment:
+    """`stored` with what `overrides` (`path=value`) ask for, the values taken from `asked`.
+
+    allowed   path -> the path that is taken over as a whole (`backend.threads` -> `backend`); a path to "" is for the task itself
+    Raises ConfigError for any other override: the stored config is what was trained.
+    """
+    result = stored
+    for text in overrides:
+        path, _, value = text.partition("=")
+        known = next((name for name in allowed if path == name or path.startswith(f"{name}.")), None)
+        if known is None:
+            names = ", ".join(name for name, taken in allowed.items() if taken)
+            raise ConfigError(
+                at=path, got=value, rule=f"{task} works with the stored config of the run", hint=f"only {names} can be changed"
+            )
+        if allowed[known]:
+            result = _taken_over(result, asked, allowed[known].split("."))
+    return result
+
+
+def _taken_over(result: Any, asked: Any, path: list[str]) -> Any:
+    """The record `result` with the field at `path` taken from `asked`."""
+    name, *rest = path
+    value = getattr(asked, name)
+    return replace(result, **{name: _taken_over(getattr(result, name), value, rest) if rest else value})

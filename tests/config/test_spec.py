@@ -1,0 +1,179 @@
+"""The spec: what it reads, what it writes back, and the sentence of every rejection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import ConfigError
+from pipeline.layers.dense import Dense
+from pipeline.layers.normalization import BatchNormalization
+from pipeline.optimizers.momentum import Momentum
+from pipeline.spec import Experiment, experiment, to_plain
+
+
+def network(*layers: dict[str, Any], head: str | None = "auto") -> dict[str, Any]:
+    return {"architecture": {"layers": [{"kind": "dense", "units": 4, **layer} for layer in layers], "head": head}}
+
+
+def test_nothing_given_is_the_default_experiment() -> None:
+    assert experiment({}) == Experiment()
+
+
+def test_a_word_is_a_kind_with_its_defaults() -> None:
+    got = experiment({"optimizer": "momentum", **network({"normalization": "batch"})})
+    assert got.optimizer == Momentum()
+    assert got.architecture.layers == (Dense(units=4, normalization=BatchNormalization()),)
+
+
+def test_a_head_of_none_reads_as_null() -> None:
+    assert experiment(network({}, head="none")).architecture.head is None
+    assert experiment(network({}, head=None)).architecture.head is None
+
+
+def test_digits_may_name_a_run_or_an_experiment() -> None:
+    got = experiment({"task": "evaluate", "run": 20260101, "tracking": {"experiment": 7}})
+    assert (got.run, got.tracking.experiment) == ("20260101", "7")
+
+
+def test_the_whole_config_is_written_in_the_order_of_the_groups_kind_first() -> None:
+    got = to_plain(experiment(network({"name": "first", "activation": {"kind": "tanh"}})))
+    assert list(got) == [
+        "task", "run", "resume", "output", "seed", "precision", "architecture", "initialization", "normalization", "activation",
+        "regularization", "optimizer", "schedule", "loss", "data", "preprocessing", "training", "backend", "tracking",
+    ]  # fmt: skip
+    assert got["architecture"] == {
+        "layers": [
+            {
+                "kind": "dense",
+                "units": 4,
+                "name": "first",
+                "input": None,
+                "initialization": None,
+                "normalization": None,
+                "activation": {"kind": "tanh"},
+                "regularization": None,
+            }
+        ],
+        "head": "auto",
+    }
+    assert list(got["optimizer"].items())[:2] == [("kind", "adam"), ("learning_rate", 0.001)]
+
+
+layers = st.lists(
+    st.fixed_dictionaries(
+        {"kind": st.just("dense"), "units": st.integers(1, 9)},
+        optional={
+            "activation": st.sampled_from(["relu", {"kind": "leaky_relu", "negative_slope": 0.2}]),
+            "normalization": st.sampled_from(["none", {"kind": "batch", "momentum": 0.5}]),
+            "initialization": st.sampled_from(["zeros", {"kind": "normal", "std": 1}]),
+            "regularization": st.just({"dropout": "inverted", "keep_prob": 0.5}),
+            "input": st.just("input"),
+        },
+    ),
+    max_size=3,
+)
+
+
+@given(
+    layers=layers,
+    optimizer=st.sampled_from(["sgd", {"kind": "momentum", "convention": "ema"}, {"kind": "adam", "beta1": 0.5}]),
+    seed=st.integers(0, 2**32 - 1),
+    stopping=st.none() | st.builds(lambda patience: {"patience": patience}, st.integers(1, 9)),
+    threads=st.just("auto") | st.integers(1, 64),
+)
+def test_what_is_written_reads_back_as_the_same_experiment(layers: Any, optimizer: Any, seed: int, stopping: Any, threads: Any) -> None:
+    got = experiment(
+        {
+            "architecture": {"layers": layers},
+            "optimizer": optimizer,
+            "seed": seed,
+            "training": {"early_stopping": stopping},
+            "backend": {"threads": threads},
+        }
+    )
+    assert experiment(to_plain(got)) == got
+
+
+REJECTED = [
+    ({"optimiser": "adam"}, "optimiser = adam: unknown key; did you mean optimizer?"),
+    ({"optimizer": {"kind": "adam", "lr": 1}}, "optimizer.lr = 1: unknown key; did you mean learning_rate?"),
+    ({"optimizer": {"kind": "sgd", "beta1": 1}}, "optimizer.beta1 = 1: sgd has no such key; it belongs to adam"),
+    ({"optimizer": {"kind": "adamm"}}, "optimizer.kind = adamm: unknown kind; did you mean adam?"),
+    ({"optimizer": "adamm"}, "optimizer = adamm: unknown kind; did you mean adam?"),
+    ({"optimizer": {}}, "optimizer.kind = (missing): has no value; use one of adam, momentum, sgd"),
+    ({"optimizer": None}, "optimizer = null: must be a mapping with a kind; the kinds are adam, momentum, sgd"),
+    ({"optimizer": {"kind": "adam", "beta1": 1}}, "optimizer.beta1 = 1: must be below 1"),
+    ({"optimizer": {"kind": "sgd", "learning_rate": True}}, "optimizer.learning_rate = true: must be a number, not true or false"),
+    ({"optimizer": {"kind": "sgd", "learning_rate": float("nan")}}, "optimizer.learning_rate = nan: must be a finite number"),
+    ({"optimizer": {"kind": "sgd", "learning_rate": float("inf")}}, "optimizer.learning_rate = inf: must be a finite number"),
+    ({"activation": {"kind": "relu", "slope": 1}}, "activation.slope = 1: unknown key; there are no keys here"),
+    ({"seed": -1}, "seed = -1: must be at least 0"),
+    ({"seed": 2**32}, "seed = 4294967296: must be at most 4294967295"),
+    ({"seed": 1.5}, "seed = 1.5: must be a whole number, not a number"),
+    ({"precision": "float16"}, "precision = float16: unknown choice; did you mean float64?"),
+    ({"training": 3}, "training = 3: must be a mapping; give epochs, batch_size, early_stopping"),
+    ({"training": {"epochs": 0}}, "training.epochs = 0: must be at least 1"),
+    ({"backend": {"threads": 0}}, "backend.threads = 0: must be at least 1"),
+    ({"backend": {"threads": "many"}}, "backend.threads = many: must be a whole number or auto"),
+    ({"architecture": {"layers": "dense"}}, "architecture.layers = dense: must be a list; write architecture.layers=[...]"),
+    (
+        {"architecture": {"layers": [{"kind": "dense"}]}},
+        "architecture.layers[0].units = (missing): has no value; give architecture.layers[0].units=...",
+    ),
+    ({"architecture": {"layers": [{"kind": "dens", "units": 1}]}}, "architecture.layers[0].kind = dens: unknown kind; did you mean dense?"),
+    (network({}, {"units": 0}), "architecture.layers[1].units = 0: must be at least 1"),
+    (network({"units": 2.5}), "architecture.layers[0].units = 2.5: must be a whole number, not a number"),
+    (network({"activation": "rellu"}), "architecture.layers[0].activation = rellu: unknown kind; did you mean relu?"),
+    (network(head="none"), "architecture.layers = []: no head and no layer; give architecture.head=auto"),
+    (network({"name": "a"}, {"name": "a"}), "architecture.layers[0].name = a: another layer has this name; a name can be used once"),
+    (network({"name": "fc2"}, {}), "architecture.layers[0].name = fc2: another layer has this name; a name can be used once"),
+    (network({"name": "fc2"}), "architecture.layers[0].name = fc2: another layer has this name; a name can be used once"),
+    (network({"name": "a.b"}), "architecture.layers[0].name = a.b: must be letters, digits and _, a letter first"),
+    (network({"name": "input"}), "architecture.layers[0].name = input: is the name of the network's input; use another"),
+    (network({"name": "left"}, {"input": "lef"}), "architecture.layers[1].input = lef: no earlier layer has this name; did you mean left?"),
+    (network({"input": "fc2"}, {}), "architecture.layers[0].input = fc2: no earlier layer has this name; use one of input"),
+    (
+        {"regularization": {"keep_prob": 0.8}},
+        "regularization.keep_prob = 0.8: there is no dropout; give regularization.dropout=inverted",
+    ),
+    (
+        network({"regularization": {"keep_prob": 0.5}}),
+        "architecture.layers[0].regularization.keep_prob = 0.5: there is no dropout; "
+        "give architecture.layers[0].regularization.dropout=inverted",
+    ),
+    ({"regularization": {"keep_prob": 0}}, "regularization.keep_prob = 0: must be above 0"),
+    (
+        {"normalization": "batch", "training": {"batch_size": 1}},
+        "training.batch_size = 1: batch norm needs at least 2 rows a batch; use normalization=none",
+    ),
+    (
+        {"training": {"batch_size": 1}, **network({"normalization": "batch"})},
+        "training.batch_size = 1: batch norm needs at least 2 rows a batch; use normalization=none",
+    ),
+    (
+        {"training": {"early_stopping": {}}, "data": {"split": {"validation": 0}}},
+        "data.split.validation = 0.0: early stopping needs a validation part; "
+        "give data.split.validation=0.1 or training.early_stopping=null",
+    ),
+    (
+        {"data": {"task": "regression"}, "loss": "logistic"},
+        "loss.kind = logistic: needs classes, and data.task is regression; use loss=auto",
+    ),
+    (
+        {"data": {"task": "classification"}, "loss": "mean_squared_error"},
+        "loss.kind = mean_squared_error: needs numbers, and data.task is classification; use loss=auto",
+    ),
+    ({"data": {"classes": 2, "targets": 1}}, "data.targets = 1: data has classes or targets, not both; leave one out"),
+    ({"run": "a", "resume": "b"}, "resume = b: run and resume exclude each other; resume continues a training"),
+]
+
+
+@pytest.mark.parametrize(("config", "sentence"), REJECTED, ids=[sentence for _, sentence in REJECTED])
+def test_a_rejection_says_where_what_the_rule_and_the_fix(config: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        experiment(config)
+    assert str(caught.value) == sentence
