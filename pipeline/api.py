@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline import spec
 
 if TYPE_CHECKING:
-    from pipeline.program import Program, Stack
+    from pipeline.program import Program
+    from pipeline.stacked import Stack
     from pipeline.tasks.train import Result
 
 Config = Mapping[str, Any]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipeline.spec import Experiment
 
 
-def compile(config: Experiment, shape: DataShape | None = None) -> Program:  # noqa: A001  # the name of the public function
+def compile_experiment(config: Experiment, shape: DataShape | None = None) -> Program:
     """The program that `config` describes; `shape` of the data, or None to take what `config.data` declares.
 
     Loads no data.  Raises ConfigError, DataError (a shape that cannot be known without the data) and BackendError.
@@ -28,7 +28,7 @@ def compile(config: Experiment, shape: DataShape | None = None) -> Program:  # n
     return Program(structure, config, structure.allocate(1))
 
 
-def stack(configs: Sequence[Experiment], shape: DataShape | None = None) -> Stack:
+def compile_stack(configs: Sequence[Experiment], shape: DataShape | None = None) -> Stack:
     """Trials of one structure as one program.  Raises ConfigError naming the first config path that makes the structures differ."""
     if not configs:
         raise ConfigError(at="stack", got=[], rule="needs at least one config")

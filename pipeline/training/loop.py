@@ -30,6 +30,7 @@ class Trainable(Protocol):
     """What the loop asks of a program; `pipeline.program.Program` is one."""
 
     total_steps: int
+    steps_per_epoch: int
 
     def run(self, x: Array, y: Array, order: Array) -> Array:
         """Trains on the rows order [steps, B] -> losses [steps].  Raises DivergedError."""
@@ -161,6 +162,7 @@ class _Loop:
 
     def run(self) -> Outcome:
         self.program.total_steps = self.settings.epochs * self.steps
+        self.program.steps_per_epoch = self.steps
         self.emit(Started(epochs=self.settings.epochs, steps_per_epoch=self.steps, epoch=self.progress.epoch, step=self.progress.step))
         self._note_left_out()
         while not self._complete():
