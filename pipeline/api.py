@@ -1,4 +1,7 @@
-"""The public Python interface; `import pipeline` gives these names."""
+"""The public Python interface; `import pipeline` gives these names.
+
+What a function needs is imported inside it: a notebook that only loads a program waits neither for Hydra nor for the tracking.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ Config = Mapping[str, Any]
 
 def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
     """The config of `python -m pipeline OVERRIDES` as nested plain dicts, from any working directory.  Raises ConfigError."""
-    from pipeline.config import compose as composed
+    from pipeline.config import compose as composed  # noqa: PLC0415
 
     return composed(overrides)
 
@@ -27,14 +30,14 @@ def compile(cfg: Config) -> Program:
 
     Raises ConfigError, DataError, BackendError.
     """
-    from pipeline.compiler import compile_experiment
+    from pipeline.compiler import compile_experiment  # noqa: PLC0415
 
     return compile_experiment(spec.experiment(cfg))
 
 
 def stack(cfgs: Sequence[Config]) -> Stack:
     """Trials of one structure as one program; `stack.programs[k]` is trial k.  Raises ConfigError where the structures differ."""
-    from pipeline.compiler import compile_stack
+    from pipeline.compiler import compile_stack  # noqa: PLC0415
 
     return compile_stack([spec.experiment(cfg) for cfg in cfgs])
 
@@ -45,14 +48,14 @@ def train(cfg: Config, *, quiet: bool = False) -> Result:
     quiet   prints nothing
     Raises PipelineError; Stopped (a KeyboardInterrupt) after Ctrl-C.
     """
-    from pipeline.tasks.context import RunContext
-    from pipeline.tasks.train import run
+    from pipeline.tasks.context import RunContext  # noqa: PLC0415
+    from pipeline.tasks.train import run  # noqa: PLC0415
 
     return run(spec.experiment(cfg), cfg, RunContext(), quiet=quiet)
 
 
 def load(run: object) -> Program:
     """The trained program of a run, given by its folder or MLflow run id; it applies the run's preprocessing.  Raises RunError."""
-    from pipeline import trained
+    from pipeline import trained  # noqa: PLC0415
 
     return trained.load(trained.find(str(run))).program

@@ -24,7 +24,7 @@ def compile_experiment(config: Experiment, shape: DataShape | None = None) -> Pr
 
     Loads no data.  Raises ConfigError, DataError (a shape that cannot be known without the data) and BackendError.
     """
-    structure = Structure(config, shape or _declared(config), load_backend(config))
+    structure = Structure(config, shape or _declared(config), *load_backend(config))
     return Program(structure, config, structure.allocate(1))
 
 
@@ -33,7 +33,7 @@ def compile_stack(configs: Sequence[Experiment], shape: DataShape | None = None)
     if not configs:
         raise ConfigError(at="stack", got=[], rule="needs at least one config")
     first = configs[0]
-    structure = Structure(first, shape or _declared(first), load_backend(first))
+    structure = Structure(first, shape or _declared(first), *load_backend(first))
     for number, config in enumerate(configs[1:], start=1):
         if Structure(config, shape or _declared(config), structure.backend).digest != structure.digest:
             raise _difference(first, config, number, shape, structure)
@@ -41,10 +41,11 @@ def compile_stack(configs: Sequence[Experiment], shape: DataShape | None = None)
     return Stack([Program(structure, config, memory, trial) for trial, config in enumerate(configs)], memory)
 
 
-def load_backend(config: Experiment) -> Backend:
-    """The backend that `config` asks for.  Raises BackendError with the reason when it cannot run here."""
+def load_backend(config: Experiment) -> tuple[Backend, str]:
+    """The backend that `config` asks for, and why it is that one.  Raises BackendError with the reason when it cannot run here."""
     try:
-        return backends.load(config.backend.kind, threads=config.backend.threads)
+        kind, reason = backends.choose(config.backend.kind)
+        return backends.load(kind, threads=config.backend.threads), reason
     except backends.Unavailable as error:
         raise BackendError(str(error)) from None
 

@@ -11,7 +11,7 @@ from pipeline.structure import Structure
 
 def explain(structure: Structure) -> str:
     """Everything from the layers to the generated program, for training and for evaluation."""
-    head = f"backend {structure.backend.name}, {structure.precision}, structure {structure.digest}"
+    head = f"backend {structure.backend.name} ({structure.backend_reason}), {structure.precision}, structure {structure.digest}"
     parts = [head, _titled("layers", print_layers(structure.network))]
     if structure.bias_reasons:
         parts.append(_titled("layer pass bias", "\n".join(structure.bias_reasons)))

@@ -45,9 +45,7 @@ class He:
 INITIALIZATIONS: dict[str, type] = {"zeros": Zeros, "normal": Normal, "xavier": Xavier, "he": He}
 
 
-def draw(
-    initialization: object, shape: tuple[int, ...], *, fan_in: int, fan_out: int, seed: int, name: str
-) -> npt.NDArray[np.float64]:
+def draw(initialization: object, shape: tuple[int, ...], *, fan_in: int, fan_out: int, seed: int, name: str) -> npt.NDArray[np.float64]:
     """Initial values of the tensor `name` -> float64 `shape`.  They depend on seed, name and shape alone: no other layer shifts them."""
     std, distribution = _spread(initialization, fan_in, fan_out)
     count = math.prod(shape)

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigError
 from pipeline.graph.builder import Builder
 from pipeline.ops.reduce import mean
 from pipeline.records import record
+
+if TYPE_CHECKING:
+    from pipeline.data import DataShape
 
 
 @record
@@ -41,15 +44,6 @@ LOSSES: dict[str, type] = {
 }
 
 
-class Targets(Protocol):
-    """What the data says of y; exactly one is set."""
-
-    @property
-    def classes(self) -> int | None: ...
-    @property
-    def targets(self) -> int | None: ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class LossRule:
     """units    how many numbers the output layer has for this data
@@ -57,7 +51,7 @@ class LossRule:
     classes  whether y holds classes, int32 [N]; else numbers [N, T]
     """
 
-    units: Callable[[Targets], int]
+    units: Callable[[DataShape], int]
     lower: Callable[[Builder, str, str], tuple[str, str]]
     classes: bool
 
@@ -94,7 +88,7 @@ RULES: dict[type, LossRule] = {
 }
 
 
-def resolve(loss: object, data: Targets) -> object:
+def resolve(loss: object, data: DataShape) -> object:
     """The loss that `loss` stands for with this data.  Raises ConfigError when it does not fit."""
     if isinstance(loss, Auto):
         return MeanSquaredError() if data.classes is None else SoftmaxCrossEntropy()

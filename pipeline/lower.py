@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from pipeline import losses
 from pipeline.graph.builder import Builder
 from pipeline.graph.ir import Graph
@@ -70,7 +72,7 @@ def learning_rate(config: Experiment) -> LearningRate:
 
     def rate(clock: Clock) -> Array:
         base = config.optimizer.learning_rate  # type: ignore[attr-defined]  # every optimizer has one
-        return base * factor(config.schedule, clock.steps, clock.total)
+        return np.asarray(base * factor(config.schedule, clock.steps, clock.total))
 
     return rate
 
@@ -130,5 +132,3 @@ def _half_l2(parameter: str) -> str:
 
 def _decay(rate: LearningRate, weight_decay: float) -> Value:
     return lambda clock: rate(clock) * weight_decay
-
-

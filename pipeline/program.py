@@ -52,12 +52,17 @@ class Program:
         """(name, kind, output shape without the batch axis, number of trained parameters) of each layer."""
         return tuple((node.name, node.kind, node.shape, node.parameter_count) for node in self.structure.network.nodes)
 
+    @property
+    def backend(self) -> str:
+        """The backend that runs this program, and why it is that one."""
+        return f"{self.structure.backend.name} ({self.structure.backend_reason})"
+
     def parameters(self) -> dict[str, Array]:
         """Copies of the trained tensors: `fc1.weight` [in, out], `bn1.gamma` [channels], ..."""
         return {p.name: self._memory.read(self._trial, p.name) for p in self._trained()}
 
     def load_parameters(self, mapping: Mapping[str, npt.ArrayLike]) -> None:
-        """Overwrites every trained tensor.  Raises DataError with all differences when names or shapes are not exactly those of `parameters`."""
+        """Overwrites every trained tensor.  Raises DataError with all differences to the names and shapes of `parameters`."""
         self._write(mapping, {p.name: p.shape for p in self._trained()}, what="parameters")
 
     def state(self) -> dict[str, Array]:
@@ -201,6 +206,4 @@ def _initial(parameter: Parameter, seed: int) -> Array:
     """The values that `parameter` starts with."""
     if isinstance(parameter.initial, float):
         return np.full(parameter.shape, parameter.initial)
-    return draw(
-        parameter.initial, parameter.shape, fan_in=parameter.fan_in, fan_out=parameter.fan_out, seed=seed, name=parameter.name
-    )
+    return draw(parameter.initial, parameter.shape, fan_in=parameter.fan_in, fan_out=parameter.fan_out, seed=seed, name=parameter.name)

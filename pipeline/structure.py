@@ -40,12 +40,13 @@ class Compiled:
 
 
 class Structure:
-    """The structure of `config` over data of `shape`, compiled for `backend`.  Raises ConfigError."""
+    """The structure of `config` over data of `shape`, compiled for `backend`; `reason` says why that backend.  Raises ConfigError."""
 
-    def __init__(self, config: Experiment, shape: DataShape, backend: Backend) -> None:
+    def __init__(self, config: Experiment, shape: DataShape, backend: Backend, reason: str = "") -> None:
         self.built = build(config, shape)
         self.network, self.bias_reasons = remove_biases(self.built)
-        self.backend, self.precision, self.batch_size = backend, config.precision, config.training.batch_size
+        self.backend, self.backend_reason = backend, reason
+        self.precision, self.batch_size = config.precision, config.training.batch_size
         self._optimizer = config.optimizer
         self._lowered: dict[tuple[Form, int], Graph] = {}
         self._compiled: dict[tuple[Form, int], Compiled] = {}

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]  # it has no types of its own, and comes with Hydra
 
 from pipeline import spec
+from pipeline.compiler import compile_experiment
+from pipeline.data import Dataset, DataShape
 from pipeline.errors import ConfigError, PipelineError, RunError
 from pipeline.preprocessing import Fitted
+from pipeline.program import Program
 from pipeline.spec import Experiment
+from pipeline.tracking.run import find_run
+from pipeline.tracking.settings import Tracking
+from pipeline.tracking.store import locate
 from pipeline.training import checkpoint
 from pipeline.training.checkpoint import Checkpoint, Model
-
-if TYPE_CHECKING:
-    from pipeline.data import Dataset
-    from pipeline.program import Program
 
 CHECKPOINTS = "checkpoints"
 
@@ -54,10 +58,13 @@ def model_of(dataset: Dataset, fitted: Fitted, digest: str) -> Model:
     return Model(arrays=fitted.arrays(), facts=facts)
 
 
+def shape_of(facts: Mapping[str, Any]) -> DataShape:
+    """The shape of the data that `model_of` stored."""
+    return DataShape(input_shape=tuple(facts["input_shape"]), classes=facts["classes"], targets=facts["targets"])
+
+
 def stored_config(folder: Path) -> dict[str, Any]:
     """The resolved config of a run folder.  Raises RunError."""
-    import yaml  # type: ignore[import-untyped]  # it has no types of its own, and comes with Hydra
-
     path = folder / "config.yaml"
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -80,10 +87,6 @@ def stored_experiment(folder: Path) -> Experiment:
 
 def find(text: str, experiment: Experiment | None = None) -> Path:
     """The run folder that `text` names: a folder or an MLflow run id.  Raises RunError."""
-    from pipeline.tracking.run import find_run
-    from pipeline.tracking.settings import Tracking
-    from pipeline.tracking.store import locate
-
     project = Path.cwd()
     settings = Tracking() if experiment is None else experiment.tracking
     try:
@@ -95,18 +98,14 @@ def find(text: str, experiment: Experiment | None = None) -> Path:
 
 def load(folder: Path, experiment: Experiment | None = None) -> Trained:
     """The trained run of `folder`; `experiment` takes the place of the stored one.  Raises RunError, BackendError."""
-    from pipeline.compiler import compile_experiment
-
     stored = experiment or stored_experiment(folder)
     found = checkpoint.load(folder / CHECKPOINTS)
+    program = compile_experiment(stored, shape_of(found.model.facts))
     facts = found.model.facts
-    shape = tuple(facts["input_shape"])
-    data = replace(stored.data, input_shape=shape, classes=facts["classes"], targets=facts["targets"])  # so that no data is read
-    program = compile_experiment(replace(stored, data=data))
     if program.digest != facts["digest"]:
         raise RunError(f"{folder}: its network is not the one that config.yaml describes now; restore config.yaml from a copy")
     program.load_state(found.result)
-    program.preprocessing = Fitted.restore(found.model.arrays, stored.preprocessing.steps)
+    program.preprocessing = Fitted.restore(found.model.arrays, stored.preprocessing.steps, stored.precision)
     return Trained(folder=folder, experiment=stored, checkpoint=found, program=program)
 
 
@@ -114,20 +113,30 @@ def with_overrides(stored: Experiment, asked: Experiment, overrides: Iterable[st
     """`stored` with what `overrides` (`path=value`) ask for, the values taken from `asked`.
 
     allowed   path -> the path that is taken over as a whole (`backend.threads` -> `backend`); a path to "" is for the task itself
-    Raises ConfigError for any other override: the stored config is what was trained.
+    Raises ConfigError for any other override that differs from the stored config: that is what was trained.
     """
     result = stored
     for text in overrides:
         path, _, value = text.partition("=")
         known = next((name for name in allowed if path == name or path.startswith(f"{name}.")), None)
-        if known is None:
+        if known is None and _at(asked, path) != _at(stored, path):
             names = ", ".join(name for name, taken in allowed.items() if taken)
             raise ConfigError(
                 at=path, got=value, rule=f"{task} works with the stored config of the run", hint=f"only {names} can be changed"
             )
-        if allowed[known]:
+        if known is not None and allowed[known]:
             result = _taken_over(result, asked, allowed[known].split("."))
     return result
+
+
+def _at(experiment: Experiment, path: str) -> object:
+    """The value at a config path; a path that no record has (`experiment=bn`) gives the whole experiment."""
+    place: object = experiment
+    for name in path.split("."):
+        if not hasattr(place, name):
+            return experiment
+        place = getattr(place, name)
+    return place
 
 
 def _taken_over(result: Any, asked: Any, path: list[str]) -> Any:

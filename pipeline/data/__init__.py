@@ -1,9 +1,13 @@
-"""Where the arrays come from: shipped, generated, idx files, tables, archives."""
+"""Data: a config names a set, `load` makes three parts of it.
+
+settings -> source (shipped, generated, idx, archive, or table and encoder) -> split -> dataset; `new` reads the rows to predict.
+"""
 
 from __future__ import annotations
 
 from pipeline.data.dataset import Dataset, DataShape, Part
-from pipeline.data.load import describe, load, read_new
+from pipeline.data.load import describe, load
+from pipeline.data.new import read_new
 from pipeline.data.settings import Data, Split
 
 __all__ = ["Data", "DataShape", "Dataset", "Part", "Split", "describe", "load", "read_new"]

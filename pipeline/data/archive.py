@@ -1,63 +1,126 @@
-"""NumPy archives: x [N, ...] and y [N] or [N, T]; x_test and y_test where the set keeps rows for testing."""
+"""Arrays in npz files, and the checks that every array of data goes through."""
 
+# N rows, T targets
 from __future__ import annotations
 
+import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from pipeline.data.dataset import Array, Source
-from pipeline.data.files import existing
-from pipeline.errors import DataError, nearest
+from pipeline.data.dataset import Raw, Task
+from pipeline.data.files import read_bytes
+from pipeline.data.settings import Data
+from pipeline.errors import DataError
 
+Array = npt.NDArray[Any]
 
-def load(path: str | None, task: str) -> Source:
-    """The rows of an archive.  y of whole numbers is classes unless `task` says regression.  Raises DataError."""
-    file = existing(path, "npz")
-    arrays = _arrays(file)
-    x, y = _rows(file, arrays, "")
-    keeps = "x_test" in arrays
-    test = _rows(file, arrays, "_test") if keeps else None
-    classes = task == "classification" or (task == "auto" and y.ndim == 1 and not np.issubdtype(y.dtype, np.floating))
-    if not classes:
-        return Source(x=x, y=_numbers(y), test=(test[0], _numbers(test[1])) if test else None)
-    labels = np.unique(y if test is None else np.concatenate([y, test[1]]))
-    index = {label: number for number, label in enumerate(labels.tolist())}
-
-    def numbered(values: Array) -> Array:
-        return np.array([index[v] for v in values.tolist()], np.int32)
-
-    return Source(x=x, y=numbered(y), class_names=tuple(map(str, labels)), test=(test[0], numbered(test[1])) if test else None)
+_SUFFIXES = {"validation": ("validation", "val", "valid"), "test": ("test",)}
 
 
-def read_x(path: str | None) -> Array:
-    """x alone, to predict."""
-    file = existing(path, "npz")
-    return _array(file, _arrays(file), "x").astype(np.float32)
+def npz(config: Data) -> Raw:
+    """x and y, or x_train, y_train with x_validation (x_val), x_test where the file has its own parts.  Raises DataError.
+
+    y of whole numbers, words or booleans are classes, other numbers are values to predict; data.task overrides it.
+    """
+    path = Path(str(config.path)).expanduser()
+    arrays = read_npz(path)
+    train = "x_train" if "x_train" in arrays else "x"
+    pairs = {"train": _pair(arrays, train, path)}
+    for part, suffixes in _SUFFIXES.items():
+        name = next((f"x_{suffix}" for suffix in suffixes if f"x_{suffix}" in arrays), None)
+        if name is not None:
+            pairs[part] = _pair(arrays, name, path)
+    for part, (x, _) in pairs.items():
+        if x.shape[1:] != pairs["train"][0].shape[1:]:
+            shapes = f"{list(x.shape[1:])} and those of training {list(pairs['train'][0].shape[1:])}"
+            raise DataError(f"data.path = {path}: the rows of {part} have shape {shapes}; give them the same shape")
+    labels, task, class_names = _labels({part: y for part, (_, y) in pairs.items()}, config, path)
+    own = {part: (x, labels[part]) for part, (x, _) in pairs.items()}
+    notes = [f"the {part} part is that of the file; data.split.{part} is not used" for part in own if part != "train"]
+    x, y = own["train"]
+    return Raw(x=x, y=y, task=task, class_names=class_names, validation=own.get("validation"), test=own.get("test"), notes=notes)
 
 
-def _arrays(file: Path) -> dict[str, Array]:
+def read_npz(path: Path) -> dict[str, Array]:
+    """The arrays of an npz file by name, keys in lower case; objects are refused, they would be pickles.  Raises DataError."""
     try:
-        with np.load(file, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, AttributeError) as error:
-        raise DataError(f"{file}: is no NumPy archive of plain arrays ({error}); write it with numpy.savez") from error
+        with np.load(io.BytesIO(read_bytes(path, at="data.path")), allow_pickle=False) as file:
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise ValueError("a single array")
+            return {name.lower(): file[name] for name in file.files}
+    except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile) as error:
+        raise DataError(f"data.path = {path}: is not a whole npz file of plain arrays; write it with numpy.savez") from error
 
 
-def _array(file: Path, arrays: dict[str, Array], name: str) -> Array:
-    for candidate in (name, f"{name}_train"):
-        if candidate in arrays:
-            return arrays[candidate]
-    raise DataError(f"{file}: holds no array {name}; {nearest(name, arrays)}")
+def finite(x: Array, source: str) -> Array:
+    """`x` [N, ...] unchanged.  Raises DataError that names the first row and place with NaN or infinity."""
+    if x.dtype.kind in "iub" or bool(np.isfinite(x).all()):
+        return x
+    row, *place = (int(i) for i in np.argwhere(~np.isfinite(x))[0])
+    column = f"column {place[0]}" if len(place) == 1 else f"position {tuple(place)}"
+    value = x[(row, *place)]
+    raise DataError(f"{source}: row {row}, {column if place else 'the only column'} is {value}; every number must be finite")
 
 
-def _rows(file: Path, arrays: dict[str, Array], suffix: str) -> tuple[Array, Array]:
-    x, y = _array(file, arrays, f"x{suffix}"), _array(file, arrays, f"y{suffix}")
-    if len(x) != len(y):
-        raise DataError(f"{file}: x{suffix} has {len(x)} rows and y{suffix} {len(y)}; give both the same")
-    return (x[:, None] if x.ndim == 1 else x).astype(np.float32), y
+def numeric(x: Array, source: str) -> Array:
+    """`x` [N, ...] as float32, or float64 where it has more digits than float32 holds.  Raises DataError."""
+    if x.dtype.kind not in "iufb" or x.ndim == 0:
+        raise DataError(f"{source}: has type {x.dtype}, shape {x.shape}; it must be an array of numbers with one row per example")
+    wide = x.dtype == np.float64 or x.dtype in (np.int32, np.int64, np.uint32, np.uint64)
+    return finite(x, source).astype(np.float64 if wide else np.float32, copy=False)
 
 
-def _numbers(y: Array) -> Array:
-    return y.astype(np.float64).reshape(len(y), -1)
+def _pair(arrays: dict[str, Array], x_name: str, path: Path) -> tuple[Array, Array]:
+    """x [N, ...] and the y that belongs to it."""
+    y_name = x_name.replace("x", "y", 1)
+    for name in (x_name, y_name):
+        if name not in arrays:
+            names = ", ".join(sorted(arrays)) or "nothing"
+            hint = "name them x and y, or x_train, y_train, x_test, y_test"
+            raise DataError(f"data.path = {path}: has no array {name}, its arrays are {names}; {hint}")
+    x, y = numeric(arrays[x_name], f"data.path = {path}, {x_name}"), arrays[y_name]
+    x = x[:, None] if x.ndim == 1 else x
+    if y.ndim == 0 or len(x) != len(y):
+        raise DataError(f"data.path = {path}: {x_name} has {len(x)} rows and {y_name} has shape {y.shape}; give one y per row")
+    return x, y
+
+
+def _labels(ys: dict[str, Array], config: Data, path: Path) -> tuple[dict[str, Array], Task, tuple[str, ...]]:
+    """y of each part, the task, and the class names."""
+    one_column = all(y.ndim == 1 or y.shape[1:] == (1,) for y in ys.values())
+    classes = all(y.dtype.kind in "iubUS" for y in ys.values()) and one_column
+    task: Task = config.task if config.task != "auto" else ("classification" if classes else "regression")
+    source = f"data.path = {path}, y"
+    if task == "regression":
+        values = {part: numeric(y, source).astype(np.float64) for part, y in ys.items()}
+        return {part: y.reshape(len(y), -1) for part, y in values.items()}, task, ()
+    if not one_column:
+        shape = ys["train"].shape
+        raise DataError(f"{source}: has shape {shape}; classes are one label per row, for one-hot rows write y.argmax(axis=1)")
+    flat = {part: y.reshape(-1) for part, y in ys.items()}
+    for y in flat.values():
+        if y.dtype.kind == "f":
+            finite(y, source)
+    encoded, names = encode_labels(np.concatenate(list(flat.values())), config.classes)
+    ends = np.cumsum([len(y) for y in flat.values()])[:-1]
+    return dict(zip(flat, np.split(encoded, ends), strict=True)), task, names
+
+
+def encode_labels(labels: Array, classes: int | None) -> tuple[Array, tuple[str, ...]]:
+    """Labels [N] -> int32 [N] in 0..C-1, and the class names in that order.
+
+    Whole numbers below a declared number of classes stand for themselves, and a class may have no row; others are numbered as sorted.
+    """
+    found, y = np.unique(labels, return_inverse=True)
+    if classes is not None and found.dtype.kind in "iuf" and len(found) and found.min() >= 0 and found.max() < classes and _whole(found):
+        return labels.astype(np.int32), tuple(str(c) for c in range(classes))
+    names = [str(int(v)) if found.dtype.kind == "f" and float(v).is_integer() else str(v) for v in found.tolist()]
+    return y.astype(np.int32).reshape(-1), tuple(names)
+
+
+def _whole(values: Array) -> bool:
+    return bool(np.all(values == np.floor(values)))

@@ -1,28 +1,40 @@
-"""The file that `data.path` names."""
+"""Reading a file or a folder that the user named, with every refusal of the system as one sentence."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from pipeline.errors import ConfigError, DataError
+from pipeline.errors import DataError, nearest
 
 
-def existing(path: str | None, kind: str) -> Path:
-    """The file, sure to exist, to be readable and to hold something.  Raises ConfigError and DataError."""
-    if path is None:
-        raise ConfigError(at="data.path", got=None, rule=f"{kind} is read from a file", hint="give data.path=FILE")
-    file = Path(path).expanduser()
-    if file.is_dir():
-        raise DataError(f"{file}: is a folder; give the file itself as data.path")
+def read_bytes(path: Path, *, at: str) -> bytes:
+    """The content of `path`, named by the config path `at`.  Raises DataError when it is missing, a folder, unreadable or empty."""
     try:
-        size = file.stat().st_size
+        content = path.read_bytes()
     except FileNotFoundError as error:
-        raise DataError(f"{file}: no such file; give data.path=FILE") from error
-    except PermissionError as error:
-        raise DataError(f"{file}: its folder may not be read; change its permissions") from error
-    if not os.access(file, os.R_OK):
-        raise DataError(f"{file}: may not be read; change its permissions")
-    if size == 0:
-        raise DataError(f"{file}: is empty; give a file with rows")
-    return file
+        raise DataError(f"{at} = {path}: no such file; {_neighbours(path)}") from error
+    except IsADirectoryError as error:
+        raise DataError(f"{at} = {path}: is a folder; give a file") from error
+    except OSError as error:
+        raise unreadable(path, error, at=at) from error
+    if not content:
+        raise DataError(f"{at} = {path}: the file is empty; give a file with data")
+    return content
+
+
+def unreadable(path: Path, error: OSError, *, at: str) -> DataError:
+    """What the system said about `path`, as our sentence."""
+    reason = (error.strerror or type(error).__name__).lower()
+    return DataError(f"{at} = {path}: cannot be read ({reason}); check the path and its permissions")
+
+
+def _neighbours(path: Path) -> str:
+    """The file of the same folder that was probably meant."""
+    try:
+        names = [entry.name for entry in path.parent.iterdir() if entry.is_file() and not entry.name.startswith(".")]
+    except OSError:
+        return "its folder does not exist either; check the path (it is relative to the current folder)"
+    if not names:
+        return "its folder holds no files; check the path"
+    hint = nearest(path.name, names)
+    return hint if hint.startswith("did you mean") else "check the path (it is relative to the current folder)"

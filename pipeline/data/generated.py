@@ -1,33 +1,47 @@
-"""Generated sets in the plane, drawn from the counter-based generator."""
+"""Points in the plane that no straight line separates, for lessons and tests."""
 
-# N rows
+# N points
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from pipeline import random
-from pipeline.data.dataset import Array, Source
+from pipeline.data.dataset import Raw
+from pipeline.data.settings import Data
+
+SAMPLES, NOISE = 1000, 0.1
+INNER_RADIUS = 0.5
+
+Array = npt.NDArray[Any]
 
 
-def two_moons(*, samples: int, noise: float, seed: int) -> Source:
-    """Two interleaved half circles of radius 1 with normal noise of standard deviation `noise`."""
-    first = samples // 2
-    angle = np.pi * random.uniform(seed, random.GENERATOR, "two_moons/angle", 0, samples)
-    upper = np.stack([np.cos(angle[:first]), np.sin(angle[:first])], axis=1)
-    lower = np.stack([1 - np.cos(angle[first:]), 0.5 - np.sin(angle[first:])], axis=1)
-    return _noisy(np.concatenate([upper, lower]), first, "two_moons", noise, seed)
+def two_moons(config: Data) -> Raw:
+    """Two half circles of radius 1 that reach into each other; the second is turned round and moved by (1, 0.5)."""
+    y, angle = _labels_and_angles("two_moons", config, turn=np.pi)
+    outer = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    inner = np.stack([1 - np.cos(angle), 0.5 - np.sin(angle)], axis=1)
+    return _points("two_moons", config, np.where(y[:, None] == 0, outer, inner), y, ("upper", "lower"))
 
 
-def rings(*, samples: int, noise: float, seed: int) -> Source:
-    """Two circles of radius 1 and 0.5 with normal noise of standard deviation `noise`."""
-    first = samples // 2
-    angle = 2 * np.pi * random.uniform(seed, random.GENERATOR, "rings/angle", 0, samples)
-    radius = np.where(np.arange(samples) < first, 1.0, 0.5)
-    return _noisy(np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1), first, "rings", noise, seed)
+def rings(config: Data) -> Raw:
+    """Two rings about the origin, of radius 1 (class outer) and 0.5 (class inner)."""
+    y, angle = _labels_and_angles("rings", config, turn=2 * np.pi)
+    radius = np.where(y == 0, 1.0, INNER_RADIUS)
+    return _points("rings", config, np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1), y, ("outer", "inner"))
 
 
-def _noisy(points: Array, first: int, name: str, noise: float, seed: int) -> Source:
-    spread = random.normal(seed, random.GENERATOR, f"{name}/noise", 0, points.size).reshape(points.shape)
-    labels = (np.arange(len(points)) >= first).astype(np.int32)
-    x = (points + noise * spread).astype(np.float32)
-    return Source(x=x, y=labels, class_names=("0", "1"), feature_names=("x", "y"))
+def _labels_and_angles(name: str, config: Data, *, turn: float) -> tuple[Array, Array]:
+    """Labels 0 and 1 in turn, and an angle drawn uniformly from [0, turn)."""
+    count = config.samples or SAMPLES
+    y = (np.arange(count) % 2).astype(np.int32)
+    return y, turn * random.uniform(config.seed or 0, random.GENERATOR, f"{name}.angle", 0, count)
+
+
+def _points(name: str, config: Data, clean: Array, y: Array, class_names: tuple[str, str]) -> Raw:
+    """`clean` [N, 2] with normal noise; whoever changes the noise keeps the angles."""
+    scale = NOISE if config.noise is None else config.noise
+    noise = random.normal(config.seed or 0, random.GENERATOR, f"{name}.noise", 0, clean.size).reshape(clean.shape)
+    return Raw(x=clean + scale * noise, y=y, task="classification", class_names=class_names, feature_names=("x", "y"))

@@ -1,68 +1,99 @@
-"""MNIST's idx files, plain or gzipped (LeCun, Cortes & Burges; the format is described with the set)."""
+"""MNIST and Fashion-MNIST: four idx files, gzip or plain, in one folder (LeCun, Cortes & Burges; Xiao, Rasul & Vollgraf 2017).
 
+An idx file is 0 0 type dimensions, then each dimension as a big-endian uint32, then the values; the type here is 8, unsigned bytes.
+"""
+
+# N images, H W pixels
 from __future__ import annotations
 
-import gzip
 import math
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from pipeline.data.dataset import Array, DataShape, Source
-from pipeline.errors import ConfigError, DataError
+from pipeline.data.dataset import Raw
+from pipeline.data.files import read_bytes, unreadable
+from pipeline.data.settings import Data
+from pipeline.errors import DataError
 
-SHAPE = DataShape(input_shape=(28, 28, 1), classes=10)
-FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
-_IMAGES, _LABELS = 0x00000803, 0x00000801
+CLASS_NAMES = {
+    "mnist": tuple("0123456789"),
+    "fashion_mnist": ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+}
 
-
-def load(kind: str, root: str | None) -> Source:
-    """The 60,000 training and 10,000 test images [28, 28, 1], values 0 to 255.  Raises ConfigError and DataError."""
-    if root is None:
-        raise ConfigError(at="data.root", got=None, rule=f"{kind} is read from idx files", hint="give data.root=FOLDER that holds them")
-    folder = Path(root).expanduser()
-    if not folder.is_dir():
-        raise ConfigError(at="data.root", got=root, rule="is no folder", hint="give the folder that holds train-images-idx3-ubyte[.gz]")
-    x, y = _pair(folder, "train")
-    names = FASHION if kind == "fashion_mnist" else tuple("0123456789")
-    return Source(x=x, y=y, class_names=names, test=_pair(folder, "t10k"))
+Bytes = npt.NDArray[np.uint8]
 
 
-def _pair(folder: Path, part: str) -> tuple[Array, Array]:
-    images_path, labels_path = _find(folder, f"{part}-images", 3), _find(folder, f"{part}-labels", 1)
-    images, labels = read(images_path, _IMAGES), read(labels_path, _LABELS)
-    if len(images) != len(labels):
-        raise DataError(f"{images_path}: {len(images)} images, but {labels_path.name} has {len(labels)} labels; fetch both files again")
-    return images.astype(np.float32)[..., None], labels.astype(np.int32)
+def idx_images(config: Data) -> Raw:
+    """The training files, with the test files as the test part: x uint8 [N, H, W, 1], y int32 [N].  Raises DataError."""
+    root = Path(str(config.root)).expanduser()
+    x, y = _pair(config, root, "train")
+    test = _pair(config, root, "t10k")
+    if test[0].shape[1:] != x.shape[1:]:
+        sizes = " and ".join("x".join(map(str, images.shape[1:3])) for images in (x, test[0]))
+        raise DataError(f"data.root = {root}: training and test images have different sizes, {sizes}; give the files of one data set")
+    notes = [f"the test part is the {len(test[0])} images of the t10k files; data.split.test is not used"]
+    return Raw(x=x, y=y, task="classification", class_names=CLASS_NAMES[config.kind], test=test, notes=notes)
 
 
-def _find(folder: Path, name: str, axes: int) -> Path:
-    names = [f"{name}{dash}idx{axes}-ubyte{ending}" for dash in "-." for ending in ("", ".gz")]
-    for candidate in names:
-        if (folder / candidate).is_file():
-            return folder / candidate
-    raise DataError(f"{folder / names[0]}: no such file, nor with .gz; give the folder of the idx files as data.root")
+def read_idx(path: Path, *, at: str) -> Bytes:
+    """The array of one idx file, gzip or plain -> uint8 [N, ...], read-only.  Raises DataError."""
+    content = read_bytes(path, at=at)
+    if content[:2] == b"\x1f\x8b":
+        content = _decompress(content, path, at=at)
+    if len(content) < 4 or content[:3] != b"\x00\x00\x08" or not 1 <= content[3] <= 4 or len(content) < 4 + 4 * content[3]:
+        raise DataError(f"{at} = {path}: starts with {content[:4].hex(' ')}, not 00 00 08; give an idx file of unsigned bytes")
+    start = 4 + 4 * content[3]
+    shape = struct.unpack(f">{content[3]}I", content[4:start])
+    expected = start + math.prod(shape)
+    if len(content) != expected:
+        rule = f"its header promises {expected} bytes and {len(content)} are there"
+        raise DataError(f"{at} = {path}: {rule}; get the file again, this one is cut short or damaged")
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
-def read(path: Path, magic: int) -> Array:
-    """The array of one idx file of unsigned bytes: magic number, sizes (big-endian 32-bit), then the bytes.  Raises DataError."""
+def _decompress(content: bytes, path: Path, *, at: str) -> bytes:
+    """The whole gzip stream, or as much as a truncated one still holds."""
+    stream = zlib.decompressobj(wbits=31)
     try:
-        raw = path.read_bytes()
-        data = gzip.decompress(raw) if path.suffix == ".gz" else raw
-    except PermissionError as error:
-        raise DataError(f"{path}: may not be read; change its permissions") from error
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path}: is cut off or no gzip file; fetch it again") from error
-    axes = magic & 0xFF
-    header = 4 * (1 + axes)
-    if not data:
-        raise DataError(f"{path}: is empty; fetch it again")
-    if len(data) < header or struct.unpack(">I", data[:4])[0] != magic:
-        raise DataError(f"{path}: does not begin with the idx number {magic:#010x}; give the file that train-images or train-labels names")
-    shape = struct.unpack(f">{axes}I", data[4:header])
-    if len(data) != header + math.prod(shape):
-        found, expected = len(data) - header, math.prod(shape)
-        raise DataError(f"{path}: holds {found} of the {expected} bytes that its header promises; it is cut off, fetch it again")
-    return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
+        return stream.decompress(content)
+    except zlib.error as error:
+        raise DataError(f"{at} = {path}: the gzip stream is damaged; get the file again") from error
+
+
+def _pair(config: Data, root: Path, part: str) -> tuple[Bytes, npt.NDArray[Any]]:
+    """Images [N, H, W, 1] and labels [N] of `train` or `t10k`."""
+    images_path, labels_path = _find(root, f"{part}-images", 3), _find(root, f"{part}-labels", 1)
+    images, labels = read_idx(images_path, at="data.root"), read_idx(labels_path, at="data.root")
+    for path, array, dimensions in ((images_path, images, 3), (labels_path, labels, 1)):
+        if array.ndim != dimensions:
+            raise DataError(f"data.root = {path}: has {array.ndim} dimensions, not {dimensions}; images and labels may be exchanged")
+    if len(images) != len(labels):
+        raise DataError(f"data.root = {labels_path}: {len(labels)} labels for {len(images)} images; give the files of one data set")
+    classes = len(CLASS_NAMES[config.kind])
+    if len(labels) and labels.max() >= classes:
+        row = int(np.argmax(labels >= classes))
+        rule = f"label {labels[row]} of row {row} is not below {classes}"
+        raise DataError(f"data.root = {labels_path}: {rule}; give the files of {config.kind}")
+    return images[..., None], labels.astype(np.int32)
+
+
+def _find(root: Path, stem: str, dimensions: int) -> Path:
+    """The file `train-images` -> train-images-idx3-ubyte or train-images.idx3-ubyte, .gz or plain."""
+    names = [f"{stem}{separator}idx{dimensions}-ubyte{ending}" for ending in ("", ".gz") for separator in "-."]
+    try:
+        present = {entry.name for entry in root.iterdir()}
+    except FileNotFoundError as error:
+        raise DataError(f"data.root = {root}: no such folder; give the folder that holds {names[2]}") from error
+    except NotADirectoryError as error:
+        raise DataError(f"data.root = {root}: is not a folder; give the folder that holds {names[2]}") from error
+    except OSError as error:
+        raise unreadable(root, error, at="data.root") from error
+    for name in names:
+        if name in present:
+            return root / name
+    raise DataError(f"data.root = {root}: holds no {names[2]} (nor {names[0]}); give the folder with the four idx files")

@@ -1,157 +1,167 @@
-"""From the `data` group to a data set in memory."""
+"""The data set that a config names: its shape, its three parts, and new rows to predict."""
 
+# N rows
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any, Literal
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from pipeline.data import archive, generated, idx, shipped, table
-from pipeline.data.dataset import Array, Dataset, DataShape, Part, Source, fingerprint
-from pipeline.data.settings import Data
+from pipeline.data.archive import npz
+from pipeline.data.dataset import Dataset, DataShape, Part, Raw, fingerprint
+from pipeline.data.encoder import Encoder, encode, feature_names, fit_encoder, read_target
+from pipeline.data.generated import rings, two_moons
+from pipeline.data.idx import idx_images
+from pipeline.data.settings import TABLES, Data, check_shape, check_source
+from pipeline.data.shipped import breast_cancer, diabetes, digits, iris, wine
 from pipeline.data.split import split
+from pipeline.data.table import read_table
 from pipeline.errors import ConfigError, DataError
 
-TABLES = ("csv", "parquet")
+Array = npt.NDArray[Any]
+Rows = npt.NDArray[np.int64]
 
 
-def describe(config: Data) -> DataShape:
-    """The shape of the data, without reading it where the shape is declared or known."""
-    if config.input_shape is not None and (config.classes or config.targets):
+@dataclass(frozen=True)
+class Source:
+    """How a kind of data is read, and its shape where that is known without reading."""
+
+    read: Callable[[Data], Raw]
+    shape: DataShape | None = None
+
+
+SOURCES: dict[str, Source] = {
+    "digits": Source(digits, DataShape(input_shape=(8, 8, 1), classes=10)),
+    "breast_cancer": Source(breast_cancer, DataShape(input_shape=(30,), classes=2)),
+    "wine": Source(wine, DataShape(input_shape=(13,), classes=3)),
+    "iris": Source(iris, DataShape(input_shape=(4,), classes=3)),
+    "diabetes": Source(diabetes, DataShape(input_shape=(10,), targets=1)),
+    "two_moons": Source(two_moons, DataShape(input_shape=(2,), classes=2)),
+    "rings": Source(rings, DataShape(input_shape=(2,), classes=2)),
+    "mnist": Source(idx_images, DataShape(input_shape=(28, 28, 1), classes=10)),
+    "fashion_mnist": Source(idx_images, DataShape(input_shape=(28, 28, 1), classes=10)),
+    "npz": Source(npz),
+}
+
+
+def describe(config: Data, *, seed: int = 0) -> DataShape:
+    """The shape of the data; nothing is read where the kind or the config declares it, else it is loaded.
+
+    The seed matters for tables alone: the categories of the training part decide how many columns there are.
+    Raises ConfigError, and DataError when it must load.
+    """
+    check_shape(config)
+    known = SOURCES[config.kind].shape if config.kind in SOURCES else None
+    if known is not None:
+        return _agreed(config, known)
+    if config.input_shape is not None and (config.classes is not None or config.targets is not None):
         return DataShape(input_shape=config.input_shape, classes=config.classes, targets=config.targets)
-    if config.kind in shipped.SHAPES:
-        return shipped.SHAPES[config.kind]
-    if config.kind in ("mnist", "fashion_mnist"):
-        return idx.SHAPE
-    if config.kind in ("two_moons", "rings"):
-        return DataShape(input_shape=(2,), classes=2)
-    return load(config, seed=0).shape
+    return load(config, seed=seed).shape
 
 
 def load(config: Data, *, seed: int) -> Dataset:
-    """Reads, splits by `seed`, checks.  Raises ConfigError and DataError."""
+    """The data set in three parts: classes are stratified; the split depends on seed, labels and shares alone.
+
+    Raises ConfigError for settings that do not fit each other or the data, DataError for files, columns and values.
+    """
+    check_source(config)
     if config.kind in TABLES:
-        return _from_table(config, seed)
-    source = _source(config, seed)
-    _sound(config, source.x, "x")
-    held = replace(config.split, test=0.0) if source.test else config.split
-    rows = split(source.y, validation=held.validation, test=held.test, seed=seed)
-    train, validation, test = (_part(source.x, source.y, r) for r in rows)
-    if source.test:
-        x, y = source.test
-        _sound(config, x, "x_test")
-        test = Part(x=x, y=y, rows=np.arange(len(x)))
-    notes = source.notes
-    if source.test and config.split.test > 0:
-        notes += ("data.split.test is not used: the set keeps test rows of its own",)
-    return _dataset(config, source, train, validation, test, notes)
+        return _load_table(config, seed)
+    raw = SOURCES[config.kind].read(config)
+    return _dataset(config, raw, _split(config, raw, seed), config.kind, None)
 
 
-def read_new(config: Data, encoder: Mapping[str, Any] | None, shape: DataShape) -> Array:
-    """Rows to predict from `data.path` -> x float32 [N, *input_shape].  What is worth saying goes to stderr.  Raises DataError."""
-    if encoder is not None:
-        kind = "parquet" if str(config.path).endswith((".parquet", ".pq")) else "csv"
-        x, notes = table.encode(*table.read(config.path, kind), encoder)
-        for note in notes:
-            print(f"note: {note}", file=sys.stderr)
-    elif str(config.path).endswith(".csv"):
-        file, frame = table.read(config.path, "csv")
-        x = _plain_columns(str(file), frame)
-    else:
-        x = archive.read_x(config.path)
-    if x.shape[1:] != shape.input_shape:
-        if int(np.prod(x.shape[1:])) != int(np.prod(shape.input_shape)):
-            raise DataError(
-                f"{config.path}: rows of shape {list(x.shape[1:])}, the model reads {list(shape.input_shape)}; give rows of that shape"
-            )
-        x = x.reshape(-1, *shape.input_shape)
-    _sound(config, x, "x")
-    return x
+def _load_table(config: Data, seed: int) -> Dataset:
+    """The target decides the split, the training rows the encoder, the encoder x."""
+    path = Path(str(config.path)).expanduser()
+    table = read_table(path, parquet=config.kind == "parquet")
+    y, task, class_names, notes = read_target(table, config)
+    rows = split(y, validation=config.split.validation, test=config.split.test, seed=seed)
+    encoder, fit_notes = fit_encoder(table, config, rows[0])
+    x, encode_notes = encode(table, encoder)
+    notes += fit_notes + encode_notes
+    raw = Raw(x=x, y=y, task=task, class_names=class_names, feature_names=feature_names(encoder), notes=notes)
+    return _dataset(config, raw, rows, path.stem, encoder)
 
 
-def _plain_columns(file: str, frame: Any) -> Array:
-    words = [str(c) for c in frame.columns if frame[c].dtype.kind not in "iufb"]
-    if words:
-        raise DataError(f"{file}: column {words[0]} holds words, the model reads numbers; mend the column")
-    numbers: Array = frame.to_numpy(np.float32)
-    return numbers
+def _split(config: Data, raw: Raw, seed: int) -> tuple[Rows, Rows, Rows]:
+    """Rows of the source for each part; a part that the source has of its own gets none."""
+    validation = config.split.validation if raw.validation is None else 0.0
+    test = config.split.test if raw.test is None else 0.0
+    return split(raw.y, validation=validation, test=test, seed=seed)
 
 
-def _source(config: Data, seed: int) -> Source:
-    if config.kind in shipped.SHAPES:
-        return shipped.load(config.kind)
-    if config.kind in ("mnist", "fashion_mnist"):
-        return idx.load(config.kind, config.root)
-    if config.kind == "npz":
-        return archive.load(config.path, config.task)
-    make = generated.two_moons if config.kind == "two_moons" else generated.rings
-    return make(samples=config.samples, noise=config.noise, seed=seed)
-
-
-def _from_table(config: Data, seed: int) -> Dataset:
-    file, frame = table.read(config.path, config.kind)
-    y, class_names, task, said = table.target(file, frame, config.target, config.task)
-    assert config.target is not None
-    train, validation, test = split(y, validation=config.split.validation, test=config.split.test, seed=seed)
-    encoder, notes = table.fit(file, frame, config.target, train)
-    x, unseen = table.encode(file, frame, encoder)
-    source = Source(x=x, y=y, class_names=class_names, feature_names=table.feature_names(encoder))
-    held = _part(x, y, validation), _part(x, y, test)
-    return replace(_dataset(config, source, _part(x, y, train), *held, said + notes + unseen, task=task), encoder=encoder)
-
-
-def _part(x: Array, y: Array, rows: Array) -> Part:
-    return Part(x=x[rows], y=y[rows], rows=rows)
-
-
-def _dataset(
-    config: Data,
-    source: Source,
-    train: Part,
-    validation: Part,
-    test: Part,
-    notes: tuple[str, ...],
-    *,
-    task: Literal["classification", "regression"] | None = None,
-) -> Dataset:
-    found = task or ("classification" if source.y.ndim == 1 else "regression")
-    if config.task not in ("auto", found):
-        raise ConfigError(at="data.task", got=config.task, rule=f"{config.kind} is {found}", hint=f"use data.task={found} or auto")
-    classes = len(source.class_names) if found == "classification" else None
-    shape = DataShape(input_shape=tuple(source.x.shape[1:]), classes=classes, targets=None if classes else source.y.shape[1])
-    if classes is not None and classes < 2:
-        raise DataError(f"data.kind = {config.kind}: the target has one value only; there is nothing to learn")
-    _declared(config, shape)
-    if not len(train.x):
-        raise DataError(f"data.split: leaves no training rows of {len(source.x)}; hold out less")
+def _dataset(config: Data, raw: Raw, rows: tuple[Rows, Rows, Rows], name: str, encoder: Encoder | None) -> Dataset:
+    """The parts, checked against what the config declares."""
+    found = DataShape(
+        input_shape=raw.x.shape[1:],
+        classes=len(raw.class_names) if raw.task == "classification" else None,
+        targets=raw.y.shape[1] if raw.task == "regression" else None,
+    )
+    if found.classes == 1:
+        raise DataError(f"data = {name}: all rows are of class {raw.class_names[0]}; nothing can be learned from one class")
+    shape = _agreed(config, found)
+    train, validation, test = rows
+    parts = (
+        _part(raw.x, raw.y, train, shape),
+        _part(raw.x, raw.y, validation, shape) if raw.validation is None else _whole(*raw.validation, shape),
+        _part(raw.x, raw.y, test, shape) if raw.test is None else _whole(*raw.test, shape),
+    )
     return Dataset(
-        name=config.kind,
-        task=found,
-        train=train,
-        validation=validation,
-        test=test,
+        name=name,
+        task=raw.task,
         shape=shape,
-        class_names=source.class_names,
-        feature_names=source.feature_names,
-        fingerprint=fingerprint(train, validation, test),
-        notes=notes,
+        train=parts[0],
+        validation=parts[1],
+        test=parts[2],
+        fingerprint=fingerprint(*parts),
+        class_names=raw.class_names,
+        feature_names=raw.feature_names,
+        encoder=encoder,
+        notes=(*raw.notes, *_absent(raw, parts)),
     )
 
 
-def _declared(config: Data, shape: DataShape) -> None:
-    for name in ("input_shape", "classes", "targets"):
-        declared, found = getattr(config, name), getattr(shape, name)
-        if declared is not None and declared != found:
-            raise ConfigError(at=f"data.{name}", got=declared, rule=f"the data has {found}", hint=f"leave data.{name} out")
+def _part(x: Array, y: Array, rows: Rows, shape: DataShape) -> Part:
+    """The given rows; images become float32 only here, so that at most one copy of that size exists."""
+    chosen = x if len(rows) == len(x) else x[rows]
+    floats = chosen.astype(np.float32) if chosen.dtype == np.uint8 else chosen
+    return Part(x=np.ascontiguousarray(floats).reshape(len(rows), *shape.input_shape), y=np.ascontiguousarray(y[rows]), rows=rows)
 
 
-def _sound(config: Data, x: Array, name: str) -> None:
-    finite = np.isfinite(x.reshape(len(x), -1)).all(axis=1)
-    if not finite.all():
-        row = int(np.flatnonzero(~finite)[0])
-        column = int(np.flatnonzero(~np.isfinite(x[row].reshape(-1)))[0])
-        where = config.path or config.kind
-        raise DataError(f"{where}: {name}[{row}], feature {column} is {x[row].reshape(-1)[column]}; fill it in or drop the row")
+def _whole(x: Array, y: Array, shape: DataShape) -> Part:
+    return _part(x, y, np.arange(len(x), dtype=np.int64), shape)
+
+
+def _absent(raw: Raw, parts: tuple[Part, Part, Part]) -> Iterable[str]:
+    """Notes on classes without a row in a part that has rows."""
+    if raw.task == "regression":
+        return
+    for name, part in zip(("training", "validation", "test"), parts, strict=True):
+        missing = np.flatnonzero(np.bincount(part.y, minlength=len(raw.class_names)) == 0)
+        if len(part) and len(missing):
+            first = ", ".join(raw.class_names[label] for label in missing[:5]) + (" ..." if len(missing) > 5 else "")
+            yield f"the {name} part has no row of {len(missing)} of {len(raw.class_names)} classes: {first}"
+
+
+def _agreed(config: Data, found: DataShape) -> DataShape:
+    """`found`, with the declared input shape where it holds as many values.  Raises ConfigError where declared and found differ."""
+    task = "classification" if found.classes is not None else "regression"
+    if config.task not in ("auto", task):
+        what = f"{found.classes} classes" if found.classes is not None else "numbers to predict"
+        raise ConfigError(at="data.task", got=config.task, rule=f"data={config.kind} has {what}", hint=f"use auto or {task}")
+    for name, declared, there in (("classes", config.classes, found.classes), ("targets", config.targets, found.targets)):
+        if declared is not None and declared != there:
+            rule = f"the data has {found.classes or found.targets} {'classes' if found.classes else 'targets'}"
+            raise ConfigError(at=f"data.{name}", got=declared, rule=rule, hint="leave it null to take what is there")
+    if config.input_shape is None:
+        return found
+    if math.prod(config.input_shape) != math.prod(found.input_shape):
+        rule = f"a row of the data has shape {list(found.input_shape)}, {math.prod(found.input_shape)} values"
+        raise ConfigError(at="data.input_shape", got=list(config.input_shape), rule=rule, hint="leave it null to take what is there")
+    return replace(found, input_shape=config.input_shape)

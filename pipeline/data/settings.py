@@ -1,19 +1,37 @@
-"""The `data` group."""
+"""The `data` group: which data, from where, and how it is divided."""
 
 from __future__ import annotations
 
 from typing import Literal
 
+from pipeline.errors import ConfigError
 from pipeline.records import record, setting
+
+TABLES = ("csv", "parquet")  # read by column names
+FILES = (*TABLES, "npz")  # given by data.path
+IDX = ("mnist", "fashion_mnist")  # given by data.root
+GENERATED = ("two_moons", "rings")
 
 Kind = Literal[
     "digits", "breast_cancer", "wine", "iris", "diabetes", "two_moons", "rings", "mnist", "fashion_mnist", "csv", "parquet", "npz"
-]  # fmt: skip
+]
+
+# Fields that only some kinds read. Set for another kind, they would be silently ignored.
+READ_BY: dict[str, tuple[str, ...]] = {
+    "root": IDX,
+    "path": FILES,
+    "target": TABLES,
+    "categorical": TABLES,
+    "ignore": TABLES,
+    "samples": GENERATED,
+    "noise": GENERATED,
+    "seed": GENERATED,
+}
 
 
 @record
 class Split:
-    """Shares of the rows held out: `validation` is looked at in training, `test` only at the end."""
+    """Shares of the rows held out; the rest is the training part. A set with test files of its own does not read `test`."""
 
     validation: float = setting(0.1, least=0, below=1)
     test: float = setting(0.1, least=0, below=1)
@@ -21,14 +39,19 @@ class Split:
 
 @record
 class Data:
-    """Where the rows come from.
+    """The data set.
 
-    root     folder of the idx files (mnist, fashion_mnist)
-    path     file (csv, parquet, npz)
-    target   name of the column to predict (csv, parquet)
-    task     auto takes regression for a target of many different numbers, else classification
-    input_shape, classes, targets   declare the shape, so that a program can be compiled without data
-    samples, noise                  size and spread of the generated sets (two_moons, rings)
+    root          folder of the idx files (mnist, fashion_mnist)
+    path          file of csv, parquet and npz; for task=predict, the file with the rows to predict
+    target        the column to predict (csv, parquet)
+    task          auto: what the target holds decides
+    input_shape   shape of one row, images as [H, W, C]; arrays are reshaped to it
+    classes       number of classes, or targets: number of predicted values; with input_shape they let a program be compiled without data
+    categorical   columns whose numbers are names, such as postal codes (csv, parquet)
+    ignore        columns left out (csv, parquet)
+    samples       number of generated points, 1000 when null (two_moons, rings)
+    noise         standard deviation of the normal noise on each coordinate, 0.1 when null (two_moons, rings)
+    seed          of the generated points, 0 when null: the points stay the same while the seed of the run varies
     """
 
     kind: Kind = setting("digits")
@@ -39,6 +62,38 @@ class Data:
     input_shape: tuple[int, ...] | None = setting(None, least=1)
     classes: int | None = setting(None, least=2)
     targets: int | None = setting(None, least=1)
-    samples: int = setting(1000, least=10)
-    noise: float = setting(0.1, least=0)
     split: Split = setting(Split())
+    categorical: tuple[str, ...] = setting(())
+    ignore: tuple[str, ...] = setting(())
+    samples: int | None = setting(None, least=4)
+    noise: float | None = setting(None, least=0)
+    seed: int | None = setting(None, least=0, most=2**32 - 1)
+
+
+def check_shape(config: Data) -> None:
+    """The rules that join the declared shape, task and split.  Raises ConfigError."""
+    split = config.split
+    if split.validation + split.test >= 1:
+        rule = f"validation and test together must leave rows to train on, and test is {split.test}"
+        raise ConfigError(at="data.split.validation", got=split.validation, rule=rule, hint="make their sum less than 1")
+    if config.classes is not None and config.targets is not None:
+        raise ConfigError(at="data.targets", got=config.targets, rule="data has classes or targets, not both", hint="leave one out")
+    if config.task == "regression" and config.classes is not None:
+        raise ConfigError(at="data.classes", got=config.classes, rule="data.task is regression", hint="give data.targets instead")
+    if config.task == "classification" and config.targets is not None:
+        raise ConfigError(at="data.targets", got=config.targets, rule="data.task is classification", hint="give data.classes instead")
+
+
+def check_source(config: Data) -> None:
+    """Whether the data can be loaded from what the config gives: fields that are needed, fields that nobody reads.  Raises ConfigError."""
+    check_shape(config)
+    for name, kinds in READ_BY.items():
+        value = getattr(config, name)
+        if value not in (None, ()) and config.kind not in kinds:
+            got = list(value) if isinstance(value, tuple) else value
+            raise ConfigError(at=f"data.{name}", got=got, rule=f"data={config.kind} does not read it", hint=f"it is for {', '.join(kinds)}")
+    if config.kind in FILES and config.path is None:
+        raise ConfigError(at="data.path", got="null", rule=f"data={config.kind} needs a file", hint=f"give data.path=FILE.{config.kind}")
+    if config.kind in IDX and config.root is None:
+        rule = f"data={config.kind} needs the folder that holds its four idx files"
+        raise ConfigError(at="data.root", got="null", rule=rule, hint="give data.root=FOLDER")

@@ -1,35 +1,54 @@
-"""Train, validation and test rows: a function of the seed, the labels and the shares, and of nothing else."""
+"""Rows -> training, validation and test rows: a function of the seed, the labels and the shares, and of nothing else."""
 
-# N rows
+# N rows, C classes
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from pipeline import random
-from pipeline.data.dataset import Array
-from pipeline.errors import ConfigError
+
+Rows = npt.NDArray[np.int64]
 
 
-def split(y: Array, *, validation: float, test: float, seed: int) -> tuple[Array, Array, Array]:
-    """Row numbers of the three parts, each in ascending order.
+def split(y: npt.NDArray[Any], *, validation: float, test: float, seed: int) -> tuple[Rows, Rows, Rows]:
+    """Row numbers (train, validation, test), each ascending, for labels int [N] (stratified) or values float [N, T] (not).
 
-    Classes are spread over the parts in proportion (largest remainders); numbers are split at random.  Raises ConfigError.
+    Each part gets round(share * N) rows. The test rows come first in the random order, so `validation` does not change the test part.
+    A class keeps at least one row in the training part.
     """
-    if validation + test >= 1:
-        hint = "leave some rows to train on"
-        raise ConfigError(
-            at="data.split", got=f"{{validation: {validation}, test: {test}}}", rule="shares must sum to less than 1", hint=hint
-        )
     count = len(y)
     order = random.permutation(seed, random.SPLIT, 0, count)
-    labels = y if y.ndim == 1 and np.issubdtype(y.dtype, np.integer) else np.zeros(count, np.int64)
-    # the k-th of a class's n rows stands at (k + 1/2) / n; sorting by that place spreads every class evenly over the shares
-    place = np.empty(count)
-    shuffled = labels[order]
-    for label in np.unique(labels):
-        members = order[shuffled == label]
-        place[members] = (np.arange(len(members)) + 0.5) / len(members)
-    ranked = np.lexsort((order.argsort(), place))
-    held = round(test * count), round(validation * count)
-    test_rows, validation_rows, train_rows = np.split(ranked, [held[0], held[0] + held[1]])
-    return np.sort(train_rows), np.sort(validation_rows), np.sort(test_rows)
+    groups = _by_class(order, y) if y.dtype.kind in "iu" else [order]
+    sizes = np.array([len(group) for group in groups], np.int64)
+    test_sizes = _shares(sizes, test, sizes - 1)
+    validation_sizes = _shares(sizes, validation, sizes - 1 - test_sizes)
+    parts: tuple[list[Rows], list[Rows], list[Rows]] = ([], [], [])
+    for group, held, tested in zip(groups, validation_sizes, test_sizes, strict=True):
+        parts[2].append(group[:tested])
+        parts[1].append(group[tested : tested + held])
+        parts[0].append(group[tested + held :])
+    train_rows, validation_rows, test_rows = (np.sort(np.concatenate(part)) if part else np.zeros(0, np.int64) for part in parts)
+    return train_rows, validation_rows, test_rows
+
+
+def _by_class(order: Rows, y: npt.NDArray[Any]) -> list[Rows]:
+    """`order` cut into the classes that occur, the random order kept within each."""
+    labels = y[order]
+    by_label = order[np.argsort(labels, kind="stable")]
+    starts = np.flatnonzero(np.diff(np.sort(labels))) + 1
+    return [group for group in np.split(by_label, starts) if len(group)]
+
+
+def _shares(sizes: Rows, share: float, most: Rows) -> Rows:
+    """How many of each group make up `share` of all: whole parts first, the rest to the largest remainders; ties to the earlier group."""
+    exact = sizes * share
+    result = np.minimum(np.floor(exact).astype(np.int64), np.maximum(most, 0))
+    missing = round(int(sizes.sum()) * share) - int(result.sum())
+    for group in np.argsort(-(exact - np.floor(exact)), kind="stable"):
+        if missing > 0 and result[group] < most[group]:
+            result[group] += 1
+            missing -= 1
+    return np.asarray(result, np.int64)

@@ -10,7 +10,10 @@ from pipeline.layers.normalization import BatchNormalization
 
 
 def remove_biases(network: LayerGraph) -> tuple[LayerGraph, tuple[str, ...]]:
-    """`network` without the biases that batch norm takes out again with the mean, and a reason for each (Ioffe & Szegedy 2015, section 3.2)."""
+    """`network` without the biases that batch norm takes out again with the mean, and a reason for each.
+
+    Ioffe & Szegedy 2015, section 3.2.
+    """
     readers: dict[str, list[LayerNode]] = {}
     for node in network.nodes:
         for source in node.inputs:

@@ -32,7 +32,7 @@ def build(config: Experiment, data: DataShape) -> LayerGraph:
     """
     loss = losses.resolve(config.loss, data)
     units = losses.RULES[type(loss)].units(data)
-    layers = list(config.architecture.layers)
+    layers: list[Any] = list(config.architecture.layers)
     if config.architecture.head == "auto":
         layers.append(Dense(units=units))
     names = layer_names(layers)

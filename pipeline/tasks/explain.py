@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from pipeline import trained
@@ -17,13 +16,12 @@ ALLOWED = {"task": "", "run": "", "tracking": "", "backend": "backend", "precisi
 
 def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) -> str:
     """Prints layers, graph, passes with their reasons, memory plan and generated program -> that text.  Raises PipelineError."""
+    shape = None
     if experiment.run is not None:
         folder = trained.find(experiment.run, experiment)
         experiment = trained.with_overrides(trained.stored_experiment(folder), experiment, context.overrides, ALLOWED, task="task=explain")
         if checkpoint.exists(folder / trained.CHECKPOINTS):
-            facts = checkpoint.load(folder / trained.CHECKPOINTS).model.facts
-            data = replace(experiment.data, input_shape=tuple(facts["input_shape"]), classes=facts["classes"], targets=facts["targets"])
-            experiment = replace(experiment, data=data)
-    text = compile_experiment(experiment).explain()
+            shape = trained.shape_of(checkpoint.load(folder / trained.CHECKPOINTS).model.facts)
+    text = compile_experiment(experiment, shape).explain()
     print(text)
     return text

@@ -43,8 +43,7 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     if not any(text.startswith("data.path=") for text in context.overrides):
         raise ConfigError(at="data.path", got=None, rule="task=predict reads the rows to predict from it", hint="give data.path=new.csv")
     run_ = trained.load(folder, replace(asked, data=stored.data))
-    shape = data.DataShape(input_shape=tuple(run_.facts["input_shape"]), classes=run_.facts["classes"], targets=run_.facts["targets"])
-    x = data.read_new(asked.data, run_.facts["encoder"], shape)
+    x = data.read_new(asked.data, run_.facts["encoder"], trained.shape_of(run_.facts))
     columns = table(run_.program.predict(x), run_.facts)
     files.write(output, encoded(columns, output.suffix))
     say(console_for(), f"{len(x)} rows predicted, written to {output}")
@@ -73,7 +72,7 @@ def encoded(columns: Columns, suffix: str) -> bytes:
     """The columns as the bytes of a .csv, .parquet or .npz file."""
     buffer = io.BytesIO()
     if suffix == ".parquet":
-        import pandas as pd
+        import pandas as pd  # noqa: PLC0415  # half a second that only this format needs
 
         pd.DataFrame(columns).to_parquet(buffer, index=False)
     elif suffix == ".npz":

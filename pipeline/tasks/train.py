@@ -6,22 +6,25 @@ What can be refused is refused before the run folder is made: config, tracking s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from signal import SIGINT
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
-from pipeline import data, files, preprocessing, schedules, spec, trained
+from pipeline import data, files, preprocessing, spec, trained
 from pipeline.compiler import compile_experiment
 from pipeline.errors import ConfigError, PipelineError, RunError, Stopped
 from pipeline.program import Program
 from pipeline.spec import Experiment
 from pipeline.tasks.context import RunContext
 from pipeline.tracking import tracker as tracking
+from pipeline.tracking.folder import read_info
+from pipeline.tracking.journal import end_of, read_journal
 from pipeline.tracking.outbox import WAIT, Sender, open_sender
+from pipeline.tracking.store import Store, check
 from pipeline.tracking.tracker import Receipt, Tracker
 from pipeline.training import checkpoint, loop, metrics, progress
 from pipeline.training.checkpoint import Checkpoint, Checkpoints
@@ -30,7 +33,15 @@ from pipeline.training.interrupt import Interrupt
 from pipeline.training.loop import Outcome
 from pipeline.training.progress import say
 
-RESUMABLE = {"resume": "", "task": "", "training.epochs": "training.epochs", "backend": "backend"}
+# What may be asked of a run that goes on, and what is taken over for it.
+RESUMABLE = {
+    "resume": "",
+    "task": "",
+    "training.epochs": "training.epochs",
+    "data.root": "data.root",
+    "data.path": "data.path",
+    "backend": "backend",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,38 +80,58 @@ class _Session:
         self.project = Path.cwd()
 
     def run(self) -> Result:
+        """Trains, tests, tells.  Raises PipelineError, Stopped."""
         found = self._checkpoint()
-        with ExitStack() as stack:
-            sender = stack.enter_context(open_sender(self.experiment.tracking, self.project))
+        sender = self._sender()
+        try:
             dataset = data.load(self.experiment.data, seed=self.experiment.seed)
             loop.check(dataset, self.experiment.training)
             self._same_data(dataset, found)
-            fitted = preprocessing.fit(self.experiment.preprocessing, dataset.train.x)
-            ready = prepared(dataset, fitted, self.experiment.precision)
-            program = compile_experiment(with_shape(self.experiment, dataset.shape))
+            fitted = preprocessing.fit(self.experiment.preprocessing, dataset.train.x, precision=self.experiment.precision)
+            ready = prepared(dataset, fitted)
+            program = compile_experiment(self.experiment, dataset.shape)
             tracker = self._tracker(sender, dataset, program, found)
-            try:
-                outcome, values, receipt = self._train(program, ready, fitted, tracker, found)
-            except BaseException as error:
-                with suppress(PipelineError):  # a full disk must not hide what went wrong first
-                    tracker.finish(*_status(error), wait=WAIT)
-                raise
-        self._tell(dataset.name, outcome, values, program, tracker.folder, receipt)
+            outcome, values = self._recorded(program, ready, fitted, tracker, found)
+            self._tell(dataset.name, outcome, values, program, tracker.folder)
+            receipt = self._finish(tracker, outcome)
+        finally:
+            sender.close(0.0)  # what it has not sent yet it sends after us
         run_id = receipt.link.run_id if receipt.link is not None else None
         return Result(metrics=values, history=outcome.history, run_id=run_id, folder=tracker.folder, program=program)
 
+    @property
+    def _wait(self) -> float:
+        """Seconds to wait for MLflow: a sweep waits at its end, not after each job."""
+        return WAIT if self.context.sweep is None else 0.0
+
+    def _recorded(
+        self, program: Program, dataset: data.Dataset, fitted: preprocessing.Fitted, tracker: Tracker, found: Checkpoint | None
+    ) -> tuple[Outcome, dict[str, float]]:
+        """Trains and tests; whatever ends it early is recorded as the end of the run."""
+        try:
+            outcome, signal = self._train(program, dataset, fitted, tracker, found)
+            if outcome.status == "KILLED":
+                raise Stopped(signal or SIGINT, f"{outcome.message}; go on with resume={_shown(tracker.folder)}")
+            values = {**outcome.metrics, **test(program, dataset, tracker, outcome.epoch)}
+        except BaseException as error:
+            with suppress(PipelineError):  # a full disk must not hide what went wrong first
+                tracker.finish(*_status(error), wait=self._wait)
+            raise
+        program.preprocessing = fitted
+        return outcome, values
+
     def _train(
         self, program: Program, dataset: data.Dataset, fitted: preprocessing.Fitted, tracker: Tracker, found: Checkpoint | None
-    ) -> tuple[Outcome, dict[str, float], Receipt]:
+    ) -> tuple[Outcome, int | None]:
+        """The outcome, and the signal that asked for an early end."""
         settings = self.experiment.training
+        model = trained.model_of(dataset, fitted, program.digest)
+        checkpoints = Checkpoints(
+            tracker.folder / trained.CHECKPOINTS, model=model, final="last" if settings.early_stopping is None else "best"
+        )
         if found is not None:
             program.load_state(found.state)
             self._tell_again(tracker, found)
-        checkpoints = Checkpoints(
-            tracker.folder / trained.CHECKPOINTS,
-            model=trained.model_of(dataset, fitted, program.digest),
-            final="last" if settings.early_stopping is None else "best",
-        )
         with Interrupt() as interrupt, progress.display(self.console) as display:
             for note in dataset.notes if found is None else ():
                 display(Noted(text=note))
@@ -113,15 +144,22 @@ class _Session:
                 checkpoints=checkpoints,
                 progress=None if found is None else found.progress,
                 best_state=None if found is None else found.best_state,
-                learning_rate=self._learning_rate(program),
+                learning_rate=program.learning_rate,
                 stop=interrupt,
             )
-        if outcome.status == "KILLED":
-            tracker.finish("KILLED", outcome.message, wait=WAIT)
-            raise Stopped(interrupt.signal or 2, f"{outcome.message}; go on with resume={_shown(tracker.folder)}")
-        values = {**outcome.metrics, **test(program, dataset, tracker, outcome.epoch)}
-        program.preprocessing = fitted
-        return outcome, values, tracker.finish("FINISHED", outcome.message, wait=WAIT)
+        return outcome, interrupt.signal
+
+    def _finish(self, tracker: Tracker, outcome: Outcome) -> Receipt:
+        """Ends the record of a run that went well; Ctrl-C now ends only the waiting for MLflow."""
+        try:
+            receipt = tracker.finish("FINISHED", outcome.message, wait=self._wait)
+        except KeyboardInterrupt:
+            receipt = Receipt(note="MLflow was not waited for; what it lacks, task=sync sends")
+        if receipt.link is not None:
+            say(self.console, f"MLflow      {receipt.link}")
+        if receipt.note:
+            say(self.console, f"note: {receipt.note}")
+        return receipt
 
     def _checkpoint(self) -> Checkpoint | None:
         """Where the run to go on with stands; None starts from the first step, as also a run that never saved does."""
@@ -131,13 +169,25 @@ class _Session:
         done, at = found.progress, f"resume = {self.folder}"
         if done.epoch > settings.epochs or (done.epoch == settings.epochs and done.step):
             raise ConfigError(at="training.epochs", got=settings.epochs, rule=f"the run has trained {done.epoch} epochs", hint="give more")
+        end = end_of(read_journal(self.folder))
+        if end is None or end["status"] != "FINISHED":
+            return found
         if done.epoch == settings.epochs:
             raise RunError(f"{at}: the run has finished its {done.epoch} epochs; give training.epochs above {done.epoch} to go on")
         if settings.early_stopping is not None and done.waited >= settings.early_stopping.patience:
-            raise RunError(
-                f"{at}: the run stopped early after epoch {done.epoch}, its result is epoch {done.best_epoch}; nothing is left to do"
-            )
+            best = f"its result is epoch {done.best_epoch}"
+            raise RunError(f"{at}: the run stopped early after epoch {done.epoch}, {best}; nothing is left to do")
         return found
+
+    def _sender(self) -> Sender:
+        """Started first, so that it loads MLflow while the data are read.  Raises TrackingError if the store refuses."""
+        if self.folder is None:
+            return open_sender(self.experiment.tracking, self.project)
+        info = read_info(self.folder)
+        store = None if info.uri is None else Store(uri=info.uri, experiment=info.experiment, artifacts=info.artifacts)
+        if store is not None:
+            check(store)
+        return Sender(self.project, store)
 
     def _same_data(self, dataset: data.Dataset, found: Checkpoint | None) -> None:
         if found is not None and found.model.facts["fingerprint"] != dataset.fingerprint:
@@ -163,6 +213,7 @@ class _Session:
                 "pipeline.data": dataset.name,
                 "pipeline.data_fingerprint": dataset.fingerprint,
                 "pipeline.parameters": str(parameter_count(program)),
+                **({"pipeline.data_notes": "\n".join(dataset.notes)} if dataset.notes else {}),
             },
             sweep=self.context.sweep,
             job=self.context.job,
@@ -178,44 +229,27 @@ class _Session:
         words = [text.rpartition(".")[2] if "." in text.partition("=")[0] else text for text in self.context.overrides]
         return " ".join([name, *(word for word in words if not word.startswith("experiment="))])[:120]
 
-    def _learning_rate(self, program: Program) -> Callable[[int], float] | None:
-        base = getattr(self.experiment.optimizer, "learning_rate", None)
-        if base is None:
-            return None
-        return lambda step: float(base * schedules.factor(self.experiment.schedule, step, program.total_steps))
-
     def _tell_again(self, tracker: Tracker, found: Checkpoint) -> None:
         """Metrics that the checkpoint holds and a crash kept from the journal."""
-        from pipeline.tracking.journal import read_journal
-
         told = {event["step"] for event in read_journal(tracker.folder) if event["event"] == "metric"}
         for epoch, values in enumerate(found.progress.history, start=1):
             if epoch not in told:
                 tracker.metrics(epoch, values)
 
-    def _tell(self, name: str, outcome: Outcome, values: Mapping[str, float], program: Program, folder: Path, receipt: Receipt) -> None:
+    def _tell(self, name: str, outcome: Outcome, values: Mapping[str, float], program: Program, folder: Path) -> None:
         seconds = sum(epoch["time/epoch_s"] for epoch in outcome.history)
         shown = {key: value for key, value in values.items() if not key.startswith("time/")}
         self.console.print()
         self.console.print(progress.results_table(name, shown))
         say(self.console, f"{outcome.message} in {seconds:.2f} s; {parameter_count(program):,} parameters")
         say(self.console, f"run folder  {_shown(folder)}")
-        if receipt.link is not None:
-            say(self.console, f"MLflow      {receipt.link}")
-        if receipt.note:
-            say(self.console, f"note: {receipt.note}")
 
 
-def with_shape(experiment: Experiment, shape: data.DataShape) -> Experiment:
-    """The experiment with the shape of its data written in, so that compiling reads no data."""
-    return replace(experiment, data=replace(experiment.data, input_shape=shape.input_shape, classes=shape.classes, targets=shape.targets))
-
-
-def prepared(dataset: data.Dataset, fitted: preprocessing.Fitted, precision: str) -> data.Dataset:
+def prepared(dataset: data.Dataset, fitted: preprocessing.Fitted) -> data.Dataset:
     """The data set with the preprocessing applied and x in the program's precision."""
 
     def part(rows: data.Part) -> data.Part:
-        return replace(rows, x=np.ascontiguousarray(fitted.apply(rows.x), dtype=precision))
+        return replace(rows, x=fitted.apply(rows.x))
 
     return replace(dataset, train=part(dataset.train), validation=part(dataset.validation), test=part(dataset.test))
 

@@ -157,7 +157,8 @@ def _read_arrays(folder: Path, entry: Mapping[str, Any]) -> dict[str, Array]:
     content = _content(path)
     if hashlib.sha256(content).hexdigest() != entry["sha256"]:
         raise _damaged(path, f"its sha256 is not the one that {MANIFEST} names")
-    return safetensors.numpy.load(content)
+    arrays: dict[str, Array] = safetensors.numpy.load(content)
+    return arrays
 
 
 def _group(arrays: State, prefix: str) -> dict[str, Array]:

@@ -21,6 +21,7 @@ class Interrupt:
         self._before: dict[int, Any] = {}
 
     def __call__(self) -> bool:
+        """Whether a signal came."""
         return self.signal is not None
 
     def __enter__(self) -> Interrupt:

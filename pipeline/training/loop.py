@@ -49,20 +49,28 @@ class Rows(Protocol):
     """A part of the data: x [N, ...], y [N] or [N, T]."""
 
     @property
-    def x(self) -> Array: ...
+    def x(self) -> Array:
+        """One row a first index."""
+
     @property
-    def y(self) -> Array: ...
+    def y(self) -> Array:
+        """Classes or targets."""
 
 
 class Parts(Protocol):
     """A data set in parts; validation may be empty."""
 
     @property
-    def task(self) -> str: ...
+    def task(self) -> str:
+        """The word classification or regression."""
+
     @property
-    def train(self) -> Rows: ...
+    def train(self) -> Rows:
+        """What is trained on."""
+
     @property
-    def validation(self) -> Rows: ...
+    def validation(self) -> Rows:
+        """What every epoch is measured on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +96,10 @@ def check(dataset: Parts, settings: Training) -> None:
     metric, at = settings.early_stopping.metric, "training.early_stopping.metric"
     validated = [f"{name}/validation" for name in metrics.NAMES[dataset.task]]
     if metric not in ("loss/train", *validated):
-        raise ConfigError(at=at, got=metric, rule="unknown metric", hint=nearest(metric, ("loss/train", *validated)))
+        hint = nearest(metric, ("loss/train", *validated))
+        if any(metric.startswith(f"{name}/") for names in metrics.NAMES.values() for name in names):  # well written, but not of this task
+            hint = f"use one of {', '.join(('loss/train', *validated))}"
+        raise ConfigError(at=at, got=metric, rule=f"no metric of {dataset.task}", hint=hint)
     if metric in validated and len(dataset.validation.x) == 0:
         hint = "set data.split.validation above 0 or use loss/train"
         raise ConfigError(at=at, got=metric, rule="the validation part is empty", hint=hint)
@@ -161,7 +172,7 @@ class _Loop:
         return self.settings.early_stopping or default
 
     def run(self) -> Outcome:
-        self.program.total_steps = self.settings.epochs * self.steps
+        self.program.total_steps, self.program.steps_per_epoch = self.settings.epochs * self.steps, self.steps
         self.program.steps_per_epoch = self.steps
         self.emit(Started(epochs=self.settings.epochs, steps_per_epoch=self.steps, epoch=self.progress.epoch, step=self.progress.step))
         self._note_left_out()

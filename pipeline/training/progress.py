@@ -21,9 +21,14 @@ SHARES = ("accuracy", "precision", "recall", "f1")
 class Display(Protocol):
     """Takes the events of one training; a context manager that leaves the terminal as it was."""
 
-    def __call__(self, event: Event) -> None: ...
-    def __enter__(self) -> Self: ...
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+    def __call__(self, event: Event) -> None:
+        """Shows `event`, or passes over it."""
+
+    def __enter__(self) -> Self:
+        """Before the first event."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """After the last one, also when training failed."""
 
 
 def console_for(*, quiet: bool = False) -> Console:
@@ -48,6 +53,7 @@ class Lines:
         self._console, self._epochs = console, 0
 
     def __call__(self, event: Event) -> None:
+        """Shows an epoch's end or a note."""
         if isinstance(event, Started):
             self._epochs = event.epochs
         elif isinstance(event, Noted):
@@ -81,6 +87,7 @@ class Bar:
         self._steps = 1
 
     def __call__(self, event: Event) -> None:
+        """Moves the bar."""
         if isinstance(event, Started):
             self._steps = event.steps_per_epoch
             done = event.epoch * self._steps + event.step

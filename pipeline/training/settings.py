@@ -16,7 +16,7 @@ class EarlyStopping:
 
 @record
 class Training:
-    """How long and in what portions: `epochs` passes over the training part, `batch_size` rows a step (a partial last batch is left out)."""
+    """How long and in what portions: `epochs` passes over the training part, `batch_size` rows a step; what fills no batch is left out."""
 
     epochs: int = setting(20, least=1)
     batch_size: int = setting(64, least=1)

@@ -47,7 +47,7 @@ class SoftmaxProgram:
         self.arrays: dict[str, Array] = {"weight": np.zeros((4, 3)), "bias": np.zeros(3)}
         self.arrays |= {f"{name}.velocity": np.zeros_like(value) for name, value in self.arrays.items()}
         self.steps_done = 0
-        self.total_steps = 0
+        self.total_steps = self.steps_per_epoch = 0
         self.calls: list[int] = []
 
     def run(self, x: Array, y: Array, order: Array) -> Array:

@@ -154,7 +154,10 @@ def test_a_batch_larger_than_the_training_part_is_refused() -> None:
 def test_early_stopping_on_an_unknown_metric_names_the_nearest() -> None:
     with pytest.raises(ConfigError) as caught:
         trained(Training(early_stopping=EarlyStopping(metric="acuracy/validation")))
-    assert str(caught.value) == "training.early_stopping.metric = acuracy/validation: unknown metric; did you mean accuracy/validation?"
+    assert (
+        str(caught.value)
+        == "training.early_stopping.metric = acuracy/validation: no metric of classification; did you mean accuracy/validation?"
+    )
 
 
 def test_early_stopping_without_a_validation_part_says_so() -> None:

@@ -1,0 +1,1 @@
+"""Comparisons with PyTorch and JAX that a reader can repeat: `make bench`."""

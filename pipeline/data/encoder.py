@@ -1,0 +1,174 @@
+"""Columns of a table -> x.  What is learned comes from the training rows only, and is kept as JSON with the model.
+
+    number   float64; a missing cell becomes the median of the training rows
+    bool     0 and 1, dates: days since 1970-01-01, missing cells as for numbers
+    category one column for each word of the training rows, and one for missing cells if they have any; a word they do not have is all zeros
+
+    {"version": 1, "target": "price", "ignore": ["id"], "columns": [
+        {"name": "size", "kind": "number", "fill": 80.0},
+        {"name": "town", "kind": "category", "values": ["Basel", "Bern"], "missing": false}]}
+"""
+
+# N rows, D columns of x
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.data.archive import encode_labels
+from pipeline.data.dataset import Task
+from pipeline.data.settings import Data
+from pipeline.data.table import Column, Numbers, Table, as_numbers, as_texts, column_list
+from pipeline.errors import DataError, nearest
+
+Encoder = Mapping[str, Any]
+Rows = npt.NDArray[np.int64]
+
+MOST_CATEGORIES = 1000
+MOST_CLASSES = 20  # a target with more different whole numbers is taken for a quantity
+
+
+def fit_encoder(table: Table, config: Data, train: Rows) -> tuple[Encoder, list[str]]:
+    """The encoder of all columns but the target and the ignored, learned from the rows `train`; notes.  Raises DataError."""
+    for at, names in (("data.categorical", config.categorical), ("data.ignore", config.ignore)):
+        for name in names:
+            if name not in table.columns:
+                raise DataError(f"{at} = {name}: {table.path} has no such column; {nearest(name, table.columns)}")
+    features = [column for name, column in table.columns.items() if name != config.target and name not in config.ignore]
+    if not features:
+        raise DataError(f"data.path = {table.path}: has no column beside the target {config.target}; give at least one input column")
+    notes: list[str] = []
+    columns = [_fit_column(table, column, column.name in config.categorical, train, notes) for column in features]
+    return {"version": 1, "target": config.target, "ignore": list(config.ignore), "columns": columns}, notes
+
+
+def encode(table: Table, encoder: Encoder) -> tuple[Numbers, list[str]]:
+    """x [N, D] of every row of `table`; notes on what was filled and what is unknown.  Raises DataError."""
+    notes: list[str] = []
+    blocks = []
+    for entry in encoder["columns"]:
+        column = table.columns[entry["name"]]
+        blocks.append(_one_hot(table, column, entry, notes) if entry["kind"] == "category" else _filled(table, column, entry, notes))
+    return np.concatenate(blocks, axis=1), notes
+
+
+def feature_names(encoder: Encoder) -> tuple[str, ...]:
+    """The names of the D columns of x: `size`, `town=Basel`, `town=(missing)`."""
+    names: list[str] = []
+    for entry in encoder["columns"]:
+        if entry["kind"] == "category":
+            names += [f"{entry['name']}={value}" for value in (*entry["values"], *(("(missing)",) if entry["missing"] else ()))]
+        else:
+            names.append(entry["name"])
+    return tuple(names)
+
+
+def read_target(table: Table, config: Data) -> tuple[npt.NDArray[Any], Task, tuple[str, ...], list[str]]:
+    """y (int32 [N] or float64 [N, 1]), the task, class names and notes.  Raises DataError."""
+    names, target = list(table.columns), config.target
+    if target is None:
+        raise DataError(f"data.target = null: it must name the column of {table.path} to predict; use one of {column_list(names)}")
+    if target not in table.columns:
+        hint = nearest(target, names)
+        columns = f"; the columns are {column_list(names)}" if hint.startswith("did you mean") else ""
+        raise DataError(f"data.target = {target}: {table.path} has no such column; {hint}{columns}")
+    column = table.columns[target]
+    if column.kind == "date":
+        raise DataError(f"data.target = {target}: holds dates; give a column of numbers or of classes")
+    _no_missing(table, column)
+    words = column.kind in ("text", "bool") or (column.kind == "mixed" and config.task == "classification")
+    values: Any = np.array(as_texts(table, column)) if words and config.task != "regression" else as_numbers(table, column)
+    task, notes = _task(values, config)
+    if task == "regression":
+        return values[:, None], task, (), notes
+    labels, class_names = encode_labels(values, config.classes)
+    return labels, task, class_names, notes
+
+
+def _task(values: npt.NDArray[Any], config: Data) -> tuple[Task, list[str]]:
+    """What is asked for; with auto, words and few different whole numbers are classes."""
+    if config.task != "auto":
+        return config.task, []
+    if values.dtype.kind != "f":
+        return "classification", []
+    distinct, whole = len(np.unique(values)), bool(np.all(values == np.floor(values)))
+    if whole and distinct <= MOST_CLASSES and 2 * distinct <= len(values):
+        found = f"{distinct} different whole numbers, taken as classes; data.task=regression takes them as a quantity"
+        return "classification", [f"target {config.target}: {found}"]
+    found = f"{distinct} different numbers, taken as a quantity; data.task=classification takes them as classes"
+    return "regression", [f"target {config.target}: {found}"]
+
+
+def _no_missing(table: Table, column: Column) -> None:
+    if column.texts is not None:
+        row = next((row for row, text in enumerate(column.texts) if text is None), None)
+    else:
+        row = next(iter(np.flatnonzero(np.isnan(as_numbers(table, column)))), None)
+    if row is not None:
+        where = f"target column {column.name}, {table.place(row)}"
+        raise DataError(f"data.path = {table.path}: {where} has no value; fill it in or remove the {table.unit}")
+
+
+def _fit_column(table: Table, column: Column, categorical: bool, train: Rows, notes: list[str]) -> dict[str, Any]:
+    if column.kind == "text" or categorical:
+        return _fit_category(table, column, train, notes)
+    values = as_numbers(table, column)[train]
+    present = values[~np.isnan(values)]
+    if column.kind == "date":
+        notes.append(f"column {column.name}: dates are taken as days since 1970-01-01")
+    if not len(present):
+        notes.append(f"column {column.name}: the training part has no value of it; taken as 0")
+    fill = float(np.median(present)) if len(present) else 0.0
+    return {"name": column.name, "kind": "number" if column.kind == "mixed" else column.kind, "fill": fill}
+
+
+def _fit_category(table: Table, column: Column, train: Rows, notes: list[str]) -> dict[str, Any]:
+    texts = as_texts(table, column)
+    seen = [texts[row] for row in train]
+    values = sorted({text for text in seen if text is not None})
+    if len(values) > MOST_CATEGORIES:
+        rule = f"has {len(values)} different words, more than the {MOST_CATEGORIES} that get a column each"
+        raise DataError(f"data.path = {table.path}: column {column.name} {rule}; leave it out with data.ignore=[{column.name}]")
+    missing = any(text is None for text in seen)
+    own = " and one for missing cells" if missing else ""
+    notes.append(f"column {column.name}: one column for each of {len(values)} categories{own}")
+    if len(train) >= 20 and 2 * len(values) > len(train):
+        notes.append(f"column {column.name}: nearly every row has a word of its own; if it is a name, give data.ignore=[{column.name}]")
+    return {"name": column.name, "kind": "category", "values": values, "missing": missing}
+
+
+def _filled(table: Table, column: Column, entry: Mapping[str, Any], notes: list[str]) -> Numbers:
+    """The column as numbers [N, 1], missing cells filled."""
+    if column.kind != entry["kind"] and column.texts is not None:  # a new file is read as what the model was trained on
+        column = Column(name=column.name, kind=entry["kind"], texts=column.texts)
+    values = as_numbers(table, column)
+    empty = np.isnan(values)
+    if empty.any():
+        filled = _count(int(empty.sum()), "missing value")
+        notes.append(f"column {column.name}: {filled} filled with {entry['fill']:g}, the median of the training part")
+    return np.where(empty, entry["fill"], values)[:, None]
+
+
+def _one_hot(table: Table, column: Column, entry: Mapping[str, Any], notes: list[str]) -> Numbers:
+    """0 and 1 [N, categories (+ 1 for missing)]."""
+    index = {value: place for place, value in enumerate(entry["values"])}
+    if entry["missing"]:
+        index[None] = len(index)
+    places = [index.get(text, -1) for text in as_texts(table, column)]
+    x = np.zeros((len(places), len(index)))
+    rows = np.flatnonzero(np.array(places) >= 0)
+    x[rows, np.array(places)[rows]] = 1
+    unknown = [row for row, place in enumerate(places) if place < 0]
+    if unknown:
+        first = as_texts(table, column)[unknown[0]]
+        word = "no value" if first is None else repr(first)
+        rule = f"{_count(len(unknown), 'row')} with a category that the training part does not have"
+        notes.append(f"column {column.name}: {rule} ({word}, {table.place(unknown[0])}); its columns are all 0 there")
+    return x
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,106 @@
+"""New rows for a trained model: what the file holds, made into x the way the training data was."""
+
+# N rows
+from __future__ import annotations
+
+import io
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.data.archive import numeric, read_npz
+from pipeline.data.dataset import DataShape
+from pipeline.data.encoder import Encoder, encode
+from pipeline.data.files import read_bytes
+from pipeline.data.idx import read_idx
+from pipeline.data.settings import Data
+from pipeline.data.table import Table, as_numbers, column_list, read_table
+from pipeline.errors import ConfigError, DataError
+
+Array = npt.NDArray[Any]
+
+
+def _to_stderr(note: str) -> None:
+    print(f"note: {note}", file=sys.stderr)
+
+
+def read_new(config: Data, encoder: Encoder | None, shape: DataShape, *, say: Callable[[str], None] = _to_stderr) -> Array:
+    """The rows of data.path -> x [N, *input_shape]; `say` is told what was filled, unknown or not used.
+
+    The ending of the name decides the format: .parquet, .npz (array x), .npy, an idx file, else CSV. A table goes through `encoder`
+    (of the model); its target column may be there and is not read. Without an encoder a table has one column per value of a row, in order.
+    Raises ConfigError without data.path, DataError for what does not fit.
+    """
+    if config.path is None:
+        raise ConfigError(at="data.path", got="null", rule="must be the file with the rows to predict", hint="give data.path=FILE")
+    path = Path(config.path).expanduser()
+    name = path.name.lower()
+    if name.endswith((".npz", ".npy")) or ("idx" in name and "ubyte" in name):
+        if encoder is not None:
+            raise DataError(f"data.path = {path}: the model was trained on named columns; give a CSV or Parquet file with them")
+        return _shaped(_array(path), shape, path)
+    table = read_table(path, parquet=name.endswith((".parquet", ".pq")))
+    if encoder is None:
+        return _shaped(_plain_columns(table, config, shape), shape, path)
+    _match_columns(table, encoder, say)
+    x, notes = encode(table, encoder)
+    for note in notes:
+        say(note)
+    return _shaped(x, shape, path)
+
+
+def _array(path: Path) -> Array:
+    """x [N, ...] of an npz, npy or idx file."""
+    source = f"data.path = {path}"
+    if path.name.lower().endswith(".npz"):
+        arrays = read_npz(path)
+        if "x" not in arrays:
+            raise DataError(f"{source}: has no array x but {', '.join(sorted(arrays)) or 'nothing'}; name the rows to predict x")
+        return numeric(arrays["x"], f"{source}, x")
+    content = read_bytes(path, at="data.path")
+    if not path.name.lower().endswith(".npy"):
+        return numeric(read_idx(path, at="data.path"), source)
+    try:
+        return numeric(np.load(io.BytesIO(content), allow_pickle=False), source)
+    except (ValueError, EOFError, OSError) as error:
+        raise DataError(f"{source}: is not a whole npy file of numbers; write it with numpy.save(path, x)") from error
+
+
+def _plain_columns(table: Table, config: Data, shape: DataShape) -> Array:
+    """All columns but the target as numbers, in the order of the file."""
+    names = [name for name in table.columns if name != config.target and name not in config.ignore]
+    expected = math.prod(shape.input_shape)
+    if len(names) != expected:
+        rule = f"has {len(names)} columns and the model takes {expected} values a row"
+        raise DataError(f"data.path = {table.path}: {rule}; give one column for each value")
+    x = np.stack([as_numbers(table, table.columns[name]) for name in names], axis=1)
+    row, column = (int(i) for i in np.argwhere(np.isnan(x))[0]) if np.isnan(x).any() else (-1, -1)
+    if row >= 0:
+        raise DataError(f"data.path = {table.path}: column {names[column]}, {table.place(row)} has no value; fill it in")
+    return x
+
+
+def _match_columns(table: Table, encoder: Encoder, say: Callable[[str], None]) -> None:
+    """Whether every column of the model is there; says which others are not used."""
+    wanted = [entry["name"] for entry in encoder["columns"]]
+    missing = [name for name in wanted if name not in table.columns]
+    if missing:
+        noun = "column" if len(missing) == 1 else "columns"
+        rule = f"has no {noun} {column_list(missing)}, which the model was trained on"
+        raise DataError(f"data.path = {table.path}: {rule}; its columns are {column_list(list(table.columns))}")
+    known = {*wanted, encoder["target"], *encoder["ignore"]}
+    extra = [name for name in table.columns if name not in known]
+    if extra:
+        say(f"not used, as the model was not trained on them: {column_list(extra)}")
+
+
+def _shaped(x: Array, shape: DataShape, path: Path) -> Array:
+    if math.prod(x.shape[1:]) != math.prod(shape.input_shape):
+        rule = f"its rows have shape {list(x.shape[1:])} and the model takes {list(shape.input_shape)}"
+        raise DataError(f"data.path = {path}: {rule}; give rows of {math.prod(shape.input_shape)} values")
+    return np.ascontiguousarray(x).reshape(len(x), *shape.input_shape)

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pipeline
+from tests.end_to_end.conftest import Command
+
+SMALL = ["architecture=mlp_small", "training.epochs=3", "training.batch_size=16", "tracking=none"]
+
+
+@pytest.fixture
+def table(work: Path) -> Path:
+    """A CSV with a number, a category and a number to predict."""
+    generator = np.random.default_rng(0)
+    rows = [
+        (f"{value:.3f}", "red" if index % 3 else "blue", f"{3 * value + index % 3:.3f}")
+        for index, value in enumerate(generator.normal(size=120))
+    ]
+    path = work / "houses.csv"
+    path.write_text("size,colour,price\n" + "".join(",".join(row) + "\n" for row in rows))
+    return path
+
+
+def test_evaluate_prints_and_keeps_metrics_classes_and_confusion(work: Path, pipeline_command: Command) -> None:
+    pipeline_command(*SMALL, "data=iris", "output=flowers")
+    done = pipeline_command("task=evaluate", "run=flowers")
+    assert done.returncode == 0, done.stderr
+    assert "classes of the test part" in done.stdout and "versicolor" in done.stdout
+    kept = json.loads((work / "flowers" / "evaluation.json").read_text())
+    assert np.sum(kept["test"]["confusion"]) == 15 and np.sum(kept["train"]["confusion"]) == 120
+    right = np.trace(np.array(kept["test"]["confusion"]))
+    assert kept["metrics"]["accuracy/test"] == right / 15
+
+
+def test_predict_writes_classes_and_probabilities_for_an_array(work: Path, pipeline_command: Command) -> None:
+    pipeline_command(*SMALL, "data=iris", "output=flowers")
+    from sklearn.datasets import load_iris
+
+    x = np.asarray(load_iris().data, np.float32)
+    np.savez(work / "new.npz", x=x)
+    done = pipeline_command("task=predict", "run=flowers", "data.path=new.npz", "output=predictions.csv")
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader((work / "predictions.csv").read_text().splitlines()))
+    probabilities = pipeline.load("flowers").predict(x)
+    names = ["setosa", "versicolor", "virginica"]
+    assert [row["class"] for row in rows] == [names[index] for index in probabilities.argmax(axis=1)]
+    written = np.array([[float(row[f"probability_{name}"]) for name in names] for row in rows])
+    assert np.array_equal(written.astype(np.float32), probabilities)
+
+
+def test_a_table_goes_all_the_way_and_predictions_need_no_target(work: Path, pipeline_command: Command, table: Path) -> None:
+    done = pipeline_command(*SMALL, "data=csv", "data.path=houses.csv", "data.target=price", "data.task=regression", "output=houses")
+    assert done.returncode == 0, done.stderr
+    assert "rmse" in done.stdout
+    table.unlink()
+    (work / "new.csv").write_text("colour,size\nred,0.5\nblue,-1\n")
+    predicted = pipeline_command("task=predict", "run=houses", "data.path=new.csv", "output=predictions.csv")
+    assert predicted.returncode == 0, predicted.stderr
+    rows = list(csv.DictReader((work / "predictions.csv").read_text().splitlines()))
+    assert len(rows) == 2 and all(np.isfinite(float(row["value"])) for row in rows)
+
+
+def test_predict_never_overwrites(work: Path, pipeline_command: Command) -> None:
+    (work / "kept.csv").write_text("mine")
+    refused = pipeline_command("task=predict", "run=any", "data.path=new.npz", "output=kept.csv")
+    assert refused.returncode == 2
+    assert refused.stderr == "error: output = kept.csv: exists already and is not overwritten; give another name or remove it\n"
+    assert (work / "kept.csv").read_text() == "mine"
+
+
+def test_explain_prints_and_writes_nothing(work: Path, pipeline_command: Command) -> None:
+    done = pipeline_command("task=explain", "+experiment=bn", tracking=None)
+    assert done.returncode == 0, done.stderr
+    assert "== layers ==" in done.stdout and "fc1" in done.stdout
+    assert list(work.iterdir()) == []
+
+
+def test_the_python_interface_trains_loads_and_predicts(work: Path) -> None:
+    cfg = pipeline.compose([*SMALL, "data=wine"])
+    result = pipeline.train(cfg, quiet=True)
+    assert result.run_id is None and result.metrics["accuracy/test"] > 0.5 and len(result.history) == 3
+    from sklearn.datasets import load_wine
+
+    x = np.asarray(load_wine().data, np.float32)
+    program = pipeline.load(result.folder)
+    assert np.array_equal(program.predict(x), result.program.predict(x))
+    assert program.parameters().keys() == pipeline.compile(cfg).parameters().keys()

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.tracking.journal import end_of, read_journal, series
+from pipeline.training import checkpoint
+from tests.end_to_end.conftest import Command, command, environment, only_run
+
+SMALL = ("+experiment=bn", "architecture=mlp_small", "data=iris", "training.batch_size=16")
+
+
+def metrics_of(folder: Path) -> dict[str, dict[int, float]]:
+    """Every metric of a run but the times."""
+    return {name: values for name, values in series(read_journal(folder)).items() if not name.startswith("time/")}
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Same weights, same metrics, to the last bit."""
+    first, second = checkpoint.load(one / "checkpoints"), checkpoint.load(other / "checkpoints")
+    assert first.state.keys() == second.state.keys()
+    assert all(np.array_equal(value, second.state[name]) for name, value in first.state.items())
+    assert metrics_of(one) == metrics_of(other)
+
+
+def test_a_run_prints_its_epochs_and_results_and_leaves_a_whole_folder(work: Path, pipeline_command: Command) -> None:
+    done = pipeline_command(*SMALL, "training.epochs=3")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split("  ")[0] for line in done.stdout.splitlines() if line.startswith("epoch")] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    folder = only_run(work)
+    assert f"run folder  {folder.relative_to(work)}" in done.stdout.splitlines()
+    end = end_of(read_journal(folder))
+    assert end is not None and (end["status"], end["message"]) == ("FINISHED", "trained 3 epochs")
+    assert {"config.yaml", "journal.jsonl", "run.json", "checkpoints"} <= {path.name for path in folder.iterdir()}
+    assert {"loss/train", "loss/validation", "accuracy/validation", "learning_rate", "loss/test", "accuracy/test"} == set(
+        metrics_of(folder)
+    )
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(work: Path, pipeline_command: Command) -> None:
+    for name, seed in (("one", 4), ("two", 4), ("three", 5)):
+        assert pipeline_command(*SMALL, "training.epochs=3", f"seed={seed}", f"output={name}").returncode == 0
+    assert_same_run(work / "one", work / "two")
+    assert metrics_of(work / "one") != metrics_of(work / "three")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_run_stopped_at_any_moment_is_resumed_bit_for_bit(work: Path, pipeline_command: Command, number: signal.Signals) -> None:
+    pipeline_command(*SMALL, "training.epochs=400", "output=whole")
+    arguments = command(*SMALL, "training.epochs=400", "output=broken")
+    with subprocess.Popen(arguments, cwd=work, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for _ in range(120):
+            process.stdout.readline()
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    end = end_of(read_journal(work / "broken"))
+    if number == signal.SIGKILL:
+        assert process.returncode == -9 and end is None
+    else:
+        assert process.returncode == 128 + number
+        assert end is not None and end["status"] == "KILLED"
+        assert said == f"{end['message']}\n" and said.endswith("; go on with resume=broken\n")
+    resumed = pipeline_command("resume=broken")
+    assert resumed.returncode == 0, resumed.stderr
+    assert_same_run(work / "whole", work / "broken")
+    end = end_of(read_journal(work / "broken"))
+    assert end is not None and end["status"] == "FINISHED"
+
+
+def test_resume_with_more_epochs_goes_on_and_keeps_the_new_number(work: Path, pipeline_command: Command) -> None:
+    pipeline_command(*SMALL, "training.epochs=5", "output=whole")
+    pipeline_command(*SMALL, "training.epochs=2", "output=longer")
+    assert pipeline_command("resume=longer", "training.epochs=5").returncode == 0
+    test_of = {name: values for name, values in metrics_of(work / "longer").items() if name.endswith("/test")}
+    assert {name: values[5] for name, values in test_of.items()} == {
+        name: values[5] for name, values in metrics_of(work / "whole").items() if name.endswith("/test")
+    }
+    assert "epochs: 5" in (work / "longer" / "config.yaml").read_text()
+
+
+def test_a_finished_run_is_not_resumed_by_mistake(work: Path, pipeline_command: Command) -> None:
+    pipeline_command(*SMALL, "training.epochs=2", "output=done")
+    again = pipeline_command("resume=done")
+    assert again.returncode == 2
+    assert again.stderr == f"error: resume = {work / 'done'}: the run has finished its 2 epochs; give training.epochs above 2 to go on\n"
+
+
+def test_resume_refuses_another_config(work: Path, pipeline_command: Command) -> None:
+    pipeline_command(*SMALL, "training.epochs=2", "output=done")
+    again = pipeline_command("resume=done", "optimizer.learning_rate=0.5")
+    assert again.returncode == 2
+    rule = "resume works with the stored config of the run; only training.epochs, data.root, data.path, backend can be changed"
+    assert again.stderr == f"error: optimizer.learning_rate = 0.5: {rule}\n"
+
+
+def test_a_changed_byte_of_a_checkpoint_is_named(work: Path, pipeline_command: Command) -> None:
+    pipeline_command(*SMALL, "training.epochs=2", "output=done")
+    (path,) = (work / "done" / "checkpoints").glob("*.safetensors")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    for arguments in (("resume=done", "training.epochs=4"), ("task=evaluate", "run=done")):
+        refused = pipeline_command(*arguments)
+        assert refused.returncode == 2
+        assert refused.stderr.startswith(
+            f"error: {path}: damaged, its sha256 is not the one that checkpoint.json names; restore it from a copy, or delete"
+        )
+        assert len(refused.stderr.splitlines()) == 1
+
+
+def test_a_diverging_run_says_step_and_layer_and_ends_failed(work: Path, pipeline_command: Command) -> None:
+    failed = pipeline_command(*SMALL, "optimizer=sgd", "optimizer.learning_rate=1e30", "normalization=none")
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("error: training diverged at step ") and "layer" in failed.stderr
+    assert len(failed.stderr.splitlines()) == 1
+    end = end_of(read_journal(only_run(work)))
+    assert end is not None and end["status"] == "FAILED"
+    assert failed.stderr == f"error: {end['message']}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ("data=iris", "training.batch_size=256"),
+            "training.batch_size = 256: larger than the 120 rows of the training part; use at most 120",
+        ),
+        (
+            ("data=csv", "data.path=none.csv", "data.target=y"),
+            None,
+        ),
+        (
+            ("data=diabetes", "+training.early_stopping.metric=accuracy/validation"),
+            "training.early_stopping.metric = accuracy/validation: unknown metric; use one of "
+            "loss/train, loss/validation, mae/validation, r2/validation, rmse/validation",
+        ),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(
+    work: Path, pipeline_command: Command, arguments: tuple[str, ...], sentence: str | None
+) -> None:
+    refused = pipeline_command(*arguments)
+    assert refused.returncode == 2
+    assert len(refused.stderr.splitlines()) == 1 and refused.stderr.startswith("error: ")
+    if sentence is not None:
+        assert refused.stderr == f"error: {sentence}\n"
+    assert list(work.iterdir()) == []
+
+
+def test_a_folder_that_exists_is_not_written_into(work: Path, pipeline_command: Command) -> None:
+    (work / "taken").mkdir()
+    refused = pipeline_command(*SMALL, "output=taken")
+    assert refused.returncode == 2 and refused.stderr.startswith(f"error: output = {work / 'taken'}: exists already")
+    assert list((work / "taken").iterdir()) == []
+
+
+def test_early_stopping_leaves_the_best_weights_as_the_result(work: Path, pipeline_command: Command) -> None:
+    arguments = (*SMALL, "training=early_stopping", "training.batch_size=16", "training.early_stopping.patience=2", "output=early")
+    done = pipeline_command(*arguments)
+    assert done.returncode == 0, done.stderr
+    found = checkpoint.load(work / "early" / "checkpoints")
+    assert found.final == "best" and "the weights are those of epoch" in done.stdout
+    evaluated = pipeline_command("task=evaluate", "run=early")
+    assert evaluated.returncode == 0, evaluated.stderr
+    values = json.loads((work / "early" / "evaluation.json").read_text())["metrics"]
+    assert values["loss/validation"] == metrics_of(work / "early")["loss/validation"][found.progress.best_epoch]
+    assert values["loss/test"] == metrics_of(work / "early")["loss/test"][found.progress.best_epoch]
+
+
+def test_ctrl_c_is_prompt(work: Path) -> None:
+    arguments = command("data=digits", "training.epochs=100000")
+    with subprocess.Popen(arguments, cwd=work, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith("epoch"):
+            pass
+        sent = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert time.monotonic() - sent < 2

@@ -1,0 +1,47 @@
+"""Small experiments and data for tests of layers, optimizers and programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pipeline.compiler import compile_experiment
+from pipeline.data import DataShape
+from pipeline.program import Program
+from pipeline.spec import Experiment, experiment
+from pipeline.values import Array
+
+CLASSES = DataShape(input_shape=(4,), classes=3, targets=None)
+TWO_CLASSES = DataShape(input_shape=(4,), classes=2, targets=None)
+NUMBERS = DataShape(input_shape=(4,), classes=None, targets=2)
+
+
+def config(*units: int, **changes: Any) -> Experiment:
+    """An experiment with hidden dense layers of `units`; `changes` replace whole groups.  The backend is the reference, in float64."""
+    plain = {
+        "precision": "float64",
+        "architecture": {"layers": [{"kind": "dense", "units": n} for n in units], "head": "auto"},
+        "backend": {"kind": "reference"},
+        "training": {"batch_size": 8},
+        **changes,
+    }
+    return experiment(plain)
+
+
+def program(*units: int, shape: DataShape = CLASSES, **changes: Any) -> Program:
+    """The program of `config`."""
+    return compile_experiment(config(*units, **changes), shape)
+
+
+def data(rows: int = 40, shape: DataShape = CLASSES, seed: int = 0) -> tuple[Array, Array]:
+    """Random rows and their classes or targets."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(rows, *shape.input_shape))
+    y = rng.normal(size=(rows, shape.targets)) if shape.classes is None else rng.integers(0, shape.classes, rows)
+    return x, y
+
+
+def order(steps: int, rows: int = 40, batch: int = 8, seed: int = 1) -> Array:
+    """Random row numbers [steps, batch]."""
+    return np.random.default_rng(seed).integers(0, rows, (steps, batch))
