@@ -1,8 +1,8 @@
 """Columns of a table -> x.  What is learned comes from the training rows only, and is kept as JSON with the model.
 
-    number   float64; a missing cell becomes the median of the training rows
-    bool     0 and 1, dates: days since 1970-01-01, missing cells as for numbers
-    category one column for each word of the training rows, and one for missing cells if they have any; a word they do not have is all zeros
+A number stays one; a missing cell becomes the median of the training rows. The same for true and false as 1 and 0, and for dates as
+days since 1970-01-01. A column of words becomes one column for each word of the training rows, and one for missing cells if those have
+any; a word that they do not have is all zeros. An encoder:
 
     {"version": 1, "target": "price", "ignore": ["id"], "columns": [
         {"name": "size", "kind": "number", "fill": 80.0},
@@ -106,7 +106,7 @@ def _no_missing(table: Table, column: Column) -> None:
     if column.texts is not None:
         row = next((row for row, text in enumerate(column.texts) if text is None), None)
     else:
-        row = next(iter(np.flatnonzero(np.isnan(as_numbers(table, column)))), None)
+        row = next((int(place) for place in np.flatnonzero(np.isnan(as_numbers(table, column)))), None)
     if row is not None:
         where = f"target column {column.name}, {table.place(row)}"
         raise DataError(f"data.path = {table.path}: {where} has no value; fill it in or remove the {table.unit}")

@@ -24,9 +24,7 @@ from pipeline.errors import DataError
 _BREAST_CANCER_MEASURES = (
     "radius", "texture", "perimeter", "area", "smoothness", "compactness", "concavity", "concave points", "symmetry", "fractal dimension",
 )  # fmt: skip
-_BREAST_CANCER = tuple(
-    pattern.format(measure) for pattern in ("mean {}", "{} error", "worst {}") for measure in _BREAST_CANCER_MEASURES
-)
+_BREAST_CANCER = tuple(pattern.format(measure) for pattern in ("mean {}", "{} error", "worst {}") for measure in _BREAST_CANCER_MEASURES)
 _WINE = (
     "alcohol", "malic_acid", "ash", "alcalinity_of_ash", "magnesium", "total_phenols", "flavanoids", "nonflavanoid_phenols",
     "proanthocyanins", "color_intensity", "hue", "od280/od315_of_diluted_wines", "proline",

@@ -90,7 +90,7 @@ class _Session:
             fitted = preprocessing.fit(self.experiment.preprocessing, dataset.train.x, precision=self.experiment.precision)
             ready = prepared(dataset, fitted)
             program = compile_experiment(self.experiment, dataset.shape)
-            tracker = self._tracker(sender, dataset, program, found)
+            tracker = self._tracker(sender, replace(dataset, notes=(*dataset.notes, *fitted.notes)), program, found)
             outcome, values = self._recorded(program, ready, fitted, tracker, found)
             self._tell(dataset.name, outcome, values, program, tracker.folder)
             receipt = self._finish(tracker, outcome)
@@ -133,7 +133,7 @@ class _Session:
             program.load_state(found.state)
             self._tell_again(tracker, found)
         with Interrupt() as interrupt, progress.display(self.console) as display:
-            for note in dataset.notes if found is None else ():
+            for note in (*dataset.notes, *fitted.notes) if found is None else ():
                 display(Noted(text=note))
             outcome = loop.train(
                 program,

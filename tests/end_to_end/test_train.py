@@ -138,8 +138,8 @@ def test_a_diverging_run_says_step_and_layer_and_ends_failed(work: Path, pipelin
         ),
         (
             ("data=diabetes", "+training.early_stopping.metric=accuracy/validation"),
-            "training.early_stopping.metric = accuracy/validation: unknown metric; use one of "
-            "loss/train, loss/validation, mae/validation, r2/validation, rmse/validation",
+            "training.early_stopping.metric = accuracy/validation: no metric of regression; use one of "
+            "loss/train, loss/validation, rmse/validation, mae/validation, r2/validation",
         ),
     ],
 )

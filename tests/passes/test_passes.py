@@ -36,8 +36,8 @@ def test_fold_makes_literals_of_literals_and_drops_neutral_operands() -> None:
     assert print_graph(graph) == (
         "data   x: f32[4,3]\n"
         "state  w: f32[3]\n"
-        "constant~3: f32[] = constant(; dtype='float32'; value=2.0)\n"
-        "y: f32[4,3] = mul(x, constant~3)\n"
+        "constant~2: f32[] = constant(; dtype='float32'; value=2.0)\n"
+        "y: f32[4,3] = mul(x, constant~2)\n"
         "output y = y"
     )
 
