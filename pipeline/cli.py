@@ -36,7 +36,7 @@ from pipeline.config import compose, explained, plain_config
 from pipeline.errors import PipelineError, Stopped
 from pipeline.overrides import CONF, forgiving, parsed, shown
 from pipeline.spec import Experiment, experiment
-from pipeline.tasks import JobResult, RunContext, SweepResult
+from pipeline.tasks import JobResult, RunContext, Senders, SweepResult
 
 INTERRUPTED = 130
 SOME_FAILED = 3
@@ -117,8 +117,11 @@ def _sweep(flags: list[str], overrides: list[str]) -> int:
     new = not folder.exists()
     jobs: list[JobResult] = []
 
+    senders = Senders()
+
     def job(config: object) -> None:
-        jobs.append(_job(config, RunContext(sweep=folder.name, job=int(HydraConfig.get().job.num), overrides=_overrides())))
+        number = int(HydraConfig.get().job.num)
+        jobs.append(_job(config, RunContext(sweep=folder.name, job=number, overrides=_overrides(), senders=senders)))
         if isinstance(jobs[-1].error, KeyboardInterrupt):  # meant for the sweep, not for the job
             raise jobs[-1].error
 
@@ -132,8 +135,11 @@ def _sweep(flags: list[str], overrides: list[str]) -> int:
         started = any(result.experiment is not None for result in jobs)
         if new and not started:  # every job was refused: nothing stays behind
             _remove(folder)
-    if started:
-        tasks.sweep_finished(SweepResult(id=folder.name, folder=folder, jobs=tuple(jobs), stopped=stop is not None))
+    try:
+        if started:
+            tasks.sweep_finished(SweepResult(id=folder.name, folder=folder, jobs=tuple(jobs), stopped=stop is not None, senders=senders))
+    finally:
+        senders.close()
     if stop is not None:
         raise stop
     done = sum(result.error is None for result in jobs)

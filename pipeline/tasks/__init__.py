@@ -13,9 +13,9 @@ from typing import Any
 from pipeline.errors import ConfigError, nearest
 from pipeline.records import record
 from pipeline.spec import Experiment
-from pipeline.tasks.context import JobResult, RunContext, SweepResult
+from pipeline.tasks.context import JobResult, RunContext, Senders, SweepResult
 
-__all__ = ["TASKS", "JobResult", "RunContext", "SweepResult", "Task", "check", "run", "sweep_finished"]
+__all__ = ["TASKS", "JobResult", "RunContext", "Senders", "SweepResult", "Task", "check", "run", "sweep_finished"]
 
 
 @record

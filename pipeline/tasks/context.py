@@ -3,9 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.records import record
 from pipeline.spec import Experiment
+from pipeline.tracking.settings import Tracking
+
+if TYPE_CHECKING:
+    from pipeline.tracking.outbox import Sender
+
+
+class Senders:
+    """What the jobs of a sweep share: one sender for each way of tracking, so that MLflow is loaded once and not once a job."""
+
+    def __init__(self) -> None:
+        self._open: dict[Tracking, Sender] = {}
+
+    def get(self, settings: Tracking, project: Path) -> Sender:
+        """The sender for `settings`, started when first asked for.  Raises TrackingError if the store refuses."""
+        from pipeline.tracking.outbox import open_sender  # noqa: PLC0415  # the command line starts without it
+
+        if settings not in self._open:
+            self._open[settings] = open_sender(settings, project)
+        return self._open[settings]
+
+    def close(self) -> None:
+        """Lets each end when all is sent, without waiting."""
+        for sender in self._open.values():
+            sender.close(0.0)
 
 
 @record
@@ -15,11 +40,13 @@ class RunContext:
     sweep      the id that all jobs of a sweep share; None for a run of its own
     job        its number within the sweep, from 0
     overrides  what the command line asked for, as `path=value` without Hydra's prefixes; a task that works on a stored run applies these
+    senders    those that the jobs of the sweep share
     """
 
     sweep: str | None = None
     job: int | None = None
     overrides: tuple[str, ...] = ()
+    senders: Senders | None = None
 
 
 @record
@@ -41,3 +68,4 @@ class SweepResult:
     folder: Path
     jobs: tuple[JobResult, ...]
     stopped: bool = False
+    senders: Senders | None = None

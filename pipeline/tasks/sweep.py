@@ -1,11 +1,66 @@
-"""The end of a sweep."""
+"""The end of a sweep: its table on the screen, its summary run in MLflow."""
 
 from __future__ import annotations
 
-from pipeline.tasks.context import SweepResult
+import time
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from pipeline.errors import PipelineError
+from pipeline.tasks.context import Senders, SweepResult
+from pipeline.tracking.folder import read_info, run_folders
+from pipeline.tracking.outbox import WAIT, Sender
+from pipeline.tracking.sweep import Sweep, record_sweep, summarize_sweep
+from pipeline.training.progress import console_for, say
 
 
 def finished(sweep: SweepResult) -> None:
-    """Says how many jobs of the sweep are done."""
+    """Prints the trials, best marked, and writes the summary run.  Raises PipelineError."""
+    console = console_for()
     done = sum(job.error is None for job in sweep.jobs)
-    print(f"sweep {sweep.id}: {done} of {len(sweep.jobs)} jobs done", flush=True)
+    say(console, f"sweep {sweep.id}: {done} of {len(sweep.jobs)} jobs done{', stopped' if sweep.stopped else ''}")
+    experiment = next((job.experiment for job in sweep.jobs if job.experiment is not None), None)
+    project = Path.cwd()
+    folders = _folders(project, sweep.id)
+    if experiment is None or not folders:
+        return
+    console.print(_table(summarize_sweep(sweep.id, folders)))
+    sender = (sweep.senders or Senders()).get(experiment.tracking, project)
+    if experiment.tracking.kind != "none":
+        _settle(sender, folders)
+    receipt = record_sweep(summarize_sweep(sweep.id, folders), experiment.tracking, project=project, sender=sender)
+    say(console, f"MLflow      {receipt.link}" if receipt.link is not None else f"note: {receipt.note}")
+
+
+def _folders(project: Path, sweep: str) -> list[Path]:
+    """The run folders of the sweep's trials, in the order they began."""
+    found = []
+    for folder in run_folders(project / "runs"):
+        try:
+            info = read_info(folder)
+        except PipelineError:  # a folder that is no run any more is no trial
+            continue
+        if info.sweep == sweep:
+            found.append((info.created, folder))
+    return [folder for _, folder in sorted(found)]
+
+
+def _settle(sender: Sender, folders: list[Path]) -> None:
+    """Waits, in all as long as for one run, until MLflow has the trials: the summary names their run ids."""
+    end = time.monotonic() + WAIT
+    for folder in folders:
+        sender.wait_for(folder, max(0.0, end - time.monotonic()))
+
+
+def _table(sweep: Sweep) -> Table:
+    """A row a trial, the best in bold."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=f"ranked by {sweep.metric}", title_justify="left", title_style="bold")
+    for heading in sweep.header():
+        name = heading.rpartition(".")[2] if heading in sweep.params else heading
+        table.add_column(escape(name), overflow="fold")
+    for trial, row in zip(sweep.trials, sweep.rows(), strict=True):
+        table.add_row(*map(escape, row), style="bold" if trial is sweep.best else None)
+    return table

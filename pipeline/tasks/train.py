@@ -95,7 +95,8 @@ class _Session:
             self._tell(dataset.name, outcome, values, program, tracker.folder)
             receipt = self._finish(tracker, outcome)
         finally:
-            sender.close(0.0)  # what it has not sent yet it sends after us
+            if self.context.senders is None:
+                sender.close(0.0)  # what it has not sent yet it sends after us
         run_id = receipt.link.run_id if receipt.link is not None else None
         return Result(metrics=values, history=outcome.history, run_id=run_id, folder=tracker.folder, program=program)
 
@@ -181,6 +182,8 @@ class _Session:
 
     def _sender(self) -> Sender:
         """Started first, so that it loads MLflow while the data are read.  Raises TrackingError if the store refuses."""
+        if self.context.senders is not None:
+            return self.context.senders.get(self.experiment.tracking, self.project)
         if self.folder is None:
             return open_sender(self.experiment.tracking, self.project)
         info = read_info(self.folder)
@@ -221,13 +224,10 @@ class _Session:
         )
 
     def _name(self, dataset: data.Dataset) -> str:
-        """The experiment's name (the data's where it has none); in a sweep with what its jobs were asked to change."""
+        """The experiment's name (the data's where it has none), and the number of the job in a sweep."""
         name = self.experiment.tracking.experiment
         name = dataset.name if name == "default" else name
-        if self.context.sweep is None:
-            return name
-        words = [text.rpartition(".")[2] if "." in text.partition("=")[0] else text for text in self.context.overrides]
-        return " ".join([name, *(word for word in words if not word.startswith("experiment="))])[:120]
+        return name if self.context.job is None else f"{name} {self.context.job}"
 
     def _tell_again(self, tracker: Tracker, found: Checkpoint) -> None:
         """Metrics that the checkpoint holds and a crash kept from the journal."""

@@ -33,7 +33,8 @@ class Display(Protocol):
 
 def console_for(*, quiet: bool = False) -> Console:
     """The console of standard output, or one that swallows everything."""
-    return Console(file=sys.stdout, quiet=quiet, highlight=False)
+    width = None if sys.stdout.isatty() else 200  # a file has no edge at which a table would have to fold
+    return Console(file=sys.stdout, quiet=quiet, highlight=False, width=width)
 
 
 def display(console: Console) -> Display:
@@ -81,7 +82,7 @@ class Bar:
             TextColumn("{task.description}", markup=False, table_column=one_line),
             TimeElapsedColumn(table_column=one_line),
         ]
-        shown = columns if console.width >= 40 else columns[:2]
+        shown = columns if console.width >= 60 else [*columns[:2], columns[3]] if console.width >= 30 else columns[:1]
         self._progress = Progress(*shown, console=console, expand=console.width >= 60)
         self._task: TaskID | None = None
         self._steps = 1

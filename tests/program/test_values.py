@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
 from pipeline.values import Clock, value_table, word_table
@@ -18,15 +16,3 @@ def test_numbers_and_functions_of_the_clock_fill_their_columns() -> None:
 def test_a_step_is_split_into_two_words() -> None:
     clock = Clock(steps=np.array([1, 2**32 + 5]))
     np.testing.assert_array_equal(word_table(["step_high", "step_low", "seed"], 7, clock), [[0, 1, 7], [1, 5, 7]])
-
-
-def test_a_table_of_500_steps_takes_less_than_a_millisecond() -> None:
-    names = [f"value{n}" for n in range(20)]
-    values = dict.fromkeys(names, 0.5)
-    clock = Clock(steps=np.arange(500))
-    seconds = []
-    for _ in range(20):
-        start = time.perf_counter()
-        value_table(names, values, clock)
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 1e-3

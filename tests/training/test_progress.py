@@ -43,6 +43,7 @@ def test_on_a_terminal_a_bar_fits_one_line_and_the_cursor_comes_back(width: int)
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
     bars = [line for line in re.split(r"[\r\n]", plain) if line.startswith("epoch")]
     assert bars and max(map(len, bars)) <= width
+    assert bars[-1].startswith("epoch 2/10")
     assert not [line for line in re.split(r"[\r\n]", plain) if line.strip() and not line.startswith(("epoch", "note"))]
 
 

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.data import Data, DataShape, Dataset, Split, describe, load
+from pipeline.errors import ConfigError, DataError
+
+GENERATOR = np.random.default_rng(0)
+X = GENERATOR.normal(size=(40, 5)).astype(np.float32)
+Y = np.arange(40) % 4
+
+
+def saved(folder: Path, **arrays: object) -> Data:
+    np.savez(folder / "a.npz", **arrays)  # type: ignore[arg-type]  # names of arrays, not of options
+    return Data(kind="npz", path=str(folder / "a.npz"))
+
+
+def loaded(folder: Path, **arrays: object) -> Dataset:
+    return load(saved(folder, **arrays), seed=0)
+
+
+def refusal(config: Data) -> str:
+    with pytest.raises((DataError, ConfigError)) as error:
+        load(config, seed=0)
+    return str(error.value)
+
+
+def test_x_and_y_are_split(tmp_path: Path) -> None:
+    dataset = loaded(tmp_path, x=X, y=Y)
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (32, 4, 4)
+    np.testing.assert_array_equal(dataset.test.x, X[dataset.test.rows])
+    np.testing.assert_array_equal(dataset.test.y, Y[dataset.test.rows])
+    assert dataset.shape == describe(saved(tmp_path, x=X, y=Y)) == DataShape(input_shape=(5,), classes=4)
+
+
+def test_a_file_with_parts_of_its_own_keeps_them(tmp_path: Path) -> None:
+    dataset = loaded(tmp_path, x_train=X[:20], y_train=Y[:20], x_val=X[20:30], y_val=Y[20:30], x_test=X[30:], y_test=Y[30:])
+    np.testing.assert_array_equal(dataset.train.x, X[:20])
+    np.testing.assert_array_equal(dataset.validation.x, X[20:30])
+    np.testing.assert_array_equal(dataset.test.x, X[30:])
+    assert dataset.notes == (
+        "the validation part is that of the file; data.split.validation is not used",
+        "the test part is that of the file; data.split.test is not used",
+    )
+
+
+def test_floats_are_quantities_and_words_are_classes(tmp_path: Path) -> None:
+    regression = loaded(tmp_path, x=X, y=GENERATOR.normal(size=(40, 2)))
+    assert (regression.task, regression.shape) == ("regression", DataShape(input_shape=(5,), targets=2))
+    assert regression.train.y.shape == (32, 2)
+    words = loaded(tmp_path, x=X, y=np.array(["b", "a"])[np.arange(40) % 2])
+    assert (words.task, words.class_names) == ("classification", ("a", "b"))
+
+
+def test_labels_that_do_not_count_from_0_are_numbered_and_keep_their_names(tmp_path: Path) -> None:
+    dataset = loaded(tmp_path, x=X, y=10 + 10 * Y)
+    assert dataset.class_names == ("10", "20", "30", "40")
+    np.testing.assert_array_equal(dataset.train.y, Y[dataset.train.rows])
+
+
+def test_with_declared_classes_a_label_is_its_own_number(tmp_path: Path) -> None:
+    config = saved(tmp_path, x=X, y=np.where(Y == 3, 5, Y))
+    dataset = load(Data(kind="npz", path=config.path, classes=6), seed=0)
+    assert dataset.shape.classes == 6
+    assert set(dataset.train.y) == {0, 1, 2, 5}
+    assert dataset.notes[0] == "the training part has no row of 2 of 6 classes: 3, 4"
+
+
+def test_float64_keeps_its_digits_and_bytes_become_float32(tmp_path: Path) -> None:
+    assert loaded(tmp_path, x=X.astype(np.float64), y=Y).train.x.dtype == np.float64
+    assert loaded(tmp_path, x=np.ones((40, 2, 2), np.uint8), y=Y).train.x.dtype == np.float32
+
+
+def test_a_value_that_is_not_finite_is_named_by_row_and_column(tmp_path: Path) -> None:
+    x = X.copy()
+    x[17, 3] = np.nan
+    config = saved(tmp_path, x=x, y=Y)
+    assert refusal(config) == f"data.path = {config.path}, x: row 17, column 3 is nan; every number must be finite"
+    images = np.zeros((40, 2, 2))
+    images[5, 1, 0] = np.inf
+    config = saved(tmp_path, x=images, y=Y)
+    assert refusal(config) == f"data.path = {config.path}, x: row 5, position (1, 0) is inf; every number must be finite"
+    y = GENERATOR.normal(size=40)
+    y[9] = np.nan
+    config = saved(tmp_path, x=X, y=y)
+    assert refusal(config) == f"data.path = {config.path}, y: row 9 is nan; every number must be finite"
+
+
+def test_missing_arrays_are_named(tmp_path: Path) -> None:
+    config = saved(tmp_path, features=X, y=Y)
+    hint = "name them x and y, or x_train, y_train, x_test, y_test"
+    assert refusal(config) == f"data.path = {config.path}: has no array x, its arrays are features, y; {hint}"
+
+
+@pytest.mark.parametrize(
+    ("arrays", "rule"),
+    [
+        ({"x": X, "y": Y[:39]}, ": x has 40 rows and y has shape (39,); give one y per row"),
+        ({"x": X.astype(str), "y": Y}, ", x: has type <U32, shape (40, 5); it must be an array of numbers with one row per example"),
+        ({"x": X, "y": np.eye(4, dtype=int)[Y]}, None),
+        ({"x": X, "y": np.zeros(40, int)}, None),
+        (
+            {"x_train": X, "y_train": Y, "x_test": X[:, :4], "y_test": Y},
+            ": the rows of test have shape [4] and those of training [5]; give them the same shape",
+        ),
+    ],
+)
+def test_arrays_that_do_not_fit_each_other_are_refused(tmp_path: Path, arrays: dict[str, object], rule: str | None) -> None:
+    config = saved(tmp_path, **arrays)
+    if rule is not None:
+        assert refusal(config) == f"data.path = {config.path}{rule}"
+    elif np.ndim(arrays["y"]) == 2:
+        config = Data(kind="npz", path=config.path, task="classification")
+        assert refusal(config) == (
+            f"data.path = {config.path}, y: has shape (40, 4); classes are one label per row, for one-hot rows write y.argmax(axis=1)"
+        )
+    else:
+        assert refusal(config) == "data = npz: all rows are of class 0; nothing can be learned from one class"
+
+
+def test_a_file_that_is_no_archive_or_holds_pickles_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    config = Data(kind="npz", path=str(path))
+    sentence = f"data.path = {path}: is not a whole npz file of plain arrays; write it with numpy.savez"
+    path.write_bytes(b"words")
+    assert refusal(config) == sentence
+    np.savez(path, x=X, y=Y)
+    path.write_bytes(path.read_bytes()[:300])
+    assert refusal(config) == sentence
+    np.savez(path, x=np.array([object()], object), y=Y[:1])
+    assert refusal(config) == sentence
+
+
+def test_a_declared_task_that_the_file_cannot_have_is_refused(tmp_path: Path) -> None:
+    config = saved(tmp_path, x=X, y=Y)
+    assert refusal(Data(kind="npz", path=config.path, targets=2, task="regression")) == (
+        "data.targets = 2: the data has 1 targets; leave it null to take what is there"
+    )
+
+
+def test_splitting_by_a_share_of_0_leaves_empty_parts(tmp_path: Path) -> None:
+    config = saved(tmp_path, x=X, y=Y)
+    dataset = load(Data(kind="npz", path=config.path, split=Split(validation=0.0, test=0.0)), seed=0)
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (40, 0, 0)

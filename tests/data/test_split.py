@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.data.split import split
+
+
+@settings(deadline=None)
+@given(
+    counts=st.lists(st.integers(0, 40), min_size=1, max_size=6).filter(any),
+    validation=st.floats(0, 0.49),
+    test=st.floats(0, 0.49),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_every_row_is_in_exactly_one_part_and_every_class_keeps_a_training_row(
+    counts: list[int], validation: float, test: float, seed: int
+) -> None:
+    y = np.repeat(np.arange(len(counts)), counts).astype(np.int32)
+    parts = split(y, validation=validation, test=test, seed=seed)
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(len(y)))
+    assert all((np.diff(rows) > 0).all() for rows in parts)
+    assert set(y[parts[0]]) == set(y)
+
+
+def test_each_class_has_its_share_to_within_one_row_and_the_parts_their_exact_size() -> None:
+    counts = np.array([500, 301, 77, 23])
+    y = np.repeat(np.arange(4, dtype=np.int32), counts)
+    train, validation, test = split(y, validation=0.15, test=0.2, seed=3)
+    assert (len(train), len(validation), len(test)) == (901 - 135 - 180, 135, 180)
+    assert (np.abs(np.bincount(y[validation]) - 0.15 * counts) < 1).all()
+    assert (np.abs(np.bincount(y[test]) - 0.2 * counts) < 1).all()
+
+
+def test_the_split_depends_on_nothing_but_seed_labels_and_shares() -> None:
+    y = np.random.default_rng(0).integers(0, 5, 400).astype(np.int32)
+    first = split(y, validation=0.1, test=0.1, seed=7)
+    np.random.seed(99)
+    again = split(y.astype(np.int64), validation=0.1, test=0.1, seed=7)
+    for left, right in zip(first, again, strict=True):
+        np.testing.assert_array_equal(left, right)
+    assert not np.array_equal(first[2], split(y, validation=0.1, test=0.1, seed=8)[2])
+
+
+def test_the_split_is_the_one_it_always_was() -> None:
+    y = np.array([0, 1] * 10, np.int32)
+    _, validation, test = split(y, validation=0.2, test=0.2, seed=0)
+    assert (validation.tolist(), test.tolist()) == ([2, 8, 11, 15], [1, 3, 12, 16])
+
+
+def test_the_validation_share_does_not_change_the_test_part() -> None:
+    y = np.repeat(np.arange(3, dtype=np.int32), 50)
+    for validation in (0.0, 0.1, 0.3):
+        np.testing.assert_array_equal(
+            split(y, validation=validation, test=0.2, seed=1)[2], split(y, validation=0.05, test=0.2, seed=1)[2]
+        )
+
+
+def test_numbers_to_predict_are_split_at_random_and_without_strata() -> None:
+    y = np.linspace(0, 1, 200)[:, None]
+    train, validation, test = split(y, validation=0.25, test=0.1, seed=0)
+    assert (len(train), len(validation), len(test)) == (130, 50, 20)
+    assert 0.3 < y[validation].mean() < 0.7
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_a_class_of_one_row_is_trained_on(share: float) -> None:
+    y = np.array([0] * 30 + [1], np.int32)
+    train, _, _ = split(y, validation=share, test=share, seed=0)
+    assert 30 in train
