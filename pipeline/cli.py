@@ -34,6 +34,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pipeline import tasks
 from pipeline.config import compose, explained, plain_config
 from pipeline.errors import PipelineError, Stopped
+from pipeline.help import help_text
 from pipeline.overrides import CONF, forgiving, parsed, shown
 from pipeline.spec import Experiment, experiment
 from pipeline.tasks import JobResult, RunContext, Senders, SweepResult
@@ -63,6 +64,9 @@ def _command(argv: list[str]) -> int:
     arguments = _arguments(argv)
     if arguments.shell_completion:
         return _hydra(argv, lambda config: None)
+    if arguments.help:
+        print(help_text(arguments.overrides), end="")
+        return 0
     several = arguments.multirun or any(text.replace(" ", "") == "hydra.mode=MULTIRUN" for text in arguments.overrides)
     overrides = forgiving(arguments.overrides, several=several)
     flags = _without(argv, arguments.overrides)

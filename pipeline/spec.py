@@ -24,6 +24,7 @@ from pipeline.layers.normalization import NORMALIZATIONS, BatchNormalization, No
 from pipeline.losses import LOSSES, Auto, Logistic, MeanSquaredError, SoftmaxCrossEntropy
 from pipeline.optimizers import OPTIMIZERS
 from pipeline.optimizers.adam import Adam
+from pipeline.optimizers.adamw import AdamW
 from pipeline.preprocessing import Preprocessing
 from pipeline.records import plain, read, record, setting
 from pipeline.regularization import Regularization
@@ -94,6 +95,14 @@ def _layers(config: Experiment) -> Iterator[tuple[str, Any]]:
         yield f"architecture.layers[{index}]", layer
 
 
+def _regularizations(config: Experiment) -> Iterator[tuple[str, Regularization]]:
+    """Config path and record of the group and of each layer that has its own."""
+    yield "regularization", config.regularization
+    for at, layer in _layers(config):
+        if getattr(layer, "regularization", None) is not None:
+            yield f"{at}.regularization", layer.regularization
+
+
 def _some_layer(config: Experiment) -> None:
     if not config.architecture.layers and config.architecture.head is None:
         raise ConfigError(at="architecture.layers", got=[], rule="no head and no layer", hint="give architecture.head=auto")
@@ -125,9 +134,7 @@ def _layer_inputs(config: Experiment) -> None:
 
 def _dropout(config: Experiment) -> None:
     """A keep probability without dropout would be silently ignored."""
-    places = [("regularization", config.regularization)]
-    places += [(f"{at}.regularization", layer.regularization) for at, layer in _layers(config) if layer.regularization is not None]
-    for at, part in places:
+    for at, part in _regularizations(config):
         if part.dropout == "none" and part.keep_prob < 1:
             raise ConfigError(at=f"{at}.keep_prob", got=part.keep_prob, rule="there is no dropout", hint=f"give {at}.dropout=inverted")
 
@@ -155,6 +162,16 @@ def _loss_for_task(config: Experiment) -> None:
         raise ConfigError(at="loss.kind", got=_kind(kind), rule="needs numbers, and data.task is classification", hint="use loss=auto")
 
 
+def _decay_once(config: Experiment) -> None:
+    """AdamW and the regularization would each take their part of a weight."""
+    if not isinstance(config.optimizer, AdamW):
+        return
+    for at, part in _regularizations(config):
+        if part.weight_decay > 0:
+            hint = "use optimizer.weight_decay, or optimizer=adam"
+            raise ConfigError(at=f"{at}.weight_decay", got=part.weight_decay, rule="adamw decays the weights itself", hint=hint)
+
+
 def _declared_shape(config: Experiment) -> None:
     if config.data.classes is not None and config.data.targets is not None:
         raise ConfigError(at="data.targets", got=config.data.targets, rule="data has classes or targets, not both", hint="leave one out")
@@ -177,6 +194,7 @@ RULES: tuple[Callable[[Experiment], None], ...] = (
     _batch_statistics,
     _early_stopping,
     _loss_for_task,
+    _decay_once,
     _declared_shape,
     _run_and_resume,
 )

@@ -3,6 +3,7 @@
 # N rows, C columns or channels
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -116,6 +117,65 @@ REDUCED = _reduce(
     ((1, 9), (0,)),
 )
 
+
+def _window(
+    *rows: tuple[tuple[int, ...], int | tuple[int, int], int | tuple[int, int], tuple[int, int, int, int], int | tuple[int, int]],
+) -> list[dict[str, Any]]:
+    return [{"shape": s, "window": _pair(k), "stride": _pair(t), "padding": p, "dilation": _pair(d)} for s, k, t, p, d in rows]
+
+
+def _pair(number: int | tuple[int, int]) -> tuple[int, int]:
+    return (number, number) if isinstance(number, int) else number
+
+
+# image, window, stride, padding, dilation: odd sizes, one and many strips of channels, uneven padding, windows that skip rows
+WINDOWS = _window(
+    ((2, 5, 7, 3), 3, 1, (1, 1, 1, 1), 1),
+    ((3, 6, 5, 1), 3, 2, (0, 1, 0, 1), 1),
+    ((1, 8, 9, 17), (2, 3), (3, 2), (0, 0, 0, 0), 1),
+    ((2, 7, 8, 2), 3, (1, 2), (2, 2, 1, 3), 2),
+    ((1, 4, 4, 130), 2, 2, (0, 0, 0, 0), 1),
+    ((2, 5, 4, 33), 1, 2, (0, 0, 0, 0), 1),
+    ((1, 3, 3, 5), (3, 3), (1, 1), (0, 0, 0, 0), 1),
+    ((1, 9, 7, 70), (5, 4), (1, 1), (2, 2, 2, 1), (1, 2)),
+)
+POOLS = [{k: v for k, v in row.items() if k != "dilation"} for row in WINDOWS if row["dilation"] == (1, 1) and row["window"] != (1, 1)]
+
+
+def _out(row: Mapping[str, Any]) -> tuple[int, int, int, int]:
+    n, h, w, c = row["shape"]
+    (top, bottom, left, right), (dh, dw) = row["padding"], row.get("dilation", (1, 1))
+    rows = len(range(0, h + top + bottom - dh * (row["window"][0] - 1), row["stride"][0]))
+    return n, rows, len(range(0, w + left + right - dw * (row["window"][1] - 1), row["stride"][1])), c
+
+
+def _over(
+    rows: list[dict[str, Any]], shapes: Callable[[Mapping[str, Any]], tuple[tuple[int, ...], ...]], *, size: bool = False
+) -> tuple[Example, ...]:
+    return tuple(
+        Example(
+            shapes=shapes(row),
+            attributes={**{k: v for k, v in row.items() if k != "shape"}, **({"size": row["shape"][1:3]} if size else {})},
+        )
+        for row in rows
+    )
+
+
+def _unfolded(row: Mapping[str, Any]) -> tuple[int, ...]:
+    n, h, w, c = _out(row)
+    return n, h, w, row["window"][0] * row["window"][1] * c
+
+
+def repeated(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """0, 1 or 2 as numbers, so that a window has its maximum at several places."""
+    return small_integer(rng, shape).astype(np.float64)
+
+
+def distinct(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Every number once, 0.05 apart, so that no two are the largest of a window."""
+    return np.asarray(0.05 * rng.permutation(math.prod(shape)).reshape(shape), np.float32).astype(np.float64)
+
+
 CASES: tuple[Case, ...] = (
     Case(op="add", domains=(real, real), examples=BINARY, wanted=(0, 1)),
     Case(op="sub", domains=(real, real), examples=BINARY, wanted=(0, 1)),
@@ -195,4 +255,10 @@ CASES: tuple[Case, ...] = (
         wanted=(0,),
     ),
     Case(op="softplus", domains=(real,), examples=UNARY, wanted=(0,)),
+    Case(op="patches", domains=(real,), examples=_over(WINDOWS, lambda row: (row["shape"],)), wanted=(0,), float32=0.0, float64=0.0),
+    Case(op="fold", domains=(real,), examples=_over(WINDOWS, lambda row: (_unfolded(row),), size=True), wanted=(0,)),
+    Case(op="max_pool", domains=(distinct,), examples=_over(POOLS, lambda row: (row["shape"],)), wanted=(0,), float32=0.0, float64=0.0),
+    Case(op="max_pool_gradient", domains=(repeated, real), examples=_over(POOLS, lambda row: (row["shape"], _out(row)))),
+    Case(op="average_pool", domains=(real,), examples=_over(POOLS, lambda row: (row["shape"],)), wanted=(0,)),
+    Case(op="average_pool_gradient", domains=(real,), examples=_over(POOLS, lambda row: (_out(row),), size=True)),
 )

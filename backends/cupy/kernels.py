@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from backends.cupy.convolution import CONVOLUTION
 from backends.cupy.philox import uniform
 
 Kernel = Callable[..., Any]
@@ -59,4 +60,5 @@ KERNELS: dict[str, Kernel] = {
     "max": lambda xp, x, axes: xp.max(x, axis=axes),
     "spread": lambda xp, x, shape: xp.broadcast_to(x, shape).copy(),
     "matmul": _matmul,
+    **CONVOLUTION,
 }

@@ -12,6 +12,7 @@ from backends.numpy.cache import key
 from backends.numpy.cpu import Processor
 from backends.numpy.fused import FusedKernel, paths, tiles
 from backends.numpy.matmul import MatmulKernel, Product
+from backends.numpy.patches import EMITTERS, WindowKernel, Windows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +34,8 @@ def kernel_of(call: Call, precision: str, cpu: Processor) -> Kernel:
     """The kernel of `call`.  Calls alike but for the names of their values share it."""
     if call.body is not None:
         return _fused(call, call.body, precision, cpu)
-    assert call.op == "matmul", f"the numpy backend has no kernel for {call.op}"
-    return _matmul(call, precision, cpu)
+    assert call.op in MAKERS, f"the numpy backend has no kernel for {call.op}"
+    return MAKERS[call.op](call, precision, cpu)
 
 
 def _fused(call: Call, body: Body, precision: str, cpu: Processor) -> Kernel:
@@ -65,6 +66,22 @@ def _matmul(call: Call, precision: str, cpu: Processor) -> Kernel:
         return module
 
     return Kernel(symbol=symbol, tiles=product.tiles(cpu), scratch=product.scratch_bytes(cpu), paths=(), flops=2.0 * m * n * k, build=build)
+
+
+def _windows(call: Call, precision: str, cpu: Processor) -> Kernel:
+    windows = Windows.of(call, precision)
+    symbol = f"{call.op}_{key(cpu, windows)}"
+
+    def build() -> ir.Module:
+        module = ir.Module(symbol)
+        WindowKernel(module, symbol, windows).emit()
+        return module
+
+    return Kernel(symbol=symbol, tiles=windows.images, scratch=0, paths=(), flops=windows.work, build=build)
+
+
+# op -> what makes its kernel; a fused call has no row, its body says what it does
+MAKERS: dict[str, Callable[[Call, str, Processor], Kernel]] = {"matmul": _matmul, **dict.fromkeys(EMITTERS, _windows)}
 
 
 def _anonymous(body: Body) -> Body:

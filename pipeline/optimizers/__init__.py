@@ -2,11 +2,40 @@
 
 from __future__ import annotations
 
-from pipeline.optimizers import adam, momentum, sgd
+from pipeline.optimizers import adadelta, adagrad, adam, adamw, amsgrad, momentum, nadam, nesterov, rmsprop, sgd
+from pipeline.optimizers.adadelta import Adadelta
+from pipeline.optimizers.adagrad import Adagrad
 from pipeline.optimizers.adam import Adam
+from pipeline.optimizers.adamw import AdamW
+from pipeline.optimizers.amsgrad import AMSGrad
 from pipeline.optimizers.momentum import Momentum
+from pipeline.optimizers.nadam import NAdam
+from pipeline.optimizers.nesterov import Nesterov
+from pipeline.optimizers.rmsprop import RMSProp
 from pipeline.optimizers.rule import Rule
 from pipeline.optimizers.sgd import SGD
 
-OPTIMIZERS: dict[str, type] = {"sgd": SGD, "momentum": Momentum, "adam": Adam}
-RULES: dict[type, Rule] = {SGD: sgd.RULE, Momentum: momentum.RULE, Adam: adam.RULE}
+OPTIMIZERS: dict[str, type] = {
+    "sgd": SGD,
+    "momentum": Momentum,
+    "nesterov": Nesterov,
+    "adagrad": Adagrad,
+    "rmsprop": RMSProp,
+    "adadelta": Adadelta,
+    "adam": Adam,
+    "adamw": AdamW,
+    "amsgrad": AMSGrad,
+    "nadam": NAdam,
+}
+RULES: dict[type, Rule] = {
+    SGD: sgd.RULE,
+    Momentum: momentum.RULE,
+    Nesterov: nesterov.RULE,
+    Adagrad: adagrad.RULE,
+    RMSProp: rmsprop.RULE,
+    Adadelta: adadelta.RULE,
+    Adam: adam.RULE,
+    AdamW: adamw.RULE,
+    AMSGrad: amsgrad.RULE,
+    NAdam: nadam.RULE,
+}

@@ -19,12 +19,14 @@ class Rule:
     slots   tensors that it keeps for each parameter, of the parameter's shape, 0 at first
     values  (record, learning rate with its schedule) -> the scalars that its ops read, by name
     update  (builder, gradient, slots) -> what is subtracted from the parameter, and the new slots
+    decay   the value that it multiplies weights by to decay them itself; None where it does not
     """
 
     kind: str
     slots: tuple[str, ...]
     values: Callable[[Any, LearningRate], dict[str, Value]]
     update: Callable[[Builder, str, dict[str, str]], tuple[str, dict[str, str]]]
+    decay: str | None = None
 
 
 def slot_name(rule: Rule, slot: str, parameter: str) -> str:
@@ -43,13 +45,16 @@ def emit_update(b: Builder, rule: Rule, parameter: Parameter, gradient: str) -> 
     p = b.input(parameter.name, parameter.shape, "state")
     slots = {slot: b.input(slot_name(rule, slot, parameter.name), parameter.shape, "state") for slot in rule.slots}
     change, new_slots = rule.update(b, gradient, slots)
-    if decays(parameter):
-        change = b.add("add", change, b.add("mul", p, b.value(decay_name(parameter.name))), name="change")
+    for decay in _decays(rule, parameter):
+        change = b.add("add", change, b.add("mul", p, b.value(decay)), name="change")
     b.updates[parameter.name] = b.add("sub", p, change, name="new")
     b.updates |= {slots[slot]: value for slot, value in new_slots.items()}
     b.scope = ""
 
 
-def decays(parameter: Parameter) -> bool:
-    """Whether the structure holds decoupled weight decay for `parameter`."""
-    return parameter.regularization is not None and parameter.regularization.weight_decay > 0
+def _decays(rule: Rule, parameter: Parameter) -> list[str]:
+    """The values that decay `parameter`: of the regularization and of the optimizer itself."""
+    if parameter.regularization is None:
+        return []
+    own = [decay_name(parameter.name)] if parameter.regularization.weight_decay > 0 else []
+    return own + ([rule.decay] if rule.decay else [])

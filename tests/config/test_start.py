@@ -33,10 +33,18 @@ def ask(*argv: str, folder: Path, **environment: str) -> subprocess.CompletedPro
     )
 
 
+def options(group: str) -> list[str]:
+    """The options of a group, as its folder has them."""
+    return sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml"))
+
+
 @pytest.mark.parametrize(
     ("argv", "wanted"),
     [
-        (["--help"], ["python -m pipeline +experiment=bn", "optimizer: adam, momentum, sgd", "learning_rate: 0.001", "Exit codes:"]),
+        (
+            ["--help"],
+            ["python -m pipeline +experiment=bn", f"optimizer: {', '.join(options('optimizer'))}", "learning_rate: 0.001", "Exit codes:"],
+        ),
         (["--cfg", "job", "+experiment=bn"], ["kind: batch", "batch_size: 128"]),
         (["--cfg", "job", "--package", "optimizer", "optimizer=sgd"], ["# @package optimizer\nkind: sgd\nlearning_rate: 0.1\n"]),
         (["--info", "defaults"], ["optimizer"]),
@@ -56,9 +64,9 @@ def test_a_question_is_answered_without_heavy_imports(argv: list[str], wanted: l
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("pipeline optimizer=", "optimizer=adam optimizer=momentum optimizer=sgd"),
+        ("pipeline optimizer=", " ".join(f"optimizer={name}" for name in options("optimizer"))),
         ("pipeline optimizer.learn", "optimizer.learning_rate="),
-        ("pipeline experiment=", "experiment=baseline experiment=bn experiment=dropout"),
+        ("pipeline experiment=", " ".join(f"experiment={name}" for name in options("experiment"))),
         ("pipeline +experiment=b", "+experiment=baseline +experiment=bn"),
     ],
 )

@@ -53,9 +53,7 @@ def test_the_split_is_the_one_it_always_was() -> None:
 def test_the_validation_share_does_not_change_the_test_part() -> None:
     y = np.repeat(np.arange(3, dtype=np.int32), 50)
     for validation in (0.0, 0.1, 0.3):
-        np.testing.assert_array_equal(
-            split(y, validation=validation, test=0.2, seed=1)[2], split(y, validation=0.05, test=0.2, seed=1)[2]
-        )
+        np.testing.assert_array_equal(split(y, validation=validation, test=0.2, seed=1)[2], split(y, validation=0.05, test=0.2, seed=1)[2])
 
 
 def test_numbers_to_predict_are_split_at_random_and_without_strata() -> None:
