@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]  # it has no types of its own, and comes with Hydra
+import yaml
 
 from pipeline import spec
 from pipeline.compiler import compile_experiment

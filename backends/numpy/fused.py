@@ -107,7 +107,7 @@ class FusedKernel:
         self.e.finish()
 
     def _thin_outputs(self) -> None:
-        """Stores the outputs that do not follow the tiles: scalars, columns of a row body, rows of a column body.  The first tile's task."""
+        """Stores what does not follow the tiles: scalars, columns of a row body, rows of a column body.  The first tile's task."""
         e, body = self.e, self.body
         by_level = {level: [n for n in body.outputs if self.level[n] == level] for level in ("scalar", "column", "row")}
         for name in by_level["scalar"]:

@@ -53,7 +53,7 @@ MISTAKES = [
     (["optimizer=adamm"], "optimizer = adamm: unknown option; did you mean adam?"),
     (["experiment=bnn"], "experiment = bnn: unknown option; did you mean bn?"),
     (["task=explian"], "task = explian: unknown option; did you mean explain?"),
-    (["optimizer=null"], "optimizer = null: a group needs an option; use one of adam, momentum, sgd"),
+    (["optimizer=null"], "optimizer = null: a group needs an option; use one of adadelta, adagrad, adam, adamw, amsgrad, momentum, nadam, nesterov, rmsprop, sgd"),
     (
         ["loss={kind:auto}"],
         "loss = {kind:auto}: a group takes the name of an option; write loss=OPTION loss.KEY=VALUE; "
@@ -65,7 +65,7 @@ MISTAKES = [
     (["+optimizer.lr=0.1"], "optimizer.lr = 0.1: unknown key; did you mean learning_rate?"),
     (["++training.epoch=1"], "training.epoch = 1: unknown key; did you mean epochs?"),
     (["optimiser=adam"], "optimiser = adam: unknown key; did you mean optimizer?"),
-    (["optimizer=sgd", "optimizer.beta1=0.5"], "optimizer.beta1 = 0.5: sgd has no such key; it belongs to adam"),
+    (["optimizer=sgd", "optimizer.beta1=0.5"], "optimizer.beta1 = 0.5: sgd has no such key; it belongs to adam, adamw, amsgrad, nadam"),
     (["training.epochs=ten"], "training.epochs = ten: must be a whole number, not a word"),
     (["seed=0,1"], "seed = 0,1: one run takes one value; add -m for a sweep, or write [a,b] for a list"),
     (["seed"], "seed = (missing): has no value; write seed=..."),

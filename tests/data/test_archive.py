@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.data import Data, DataShape, Dataset, Split, describe, load
+from pipeline.data import Data, Dataset, DataShape, Split, describe, load
 from pipeline.errors import ConfigError, DataError
 
 GENERATOR = np.random.default_rng(0)
