@@ -22,11 +22,8 @@ Chunks = Callable[[], Iterator[Array]]  # each call goes over the training rows 
 
 CHUNK_VALUES = 2**18  # 2 MiB of float64: a chunk stays in cache from the first step to the last
 
-# The deviation of a feature is taken as at least 1/WIDEST of its range, so no training value gets further than WIDEST from 0.
-# Without it the border pixels of Fashion-MNIST, non-zero in a handful of images, reach 185 deviations in training and 284 in the test
-# images, and such a pixel alone drives the first layer. It is a bound on rare outliers of any feature: a feature whose values are
-# spread at all (a normal one spans 8 deviations in 60,000 rows) is standardized exactly.
-WIDEST = 20.0
+# A feature whose values differ by less than this share of their size differs by rounding alone; it counts as constant.
+ROUNDING = 4 * float(np.finfo(np.float64).eps)
 
 
 @record
@@ -53,7 +50,7 @@ class Moments:
     @property
     def constant(self) -> Array:
         """Which features hold one value only, bool [F...]."""
-        return np.asarray(self.most == self.least)
+        return np.asarray(self.most - self.least <= ROUNDING * np.maximum(np.abs(self.least), np.abs(self.most)))
 
 
 def moments(chunks: Chunks) -> Moments:
@@ -78,24 +75,27 @@ def center(chunks: Chunks) -> tuple[Arrays, list[str]]:
 
 
 def standardize(chunks: Chunks) -> tuple[Arrays, list[str]]:
-    """(x - mean) / deviation, per feature; the deviation is at least 1/WIDEST of the feature's range; constant features give 0."""
+    """(x - mean) / deviation, per feature; constant features give 0 (LeCun, Bottou, Orr & Mueller 1998, section 4.3).
+
+    There is no floor under small deviations. Border pixels of Fashion-MNIST, dark but in a few images, reach 185 deviations in the
+    training and 284 in the test part; dividing by 1/20 of the range at least, instead, had no clear effect. After 3 epochs the validation
+    losses of sgd, momentum and adam without batch norm were within 3 % of each other; with +experiment=bn for 10 epochs, test accuracy
+    was 0.890 and 0.891 without the floor, 0.889 and 0.889 with it (seeds 0 and 1).
+    """
     found = moments(chunks)
-    floor = (found.most - found.least) / WIDEST
-    rare = int(np.count_nonzero(found.deviation < floor))
-    notes = [f"standardize: {rare} of {floor.size} features are nearly constant; divided by 1/{WIDEST:g} of their range"] if rare else []
-    return {"shift": found.mean, "factor": _inverse(np.maximum(found.deviation, floor))}, notes + _constant("standardize", found)
+    return {"shift": found.mean, "factor": _inverse(found.deviation, found.constant)}, _constant("standardize", found)
 
 
 def minmax(chunks: Chunks) -> tuple[Arrays, list[str]]:
     """(x - min) / (max - min), per feature: 0 to 1 on the training part; constant features give 0."""
     found = moments(chunks)
-    return {"shift": found.least, "factor": _inverse(found.most - found.least)}, _constant("minmax", found)
+    return {"shift": found.least, "factor": _inverse(found.most - found.least, found.constant)}, _constant("minmax", found)
 
 
 def scale(chunks: Chunks) -> tuple[Arrays, list[str]]:
     """x / max|x|, one number for all features: images of bytes are divided by 255."""
     largest = max(float(np.abs(x).max()) for x in chunks())
-    return {"shift": np.zeros(()), "factor": _inverse(np.asarray(largest))}, []
+    return {"shift": np.zeros(()), "factor": _inverse(np.asarray(largest), np.asarray(largest == 0))}, []
 
 
 def affine(x: Array, arrays: Mapping[str, Array]) -> Array:
@@ -189,9 +189,9 @@ def _bounds(x: Array) -> Iterator[tuple[int, int]]:
     return ((start, min(start + rows, len(x))) for start in range(0, len(x), rows))
 
 
-def _inverse(width: Array) -> Array:
-    """1 / width, 0 where the width is 0: a constant feature becomes 0, in training and ever after, not NaN."""
-    return np.asarray(np.divide(1.0, width, out=np.zeros_like(width), where=width > 0))
+def _inverse(width: Array, constant: Array) -> Array:
+    """1 / width, 0 for a constant feature: it becomes 0, in training and ever after, not NaN."""
+    return np.asarray(np.divide(1.0, width, out=np.zeros_like(width), where=~constant))
 
 
 def _constant(step: str, found: Moments) -> list[str]:

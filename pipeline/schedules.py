@@ -1,7 +1,14 @@
-"""Learning-rate schedules: pure functions of the step, `factor(schedule, steps, total)`; they touch no optimizer state."""
+"""Learning-rate schedules: pure functions of the step, `factor(schedule, steps, total)`; they touch no optimizer state.
+
+Every schedule may be preceded by `warmup` steps, in which the learning rate rises on a line to what the schedule starts with:
+step s < warmup has (s + 1) / warmup of it.  The schedule then counts its steps, and what is left of the training, from there.
+"""
 
 # step counts from 0; total is the number of steps the run is planned to take
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,10 +16,14 @@ import numpy.typing as npt
 from pipeline.errors import ConfigError
 from pipeline.records import record, setting
 
+Array = npt.NDArray[np.float64]
+
 
 @record
 class Constant:
     """factor = 1."""
+
+    warmup: int = setting(0, least=0)
 
 
 @record
@@ -21,6 +32,42 @@ class Step:
 
     every: int = setting(1000, least=1)
     factor: float = setting(0.1, above=0, most=1)
+    warmup: int = setting(0, least=0)
+
+
+@record
+class Exponential:
+    """factor = factor^(step / every): `every` in steps."""
+
+    every: int = setting(1000, least=1)
+    factor: float = setting(0.95, above=0, most=1)
+    warmup: int = setting(0, least=0)
+
+
+@record
+class InverseTime:
+    """factor = 1 / (1 + decay * step / every): `every` in steps  (Robbins & Monro 1951)."""
+
+    every: int = setting(1000, least=1)
+    decay: float = setting(1.0, least=0)
+    warmup: int = setting(0, least=0)
+
+
+@record
+class InverseSqrt:
+    """factor = 1 / sqrt(1 + step / every): `every` in steps; with every = 1 this is k / sqrt(t), t the number of the step from 1."""
+
+    every: int = setting(1000, least=1)
+    warmup: int = setting(0, least=0)
+
+
+@record
+class Polynomial:
+    """factor = floor + (1 - floor) * (1 - step / total)^power; power 1 falls on a line."""
+
+    power: float = setting(1.0, above=0)
+    floor: float = setting(0.0, least=0, most=1)
+    warmup: int = setting(0, least=0)
 
 
 @record
@@ -28,24 +75,96 @@ class Cosine:
     """factor = floor + (1 - floor) * (1 + cos(pi * step / total)) / 2  (Loshchilov & Hutter 2017, eq. 5)."""
 
     floor: float = setting(0.0, least=0, most=1)
+    warmup: int = setting(0, least=0)
 
 
-SCHEDULES: dict[str, type] = {"constant": Constant, "step": Step, "cosine": Cosine}
+@record
+class OneCycle:
+    """From `start` up to 1 in the share `rise` of the training, then down to `end`, both on half a cosine  (Smith & Topin 2018).
+
+    The learning rate of the optimizer is the largest one.
+    """
+
+    rise: float = setting(0.3, above=0, below=1)
+    start: float = setting(0.04, above=0, most=1)
+    end: float = setting(4e-6, least=0, most=1)
+    warmup: int = setting(0, least=0)
 
 
-def factor(schedule: object, steps: npt.ArrayLike, total: int) -> npt.NDArray[np.float64]:
+@record
+class Cyclic:
+    """Triangles from `floor` up to 1 in `half_cycle` steps and down again in as many  (Smith 2017, section 3.1)."""
+
+    half_cycle: int = setting(2000, least=1)
+    floor: float = setting(0.1, least=0, most=1)
+    warmup: int = setting(0, least=0)
+
+
+SCHEDULES: dict[str, type] = {
+    "constant": Constant,
+    "step": Step,
+    "exponential": Exponential,
+    "inverse_time": InverseTime,
+    "inverse_sqrt": InverseSqrt,
+    "polynomial": Polynomial,
+    "cosine": Cosine,
+    "one_cycle": OneCycle,
+    "cyclic": Cyclic,
+}
+
+
+def _half_cosine(start: float, end: float, done: Array) -> Array:
+    """From start (done = 0) to end (done = 1)."""
+    return np.asarray(end + (start - end) * (1 + np.cos(np.pi * done)) / 2)
+
+
+def _one_cycle(schedule: OneCycle, done: Array) -> Array:
+    rising = _half_cosine(schedule.start, 1.0, np.minimum(done / schedule.rise, 1.0))
+    falling = _half_cosine(1.0, schedule.end, np.maximum(done - schedule.rise, 0.0) / (1 - schedule.rise))
+    return np.where(done < schedule.rise, rising, falling)
+
+
+# of the step
+_BY_STEP: dict[type, Callable[[Any, Array], Array]] = {
+    Constant: lambda s, at: np.ones_like(at),
+    Step: lambda s, at: s.factor ** np.floor(at / s.every),
+    Exponential: lambda s, at: s.factor ** (at / s.every),
+    InverseTime: lambda s, at: 1.0 / (1.0 + s.decay * at / s.every),
+    InverseSqrt: lambda s, at: 1.0 / np.sqrt(1.0 + at / s.every),
+    Cyclic: lambda s, at: 1.0 - (1.0 - s.floor) * np.abs(1.0 - at % (2 * s.half_cycle) / s.half_cycle),
+}
+
+# of the share of the training that is done
+_BY_SHARE: dict[type, Callable[[Any, Array], Array]] = {
+    Polynomial: lambda s, done: s.floor + (1 - s.floor) * (1 - done) ** s.power,
+    Cosine: lambda s, done: s.floor + (1 - s.floor) * (1 + np.cos(np.pi * done)) / 2,
+    OneCycle: _one_cycle,
+}
+
+
+def factor(schedule: Any, steps: npt.ArrayLike, total: int) -> Array:
     """The shares of the base learning rate used at `steps` (a number or an array) of `total` -> the shape of `steps`.
 
-    Raises ConfigError for a schedule over the whole training when `total` is 0, that is, not known.
+    Raises ConfigError for a schedule over the whole training when `total` is 0, that is, not known, or no longer than the warm-up.
     """
-    at = np.asarray(steps, np.float64)
-    match schedule:
-        case Step():
-            return np.asarray(schedule.factor ** np.floor(at / schedule.every))
-        case Cosine():
-            if total <= 0:
-                hint = "set program.total_steps"
-                raise ConfigError(at="schedule.kind", got="cosine", rule="needs to know how many steps the training has", hint=hint)
-            done = np.minimum(at, total) / total
-            return np.asarray(schedule.floor + (1 - schedule.floor) * (1 + np.cos(np.pi * done)) / 2)
-    return np.ones_like(at)
+    # always an array: numpy's power of a lone number may differ in the last bit
+    at, warmup = np.asarray(steps, np.float64).reshape(-1), schedule.warmup
+    after = np.maximum(at - warmup, 0.0)
+    if type(schedule) in _BY_STEP:
+        share = _BY_STEP[type(schedule)](schedule, after)
+    else:
+        left = _left(schedule, total)
+        share = _BY_SHARE[type(schedule)](schedule, np.minimum(after, left) / left)
+    return np.asarray(share * np.minimum(at + 1, warmup) / warmup if warmup else share).reshape(np.shape(steps))
+
+
+def _left(schedule: Any, total: int) -> int:
+    """The steps after the warm-up."""
+    if total <= 0:
+        kind = next(name for name, record_type in SCHEDULES.items() if record_type is type(schedule))
+        hint = "set program.total_steps"
+        raise ConfigError(at="schedule.kind", got=kind, rule="needs to know how many steps the training has", hint=hint)
+    if schedule.warmup >= total:
+        rule = f"must be shorter than the training, which has {total} steps"
+        raise ConfigError(at="schedule.warmup", got=schedule.warmup, rule=rule)
+    return int(total - schedule.warmup)

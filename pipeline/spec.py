@@ -15,7 +15,7 @@ from typing import Any, Literal, cast
 
 from pipeline.data import Data
 from pipeline.errors import ConfigError, nearest
-from pipeline.initialization import INITIALIZATIONS, He
+from pipeline.initialization import INITIALIZATIONS, He, Uniform
 from pipeline.layers import LAYERS
 from pipeline.layers.activation import ACTIVATIONS, Relu
 from pipeline.layers.dense import Dense
@@ -128,8 +128,12 @@ def _layer_inputs(config: Experiment) -> None:
     names = layer_names(config.architecture.layers)
     for index, (at, layer) in enumerate(_layers(config)):
         earlier = (INPUT, *names[:index])
-        if layer.input is not None and layer.input not in earlier:
-            raise ConfigError(at=f"{at}.input", got=layer.input, rule="no earlier layer has this name", hint=nearest(layer.input, earlier))
+        if len(getattr(layer, "inputs", (1, 2))) < 2:
+            raise ConfigError(at=f"{at}.inputs", got=list(layer.inputs), rule="needs two layers or more", hint="give inputs=[first,second]")
+        named = {f"inputs[{n}]": name for n, name in enumerate(getattr(layer, "inputs", ()))} or {"input": getattr(layer, "input", None)}
+        for field, name in named.items():
+            if name is not None and name not in earlier:
+                raise ConfigError(at=f"{at}.{field}", got=name, rule="no earlier layer has this name", hint=nearest(name, earlier))
 
 
 def _dropout(config: Experiment) -> None:
@@ -141,7 +145,7 @@ def _dropout(config: Experiment) -> None:
 
 def _batch_statistics(config: Experiment) -> None:
     """The variance of one row is 0: batch norm would pass beta alone."""
-    normalizations = [config.normalization, *(layer.normalization for _, layer in _layers(config))]
+    normalizations = [config.normalization, *(getattr(layer, "normalization", None) for _, layer in _layers(config))]
     if config.training.batch_size == 1 and any(isinstance(entry, BatchNormalization) for entry in normalizations):
         raise ConfigError(at="training.batch_size", got=1, rule="batch norm needs at least 2 rows a batch", hint="use normalization=none")
 
@@ -172,6 +176,16 @@ def _decay_once(config: Experiment) -> None:
             raise ConfigError(at=f"{at}.weight_decay", got=part.weight_decay, rule="adamw decays the weights itself", hint=hint)
 
 
+def _uniform_range(config: Experiment) -> None:
+    """A range from low to high."""
+    places = [("initialization", config.initialization)]
+    places += [(f"{at}.initialization", getattr(layer, "initialization", None)) for at, layer in _layers(config)]
+    for at, initialization in places:
+        if isinstance(initialization, Uniform) and initialization.low > initialization.high:
+            rule = f"must be at least {at}.low, which is {initialization.low}"
+            raise ConfigError(at=f"{at}.high", got=initialization.high, rule=rule)
+
+
 def _declared_shape(config: Experiment) -> None:
     if config.data.classes is not None and config.data.targets is not None:
         raise ConfigError(at="data.targets", got=config.data.targets, rule="data has classes or targets, not both", hint="leave one out")
@@ -195,6 +209,7 @@ RULES: tuple[Callable[[Experiment], None], ...] = (
     _early_stopping,
     _loss_for_task,
     _decay_once,
+    _uniform_range,
     _declared_shape,
     _run_and_resume,
 )

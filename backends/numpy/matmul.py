@@ -14,6 +14,8 @@ from llvmlite import ir
 from backends.numpy.cpu import Processor
 from backends.numpy.emit import ELEMENT, I32, I64, POINTER, SIZE, Emitter, Value, i64, vector
 
+DEPTH = 512  # terms of a sum taken at once: a panel and a tile's rows of that depth lie in the second-level cache
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
@@ -49,7 +51,7 @@ class Product:
 
     def scratch_bytes(self, cpu: Processor) -> int:
         """Room for one packed panel of B."""
-        return self.panels(cpu)[0] * self.k * SIZE[self.precision] if self.packs(cpu) else 0
+        return self.panels(cpu)[0] * min(self.k, 2 * DEPTH) * SIZE[self.precision] if self.packs(cpu) else 0
 
 
 class MatmulKernel:
@@ -66,14 +68,32 @@ class MatmulKernel:
         self.a_row, self.a_step = (1, product.m) if product.transpose_a else (product.k, 1)
 
     def emit(self) -> None:
-        """Emits the kernel and its tiles."""
-        p = self.p
+        """Emits the kernel and its tiles.
+
+        A long sum is cut into blocks that stay in the cache; a tile takes its sums up again where the block before left them, so the
+        order of the additions, and with it every bit, is that of one long chain.
+        """
         e = Emitter(self.module, self.name, [POINTER] * 4 + [I64, I64])
+        depth = DEPTH if self.p.k >= 2 * DEPTH else self.p.k
+        whole, rest = divmod(self.p.k, depth)
+        self._block(e, i64(0), depth, first=True)
+        with e.loop(1, whole) as block:
+            self._block(e, e.b.mul(block, i64(depth)), depth, first=False)
+        if rest:
+            self._block(e, i64(whole * depth), rest, first=False)
+        e.finish()
+
+    def _block(self, e: Emitter, start: Value, depth: int, *, first: bool) -> None:
+        """All tiles, for `depth` terms of the sums from number `start`."""
+        p = self.p
         a, b, c, scratch, begin, end = e.arguments
         last_columns = p.n - (self.panel_count - 1) * self.width
         last_rows = p.m - (self.row_count - 1) * self.height
-        packed = e.b.alloca(I64)
+        with e.b.goto_entry_block():
+            packed = e.b.alloca(I64)
         e.b.store(i64(-1), packed)
+        a = e.at(a, e.b.mul(start, i64(self.a_step * self.size)))
+        b = e.at(b, e.b.mul(start, i64((1 if p.transpose_b else p.n) * self.size)))
         with e.loop(begin, end) as tile:
             panel, row = e.b.sdiv(tile, i64(self.row_count)), e.b.srem(tile, i64(self.row_count))
             left = e.b.mul(panel, i64(self.width))
@@ -83,16 +103,20 @@ class MatmulKernel:
             b_tile = scratch if self.packs else e.at(b, e.b.mul(left, i64(self.size)))
             if self.packs:
                 with e.b.if_then(e.b.icmp_signed("!=", e.b.load(packed, typ=I64), panel)):
-                    self._when_last(e, panel, self.panel_count, self.width, last_columns, lambda n: self._pack_call(e, b, scratch, left, n))
+
+                    def pack(columns: int) -> None:
+                        self._pack_call(e, b, scratch, left, columns, depth)
+
+                    self._when_last(e, panel, self.panel_count, self.width, last_columns, pack)
                     e.b.store(panel, packed)
 
             def run(columns: int) -> None:
-                self._when_last(
-                    e, row, self.row_count, self.height, last_rows, lambda rows: self._tile_call(e, a_tile, b_tile, c_tile, rows, columns)
-                )
+                def tile_call(rows: int) -> None:
+                    self._tile_call(e, a_tile, b_tile, c_tile, rows, columns, depth, first)
+
+                self._when_last(e, row, self.row_count, self.height, last_rows, tile_call)
 
             self._when_last(e, panel, self.panel_count, self.width, last_columns, run)
-        e.finish()
 
     def _when_last(self, e: Emitter, index: Value, count: int, usual: int, last: int, emit: object) -> None:
         """Emits the usual form, and the last one too where it differs."""
@@ -106,18 +130,24 @@ class MatmulKernel:
             with otherwise:
                 emit(usual)
 
-    def _tile_call(self, e: Emitter, a: Value, b: Value, c: Value, rows: int, columns: int) -> None:
-        name = f"{self.name}_tile_{rows}_{columns}"
+    def _tile_call(self, e: Emitter, a: Value, b: Value, c: Value, rows: int, columns: int, depth: int, first: bool) -> None:
+        name = f"{self.name}_tile_{rows}_{columns}_{depth}_{'first' if first else 'next'}"
         if name not in self.module.globals:
-            self._tile(name, rows, columns)
+            self._tile(name, rows, columns, depth, first)
         e.b.call(self.module.globals[name], [a, b, c])
 
-    def _tile(self, name: str, rows: int, columns: int) -> None:
+    def _tile(self, name: str, rows: int, columns: int, depth: int, first: bool) -> None:
         p = self.p
         e = Emitter(self.module, name, [POINTER] * 3, internal=True)
         a, b, c = e.arguments
         valid = [min(self.lanes, columns - start) for start in range(0, columns, self.lanes)]
         b_step = self.width if self.packs else p.n
+        places = [[e.at(c, (row * p.n + v * self.lanes) * self.size) for v in range(len(valid))] for row in range(rows)]
+        zero = ir.Constant(self.kind, None)
+        start = [
+            [zero if first else e.load_vector(place, p.precision, lanes=self.lanes, valid=n) for place, n in zip(line, valid, strict=True)]
+            for line in places
+        ]
         entry = e.b.block
         loop, done = e.function.append_basic_block("k"), e.function.append_basic_block("done")
         e.b.branch(loop)
@@ -134,37 +164,35 @@ class MatmulKernel:
             results.append([e.fma(left, r, s) for r, s in zip(right, sums[row], strict=True)])
         following = e.b.add(k, i64(1))
         a_next, b_next = e.at(a_k, self.a_step * self.size), e.at(b_k, b_step * self.size)
-        zero = ir.Constant(self.kind, None)
-        for phi, first, then in ((k, i64(0), following), (a_k, a, a_next), (b_k, b, b_next)):
-            phi.add_incoming(first, entry)
+        for phi, before, then in ((k, i64(0), following), (a_k, a, a_next), (b_k, b, b_next)):
+            phi.add_incoming(before, entry)
             phi.add_incoming(then, loop)
         for row in range(rows):
-            for phi, result in zip(sums[row], results[row], strict=True):
-                phi.add_incoming(zero, entry)
+            for phi, before, result in zip(sums[row], start[row], results[row], strict=True):
+                phi.add_incoming(before, entry)
                 phi.add_incoming(result, loop)
-        e.b.cbranch(e.b.icmp_signed("<", following, i64(p.k)), loop, done)
+        e.b.cbranch(e.b.icmp_signed("<", following, i64(depth)), loop, done)
         e.b.position_at_end(done)
         for row in range(rows):
             for v, n in enumerate(valid):
-                address = e.at(c, (row * p.n + v * self.lanes) * self.size)
-                e.store_vector(results[row][v], address, p.precision, lanes=self.lanes, valid=n)
+                e.store_vector(results[row][v], places[row][v], p.precision, lanes=self.lanes, valid=n)
         e.finish()
 
-    def _pack_call(self, e: Emitter, b: Value, scratch: Value, left: Value, columns: int) -> None:
-        name = f"{self.name}_pack_{columns}"
+    def _pack_call(self, e: Emitter, b: Value, scratch: Value, left: Value, columns: int, depth: int) -> None:
+        name = f"{self.name}_pack_{columns}_{depth}"
         if name not in self.module.globals:
-            self._pack(name, columns)
+            self._pack(name, columns, depth)
         step = self.p.k if self.p.transpose_b else 1
         e.b.call(self.module.globals[name], [e.at(b, e.b.mul(left, i64(step * self.size))), scratch])
 
-    def _pack(self, name: str, columns: int) -> None:
+    def _pack(self, name: str, columns: int, depth: int) -> None:
         """Copies a panel of B [K, N] together."""
         if self.p.transpose_b:
-            return self._pack_transposed(name, columns)
+            return self._pack_transposed(name, columns, depth)
         p, lanes = self.p, self.lanes
         e = Emitter(self.module, name, [POINTER] * 2, internal=True)
         source, target = e.arguments
-        with e.loop(0, p.k) as k:
+        with e.loop(0, depth) as k:
             for start in range(0, columns, lanes):
                 address = e.at(source, e.b.mul(e.b.add(e.b.mul(k, i64(p.n)), i64(start)), i64(self.size)))
                 row = e.load_vector(address, p.precision, lanes=lanes, valid=columns - start)
@@ -172,12 +200,12 @@ class MatmulKernel:
                 e.store_vector(row, e.at(target, e.b.mul(offset, i64(self.size))), p.precision, lanes=lanes)
         return e.finish()
 
-    def _pack_transposed(self, name: str, columns: int) -> None:
+    def _pack_transposed(self, name: str, columns: int, depth: int) -> None:
         """Turns rows of the transposed B [N, K] into a panel [K, width]: squares of vectors, exchanged in registers."""
-        p, lanes = self.p, self.lanes
+        lanes = self.lanes
         e = Emitter(self.module, name, [POINTER] * 2, internal=True)
         source, target = e.arguments
-        whole, rest = divmod(p.k, lanes)
+        whole, rest = divmod(depth, lanes)
         for start in range(0, columns, lanes):
             valid = min(lanes, columns - start)
             with e.loop(0, whole) as block:

@@ -61,9 +61,8 @@ def finite(x: Array, source: str) -> Array:
     if x.dtype.kind in "iub" or bool(np.isfinite(x).all()):
         return x
     row, *place = (int(i) for i in np.argwhere(~np.isfinite(x))[0])
-    column = f"column {place[0]}" if len(place) == 1 else f"position {tuple(place)}"
-    value = x[(row, *place)]
-    raise DataError(f"{source}: row {row}, {column if place else 'the only column'} is {value}; every number must be finite")
+    where = f", column {place[0]}" if len(place) == 1 else f", position {tuple(place)}" if place else ""
+    raise DataError(f"{source}: row {row}{where} is {x[(row, *place)]}; every number must be finite")
 
 
 def numeric(x: Array, source: str) -> Array:

@@ -56,11 +56,12 @@ def describe(config: Data, *, seed: int = 0) -> DataShape:
     Raises ConfigError, and DataError when it must load.
     """
     check_shape(config)
+    if config.input_shape is not None and (config.classes is not None or config.targets is not None):
+        # a program for a shape of one's own needs no data; `load` holds a declared shape against the data
+        return DataShape(input_shape=config.input_shape, classes=config.classes, targets=config.targets)
     known = SOURCES[config.kind].shape if config.kind in SOURCES else None
     if known is not None:
         return _agreed(config, known)
-    if config.input_shape is not None and (config.classes is not None or config.targets is not None):
-        return DataShape(input_shape=config.input_shape, classes=config.classes, targets=config.targets)
     return load(config, seed=seed).shape
 
 

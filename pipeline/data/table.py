@@ -33,7 +33,7 @@ _BOOL = {"true": 1.0, "false": 0.0}
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column: `texts` (CSV, words) with None where a cell is missing, or `numbers` [N] (Parquet) with NaN there.
+    """One column: `texts` (CSV, words) with None where a cell is missing, `numbers` [N] with NaN there, or both (numbers in a CSV).
 
     kind: mixed is mostly numbers with some words among them; other is a type that no input can be made of.
     """
@@ -161,18 +161,17 @@ def _cell(text: str) -> str | None:
 
 def _typed(name: str, texts: Texts) -> Column:
     """The column with the kind that all its present cells share."""
-    present = [text for text in texts if text is not None]
-    try:
-        np.array(present, np.float64)  # fast where all cells are numbers, as in most columns
-        return Column(name=name, kind="number", texts=texts)
+    try:  # all cells at once: fast where all are numbers, as in most columns
+        numbers = np.array(["nan" if text is None else text for text in texts], np.float64)
+        return Column(name=name, kind="number", texts=texts, numbers=numbers)
     except ValueError:
-        pass
+        present = [text for text in texts if text is not None]
     if all(_truth(text) is not None for text in present):
         return Column(name=name, kind="bool", texts=texts)
     if all(_days(text) is not None for text in present):
         return Column(name=name, kind="date", texts=texts)
-    numbers = sum(_number(text) is not None for text in present)
-    return Column(name=name, kind="mixed" if 2 * numbers > len(present) else "text", texts=texts)
+    parsed = sum(_number(text) is not None for text in present)
+    return Column(name=name, kind="mixed" if 2 * parsed > len(present) else "text", texts=texts)
 
 
 def _number(text: str) -> float | None:

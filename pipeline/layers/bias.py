@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pipeline.layers.dense import Dense
 from pipeline.layers.graph import LayerGraph, LayerNode
 from pipeline.layers.normalization import BatchNormalization
 
@@ -21,7 +20,8 @@ def remove_biases(network: LayerGraph) -> tuple[LayerGraph, tuple[str, ...]]:
     nodes, reasons = [], []
     for node in network.nodes:
         following = readers.get(node.name, [])
-        if isinstance(node.record, Dense) and following and all(isinstance(n.record, BatchNormalization) for n in following):
+        biased = any(p.name == f"{node.name}.bias" for p in node.parameters)
+        if biased and following and all(isinstance(n.record, BatchNormalization) for n in following):
             node = replace(node, parameters=tuple(p for p in node.parameters if p.name != f"{node.name}.bias"))
             reasons.append(f"bias of {node.name} removed: batch norm follows, its gradient is zero")
         nodes.append(node)

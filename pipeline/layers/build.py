@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from pipeline import losses
@@ -12,7 +12,7 @@ from pipeline.layers import KINDS, LAYERS
 from pipeline.layers.activation import Identity
 from pipeline.layers.dense import Dense
 from pipeline.layers.dropout import Dropout
-from pipeline.layers.graph import LayerGraph, LayerNode
+from pipeline.layers.graph import LayerGraph, LayerNode, Parameter
 from pipeline.layers.kind import Shape
 from pipeline.layers.names import INPUT, layer_names
 from pipeline.layers.normalization import BatchNormalization, NoNormalization
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 def build(config: Experiment, data: DataShape) -> LayerGraph:
-    """The layers of `config` over `data`.  A hidden weighted layer becomes
+    """The layers of `config` over `data`.  A hidden weighted layer (dense, conv, ...) becomes
 
-        dense -> [norm pre] -> activation -> [norm post] -> [dropout]
+        layer -> [norm pre] -> activation -> [norm post] -> [dropout]
 
     The output layer (the head, or the last layer when head is none) takes initialization and weight regularization from the groups;
     norm, activation and dropout only when it asks for them itself.  Raises ConfigError.
@@ -40,11 +40,13 @@ def build(config: Experiment, data: DataShape) -> LayerGraph:
     shapes: dict[str, Shape] = {INPUT: tuple(data.input_shape)}
     ends = {INPUT: INPUT}  # layer -> the last node of its slots
     for index, (layer, name) in enumerate(zip(layers, names, strict=True)):
-        source = ends[layer.input or (names[index - 1] if index else INPUT)]
-        for record, part in _parts(config, layer, name, index + 1, output=index == len(layers) - 1):
-            nodes.append(_node(record, part, source, shapes, at=f"architecture.layers[{index}].name"))
-            source = part
-        ends[name] = source
+        named = getattr(layer, "inputs", None) or (layer.input or (names[index - 1] if index else INPUT),)
+        sources = tuple(ends[source] for source in named)
+        number = sum(_has(entry, "activation") for entry in layers[: index + 1])
+        for record, part in _parts(config, layer, name, number, output=index == len(layers) - 1):
+            nodes.append(_node(record, part, sources, shapes, at=f"architecture.layers[{index}]"))
+            sources = (part,)
+        (ends[name],) = sources
     network = LayerGraph(input_shape=tuple(data.input_shape), nodes=tuple(nodes), loss=loss, loss_kind=losses.kind_of(loss))
     _check_output(network, units, config)
     _check_used(network, layers, names, ends)
@@ -52,18 +54,20 @@ def build(config: Experiment, data: DataShape) -> LayerGraph:
 
 
 def _parts(config: Experiment, layer: Any, name: str, number: int, *, output: bool) -> Iterator[tuple[object, str]]:
-    """(record, name) of the layer and of what its slots hold, in order."""
-    initialization = layer.initialization or config.initialization
-    regularization = layer.regularization or config.regularization
-    normalization = layer.normalization or (NoNormalization() if output else config.normalization)
-    activation = layer.activation or (Identity() if output else config.activation)
-    filled = replace(
-        layer, initialization=initialization, regularization=regularization, normalization=normalization, activation=activation
-    )
-    slots: list[object] = [activation]
+    """(record, name) of the layer and of what its slots hold, in order.  A layer has the slots that its record has fields for."""
+    initialization: Any = config.initialization
+    groups = {
+        "initialization": replace(initialization, bias_init=0.0) if output else initialization,
+        "regularization": config.regularization,
+        "normalization": NoNormalization() if output else config.normalization,
+        "activation": Identity() if output else config.activation,
+    }
+    filled = replace(layer, **{slot: getattr(layer, slot) or group for slot, group in groups.items() if _has(layer, slot)})
+    slots: list[object] = [filled.activation] if _has(layer, "activation") else []
+    normalization = getattr(filled, "normalization", None)
     if isinstance(normalization, BatchNormalization):
         slots.insert(0 if normalization.position == "pre" else 1, normalization)
-    dropout = layer.regularization if output else regularization
+    dropout = getattr(layer if output else filled, "regularization", None)
     if dropout is not None and dropout.dropout == "inverted":
         slots.append(Dropout(keep_prob=dropout.keep_prob))
     yield filled, name
@@ -73,14 +77,28 @@ def _parts(config: Experiment, layer: Any, name: str, number: int, *, output: bo
             yield record, f"{name}_{prefix}" if layer.name else f"{prefix}{number}"
 
 
-def _node(record: object, name: str, source: str, shapes: dict[str, Shape], *, at: str) -> LayerNode:
-    """The node of `record` over `source`; its shape is put into `shapes`."""
+def _has(layer: Any, slot: str) -> bool:
+    return any(f.name == slot for f in fields(layer))
+
+
+def _node(record: object, name: str, sources: tuple[str, ...], shapes: dict[str, Shape], *, at: str) -> LayerNode:
+    """The node of `record` over `sources`; its shape is put into `shapes`."""
     if name in shapes:
-        raise ConfigError(at=at, got=name, rule="another layer has this name", hint="a name can be used once")
-    kind, inputs = KINDS[type(record)], (shapes[source],)
-    shapes[name] = kind.shape(record, inputs)
-    parameters = kind.parameters(record, name, inputs)
-    return LayerNode(name=name, kind=_kind_name(record), inputs=(source,), shape=shapes[name], record=record, parameters=parameters)
+        raise ConfigError(at=f"{at}.name", got=name, rule="another layer has this name", hint="a name can be used once")
+    kind, inputs = KINDS[type(record)], tuple(shapes[source] for source in sources)
+    try:
+        shapes[name] = kind.shape(record, inputs)
+    except ConfigError as error:  # a shape rule knows the field, not where the layer stands
+        raise ConfigError(at=f"{at}.{error.at}", got=error.got, rule=error.rule, hint=error.hint) from None
+    parameters = tuple(_with_bias(p, record) for p in kind.parameters(record, name, inputs))
+    return LayerNode(name=name, kind=_kind_name(record), inputs=sources, shape=shapes[name], record=record, parameters=parameters)
+
+
+def _with_bias(parameter: Parameter, record: Any) -> Parameter:
+    """A bias starts with what the layer's initialization says; all else as the layer says."""
+    if not parameter.name.endswith(".bias") or getattr(record, "initialization", None) is None:
+        return parameter
+    return replace(parameter, initial=float(record.initialization.bias_init))
 
 
 def _kind_name(record: object) -> str:

@@ -17,10 +17,12 @@ def _matmul(a: Type, c: Type, *, transpose_a: bool = False, transpose_b: bool = 
 
 
 def _gradient(b: Builder, node: Node, grads: tuple[str | None, ...]) -> tuple[str | None, ...]:
-    """y = a b: da = g b^T, db = a^T g (for the plain form, the only one that layers emit)."""
-    assert not node.attributes.get("transpose_a") and not node.attributes.get("transpose_b")
+    """y = a b: da = g b^T, db = a^T g; y = a b^T: da = g b, db = g^T a.  No layer emits a^T b."""
+    assert not node.attributes.get("transpose_a")
     (g,), (x, w) = grads, node.inputs
     assert g is not None
+    if node.attributes.get("transpose_b"):
+        return b.add("matmul", g, w, name="matmul_data"), b.add("matmul", g, x, transpose_a=True, name="matmul_weight")
     return b.add("matmul", g, w, transpose_b=True, name="matmul_data"), b.add("matmul", x, g, transpose_a=True, name="matmul_weight")
 
 

@@ -212,7 +212,7 @@ def resume(folder: Path, *, step: int, project: Path, sender: Sender | None = No
 
 def config_text(config: Mapping[str, Any]) -> str:
     """The config as YAML, in its own order."""
-    import yaml
+    import yaml  # noqa: PLC0415  # only a run that is recorded needs it
 
     plain = json.loads(json.dumps(config, default=str))
     return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120))

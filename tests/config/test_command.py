@@ -11,6 +11,7 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 
 from pipeline import tasks
+from pipeline.optimizers import OPTIMIZERS
 from pipeline.spec import experiment
 from tests.config import recorder
 
@@ -53,7 +54,7 @@ MISTAKES = [
     (["optimizer=adamm"], "optimizer = adamm: unknown option; did you mean adam?"),
     (["experiment=bnn"], "experiment = bnn: unknown option; did you mean bn?"),
     (["task=explian"], "task = explian: unknown option; did you mean explain?"),
-    (["optimizer=null"], "optimizer = null: a group needs an option; use one of adadelta, adagrad, adam, adamw, amsgrad, momentum, nadam, nesterov, rmsprop, sgd"),
+    (["optimizer=null"], f"optimizer = null: a group needs an option; use one of {', '.join(sorted(OPTIMIZERS))}"),
     (
         ["loss={kind:auto}"],
         "loss = {kind:auto}: a group takes the name of an option; write loss=OPTION loss.KEY=VALUE; "

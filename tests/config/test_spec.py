@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from pipeline.errors import ConfigError
 from pipeline.layers.dense import Dense
 from pipeline.layers.normalization import BatchNormalization
+from pipeline.optimizers import OPTIMIZERS
 from pipeline.optimizers.momentum import Momentum
 from pipeline.spec import Experiment, experiment, to_plain
+
+EVERY = ", ".join(sorted(OPTIMIZERS))
 
 
 def network(*layers: dict[str, Any], head: str | None = "auto") -> dict[str, Any]:

@@ -104,7 +104,8 @@ def test_a_declared_shape_needs_no_file() -> None:
         ({"task": "classification", "targets": 1}, "data.targets = 1: data.task is classification; give data.classes instead"),
         (
             {"split": Split(validation=0.6, test=0.4)},
-            "data.split.validation = 0.6: validation and test together must leave rows to train on, and test is 0.4; make their sum less than 1",
+            "data.split.validation = 0.6: validation and test together must leave rows to train on, and test is 0.4; "
+            "make their sum less than 1",
         ),
     ],
 )

@@ -5,7 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.initialization import He, Normal, Xavier, Zeros, draw
+from pipeline.errors import ConfigError
+from pipeline.initialization import (
+    INITIALIZATIONS,
+    CaffeMsra,
+    CaffeXavier,
+    Constant,
+    He,
+    Lecun,
+    Normal,
+    Orthogonal,
+    Sparse,
+    Uniform,
+    Xavier,
+    Zeros,
+    draw,
+)
+from pipeline.spec import experiment
 from tests.program.configs import program
 
 SHAPE = (300, 200)
@@ -15,6 +31,15 @@ CASES = [
     (Xavier(distribution="uniform"), 2 / 500, "uniform"),
     (He(), 2 / 300, "normal"),
     (He(distribution="uniform"), 2 / 300, "uniform"),
+    (Lecun(), 1 / 300, "normal"),
+    (Lecun(distribution="uniform"), 1 / 300, "uniform"),
+    (Uniform(low=-0.3, high=0.3), 0.6**2 / 12, "uniform"),
+    (CaffeXavier(), 1 / 300, "uniform"),
+    (CaffeXavier(variance_norm="fan_out"), 1 / 200, "uniform"),
+    (CaffeXavier(variance_norm="average"), 1 / 250, "uniform"),
+    (CaffeMsra(), 2 / 300, "normal"),
+    (CaffeMsra(variance_norm="fan_out"), 2 / 200, "normal"),
+    (CaffeMsra(variance_norm="average"), 2 / 250, "normal"),
 ]
 
 
@@ -35,6 +60,64 @@ def test_mean_and_variance_lie_within_three_standard_errors(record: object, vari
 
 def test_zeros() -> None:
     assert not drawn(Zeros()).any()
+
+
+def test_the_fans_of_caffe_count_the_window() -> None:
+    """A blob of 64 outputs and 16 channels of 3 x 3 has fan_in = count / 64 = 144 and fan_out = count / 16 = 576."""
+    shape, n = (3, 3, 16, 64), 3 * 3 * 16 * 64
+    for variance_norm, fan in (("fan_in", 144), ("fan_out", 576), ("average", 360)):
+        w = draw(CaffeXavier(variance_norm=variance_norm), shape, fan_in=1, fan_out=1, seed=0, name="conv1.weight")
+        assert np.abs(w).max() <= np.sqrt(3 / fan)
+        assert abs(w.var() - 1 / fan) < 3 / fan * np.sqrt(0.8 / n)
+
+
+def test_uniform_has_the_mean_and_variance_of_its_range() -> None:
+    w = drawn(Uniform(low=0.0, high=0.01))  # what `0.01 * rand` gives in place of `0.01 * randn`: nothing negative
+    assert w.min() >= 0 and w.max() < 0.01
+    assert abs(w.mean() - 0.005) < 3 * 0.01 / np.sqrt(12 * 60_000)
+
+
+def test_constant() -> None:
+    assert (drawn(Constant(value=0.25)) == 0.25).all()
+
+
+@pytest.mark.parametrize("shape", [(30, 20), (20, 30), (17, 17), (3, 3, 4, 8)])
+def test_orthogonal_is(shape: tuple[int, ...]) -> None:
+    w = draw(Orthogonal(gain=2.0), shape, fan_in=1, fan_out=1, seed=0, name="fc1.weight").reshape(-1, shape[-1])
+    short = w.T @ w if len(w) >= w.shape[1] else w @ w.T
+    np.testing.assert_allclose(short, 4 * np.eye(len(short)), atol=1e-13)
+
+
+def test_orthogonal_matrices_have_both_signs_on_their_diagonal() -> None:
+    diagonal = np.array([np.diag(drawn(Orthogonal(), seed=seed)) for seed in range(3)])
+    assert abs((diagonal > 0).mean() - 0.5) < 3 * 0.5 / np.sqrt(diagonal.size)
+
+
+def test_sparse_gives_each_output_so_many_weights() -> None:
+    w = drawn(Sparse(connections=15, std=0.5))
+    assert ((w != 0).sum(axis=0) == 15).all()
+    kept, n = w[w != 0], 200 * 15
+    assert abs(kept.var() - 0.25) < 3 * 0.25 * np.sqrt(2 / n) and abs(kept.mean()) < 3 * 0.5 / np.sqrt(n)
+    # each of the 300 inputs is as likely to be used: 200 draws of 15 out of 300
+    assert abs((w != 0).sum(axis=1).std() - np.sqrt(200 * 0.05 * 0.95)) < 0.5
+    assert (drawn(Sparse(connections=1000)) != 0).all()
+
+
+@pytest.mark.parametrize("kind", INITIALIZATIONS)
+def test_biases_of_hidden_layers_start_where_the_initialization_says(kind: str) -> None:
+    state = program(6, 5, initialization={"kind": kind, "bias_init": 0.01}).state()
+    assert (state["fc1.bias"] == 0.01).all() and (state["fc2.bias"] == 0.01).all() and not state["fc3.bias"].any()
+
+
+def test_an_output_layer_may_ask_for_a_bias_of_its_own() -> None:
+    layer = {"kind": "dense", "units": 3, "initialization": {"kind": "he", "bias_init": -1.0}}
+    assert (program(architecture={"layers": [layer], "head": None}).state()["fc1.bias"] == -1.0).all()
+
+
+def test_an_empty_range_is_refused() -> None:
+    with pytest.raises(ConfigError) as caught:
+        experiment({"initialization": {"kind": "uniform", "low": 1.0, "high": 0.5}})
+    assert str(caught.value) == "initialization.high = 0.5: must be at least initialization.low, which is 1.0"
 
 
 def test_a_draw_depends_on_seed_and_name() -> None:

@@ -1,0 +1,96 @@
+"""Transposed convolution: the adjoint of a convolution, not its inverse (Zeiler et al. 2010; Dumoulin & Visin 2016, section 4)."""
+
+# N batch, H W image, I O channels in and out, Ho Wo output image, kh kw window
+from __future__ import annotations
+
+from typing import Literal
+
+from pipeline.errors import ConfigError
+from pipeline.graph.builder import Builder
+from pipeline.initialization import INITIALIZATIONS
+from pipeline.layers.activation import ACTIVATIONS
+from pipeline.layers.graph import LayerNode, Parameter
+from pipeline.layers.kind import LayerKind, Shape
+from pipeline.layers.normalization import NORMALIZATIONS
+from pipeline.layers.windows import Window, image, pair, slide
+from pipeline.records import record, setting
+from pipeline.regularization import Regularization
+
+
+@record
+class ConvTranspose:
+    """x [N, H, W, I] -> y [N, Ho, Wo, O]: <conv(y'), x> = <y', y> for the convolution of the same kernel, stride and padding.
+
+    Ho = (H - 1) s - 2 padding + d (kh - 1) + 1 + output_padding, or H s with padding=same.  W [kh, kw, O, I] is `NAME.weight`, that of
+    the convolution; b [O] is `NAME.bias`.  Fields left null come from the groups of the same name.
+    """
+
+    channels: int = setting(least=1)
+    kernel: int | tuple[int, ...] = setting(3, least=1)
+    stride: int | tuple[int, ...] = setting(1, least=1)
+    padding: Literal["same", "valid"] | int | tuple[int, ...] = setting("same", least=0)
+    output_padding: int | tuple[int, ...] = setting(0, least=0)
+    dilation: int | tuple[int, ...] = setting(1, least=1)
+    name: str | None = setting(None)
+    input: str | None = setting(None)
+    initialization: object = setting(None, kinds=INITIALIZATIONS)
+    normalization: object = setting(None, kinds=NORMALIZATIONS)
+    activation: object = setting(None, kinds=ACTIVATIONS)
+    regularization: Regularization | None = setting(None)
+
+
+def _output(record: ConvTranspose, shape: Shape) -> tuple[Shape, Window]:
+    """The output [Ho, Wo, O] and the window of the convolution that goes from it to the input.  Raises ConfigError."""
+    h, w, _ = image(shape)
+    k, s, d = (pair(name, getattr(record, name)) for name in ("kernel", "stride", "dilation"))
+    extra = pair("output_padding", record.output_padding)
+    if any(e >= n for e, n in zip(extra, s, strict=True)):
+        raise ConfigError(at="output_padding", got=record.output_padding, rule="must be below the stride", hint="use a larger stride")
+    if record.padding == "same":
+        if any(extra):
+            raise ConfigError(at="output_padding", got=record.output_padding, rule="same has none", hint="give padding as a number")
+        out: Shape = (h * s[0], w * s[1], record.channels)
+    else:
+        p = (0, 0) if isinstance(record.padding, str) else pair("padding", record.padding)
+        sides = [(n - 1) * s[a] - 2 * p[a] + d[a] * (k[a] - 1) + 1 + extra[a] for a, n in enumerate((h, w))]
+        if min(sides) < 1:
+            raise ConfigError(at="padding", got=record.padding, rule="leaves nothing of the output", hint="use a smaller one")
+        out = (sides[0], sides[1], record.channels)
+    window = slide(out, record.kernel, record.stride, record.padding, record.dilation)
+    assert window.out == (h, w)
+    return out, window
+
+
+def _shape(record: ConvTranspose, shapes: tuple[Shape, ...]) -> Shape:
+    return _output(record, shapes[0])[0]
+
+
+def _parameters(record: ConvTranspose, name: str, shapes: tuple[Shape, ...]) -> tuple[Parameter, ...]:
+    """The weight [kh, kw, O, I] and the bias [O], which starts at 0; one output sums over kh kw / (sh sw) places on average."""
+    (kh, kw), (sh, sw) = pair("kernel", record.kernel), pair("stride", record.stride)
+    channels = image(shapes[0])[2]
+    weight = Parameter(
+        name=f"{name}.weight",
+        shape=(kh, kw, record.channels, channels),
+        initial=record.initialization,
+        fan_in=max(1, kh * kw * channels // (sh * sw)),
+        fan_out=kh * kw * record.channels,
+        regularization=record.regularization,
+    )
+    return weight, Parameter(name=f"{name}.bias", shape=(record.channels,), initial=0.0)
+
+
+def _lower(b: Builder, node: LayerNode, inputs: tuple[str, ...], *, training: bool) -> str:
+    record = node.record
+    assert isinstance(record, ConvTranspose)
+    weight, *bias = (b.input(p.name, p.shape, "state") for p in node.parameters)
+    rows, h, w, channels = b.shape(inputs[0])
+    out, window = _output(record, (h, w, channels))
+    depth = window.window[0] * window.window[1] * record.channels
+    x = b.reshape(inputs[0], (rows * h * w, channels))
+    spread = b.add("matmul", x, b.reshape(weight, (depth, channels)), transpose_b=True, name="conv_transpose")
+    y = b.add("fold", b.reshape(spread, (rows, h, w, depth)), size=(out[0], out[1]), **window.patches)
+    return b.add("add", y, bias[0], name="conv_bias") if bias else y
+
+
+CONV_TRANSPOSE = LayerKind(prefix="conv_transpose", shape=_shape, parameters=_parameters, lower=_lower)

@@ -1,0 +1,80 @@
+"""Pooling: the largest or the mean value of each window, channel by channel."""
+
+# N batch, H W image, C channels, Ho Wo output positions
+from __future__ import annotations
+
+from typing import Literal
+
+from pipeline.errors import ConfigError
+from pipeline.graph.builder import Builder
+from pipeline.layers.graph import LayerNode
+from pipeline.layers.kind import LayerKind, Lower, Shape
+from pipeline.layers.windows import Window, image, slide
+from pipeline.records import record, setting
+
+
+@record
+class MaxPool:
+    """y = max of each window: x [N, H, W, C] -> [N, Ho, Wo, C]; the gradient goes to the first maximum (Boureau, Ponce & LeCun 2010).
+
+    stride null: the kernel, so that windows lie side by side.  Padding takes no part in a maximum.
+    """
+
+    kernel: int | tuple[int, ...] = setting(2, least=1)
+    stride: int | tuple[int, ...] | None = setting(None, least=1)
+    padding: Literal["same", "valid"] | int | tuple[int, ...] = setting("valid", least=0)
+    name: str | None = setting(None)
+    input: str | None = setting(None)
+
+
+@record
+class AveragePool:
+    """y = mean of each window: x [N, H, W, C] -> [N, Ho, Wo, C]; padding does not count.  stride null: the kernel."""
+
+    kernel: int | tuple[int, ...] = setting(2, least=1)
+    stride: int | tuple[int, ...] | None = setting(None, least=1)
+    padding: Literal["same", "valid"] | int | tuple[int, ...] = setting("valid", least=0)
+    name: str | None = setting(None)
+    input: str | None = setting(None)
+
+
+@record
+class GlobalAveragePool:
+    """y = mean over the whole image: x [N, H, W, C] -> [N, C] (Lin, Chen & Yan 2013)."""
+
+    name: str | None = setting(None)
+    input: str | None = setting(None)
+
+
+def _window(record: MaxPool | AveragePool, shape: Shape) -> Window:
+    stride = record.kernel if record.stride is None else record.stride
+    window = slide(shape, record.kernel, stride, record.padding)
+    if any(max(window.padding[2 * a : 2 * a + 2]) >= window.window[a] for a in (0, 1)):
+        raise ConfigError(at="padding", got=record.padding, rule="must be below the kernel", hint="a window would hold padding alone")
+    return window
+
+
+def _shape(record: MaxPool | AveragePool, shapes: tuple[Shape, ...]) -> Shape:
+    return (*_window(record, shapes[0]).out, image(shapes[0])[2])
+
+
+def _lower(op: str) -> Lower:
+    def lower(b: Builder, node: LayerNode, inputs: tuple[str, ...], *, training: bool) -> str:
+        assert isinstance(node.record, MaxPool | AveragePool)
+        return b.add(op, inputs[0], **_window(node.record, b.shape(inputs[0])[1:]).pool)
+
+    return lower
+
+
+def _lower_global(b: Builder, node: LayerNode, inputs: tuple[str, ...], *, training: bool) -> str:
+    n, h, w, c = b.shape(inputs[0])
+    pooled = b.add("average_pool", inputs[0], window=(h, w), stride=(h, w), padding=(0, 0, 0, 0), name="global_average_pool")
+    return b.reshape(pooled, (n, c))
+
+
+# pools of both kinds are counted together: pool1, pool2, ...
+POOL_KINDS: dict[type, LayerKind] = {
+    MaxPool: LayerKind(prefix="pool", shape=_shape, lower=_lower("max_pool")),
+    AveragePool: LayerKind(prefix="pool", shape=_shape, lower=_lower("average_pool")),
+    GlobalAveragePool: LayerKind(prefix="global_pool", shape=lambda record, shapes: (image(shapes[0])[2],), lower=_lower_global),
+}

@@ -1,0 +1,84 @@
+"""What layers with a window share: sizes as one number or two, and padding by word or number.
+
+A shape rule raises a ConfigError whose path is the field alone; `build` puts the layer's place in front.
+"""
+
+# H W image, Ho Wo output positions, k window, s stride, d dilation
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.errors import ConfigError
+from pipeline.layers.kind import Shape
+from pipeline.ops.convolution import Padding, Pair, positions
+
+Size = int | tuple[int, ...]
+Around = int | tuple[int, ...] | str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """The attributes of a window op, and the output positions."""
+
+    window: Pair
+    stride: Pair
+    padding: Padding
+    dilation: Pair
+    out: Pair
+
+    @property
+    def pool(self) -> dict[str, Any]:
+        """The attributes of a pooling op."""
+        return {"window": self.window, "stride": self.stride, "padding": self.padding}
+
+    @property
+    def patches(self) -> dict[str, Any]:
+        """The attributes of patches and fold."""
+        return {**self.pool, "dilation": self.dilation}
+
+
+def image(shape: Shape) -> tuple[int, int, int]:
+    """H, W, C.  Raises ConfigError for what is no image."""
+    if len(shape) != 3:
+        raise ConfigError(at="kind", got=f"over {list(shape)}", rule="needs images [height, width, channels]", hint="use a reshape layer")
+    return shape[0], shape[1], shape[2]
+
+
+def pair(field: str, value: Size) -> Pair:
+    """One number for both axes, or [rows, columns].  Raises ConfigError."""
+    if isinstance(value, int):
+        return value, value
+    if len(value) != 2:
+        raise ConfigError(at=field, got=list(value), rule="must be one number or two", hint=f"write {field}: [rows, columns]")
+    return value[0], value[1]
+
+
+def slide(shape: Shape, kernel: Size, stride: Size, padding: Around, dilation: Size = 1) -> Window:
+    """The window over an image [H, W, C].
+
+    padding: same gives ceil(H / s) rows, what must be added going to the bottom when it is odd; valid adds nothing; a number is added on
+    every side, [rows, columns] on top and bottom, left and right.  Raises ConfigError.
+    """
+    h, w, _ = image(shape)
+    k, s, d = pair("kernel", kernel), pair("stride", stride), pair("dilation", dilation)
+    around = _same((h, w), k, s, d) if padding == "same" else _given(padding)
+    out = positions((h, w), k, s, around, d)
+    if min(out) < 1:
+        rule = f"with padding={padding} it does not fit in the {h} x {w} image"
+        raise ConfigError(at="kernel", got=kernel, rule=rule, hint="use a smaller one, or padding=same")
+    return Window(window=k, stride=s, padding=around, dilation=d, out=out)
+
+
+def _given(padding: Around) -> Padding:
+    rows, columns = (0, 0) if isinstance(padding, str) else pair("padding", padding)
+    return rows, rows, columns, columns
+
+
+def _same(size: Sequence[int], window: Pair, stride: Pair, dilation: Pair) -> Padding:
+    sides: list[int] = []
+    for n, k, s, d in zip(size, window, stride, dilation, strict=True):
+        total = max((-(-n // s) - 1) * s + d * (k - 1) + 1 - n, 0)
+        sides += [total // 2, total - total // 2]
+    return sides[0], sides[1], sides[2], sides[3]

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.data import Data, Dataset, DataShape, Split, load, read_new
+from pipeline.errors import ConfigError, DataError
+from tests.data.test_idx import idx
+
+TRAINING = "size,town,new,id,y\n80,Bern,true,1,a\n60,Basel,false,2,b\n100,Bern,true,3,a\n60,Basel,false,4,b\n"
+SHAPE = DataShape(input_shape=(8, 8, 1), classes=10)
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Dataset:
+    path = tmp_path / "training.csv"
+    path.write_text(TRAINING)
+    config = Data(kind="csv", path=str(path), target="y", ignore=("id",), split=Split(validation=0.0, test=0.0))
+    return load(config, seed=0)
+
+
+def written(folder: Path, text: str) -> Data:
+    (folder / "new.csv").write_text(text)
+    return Data(kind="csv", path=str(folder / "new.csv"), target="y")
+
+
+def refusal(config: Data, trained: Dataset | None = None) -> str:
+    with pytest.raises((DataError, ConfigError)) as error:
+        read_new(config, trained.encoder if trained else None, trained.shape if trained else SHAPE)
+    return str(error.value)
+
+
+def test_the_training_file_itself_gives_the_training_rows_and_nothing_to_say(tmp_path: Path, trained: Dataset) -> None:
+    said: list[str] = []
+    x = read_new(written(tmp_path, TRAINING), trained.encoder, trained.shape, say=said.append)
+    np.testing.assert_array_equal(x, trained.train.x)
+    assert said == []
+
+
+def test_what_is_filled_unknown_or_not_used_is_said(tmp_path: Path, trained: Dataset) -> None:
+    said: list[str] = []
+    config = written(tmp_path, "colour,town,new,size\nred,Genf,0,\nblue,,1,90\n")
+    x = read_new(config, trained.encoder, trained.shape, say=said.append)
+    np.testing.assert_array_equal(x, [[70, 0, 0, 0], [90, 0, 0, 1]])
+    assert said == [
+        "not used, as the model was not trained on them: colour",
+        "column size: 1 missing value filled with 70, the median of the training part",
+        "column town: 2 rows with a category that the training part does not have ('Genf', line 2); its columns are all 0 there",
+    ]
+
+
+def test_unless_told_otherwise_it_says_so_on_stderr(tmp_path: Path, trained: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+    read_new(written(tmp_path, "size,town,new,more\n1,Bern,true,2\n"), trained.encoder, trained.shape)
+    assert capsys.readouterr().err == "note: not used, as the model was not trained on them: more\n"
+
+
+def test_a_parquet_file_serves_a_model_trained_on_csv(tmp_path: Path, trained: Dataset) -> None:
+    pq.write_table(pa.table({"new": [True, False], "town": ["Bern", "Basel"], "size": [1.0, 2.0]}), tmp_path / "new.parquet")
+    x = read_new(Data(kind="csv", path=str(tmp_path / "new.parquet")), trained.encoder, trained.shape)
+    np.testing.assert_array_equal(x, [[1, 0, 1, 1], [2, 1, 0, 0]])
+
+
+def test_a_missing_column_is_named(tmp_path: Path, trained: Dataset) -> None:
+    config = written(tmp_path, "size,y\n1,a\n")
+    assert refusal(config, trained) == (
+        f"data.path = {config.path}: has no columns town, new, which the model was trained on; its columns are size, y"
+    )
+
+
+def test_a_word_where_the_model_takes_numbers_is_named(tmp_path: Path, trained: Dataset) -> None:
+    config = written(tmp_path, "size,town,new\n1,Bern,true\nbig,Bern,true\n")
+    rule = "it must be a number like 1 of the 2 cells; mend it, or give data.categorical=[size] if the cells are names"
+    assert refusal(config, trained) == f"data.path = {config.path}: column size, line 3 is 'big'; {rule}"
+
+
+def test_arrays_cannot_be_read_for_a_model_of_named_columns(tmp_path: Path, trained: Dataset) -> None:
+    path = tmp_path / "new.npz"
+    rule = "the model was trained on named columns; give a CSV or Parquet file with them"
+    assert refusal(Data(path=str(path)), trained) == f"data.path = {path}: {rule}"
+
+
+@pytest.mark.parametrize("name", ["x.npz", "x.npy", "t10k-images-idx3-ubyte", "x.csv"])
+def test_images_are_read_from_every_format(tmp_path: Path, name: str) -> None:
+    x = np.random.default_rng(0).integers(0, 17, size=(5, 8, 8, 1))
+    path = tmp_path / name
+    if name.endswith(".npz"):
+        np.savez(path, x=x)
+    elif name.endswith(".npy"):
+        np.save(path, x)
+    elif name.endswith(".csv"):
+        np.savetxt(path, x.reshape(5, 64), delimiter=",", fmt="%d", header=",".join(map(str, range(64))), comments="")
+    else:
+        path.write_bytes(idx(x[..., 0]))
+    np.testing.assert_array_equal(read_new(Data(path=str(path)), None, SHAPE), x)
+
+
+def test_rows_of_another_size_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez(path, x=np.zeros((3, 7, 8)))
+    sentence = f"data.path = {path}: its rows have shape [7, 8] and the model takes [8, 8, 1]; give rows of 64 values"
+    assert refusal(Data(path=str(path))) == sentence
+    config = written(tmp_path, "a,b\n1,2\n")
+    assert (
+        refusal(config) == f"data.path = {config.path}: has 2 columns and the model takes 64 values a row; give one column for each value"
+    )
+
+
+def test_an_empty_cell_for_a_model_of_arrays_is_named(tmp_path: Path) -> None:
+    header = ",".join(f"p{i}" for i in range(64))
+    config = written(tmp_path, f"{header}\n{','.join(['1'] * 64)}\n{','.join(['1'] * 9 + [''] + ['1'] * 54)}\n")
+    assert refusal(config) == f"data.path = {config.path}: column p9, line 3 has no value; fill it in"
+
+
+def test_other_faults_of_the_file_are_named(tmp_path: Path) -> None:
+    assert refusal(Data()) == "data.path = null: must be the file with the rows to predict; give data.path=FILE"
+    path = tmp_path / "x.npz"
+    np.savez(path, z=np.zeros(3))
+    assert refusal(Data(path=str(path))) == f"data.path = {path}: has no array x but z; name the rows to predict x"
+    path = tmp_path / "x.npy"
+    path.write_bytes(b"\x93NUMPY")
+    assert refusal(Data(path=str(path))) == f"data.path = {path}: is not a whole npy file of numbers; write it with numpy.save(path, x)"
+    x = np.zeros((2, 64))
+    x[1, 5] = np.nan
+    np.save(path, x)
+    assert refusal(Data(path=str(path))) == f"data.path = {path}: row 1, column 5 is nan; every number must be finite"
