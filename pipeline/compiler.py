@@ -53,7 +53,7 @@ def load_backend(config: Experiment) -> tuple[Backend, str]:
 def _declared(config: Experiment) -> DataShape:
     from pipeline.data import describe  # noqa: PLC0415  # the readers of data files are needed only when no shape is given
 
-    return describe(config.data)
+    return describe(config.data, seed=config.seed)
 
 
 def _difference(first: Experiment, other: Experiment, number: int, shape: DataShape | None, structure: Structure) -> ConfigError:

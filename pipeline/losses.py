@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ConfigError
 from pipeline.graph.builder import Builder
 from pipeline.ops.reduce import mean
-from pipeline.records import record
+from pipeline.records import record, setting
+from pipeline.values import Value
 
 if TYPE_CHECKING:
     from pipeline.data import DataShape
@@ -36,11 +37,34 @@ class MeanSquaredError:
     """(prediction - target)^2, mean over the batch and the targets."""
 
 
+@record
+class MeanAbsolute:
+    """|prediction - target|, mean over the batch and the targets."""
+
+
+@record
+class Huber:
+    """e^2 / 2 where |e| <= delta, else delta * (|e| - delta / 2), e = prediction - target; mean over the batch and the targets (Huber 1964)."""
+
+    delta: float = setting(1.0, above=0)
+
+
+@record
+class Hinge:
+    """sum over the wrong classes of max(0, score - score[label] + 1), mean over the batch (Weston & Watkins 1999).
+
+    The prediction is softmax(scores): its order is that of the scores, but it is no calibrated probability.
+    """
+
+
 LOSSES: dict[str, type] = {
     "auto": Auto,
     "softmax_cross_entropy": SoftmaxCrossEntropy,
     "logistic": Logistic,
     "mean_squared_error": MeanSquaredError,
+    "mean_absolute": MeanAbsolute,
+    "huber": Huber,
+    "hinge": Hinge,
 }
 
 
@@ -49,11 +73,13 @@ class LossRule:
     """units    how many numbers the output layer has for this data
     lower    (builder, output of the network, y) -> prediction, row losses [N]
     classes  whether y holds classes, int32 [N]; else numbers [N, T]
+    values   record -> the scalars that its ops read, by name
     """
 
     units: Callable[[DataShape], int]
     lower: Callable[[Builder, str, str], tuple[str, str]]
     classes: bool
+    values: Callable[[Any], dict[str, Value]] = lambda record: {}
 
 
 def _softmax_cross_entropy(b: Builder, logits: str, y: str) -> tuple[str, str]:
@@ -81,10 +107,51 @@ def _mean_squared_error(b: Builder, prediction: str, y: str) -> tuple[str, str]:
     return prediction, mean(b, b.add("mul", error, error), (1,), "row_loss")
 
 
+def _mean_absolute(b: Builder, prediction: str, y: str) -> tuple[str, str]:
+    """prediction [N, T], y [N, T] -> prediction, row losses [N]."""
+    return prediction, mean(b, b.add("abs", b.add("sub", prediction, y, name="error")), (1,), "row_loss")
+
+
+def _huber(b: Builder, prediction: str, y: str) -> tuple[str, str]:
+    """prediction [N, T], y [N, T] -> prediction, row losses [N]."""
+    half, delta = b.constant(0.5), b.value("loss.delta")
+    error = b.add("sub", prediction, y, name="error")
+    size = b.add("abs", error)
+    far = b.add("mul", delta, b.add("sub", size, b.add("mul", delta, half)))
+    near = b.add("mul", b.add("mul", error, error), half)
+    return prediction, mean(b, b.add("where", b.add("greater", size, delta), far, near, name="huber"), (1,), "row_loss")
+
+
+def _hinge(b: Builder, scores: str, y: str) -> tuple[str, str]:
+    """scores [N, C], y int32 [N] -> softmax of the scores [N, C], row losses [N]."""
+    (n, classes), zero = b.shape(scores), b.constant(0.0)
+    _, prediction = b.add_many("softmax_cross_entropy", scores, y, names=("unused", "prediction"))
+    right = b.add("equal", b.add("column_index", columns=classes), b.reshape(y, (n, 1)), name="right")
+    own = b.add("sum", b.add("where", right, scores, zero), axes=(1,), name="own_score")
+    margin = b.add("add", b.add("sub", scores, b.reshape(own, (n, 1))), b.constant(1.0), name="margin")
+    broken = b.add("where", right, zero, b.add("maximum", margin, zero))
+    return prediction, b.add("sum", broken, axes=(1,), name="row_loss")
+
+
+def smoothed(b: Builder, logits: str, y: str, row_loss: str) -> str:
+    """The softmax cross-entropy of labels that keep 1 - s and give s / C to every class (Szegedy et al. 2016, section 7) -> [N].
+
+    -log softmax(z)[c] is a common term minus z[c], so smoothing adds s * (z[label] - mean(z)).
+    """
+    n, classes = b.shape(logits)
+    hot = b.add("equal", b.add("column_index", columns=classes), b.reshape(y, (n, 1)), name="one_hot")
+    picked = b.add("sum", b.add("where", hot, logits, b.constant(0.0)), axes=(1,))
+    apart = b.add("sub", picked, mean(b, logits, (1,)))
+    return b.add("add", row_loss, b.add("mul", apart, b.value("regularization.label_smoothing")), name="smoothed_loss")
+
+
 RULES: dict[type, LossRule] = {
     SoftmaxCrossEntropy: LossRule(units=lambda data: data.classes or 0, lower=_softmax_cross_entropy, classes=True),
     Logistic: LossRule(units=lambda data: 1, lower=_logistic, classes=True),
     MeanSquaredError: LossRule(units=lambda data: data.targets or 0, lower=_mean_squared_error, classes=False),
+    MeanAbsolute: LossRule(units=lambda data: data.targets or 0, lower=_mean_absolute, classes=False),
+    Huber: LossRule(units=lambda data: data.targets or 0, lower=_huber, classes=False, values=lambda record: {"loss.delta": record.delta}),
+    Hinge: LossRule(units=lambda data: data.classes or 0, lower=_hinge, classes=True),
 }
 
 

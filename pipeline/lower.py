@@ -21,8 +21,10 @@ from pipeline.layers.names import INPUT
 from pipeline.ops import SHAPE_RULES
 from pipeline.ops.reduce import mean
 from pipeline.optimizers import RULES as OPTIMIZER_RULES
-from pipeline.optimizers.rule import LearningRate, decay_name, emit_update
+from pipeline.optimizers.clipping import clip_values, clipped
+from pipeline.optimizers.rule import LearningRate, decay_name, emit_update, max_norm_name
 from pipeline.passes.autodiff import gradients
+from pipeline.regularization import Regularization
 from pipeline.schedules import factor
 from pipeline.values import Array, Clock, Value
 
@@ -32,8 +34,10 @@ if TYPE_CHECKING:
 Form = Literal["train", "gradient", "evaluate"]
 
 
-def lower(network: LayerGraph, optimizer: object, *, form: Form, batch: int, precision: str) -> Graph:
-    """The op graph of `network` in `form` for `batch` rows a step."""
+def lower(
+    network: LayerGraph, optimizer: object, *, form: Form, batch: int, precision: str, regularization: Regularization | None = None
+) -> Graph:
+    """The op graph of `network` in `form` for `batch` rows a step; `regularization` says what holds for the network as a whole."""
     b = Builder(precision, SHAPE_RULES)
     output = _forward(b, network, batch, training=form != "evaluate")
     y = _target(b, network, batch)
@@ -45,6 +49,9 @@ def lower(network: LayerGraph, optimizer: object, *, form: Form, batch: int, pre
         b.outputs = {"prediction": prediction, "row_loss": row_loss}
         b.outputs |= {"penalty": penalty} if penalty else {}
         return b.graph()
+    if regularization is not None and regularization.label_smoothing > 0:
+        b.scope = "loss"
+        row_loss = losses.smoothed(b, output, y, row_loss)
     loss = mean(b, row_loss, (0,), "data_loss")
     loss = b.add("add", loss, penalty, name="loss") if penalty else loss
     b.scope = ""
@@ -55,6 +62,8 @@ def lower(network: LayerGraph, optimizer: object, *, form: Form, batch: int, pre
         b.updates = {}
         b.outputs |= {f"gradient:{name}": value for name, value in gradient.items()}
         return b.graph()
+    if regularization is not None:
+        gradient = clipped(b, gradient, regularization)
     for parameter in trained:
         emit_update(b, OPTIMIZER_RULES[type(optimizer)], parameter, gradient[parameter.name])
     b.guard = loss
@@ -81,12 +90,16 @@ def values(network: LayerGraph, config: Experiment) -> dict[str, Value]:
     """Every scalar that any form of `network` may read."""
     rate = learning_rate(config)
     result: dict[str, Value] = dict(OPTIMIZER_RULES[type(config.optimizer)].values(config.optimizer, rate))
+    result |= losses.RULES[type(network.loss)].values(network.loss)
+    result |= {"regularization.label_smoothing": config.regularization.label_smoothing, **clip_values(config.regularization)}
     for node in network.nodes:
         result |= KINDS[type(node.record)].values(node)
         for p in node.parameters:
             if p.regularization is not None:
                 result[_half_l2(p.name)] = p.regularization.l2 / 2
+                result[_l1(p.name)] = p.regularization.l1
                 result[decay_name(p.name)] = _decay(rate, p.regularization.weight_decay)
+                result[max_norm_name(p.name)] = p.regularization.max_norm or 0.0
     return result
 
 
@@ -114,16 +127,25 @@ def _target(b: Builder, network: LayerGraph, batch: int) -> str:
 
 
 def _penalty(b: Builder, network: LayerGraph) -> str | None:
-    """sum over the weights of l2 / 2 * sum(w^2), or None where no layer has l2."""
+    """sum over the weights of l2 / 2 * sum(w^2) + l1 * sum(|w|), or None where no layer has either."""
     total: str | None = None
     for p in network.parameters:
-        if p.regularization is None or p.regularization.l2 == 0:
+        if p.regularization is None:
             continue
-        w = b.input(p.name, p.shape, "state")
-        squares = b.add("sum", b.add("mul", w, w), axes=tuple(range(len(p.shape))), name="squares")
-        term = b.add("mul", squares, b.value(_half_l2(p.name)), name="penalty")
-        total = term if total is None else b.add("add", total, term, name="penalty")
+        w, axes, terms = b.input(p.name, p.shape, "state"), tuple(range(len(p.shape))), []
+        if p.regularization.l2 > 0:
+            squares = b.add("sum", b.add("mul", w, w), axes=axes, name="squares")
+            terms.append(b.add("mul", squares, b.value(_half_l2(p.name)), name="penalty"))
+        if p.regularization.l1 > 0:
+            sizes = b.add("sum", b.add("abs", w), axes=axes, name="sizes")
+            terms.append(b.add("mul", sizes, b.value(_l1(p.name)), name="penalty"))
+        for term in terms:
+            total = term if total is None else b.add("add", total, term, name="penalty")
     return total
+
+
+def _l1(parameter: str) -> str:
+    return f"{parameter}.l1"
 
 
 def _half_l2(parameter: str) -> str:

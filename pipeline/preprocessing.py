@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -28,9 +28,13 @@ ROUNDING = 4 * float(np.finfo(np.float64).eps)
 
 @record
 class Preprocessing:
-    """The steps in the order in which they are applied, each fitted on what the one before it gives."""
+    """The steps in the order in which they are applied, each fitted on what the one before it gives.
+
+    targets  of a regression: standardize brings them to mean 0 and deviation 1 in training; predictions come back in their own units
+    """
 
     steps: tuple[str, ...] = setting(("standardize",))
+    targets: Literal["standardize", "none"] = setting("standardize")
 
     def __post_init__(self) -> None:
         for index, step in enumerate(self.steps):

@@ -22,6 +22,7 @@ from pipeline.values import Array, Clock, value_table, word_table
 if TYPE_CHECKING:
     from pipeline.preprocessing import Fitted
     from pipeline.spec import Experiment
+    from pipeline.target_scale import TargetScale
 
 CHUNK = 64  # evaluation steps in one native call
 
@@ -34,6 +35,7 @@ class Program:
     total_steps      of the whole training, for schedules that need it; 0 when not known
     steps_per_epoch  for population statistics of batch norm; 0 when not known: they run over all steps
     preprocessing    when set, every x given to this program is raw and goes through it first
+    target_scale     when set, every y given to this program and every prediction it gives are in their own units
     """
 
     def __init__(self, structure: Structure, config: Experiment, memory: Memory, trial: int = 0) -> None:
@@ -41,6 +43,7 @@ class Program:
         self.batch_size, self.digest = config.training.batch_size, structure.digest
         self.steps_done, self.total_steps, self.steps_per_epoch = 0, 0, 0
         self.preprocessing: Fitted | None = None
+        self.target_scale: TargetScale | None = None
         self._memory, self._trial = memory, trial
         self._values = lower.values(structure.network, config)
         self._rate = lower.learning_rate(config)
@@ -78,12 +81,13 @@ class Program:
 
     def predict(self, x: npt.ArrayLike) -> Array:
         """x [N, ...] -> class probabilities [N, C] or values [N, T], with running statistics and without dropout."""
-        return self._evaluate(self._rows(x), None)[0]
+        return self._own_units(self._evaluate(self._rows(x), None)[0])
 
     def evaluate(self, x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Array, npt.NDArray[np.float64]]:
         """x [N, ...], y [N] or [N, T] -> predictions as in `predict`, data loss of each row float64 [N]."""
         given = self._rows(x)
-        return self._evaluate(given, rows.check_y(y, self.structure.network, len(given)))
+        prediction, row_loss = self._evaluate(given, self._targets(y, len(given)))
+        return self._own_units(prediction), row_loss
 
     def penalty(self) -> float:
         """The regularization terms of the loss."""
@@ -115,7 +119,7 @@ class Program:
         Raises DivergedError when a loss is not finite; the state is then as it was before that step.
         """
         given = self._rows(x)
-        targets = rows.check_y(y, self.structure.network, len(given))
+        targets = self._targets(y, len(given))
         wanted = rows.check_order(order, len(given))
         outputs, done = self._run("train", given, targets, wanted)
         self.steps_done += done
@@ -178,13 +182,20 @@ class Program:
 
     def _whole_batch(self, x: npt.ArrayLike, y: npt.ArrayLike) -> dict[str, Array]:
         given = self._rows(x)
-        targets = rows.check_y(y, self.structure.network, len(given))
+        targets = self._targets(y, len(given))
         order = rows.check_order(np.arange(len(given))[None], len(given))
         return self._run("gradient", given, targets, order)[0]
 
     def _rows(self, x: npt.ArrayLike) -> Array:
         raw = np.asarray(x)
         return rows.check_x(raw if self.preprocessing is None else self.preprocessing.apply(raw), self.structure.network)
+
+    def _targets(self, y: npt.ArrayLike, count: int) -> Array:
+        checked = rows.check_y(y, self.structure.network, count)
+        return checked if self.target_scale is None else self.target_scale.apply(checked)
+
+    def _own_units(self, prediction: Array) -> Array:
+        return prediction if self.target_scale is None else self.target_scale.undo(prediction)
 
     def _blank_y(self, count: int) -> Array:
         """Some y for a form that needs one where nobody reads the loss."""

@@ -166,6 +166,16 @@ def _loss_for_task(config: Experiment) -> None:
         raise ConfigError(at="loss.kind", got=_kind(kind), rule="needs numbers, and data.task is classification", hint="use loss=auto")
 
 
+def _whole_network(config: Experiment) -> None:
+    """Clipping and smoothing are one for the network: in a layer's record they would be silently ignored."""
+    for at, layer in _layers(config):
+        for name in ("label_smoothing", "clip_value", "clip_norm"):
+            got = getattr(getattr(layer, "regularization", None), name, None)
+            if got:
+                hint = f"give regularization.{name}={got}"
+                raise ConfigError(at=f"{at}.regularization.{name}", got=got, rule="holds for the network as a whole", hint=hint)
+
+
 def _decay_once(config: Experiment) -> None:
     """AdamW and the regularization would each take their part of a weight."""
     if not isinstance(config.optimizer, AdamW):
@@ -208,6 +218,7 @@ RULES: tuple[Callable[[Experiment], None], ...] = (
     _batch_statistics,
     _early_stopping,
     _loss_for_task,
+    _whole_network,
     _decay_once,
     _uniform_range,
     _declared_shape,

@@ -47,7 +47,7 @@ class Structure:
         self.network, self.bias_reasons = remove_biases(self.built)
         self.backend, self.backend_reason = backend, reason
         self.precision, self.batch_size = config.precision, config.training.batch_size
-        self._optimizer = config.optimizer
+        self._optimizer, self._regularization = config.optimizer, config.regularization
         self._lowered: dict[tuple[Form, int], Graph] = {}
         self._compiled: dict[tuple[Form, int], Compiled] = {}
         self._executables: dict[tuple[Form, int], Executable] = {}
@@ -56,7 +56,9 @@ class Structure:
         """The op graph before any pass."""
         key = (form, batch)
         if key not in self._lowered:
-            self._lowered[key] = lower(self.network, self._optimizer, form=form, batch=batch, precision=self.precision)
+            self._lowered[key] = lower(
+                self.network, self._optimizer, form=form, batch=batch, precision=self.precision, regularization=self._regularization
+            )
         return self._lowered[key]
 
     def compiled(self, form: Form, batch: int) -> Compiled:

@@ -16,6 +16,7 @@ from pipeline.errors import ConfigError, PipelineError, RunError
 from pipeline.preprocessing import Fitted
 from pipeline.program import Program
 from pipeline.spec import Experiment
+from pipeline.target_scale import TargetScale
 from pipeline.tracking.run import find_run
 from pipeline.tracking.settings import Tracking
 from pipeline.tracking.store import locate
@@ -40,7 +41,7 @@ class Trained:
         return self.checkpoint.model.facts
 
 
-def model_of(dataset: Dataset, fitted: Fitted, digest: str) -> Model:
+def model_of(dataset: Dataset, fitted: Fitted, target_scale: TargetScale | None, digest: str) -> Model:
     """What a prediction will need: the preprocessing's arrays, and the facts of the data as JSON."""
     shape = dataset.shape
     facts = {
@@ -55,7 +56,7 @@ def model_of(dataset: Dataset, fitted: Fitted, digest: str) -> Model:
         "fingerprint": dataset.fingerprint,
         "digest": digest,
     }
-    return Model(arrays=fitted.arrays(), facts=facts)
+    return Model(arrays={**fitted.arrays(), **(target_scale.arrays() if target_scale else {})}, facts=facts)
 
 
 def shape_of(facts: Mapping[str, Any]) -> DataShape:
@@ -105,6 +106,7 @@ def load(folder: Path, experiment: Experiment | None = None) -> Trained:
     if program.digest != facts["digest"]:
         raise RunError(f"{folder}: its network is not the one that config.yaml describes now; restore config.yaml from a copy")
     program.load_state(found.result)
+    program.target_scale = TargetScale.restore(found.model.arrays)
     program.preprocessing = Fitted.restore(found.model.arrays, stored.preprocessing.steps, stored.precision)
     return Trained(folder=folder, experiment=stored, checkpoint=found, program=program)
 

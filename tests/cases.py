@@ -184,6 +184,7 @@ CASES: tuple[Case, ...] = (
     Case(op="neg", domains=(real,), examples=UNARY, wanted=(0,)),
     Case(op="maximum", domains=(near_even, near_odd), examples=BINARY, wanted=(0, 1)),
     Case(op="exp", domains=(real,), examples=UNARY, wanted=(0,)),
+    Case(op="expm1", domains=(real,), examples=UNARY, wanted=(0,)),
     Case(op="log", domains=(positive,), examples=UNARY, wanted=(0,)),
     Case(op="log1p", domains=(positive,), examples=UNARY, wanted=(0,)),
     Case(op="sqrt", domains=(positive,), examples=UNARY, wanted=(0,)),

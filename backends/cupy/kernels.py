@@ -42,6 +42,7 @@ KERNELS: dict[str, Kernel] = {
     "neg": lambda xp, x: -x,
     "maximum": lambda xp, x, z: xp.maximum(x, z),
     "exp": lambda xp, x: xp.exp(x),
+    "expm1": lambda xp, x: xp.expm1(x),
     "log": lambda xp, x: xp.log(x),
     "log1p": lambda xp, x: xp.log1p(x),
     "sqrt": lambda xp, x: xp.sqrt(x),

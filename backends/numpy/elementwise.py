@@ -35,6 +35,7 @@ RULES: dict[str, Rule] = {
     "sqrt": lambda e, x: e.unary("sqrt", x),
     "maximum": _maximum,
     "exp": mathematics.exp,
+    "expm1": mathematics.expm1,
     "log": mathematics.log,
     "log1p": mathematics.log1p,
     "tanh": mathematics.tanh,

@@ -64,6 +64,17 @@ def exp(e: Emitter, x: Value) -> Value:
     return e.b.select(e.b.fcmp_unordered("uno", x, x), x, result)
 
 
+def expm1(e: Emitter, x: Value) -> Value:
+    """e^x - 1, good for small x: 2^n (e^r - 1) + (2^n - 1), where the second part is exact or next to nothing."""
+    size, kind = _bytes(x.type), x.type
+    high, low = (88.722839, -87.336544) if size == 4 else (709.782712893384, -708.3964185322641)
+    small, power = _reduced(e, x)
+    result = e.fma(small, power, e.b.fsub(power, e.literal(1.0, kind)))
+    result = e.b.select(e.b.fcmp_ordered(">", x, e.literal(high, kind)), e.literal(math.inf, kind), result)
+    result = e.b.select(e.b.fcmp_ordered("<", x, e.literal(low, kind)), e.literal(-1.0, kind), result)
+    return e.b.select(e.b.fcmp_unordered("uno", x, x), x, result)
+
+
 def log(e: Emitter, x: Value) -> Value:
     """Natural logarithm: x = 2^n m with m in [sqrt(1/2), sqrt(2)), log m = 2 artanh((m - 1) / (m + 1))."""
     size, kind = _bytes(x.type), x.type

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.data.dataset import Raw, Task
-from pipeline.data.files import read_bytes
+from pipeline.data.files import located, read_bytes
 from pipeline.data.settings import Data
 from pipeline.errors import DataError
 
@@ -26,7 +26,7 @@ def npz(config: Data) -> Raw:
 
     y of whole numbers, words or booleans are classes, other numbers are values to predict; data.task overrides it.
     """
-    path = Path(str(config.path)).expanduser()
+    path = located(str(config.path))
     arrays = read_npz(path)
     train = "x_train" if "x_train" in arrays else "x"
     pairs = {"train": _pair(arrays, train, path)}
@@ -85,7 +85,11 @@ def _pair(arrays: dict[str, Array], x_name: str, path: Path) -> tuple[Array, Arr
     x = x[:, None] if x.ndim == 1 else x
     if y.ndim == 0 or len(x) != len(y):
         raise DataError(f"data.path = {path}: {x_name} has {len(x)} rows and {y_name} has shape {y.shape}; give one y per row")
-    return x, y
+    if not x.size or not y.size:
+        raise DataError(
+            f"data.path = {path}: {x_name} has shape {x.shape} and {y_name} {y.shape}, which is no value at all; leave empty arrays out"
+        )
+    return x, np.char.decode(y, "utf-8", "replace") if y.dtype.kind == "S" else y
 
 
 def _labels(ys: dict[str, Array], config: Data, path: Path) -> tuple[dict[str, Array], Task, tuple[str, ...]]:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pipeline.errors import DataError, nearest
+
+
+def located(text: str) -> Path:
+    """The path that the user wrote; ~ is the home folder, and stays as it is for a user that does not exist."""
+    return Path(os.path.expanduser(text))
 
 
 def read_bytes(path: Path, *, at: str) -> bytes:

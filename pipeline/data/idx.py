@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.data.dataset import Raw
-from pipeline.data.files import read_bytes, unreadable
+from pipeline.data.files import located, read_bytes, unreadable
 from pipeline.data.settings import Data
 from pipeline.errors import DataError
 
@@ -30,7 +30,7 @@ Bytes = npt.NDArray[np.uint8]
 
 def idx_images(config: Data) -> Raw:
     """The training files, with the test files as the test part: x uint8 [N, H, W, 1], y int32 [N].  Raises DataError."""
-    root = Path(str(config.root)).expanduser()
+    root = located(str(config.root))
     x, y = _pair(config, root, "train")
     test = _pair(config, root, "t10k")
     if test[0].shape[1:] != x.shape[1:]:
@@ -42,25 +42,30 @@ def idx_images(config: Data) -> Raw:
 
 def read_idx(path: Path, *, at: str) -> Bytes:
     """The array of one idx file, gzip or plain -> uint8 [N, ...], read-only.  Raises DataError."""
-    content = read_bytes(path, at=at)
-    if content[:2] == b"\x1f\x8b":
-        content = _decompress(content, path, at=at)
-    if len(content) < 4 or content[:3] != b"\x00\x00\x08" or not 1 <= content[3] <= 4 or len(content) < 4 + 4 * content[3]:
+    content, whole = _unpacked(read_bytes(path, at=at), path, at=at)
+    again = "get the file again, this one is cut short or damaged"
+    if len(content) < 4 or (content[:3] == b"\x00\x00\x08" and len(content) < 4 + 4 * content[3]):
+        raise DataError(f"{at} = {path}: ends within its header, after {len(content)} bytes; {again}")
+    if content[:3] != b"\x00\x00\x08" or not 1 <= content[3] <= 4:
         raise DataError(f"{at} = {path}: starts with {content[:4].hex(' ')}, not 00 00 08; give an idx file of unsigned bytes")
     start = 4 + 4 * content[3]
     shape = struct.unpack(f">{content[3]}I", content[4:start])
     expected = start + math.prod(shape)
     if len(content) != expected:
         rule = f"its header promises {expected} bytes and {len(content)} are there"
-        raise DataError(f"{at} = {path}: {rule}; get the file again, this one is cut short or damaged")
+        raise DataError(f"{at} = {path}: {rule}; {again}")
+    if not whole:
+        raise DataError(f"{at} = {path}: its gzip stream ends before its checksum; {again}")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
-def _decompress(content: bytes, path: Path, *, at: str) -> bytes:
-    """The whole gzip stream, or as much as a truncated one still holds."""
+def _unpacked(content: bytes, path: Path, *, at: str) -> tuple[bytes, bool]:
+    """The content of a gzip stream, or as much as one that is cut short still holds, and whether it is whole; other bytes as they are."""
+    if content[:2] != b"\x1f\x8b":
+        return content, True
     stream = zlib.decompressobj(wbits=31)
     try:
-        return stream.decompress(content)
+        return stream.decompress(content), stream.eof
     except zlib.error as error:
         raise DataError(f"{at} = {path}: the gzip stream is damaged; get the file again") from error
 
@@ -72,6 +77,8 @@ def _pair(config: Data, root: Path, part: str) -> tuple[Bytes, npt.NDArray[Any]]
     for path, array, dimensions in ((images_path, images, 3), (labels_path, labels, 1)):
         if array.ndim != dimensions:
             raise DataError(f"data.root = {path}: has {array.ndim} dimensions, not {dimensions}; images and labels may be exchanged")
+    if not images.size:
+        raise DataError(f"data.root = {images_path}: holds no images; give the files of a data set")
     if len(images) != len(labels):
         raise DataError(f"data.root = {labels_path}: {len(labels)} labels for {len(images)} images; give the files of one data set")
     classes = len(CLASS_NAMES[config.kind])

@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy.typing as npt
 from pipeline.data.archive import npz
 from pipeline.data.dataset import Dataset, DataShape, Part, Raw, fingerprint
 from pipeline.data.encoder import Encoder, encode, feature_names, fit_encoder, read_target
+from pipeline.data.files import located
 from pipeline.data.generated import rings, two_moons
 from pipeline.data.idx import idx_images
 from pipeline.data.settings import TABLES, Data, check_shape, check_source
@@ -79,7 +79,7 @@ def load(config: Data, *, seed: int) -> Dataset:
 
 def _load_table(config: Data, seed: int) -> Dataset:
     """The target decides the split, the training rows the encoder, the encoder x."""
-    path = Path(str(config.path)).expanduser()
+    path = located(str(config.path))
     table = read_table(path, parquet=config.kind == "parquet")
     y, task, class_names, notes = read_target(table, config)
     rows = split(y, validation=config.split.validation, test=config.split.test, seed=seed)

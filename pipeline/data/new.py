@@ -16,7 +16,7 @@ import numpy.typing as npt
 from pipeline.data.archive import numeric, read_npz
 from pipeline.data.dataset import DataShape
 from pipeline.data.encoder import Encoder, encode
-from pipeline.data.files import read_bytes
+from pipeline.data.files import located, read_bytes
 from pipeline.data.idx import read_idx
 from pipeline.data.settings import Data
 from pipeline.data.table import Table, as_numbers, column_list, read_table
@@ -38,7 +38,7 @@ def read_new(config: Data, encoder: Encoder | None, shape: DataShape, *, say: Ca
     """
     if config.path is None:
         raise ConfigError(at="data.path", got="null", rule="must be the file with the rows to predict", hint="give data.path=FILE")
-    path = Path(config.path).expanduser()
+    path = located(config.path)
     name = path.name.lower()
     if name.endswith((".npz", ".npy")) or ("idx" in name and "ubyte" in name):
         if encoder is not None:
@@ -78,7 +78,7 @@ def _plain_columns(table: Table, config: Data, shape: DataShape) -> Array:
     if len(names) != expected:
         rule = f"has {len(names)} columns and the model takes {expected} values a row"
         raise DataError(f"data.path = {table.path}: {rule}; give one column for each value")
-    x = np.stack([as_numbers(table, table.columns[name]) for name in names], axis=1)
+    x = np.stack([as_numbers(table, table.columns[name], hint="mend it") for name in names], axis=1)
     row, column = (int(i) for i in np.argwhere(np.isnan(x))[0]) if np.isnan(x).any() else (-1, -1)
     if row >= 0:
         raise DataError(f"data.path = {table.path}: column {names[column]}, {table.place(row)} has no value; fill it in")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from pipeline.graph.builder import Builder
-from pipeline.layers.graph import LayerNode
-from pipeline.layers.kind import LayerKind
+from pipeline.layers.graph import LayerNode, Parameter
+from pipeline.layers.kind import LayerKind, Shape
 from pipeline.records import record, setting
 from pipeline.values import Value
 
@@ -38,7 +39,55 @@ class LeakyRelu:
     negative_slope: float = setting(0.01, least=0, below=1)
 
 
-ACTIVATIONS: dict[str, type] = {"identity": Identity, "relu": Relu, "tanh": Tanh, "sigmoid": Sigmoid, "leaky_relu": LeakyRelu}
+@record
+class Prelu:
+    """y = max(0, x) + alpha * min(0, x), alpha learned and not decayed (He, Zhang, Ren & Sun 2015, section 2.1).
+
+    alpha      what every alpha starts with
+    shared     one alpha [1] for the layer; else one for each channel [C]
+    """
+
+    alpha: float = setting(0.25)
+    shared: bool = setting(False)
+
+
+@record
+class Elu:
+    """y = x where x > 0, else alpha * (exp(x) - 1)  (Clevert, Unterthiner & Hochreiter 2016, eq. 15)."""
+
+    alpha: float = setting(1.0, above=0)
+
+
+@record
+class Gelu:
+    """y = x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))), the approximation of x * Phi(x) in Hendrycks & Gimpel 2016, section 2.
+
+    It is within 5e-4 of x * Phi(x).
+    """
+
+
+@record
+class Silu:
+    """y = x / (1 + exp(-x))  (Elfwing, Uchibe & Doya 2018)."""
+
+
+@record
+class Softplus:
+    """y = log(1 + exp(x))  (Dugas et al. 2001)."""
+
+
+ACTIVATIONS: dict[str, type] = {
+    "identity": Identity,
+    "relu": Relu,
+    "leaky_relu": LeakyRelu,
+    "prelu": Prelu,
+    "elu": Elu,
+    "gelu": Gelu,
+    "silu": Silu,
+    "softplus": Softplus,
+    "tanh": Tanh,
+    "sigmoid": Sigmoid,
+}
 
 
 def _leaky_relu(b: Builder, node: LayerNode, x: str) -> str:
@@ -49,6 +98,36 @@ def _leaky_relu(b: Builder, node: LayerNode, x: str) -> str:
 def _leaky_relu_values(node: LayerNode) -> dict[str, Value]:
     assert isinstance(node.record, LeakyRelu)
     return {f"{node.name}.negative_slope": node.record.negative_slope}
+
+
+def _prelu_parameters(record: Prelu, name: str, shapes: tuple[Shape, ...]) -> tuple[Parameter, ...]:
+    """alpha, [C] or [1]."""
+    return (Parameter(name=f"{name}.alpha", shape=(1,) if record.shared else shapes[0][-1:], initial=record.alpha),)
+
+
+def _prelu(b: Builder, node: LayerNode, x: str) -> str:
+    (alpha,) = (b.input(p.name, p.shape, "state") for p in node.parameters)
+    return b.add("where", b.add("greater", x, b.constant(0.0)), x, b.add("mul", x, alpha), name="prelu")
+
+
+def _elu(b: Builder, node: LayerNode, x: str) -> str:
+    zero = b.constant(0.0)
+    above = b.add("greater", x, zero)
+    # what the exponential does not see cannot overflow in it
+    below = b.add("expm1", b.add("where", above, zero, x))
+    return b.add("where", above, x, b.add("mul", below, b.value(f"{node.name}.alpha")), name="elu")
+
+
+def _elu_values(node: LayerNode) -> dict[str, Value]:
+    assert isinstance(node.record, Elu)
+    return {f"{node.name}.alpha": node.record.alpha}
+
+
+def _gelu(b: Builder, node: LayerNode, x: str) -> str:
+    one = b.constant(1.0)
+    cubic = b.add("mul", b.add("mul", x, x), b.constant(0.044715))
+    inner = b.add("mul", b.add("mul", x, b.constant(math.sqrt(2.0 / math.pi))), b.add("add", cubic, one))
+    return b.add("mul", b.add("mul", x, b.constant(0.5)), b.add("add", b.add("tanh", inner), one), name="gelu")
 
 
 def _lower(emit: Callable[[Builder, LayerNode, str], str]) -> Callable[..., str]:
@@ -66,4 +145,9 @@ ACTIVATION_KINDS: dict[type, LayerKind] = {
     Tanh: LayerKind(prefix="tanh", lower=_lower(lambda b, node, x: b.add("tanh", x))),
     Sigmoid: LayerKind(prefix="sigmoid", lower=_lower(lambda b, node, x: b.add("sigmoid", x))),
     LeakyRelu: LayerKind(prefix="leaky_relu", lower=_lower(_leaky_relu), values=_leaky_relu_values),
+    Prelu: LayerKind(prefix="prelu", lower=_lower(_prelu), parameters=_prelu_parameters),
+    Elu: LayerKind(prefix="elu", lower=_lower(_elu), values=_elu_values),
+    Gelu: LayerKind(prefix="gelu", lower=_lower(_gelu)),
+    Silu: LayerKind(prefix="silu", lower=_lower(lambda b, node, x: b.add("mul", x, b.add("sigmoid", x), name="silu"))),
+    Softplus: LayerKind(prefix="softplus", lower=_lower(lambda b, node, x: b.add("softplus", x))),
 }

@@ -1,4 +1,4 @@
-"""Inverted dropout: units are left out in training and nothing is done in evaluation."""
+"""Dropout: units are left out in training.  Inverted: those kept are scaled up; traditional: evaluation scales all down."""
 
 from __future__ import annotations
 
@@ -16,21 +16,25 @@ from pipeline.values import Value
 class Dropout:
     """y = x / keep_prob where u < keep_prob, else 0; u uniform on [0, 1)  (Srivastava et al. 2014, in the inverted form).
 
-    The expectation of y is x, so evaluation passes x unchanged.  u is a function of (seed, layer name, step, element) alone.
+    The expectation of y is x, so evaluation passes x unchanged.  traditional: nothing is divided in training, and evaluation
+    multiplies by keep_prob, which is the expectation too (Hinton et al. 2012).  u is a function of (seed, layer name, step, element) alone.
     """
 
     keep_prob: float = setting(1.0, above=0, most=1)
+    traditional: bool = setting(False)
 
 
 def _lower(b: Builder, node: LayerNode, inputs: tuple[str, ...], *, training: bool) -> str:
     (x,) = inputs
+    record = node.record
+    assert isinstance(record, Dropout)
     if not training:
-        return x
+        return b.add("mul", x, b.value(f"{node.name}.share"), name="dropout") if record.traditional else x
     words = (b.input(name, (), "word", "uint32") for name in ("seed", "step_low", "step_high"))
     path = random.path_word(node.name)
     drawn = b.add("uniform", *words, shape=b.shape(x), stream=random.DROPOUT, path=path, dtype=b.precision)
     mask = b.add("less", drawn, b.value(f"{node.name}.keep_prob"), name="mask")
-    scaled = b.add("mul", x, b.value(f"{node.name}.inverse_keep_prob"))
+    scaled = x if record.traditional else b.add("mul", x, b.value(f"{node.name}.inverse_keep_prob"))
     return b.add("where", mask, scaled, b.constant(0.0), name="dropout")
 
 
@@ -39,7 +43,11 @@ def _values(node: LayerNode) -> dict[str, Value]:
     keep_prob = node.record.keep_prob
     # u is a multiple of 2^-24: compared with the next such multiple, the mask is the same in float32 and float64
     threshold = math.ceil(keep_prob * 2**24) / 2**24
-    return {f"{node.name}.keep_prob": threshold, f"{node.name}.inverse_keep_prob": 1.0 / keep_prob}
+    return {
+        f"{node.name}.keep_prob": threshold,
+        f"{node.name}.inverse_keep_prob": 1.0 / keep_prob,
+        f"{node.name}.share": keep_prob,
+    }
 
 
 DROPOUT_KINDS: dict[type, LayerKind] = {Dropout: LayerKind(prefix="dropout", values=_values, lower=_lower)}

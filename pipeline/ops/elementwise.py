@@ -61,7 +61,9 @@ def _sigmoid(b: Builder, g: str, y: str, x: str) -> tuple[str, ...]:
 
 
 def _abs(b: Builder, g: str, y: str, x: str) -> tuple[str, ...]:
-    return (b.add("where", b.add("greater", x, b.constant(0.0)), g, b.add("neg", g)),)
+    zero = b.constant(0.0)  # the subgradient at 0: what stands there is not pushed
+    falling = b.add("where", b.add("less", x, zero), b.add("neg", g), zero)
+    return (b.add("where", b.add("greater", x, zero), g, falling),)
 
 
 def _div(b: Builder, g: str, y: str, x: str, z: str) -> tuple[str, ...]:
@@ -76,6 +78,7 @@ RULES: dict[str, Rule] = {
     "neg": lambda b, g, y, x: (b.add("neg", g),),
     "maximum": _maximum,
     "exp": lambda b, g, y, x: (b.add("mul", g, y),),
+    "expm1": lambda b, g, y, x: (b.add("mul", g, b.add("add", y, b.constant(1.0))),),
     "log": lambda b, g, y, x: (b.add("div", g, x),),
     "log1p": lambda b, g, y, x: (b.add("div", g, b.add("add", x, b.constant(1.0))),),
     "sqrt": _sqrt,

@@ -47,9 +47,24 @@ def emit_update(b: Builder, rule: Rule, parameter: Parameter, gradient: str) -> 
     change, new_slots = rule.update(b, gradient, slots)
     for decay in _decays(rule, parameter):
         change = b.add("add", change, b.add("mul", p, b.value(decay)), name="change")
-    b.updates[parameter.name] = b.add("sub", p, change, name="new")
+    new = b.add("sub", p, change, name="new")
+    b.updates[parameter.name] = _within_max_norm(b, parameter, new)
     b.updates |= {slots[slot]: value for slot, value in new_slots.items()}
     b.scope = ""
+
+
+def max_norm_name(parameter: str) -> str:
+    """The value that bounds the length of the weights into a unit."""
+    return f"{parameter}.max_norm"
+
+
+def _within_max_norm(b: Builder, parameter: Parameter, new: str) -> str:
+    """w * c / max(|w|, c), |w| over all axes but the last: the weights into one unit.  Structure only where max_norm is set."""
+    if parameter.regularization is None or parameter.regularization.max_norm is None:
+        return new
+    bound = b.value(max_norm_name(parameter.name))
+    length = b.add("sqrt", b.add("sum", b.add("mul", new, new), axes=tuple(range(len(parameter.shape) - 1))), name="length")
+    return b.add("mul", new, b.add("div", bound, b.add("maximum", length, bound)), name="within")
 
 
 def _decays(rule: Rule, parameter: Parameter) -> list[str]:

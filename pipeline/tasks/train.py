@@ -19,6 +19,7 @@ from pipeline.compiler import compile_experiment
 from pipeline.errors import ConfigError, PipelineError, RunError, Stopped
 from pipeline.program import Program
 from pipeline.spec import Experiment
+from pipeline.target_scale import TargetScale
 from pipeline.tasks.context import RunContext
 from pipeline.tracking import tracker as tracking
 from pipeline.tracking.folder import read_info
@@ -90,6 +91,9 @@ class _Session:
             fitted = preprocessing.fit(self.experiment.preprocessing, dataset.train.x, precision=self.experiment.precision)
             ready = prepared(dataset, fitted)
             program = compile_experiment(self.experiment, dataset.shape)
+            if dataset.task == "regression" and self.experiment.preprocessing.targets == "standardize":
+                program.target_scale = TargetScale.fit(dataset.train.y)
+                fitted = replace(fitted, notes=(*fitted.notes, program.target_scale.note))
             tracker = self._tracker(sender, replace(dataset, notes=(*dataset.notes, *fitted.notes)), program, found)
             outcome, values = self._recorded(program, ready, fitted, tracker, found)
             self._tell(dataset.name, outcome, values, program, tracker.folder)
@@ -126,7 +130,7 @@ class _Session:
     ) -> tuple[Outcome, int | None]:
         """The outcome, and the signal that asked for an early end."""
         settings = self.experiment.training
-        model = trained.model_of(dataset, fitted, program.digest)
+        model = trained.model_of(dataset, fitted, program.target_scale, program.digest)
         checkpoints = Checkpoints(
             tracker.folder / trained.CHECKPOINTS, model=model, final="last" if settings.early_stopping is None else "best"
         )

@@ -16,6 +16,11 @@ ACTIVATIONS = {
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "leaky_relu": lambda x: np.where(x > 0, x, 0.01 * x),
     "identity": lambda x: x,
+    "elu": lambda x: np.where(x > 0, x, np.exp(np.minimum(x, 0)) - 1),
+    "gelu": lambda x: x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),
+    "silu": lambda x: x / (1 + np.exp(-x)),
+    "softplus": lambda x: np.log(1 + np.exp(x)),
+    "prelu": lambda x: np.maximum(x, 0) + 0.25 * np.minimum(x, 0),
 }
 
 

@@ -17,6 +17,7 @@ from backends.numpy.emit import I64, POINTER, Emitter, i64
 EXTREMES = [0.0, -0.0, 1.0, -1.0, 1e-30, -1e-30, 1e-7, 88.0, -87.0, 100.0, -104.0, 710.0, -750.0, 1e30, -1e30, np.inf, -np.inf, np.nan]
 REFERENCES: dict[str, tuple[Callable[[Array], Array], tuple[float, float]]] = {
     "exp": (np.exp, (-80, 80)),
+    "expm1": (np.expm1, (-20, 20)),
     "log": (np.log, (1e-6, 50)),
     "log1p": (np.log1p, (0, 3)),
     "tanh": (np.tanh, (-6, 6)),

@@ -33,6 +33,7 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "neg": lambda x: -x,
     "maximum": np.maximum,
     "exp": np.exp,
+    "expm1": np.expm1,
     "log": np.log,
     "log1p": np.log1p,
     "sqrt": np.sqrt,

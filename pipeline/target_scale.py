@@ -1,0 +1,57 @@
+"""Numbers to predict, brought to mean 0 and deviation 1 for training and back for the reader.
+
+A network starts with outputs of size 1; prices of 450,000 would take it thousands of steps of a usual learning rate to reach.
+"""
+
+# N rows, T targets
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetScale:
+    """mean and deviation of the training targets, float64 [T]; a constant target keeps deviation 1."""
+
+    mean: Array
+    deviation: Array
+
+    @classmethod
+    def fit(cls, y: Array) -> TargetScale:
+        """From the training targets y [N, T]."""
+        deviation = y.std(axis=0, dtype=np.float64)
+        return cls(mean=y.mean(axis=0, dtype=np.float64), deviation=np.where(deviation > 0, deviation, 1.0))
+
+    @classmethod
+    def restore(cls, arrays: Mapping[str, Array]) -> TargetScale | None:
+        """What `arrays` gave, or None where the mapping holds no scale."""
+        if "target.mean" not in arrays:
+            return None
+        return cls(mean=arrays["target.mean"], deviation=arrays["target.deviation"])
+
+    def arrays(self) -> dict[str, Array]:
+        """For a checkpoint."""
+        return {"target.mean": self.mean, "target.deviation": self.deviation}
+
+    def apply(self, y: Array) -> Array:
+        """y [N, T] in its own units -> (y - mean) / deviation."""
+        scaled: Array = (y - self.mean) / self.deviation
+        return scaled
+
+    def undo(self, prediction: Array) -> Array:
+        """A prediction [N, T] of the network -> in the units of y."""
+        own: Array = (prediction * self.deviation + self.mean).astype(prediction.dtype)
+        return own
+
+    @property
+    def note(self) -> str:
+        """What was done, for the reader."""
+        pairs = ", ".join(f"mean {m:.6g}, deviation {d:.6g}" for m, d in zip(self.mean, self.deviation, strict=True))
+        return f"targets standardized ({pairs}): predictions and metrics are in their own units, the loss is not"
