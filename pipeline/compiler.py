@@ -34,11 +34,14 @@ def compile_stack(configs: Sequence[Experiment], shape: DataShape | None = None)
         raise ConfigError(at="stack", got=[], rule="needs at least one config")
     first = configs[0]
     structure = Structure(first, shape or _declared(first), *load_backend(first))
-    for number, config in enumerate(configs[1:], start=1):
-        if Structure(config, shape or _declared(config), structure.backend).digest != structure.digest:
-            raise _difference(first, config, number, shape, structure)
+    own = [structure, *(Structure(c, shape or _declared(c), structure.backend) for c in configs[1:])]
+    for number, other in enumerate(own):
+        if other.digest != structure.digest:
+            raise _difference(first, configs[number], number, shape, structure)
     memory = structure.allocate(len(configs))
-    return Stack([Program(structure, config, memory, trial) for trial, config in enumerate(configs)], memory)
+    # one compiled structure; the values and initial weights of each trial come from its own layers
+    programs = [Program(structure, config, memory, k, network=own[k].network) for k, config in enumerate(configs)]
+    return Stack(programs, memory)
 
 
 def load_backend(config: Experiment) -> tuple[Backend, str]:

@@ -44,7 +44,7 @@ class MeanAbsolute:
 
 @record
 class Huber:
-    """e^2 / 2 where |e| <= delta, else delta * (|e| - delta / 2), e = prediction - target; mean over the batch and the targets (Huber 1964)."""
+    """e^2 / 2 where |e| <= delta, else delta * (|e| - delta / 2), e = prediction - target; mean over batch and targets (Huber 1964)."""
 
     delta: float = setting(1.0, above=0)
 

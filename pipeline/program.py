@@ -14,7 +14,7 @@ from pipeline import lower, rows
 from pipeline.divergence import diverged
 from pipeline.explain import explain
 from pipeline.initialization import draw
-from pipeline.layers.graph import Parameter
+from pipeline.layers.graph import LayerGraph, Parameter
 from pipeline.lower import Form
 from pipeline.structure import Structure
 from pipeline.values import Array, Clock, value_table, word_table
@@ -38,16 +38,19 @@ class Program:
     target_scale     when set, every y given to this program and every prediction it gives are in their own units
     """
 
-    def __init__(self, structure: Structure, config: Experiment, memory: Memory, trial: int = 0) -> None:
+    def __init__(
+        self, structure: Structure, config: Experiment, memory: Memory, trial: int = 0, *, network: LayerGraph | None = None
+    ) -> None:
         self.structure, self.config, self.seed = structure, config, config.seed
         self.batch_size, self.digest = config.training.batch_size, structure.digest
         self.steps_done, self.total_steps, self.steps_per_epoch = 0, 0, 0
         self.preprocessing: Fitted | None = None
         self.target_scale: TargetScale | None = None
         self._memory, self._trial = memory, trial
-        self._values = lower.values(structure.network, config)
+        network = network or structure.network
+        self._values = lower.values(network, config)
         self._rate = lower.learning_rate(config)
-        for parameter in structure.network.parameters:
+        for parameter in network.parameters:
             memory.write(trial, parameter.name, _initial(parameter, config.seed))
 
     @property

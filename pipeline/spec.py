@@ -21,7 +21,8 @@ from pipeline.layers.activation import ACTIVATIONS, Relu
 from pipeline.layers.dense import Dense
 from pipeline.layers.names import INPUT, layer_names
 from pipeline.layers.normalization import NORMALIZATIONS, BatchNormalization, NoNormalization
-from pipeline.losses import LOSSES, Auto, Logistic, MeanSquaredError, SoftmaxCrossEntropy
+from pipeline.losses import LOSSES, Auto
+from pipeline.losses import RULES as LOSS_RULES
 from pipeline.optimizers import OPTIMIZERS
 from pipeline.optimizers.adam import Adam
 from pipeline.optimizers.adamw import AdamW
@@ -160,9 +161,9 @@ def _early_stopping(config: Experiment) -> None:
 def _loss_for_task(config: Experiment) -> None:
     """The loss fits what the data is declared to be; with data.task=auto this is checked once the data is known."""
     kind, task = config.loss, config.data.task
-    if task == "regression" and isinstance(kind, (SoftmaxCrossEntropy, Logistic)):
+    if task == "regression" and not isinstance(kind, Auto) and LOSS_RULES[type(kind)].classes:
         raise ConfigError(at="loss.kind", got=_kind(kind), rule="needs classes, and data.task is regression", hint="use loss=auto")
-    if task == "classification" and isinstance(kind, MeanSquaredError):
+    if task == "classification" and not isinstance(kind, Auto) and not LOSS_RULES[type(kind)].classes:
         raise ConfigError(at="loss.kind", got=_kind(kind), rule="needs numbers, and data.task is classification", hint="use loss=auto")
 
 

@@ -73,8 +73,12 @@ def _block(body: Body) -> int:
 class FusedKernel:
     """Emits `name(input pointers, output pointers, paths, scratch, begin, end)` for tiles begin <= t < end."""
 
-    def __init__(self, module: ir.Module, name: str, body: Body, dtypes: list[str], precision: str) -> None:
+    def __init__(
+        self, module: ir.Module, name: str, body: Body, dtypes: list[str], precision: str, replacing: tuple[int, ...] = ()
+    ) -> None:
         self.body = body
+        # outputs that replace an input in place: stored in the last stage, for until then that input may be read again
+        self.replacing = frozenset(body.outputs[n] for n in replacing)
         count = len(body.inputs) + len(body.outputs)
         self.e = Emitter(module, name, [POINTER] * count + [I32] * len(paths(body)) + [POINTER, I64, I64])
         arguments = list(self.e.arguments)
@@ -247,7 +251,7 @@ class FusedKernel:
         if name in self.pointer:
             return self._load(name, offset, strip)
         i = self.instruction[name]
-        if level == "full" and i.op in DEAR and name in self.output and self.ready[name] < stage:
+        if level == "full" and i.op in DEAR and name in self.output and name not in self.replacing and self.ready[name] < stage:
             return self._load(name, offset, strip)
         if i.op == "uniform":
             return self._uniform(i, strip)
@@ -337,7 +341,8 @@ class FusedKernel:
         return [i for i in self.body.instructions if "axes" in i.attributes and self.ready[i.name] == stage + 1]
 
     def _stores(self, stage: int) -> list[str]:
-        return [n for n in self.body.outputs if self.level[n] == "full" and self.ready[n] == stage]
+        full = [n for n in self.body.outputs if self.level[n] == "full"]
+        return [n for n in full if (self.stages - 1 if n in self.replacing else self.ready[n]) == stage]
 
     def _neutral(self, i: Instruction) -> float:
         return 0.0 if i.op == "sum" else float("-inf")

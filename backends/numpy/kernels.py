@@ -41,15 +41,24 @@ def kernel_of(call: Call, precision: str, cpu: Processor) -> Kernel:
 def _fused(call: Call, body: Body, precision: str, cpu: Processor) -> Kernel:
     anonymous = _anonymous(body)
     dtypes = [b.dtype for b in call.inputs]
-    symbol = f"fused_{key(cpu, anonymous, tuple(dtypes), precision)}"
+    replacing = _replacing(call, body)
+    symbol = f"fused_{key(cpu, anonymous, tuple(dtypes), precision, *([replacing] if replacing else []))}"
 
     def build() -> ir.Module:
         module = ir.Module(symbol)
-        FusedKernel(module, symbol, anonymous, dtypes, precision).emit()
+        FusedKernel(module, symbol, anonymous, dtypes, precision, replacing).emit()
         return module
 
     work = float(body.rows * body.columns * len(body.instructions))
     return Kernel(symbol=symbol, tiles=tiles(body), scratch=0, paths=tuple(paths(body)), flops=work, build=build)
+
+
+def _replacing(call: Call, body: Body) -> tuple[int, ...]:
+    """The outputs that lie where an input lies, of a body of several passes; in one pass each number is read before it is replaced."""
+    if body.kind == "flat" or not any("axes" in i.attributes for i in body.instructions):
+        return ()
+    read = {(b.region, b.offset) for b in call.inputs if b.region == "state"}
+    return tuple(n for n, b in enumerate(call.outputs) if (b.region, b.offset) in read and b.count == body.rows * body.columns)
 
 
 def _matmul(call: Call, precision: str, cpu: Processor) -> Kernel:

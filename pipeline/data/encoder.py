@@ -22,7 +22,7 @@ from pipeline.data.archive import encode_labels
 from pipeline.data.dataset import Task
 from pipeline.data.settings import Data
 from pipeline.data.table import Column, Numbers, Table, as_numbers, as_texts, column_list
-from pipeline.errors import DataError, nearest
+from pipeline.errors import ConfigError, DataError, nearest
 
 Encoder = Mapping[str, Any]
 Rows = npt.NDArray[np.int64]
@@ -36,7 +36,7 @@ def fit_encoder(table: Table, config: Data, train: Rows) -> tuple[Encoder, list[
     for at, names in (("data.categorical", config.categorical), ("data.ignore", config.ignore)):
         for name in names:
             if name not in table.columns:
-                raise DataError(f"{at} = {name}: {table.path} has no such column; {nearest(name, table.columns)}")
+                raise DataError(f"{at} = {name}: {table.path} has no such column; {_nearest_column(name, list(table.columns))}")
     features = [column for name, column in table.columns.items() if name != config.target and name not in config.ignore]
     if not features:
         raise DataError(f"data.path = {table.path}: has no column beside the target {config.target}; give at least one input column")
@@ -72,20 +72,27 @@ def read_target(table: Table, config: Data) -> tuple[npt.NDArray[Any], Task, tup
     if target is None:
         raise DataError(f"data.target = null: it must name the column of {table.path} to predict; use one of {column_list(names)}")
     if target not in table.columns:
-        hint = nearest(target, names)
-        columns = f"; the columns are {column_list(names)}" if hint.startswith("did you mean") else ""
-        raise DataError(f"data.target = {target}: {table.path} has no such column; {hint}{columns}")
+        raise DataError(f"data.target = {target}: {table.path} has no such column; {_nearest_column(target, names)}")
     column = table.columns[target]
     if column.kind == "date":
         raise DataError(f"data.target = {target}: holds dates; give a column of numbers or of classes")
+    if column.kind == "text" and config.task == "regression":
+        raise ConfigError(at="data.task", got="regression", rule=f"the target {target} holds words", hint="give data.task=classification")
     _no_missing(table, column)
+    hint = "mend it, or give data.task=classification if the cells are names of classes"
     words = column.kind in ("text", "bool") or (column.kind == "mixed" and config.task == "classification")
-    values: Any = np.array(as_texts(table, column)) if words and config.task != "regression" else as_numbers(table, column)
+    values: Any = np.array(as_texts(table, column)) if words and config.task != "regression" else as_numbers(table, column, hint=hint)
     task, notes = _task(values, config)
     if task == "regression":
         return values[:, None], task, (), notes
     labels, class_names = encode_labels(values, config.classes)
     return labels, task, class_names, notes
+
+
+def _nearest_column(name: str, names: list[str]) -> str:
+    """The column that was probably meant, or the first of them all: a table may have thousands."""
+    hint = nearest(name, names)
+    return hint if hint.startswith("did you mean") else f"use one of {column_list(names)}"
 
 
 def _task(values: npt.NDArray[Any], config: Data) -> tuple[Task, list[str]]:
@@ -144,7 +151,8 @@ def _filled(table: Table, column: Column, entry: Mapping[str, Any], notes: list[
     """The column as numbers [N, 1], missing cells filled."""
     if column.kind != entry["kind"] and column.texts is not None:  # a new file is read as what the model was trained on
         column = Column(name=column.name, kind=entry["kind"], texts=column.texts)
-    values = as_numbers(table, column)
+    trained_on = "dates" if entry["kind"] == "date" else "numbers"
+    values = as_numbers(table, column, hint=f"mend it, the model was trained on {trained_on} here")
     empty = np.isnan(values)
     if empty.any():
         filled = _count(int(empty.sum()), "missing value")

@@ -63,8 +63,11 @@ def read_table(path: Path, *, parquet: bool) -> Table:
     return _read_parquet(path) if parquet else _read_csv(path)
 
 
-def as_numbers(table: Table, column: Column) -> Numbers:
-    """`column` as float64 [N], NaN where a cell is missing, dates as days since 1970-01-01.  Raises DataError where a cell is no number."""
+def as_numbers(table: Table, column: Column, *, hint: str | None = None) -> Numbers:
+    """`column` as float64 [N], NaN where a cell is missing, dates as days since 1970-01-01.
+
+    Raises DataError where a cell is no number; `hint` says what to do then, by default to mend it or to call the column categorical.
+    """
     if column.kind == "other":
         raise _unusable(table, column)
     if column.numbers is not None:
@@ -75,7 +78,8 @@ def as_numbers(table: Table, column: Column) -> Numbers:
         parsed = [np.nan if text is None else parse(text) for text in column.texts]
         bad = next((row for row, value in enumerate(parsed) if value is None), None)
         if bad is not None:
-            raise _word_among_numbers(table, column, bad, parsed)
+            hint = hint or f"mend it, or give data.categorical=[{column.name}] if the cells are names"
+            raise _word_among_numbers(table, column, bad, parsed, hint)
         values = np.array(parsed, np.float64)
     infinite = np.flatnonzero(np.isinf(values))
     if len(infinite):
@@ -199,13 +203,13 @@ def _days(text: str) -> float | None:
     return (aware - EPOCH).total_seconds() / 86400
 
 
-def _word_among_numbers(table: Table, column: Column, row: int, parsed: list[float | None]) -> DataError:
+def _word_among_numbers(table: Table, column: Column, row: int, parsed: list[float | None], hint: str) -> DataError:
     assert column.texts is not None
     present = sum(text is not None for text in column.texts)
     numbers = present - sum(value is None for value in parsed)
     where = f"column {column.name}, {table.place(row)} is {column.texts[row]!r}"
-    rule = f"it must be {'a date' if column.kind == 'date' else 'a number'} like {numbers} of the {present} cells"
-    hint = f"mend it, or give data.categorical=[{column.name}] if the cells are names"
+    others = f" like {numbers} of the {present} cells" if numbers else ""
+    rule = f"it must be {'a date' if column.kind == 'date' else 'a number'}{others}"
     return DataError(f"data.path = {table.path}: {where}; {rule}; {hint}")
 
 
@@ -220,6 +224,10 @@ def _read_parquet(path: Path) -> Table:
 
     content = read_bytes(path, at="data.path")
     try:
+        names = pyarrow.parquet.read_schema(pa.BufferReader(content)).names
+        twice = next((name for index, name in enumerate(names) if name in names[:index]), None)
+        if twice is not None:
+            raise DataError(f"data.path = {path}: two columns are named {twice}; rename one")
         table: Any = pyarrow.parquet.read_table(pa.BufferReader(content))
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"data.path = {path}: is not a whole Parquet file; write it again, or give data=csv") from error

@@ -31,6 +31,9 @@ def build(config: Experiment, data: DataShape) -> LayerGraph:
     norm, activation and dropout only when it asks for them itself.  Raises ConfigError.
     """
     loss = losses.resolve(config.loss, data)
+    if config.regularization.label_smoothing > 0 and not isinstance(loss, losses.SoftmaxCrossEntropy):
+        rule = f"is for softmax_cross_entropy, and the loss is {losses.kind_of(loss)}"
+        raise ConfigError(at="regularization.label_smoothing", got=config.regularization.label_smoothing, rule=rule, hint="give 0")
     units = losses.RULES[type(loss)].units(data)
     layers: list[Any] = list(config.architecture.layers)
     if config.architecture.head == "auto":

@@ -73,7 +73,7 @@ def test_a_missing_column_is_named(tmp_path: Path, trained: Dataset) -> None:
 
 def test_a_word_where_the_model_takes_numbers_is_named(tmp_path: Path, trained: Dataset) -> None:
     config = written(tmp_path, "size,town,new\n1,Bern,true\nbig,Bern,true\n")
-    rule = "it must be a number like 1 of the 2 cells; mend it, or give data.categorical=[size] if the cells are names"
+    rule = "it must be a number like 1 of the 2 cells; mend it, the model was trained on numbers here"
     assert refusal(config, trained) == f"data.path = {config.path}: column size, line 3 is 'big'; {rule}"
 
 

@@ -219,7 +219,7 @@ def test_a_cell_error_names_the_line_in_the_file_with_quoted_line_breaks_and_bla
         (
             "a,price\n1,p\n",
             {"target": "prise"},
-            "data.target = prise: {path} has no such column; did you mean price?; the columns are a, price",
+            "data.target = prise: {path} has no such column; did you mean price?",
         ),
         ("a,b\n1,p\n", {"target": "zzz"}, "data.target = zzz: {path} has no such column; use one of a, b"),
         ("a,b\n1,p\n", {"target": None}, "data.target = null: it must name the column of {path} to predict; use one of a, b"),
@@ -239,7 +239,7 @@ def test_a_cell_error_names_the_line_in_the_file_with_quoted_line_breaks_and_bla
             "a,y\n1,5\n2,6\n3,x\n",
             {"task": "regression"},
             "data.path = {path}: column y, line 4 is 'x'; it must be a number like 2 of the 3 cells; "
-            "mend it, or give data.categorical=[y] if the cells are names",
+            "mend it, or give data.task=classification if the cells are names of classes",
         ),
     ],
 )

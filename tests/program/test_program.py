@@ -196,6 +196,18 @@ def test_a_trial_in_a_stack_has_the_bits_it_has_alone(backend: str) -> None:
             np.testing.assert_array_equal(stack.programs[k].state()[name], value)
 
 
+@pytest.mark.parametrize("backend", ["reference", "numpy"])
+def test_trials_of_a_stack_may_differ_in_the_values_of_their_layers(backend: str) -> None:
+    values = [
+        {"regularization": {"dropout": "inverted", "keep_prob": 0.9, "l2": 0.1}, "initialization": {"kind": "normal", "std": 0.5}},
+        {"regularization": {"dropout": "inverted", "keep_prob": 0.5, "l2": 0.3}, "initialization": {"kind": "normal", "std": 0.1}},
+    ]
+    configs = [config(6, backend={"kind": backend}, **change) for change in values]
+    losses = compile_stack(configs, CLASSES).run(X, Y, np.stack([order(4), order(4)]))
+    for k, change in enumerate(values):
+        np.testing.assert_array_equal(losses[k], program(6, backend={"kind": backend}, **change).run(X, Y, order(4)))
+
+
 def test_a_trial_that_diverges_stops_alone() -> None:
     rates = (0.1, 1e30)
     configs = [config(6, **NATIVE, optimizer={"kind": "sgd", "learning_rate": rate}) for rate in rates]
