@@ -192,7 +192,8 @@ def _plain(value: object, kind: Any, *, at: str) -> Any:
         return str(value)  # a name or a folder may consist of digits
     if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
         return value
-    raise ConfigError(at=at, got=value, rule=f"must be {_describe(kind)}, not {_describe(type(value))}")
+    other = "" if kind is int and isinstance(value, float) else f", not {_describe(type(value))}"
+    raise ConfigError(at=at, got=value, rule=f"must be {_describe(kind)}{other}")
 
 
 def _describe(kind: Any) -> str:

@@ -86,15 +86,15 @@ def stored_experiment(folder: Path) -> Experiment:
         raise RunError(f"{folder / 'config.yaml'}: {error}") from error
 
 
-def find(text: str, experiment: Experiment | None = None) -> Path:
-    """The run folder that `text` names: a folder or an MLflow run id.  Raises RunError."""
+def find(text: str, experiment: Experiment | None = None, *, at: str = "run") -> Path:
+    """The run folder that `text` (the config's value `at`) names: a folder or an MLflow run id.  Raises RunError."""
     project = Path.cwd()
     settings = Tracking() if experiment is None else experiment.tracking
     try:
         store = locate(settings, project)
     except PipelineError:
         store = None
-    return find_run(text, project=project, store=store)
+    return find_run(text, project=project, store=store, at=at)
 
 
 def load(folder: Path, experiment: Experiment | None = None) -> Trained:

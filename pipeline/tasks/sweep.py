@@ -56,11 +56,11 @@ def _settle(sender: Sender, folders: list[Path]) -> None:
 
 
 def _table(sweep: Sweep) -> Table:
-    """A row a trial, the best in bold."""
+    """A row a trial, best first."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, title=f"ranked by {sweep.metric}", title_justify="left", title_style="bold")
     for heading in sweep.header():
         name = heading.rpartition(".")[2] if heading in sweep.params else heading
         table.add_column(escape(name), overflow="fold")
-    for trial, row in zip(sweep.trials, sweep.rows(), strict=True):
+    for trial, row in sorted(zip(sweep.trials, sweep.rows(), strict=True), key=lambda pair: sweep.rank(pair[0])):
         table.add_row(*map(escape, row), style="bold" if trial is sweep.best else None)
     return table

@@ -35,7 +35,7 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
             failures.append(f"{folder}: {' '.join(str(error).split()) if isinstance(error, PipelineError) else type(error).__name__}")
     if failures:
         raise TrackingError(f"{len(failures)} of {len(folders)} runs not sent: {failures[0]}")
-    say(console, f"{len(folders)} runs sent" if folders else "every run is in MLflow already")
+    say(console, f"{len(folders)} run{'s' if len(folders) != 1 else ''} sent" if folders else "every run is in MLflow already")
     return len(folders)
 
 

@@ -65,7 +65,7 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext, 
     console = progress.console_for(quiet=quiet)
     if experiment.resume is None:
         return _Session(experiment, context, console).run()
-    folder = trained.find(experiment.resume, experiment)
+    folder = trained.find(experiment.resume, experiment, at="resume")
     stored = trained.stored_experiment(folder)
     asked = trained.with_overrides(stored, experiment, context.overrides, RESUMABLE, task="resume")
     return _Session(asked, context, console, folder=folder, changed=asked != stored).run()
@@ -160,7 +160,7 @@ class _Session:
             receipt = tracker.finish("FINISHED", outcome.message, wait=self._wait)
         except KeyboardInterrupt:
             receipt = Receipt(note="MLflow was not waited for; what it lacks, task=sync sends")
-        if receipt.link is not None:
+        if receipt.link is not None and self.context.sweep is None:  # a sweep prints the link to all its runs
             say(self.console, f"MLflow      {receipt.link}")
         if receipt.note:
             say(self.console, f"note: {receipt.note}")
@@ -245,7 +245,7 @@ class _Session:
         shown = {key: value for key, value in values.items() if not key.startswith("time/")}
         self.console.print()
         self.console.print(progress.results_table(name, shown))
-        say(self.console, f"{outcome.message} in {seconds:.2f} s; {parameter_count(program):,} parameters")
+        say(self.console, f"{outcome.message}; {seconds:.2f} s, {parameter_count(program):,} parameters")
         say(self.console, f"run folder  {_shown(folder)}")
 
 

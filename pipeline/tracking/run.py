@@ -14,8 +14,12 @@ from pipeline.tracking.store import Store, check, connect
 SHORTEST = 6  # letters of a run id that are enough, if only one run begins with them
 
 
-def find_run(text: str, *, project: Path, roots: Sequence[Path | str] = ("runs", "multirun"), store: Store | None = None) -> Path:
-    """The run folder.  Looks at the path, then at the run folders of `roots`, then asks `store`, which imports MLflow.
+def find_run(
+    text: str, *, project: Path, roots: Sequence[Path | str] = ("runs", "multirun"), store: Store | None = None, at: str = "run"
+) -> Path:
+    """The run folder; `at` is the config path that named it.
+
+    Looks at the path, then at the run folders of `roots`, then asks `store`, which imports MLflow.
 
     Raises RunError, or TrackingError if the store has to be asked and refuses.
     """
@@ -23,21 +27,21 @@ def find_run(text: str, *, project: Path, roots: Sequence[Path | str] = ("runs",
     if (folder / INFO).is_file():
         return folder
     if folder.exists():
-        raise RunError(f"run = {text}: is no run folder (it has no {INFO}); give the folder of a run or its MLflow run id")
+        raise RunError(f"{at} = {text}: is no run folder (it has no {INFO}); give the folder of a run or its MLflow run id")
     run_id = _run_id(text)
     if not run_id:
-        raise RunError(f"run = {text}: there is no such folder, and it is no MLflow run id; give the folder of a run or its MLflow run id")
+        raise RunError(f"{at} = {text}: there is no such folder, and it is no MLflow run id; give the folder of a run or its MLflow run id")
     found = [path for root in roots for path in run_folders(project / root) if read_sent(path).run_id.startswith(run_id)]
     if len(found) > 1:
         raise RunError(
-            f"run = {text}: {len(found)} runs begin so ({', '.join(path.name for path in found[:4])}); give more letters of the id"
+            f"{at} = {text}: {len(found)} runs begin so ({', '.join(path.name for path in found[:4])}); give more letters of the id"
         )
     if found:
         return found[0]
     if store is None or len(run_id) < 32:
         where = " and ".join(str(root) for root in roots)
-        raise RunError(f"run = {text}: no run in {where} has this id; give the folder of a run or its whole MLflow run id")
-    return _ask(text, run_id, store)
+        raise RunError(f"{at} = {text}: no run in {where} has this id; give the folder of a run or its whole MLflow run id")
+    return _ask(text, run_id, store, at)
 
 
 def _run_id(text: str) -> str:
@@ -48,7 +52,7 @@ def _run_id(text: str) -> str:
     return text if len(text) >= SHORTEST and re.fullmatch(r"[0-9a-f]+", text) else ""
 
 
-def _ask(text: str, run_id: str, store: Store) -> Path:
+def _ask(text: str, run_id: str, store: Store, at: str) -> Path:
     from mlflow.exceptions import MlflowException  # noqa: PLC0415  # two seconds, needed only for a run that is not found here
 
     check(store)
@@ -56,9 +60,9 @@ def _ask(text: str, run_id: str, store: Store) -> Path:
     try:
         folder = client.get_run(run_id).data.tags.get("pipeline.folder")
     except MlflowException:
-        raise RunError(f"run = {text}: {store.shown} has no such run; give the folder of a run or another tracking.uri") from None
+        raise RunError(f"{at} = {text}: {store.shown} has no such run; give the folder of a run or another tracking.uri") from None
     if folder is None:
-        raise RunError(f"run = {text}: is a run of MLflow, but not one of this program; give another")
+        raise RunError(f"{at} = {text}: is a run of MLflow, but not one of this program; give another")
     if not (Path(folder) / INFO).is_file():
-        raise RunError(f"run = {text}: its folder {folder} is not on this machine any more; give another run")
+        raise RunError(f"{at} = {text}: its folder {folder} is not on this machine any more; give another run")
     return Path(folder)

@@ -58,9 +58,15 @@ class Sweep:
     @property
     def best(self) -> Trial | None:
         """The finished trial with the best last value of `metric`; None when none finished with a finite one."""
-        done = [t for t in self.trials if t.status == "FINISHED" and math.isfinite(t.metrics.get(self.metric, math.nan))]
-        sign = -1 if grows(self.metric) else 1
-        return min(done, key=lambda trial: sign * trial.metrics[self.metric], default=None)
+        first = min(self.trials, key=self.rank, default=None)
+        return None if first is None or math.isinf(self.rank(first)) else first
+
+    def rank(self, trial: Trial) -> float:
+        """What the trials are sorted by, best first; infinite for one that did not finish or has no finite value."""
+        value = trial.metrics.get(self.metric, math.nan)
+        if trial.status != "FINISHED" or not math.isfinite(value):
+            return math.inf
+        return -value if grows(self.metric) else value
 
     def header(self) -> list[str]:
         """The names of the columns."""

@@ -257,7 +257,11 @@ class _Loop:
         return self._outcome("KILLED", done.epoch, f"stopped {where}")
 
     def _finished(self) -> Outcome:
-        progress, epoch, message = self.progress, self.progress.epoch, f"trained {self.progress.epoch} epochs"
+        progress, epoch, message = (
+            self.progress,
+            self.progress.epoch,
+            f"trained {self.progress.epoch} epoch{'s' if self.progress.epoch != 1 else ''}",
+        )
         if self.settings.early_stopping is not None and self.best_state is not None:
             self.program.load_state(self.best_state)
             epoch = progress.best_epoch

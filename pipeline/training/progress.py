@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -34,7 +35,16 @@ class Display(Protocol):
 def console_for(*, quiet: bool = False) -> Console:
     """The console of standard output, or one that swallows everything."""
     width = None if sys.stdout.isatty() else 200  # a file has no edge at which a table would have to fold
-    return Console(file=sys.stdout, quiet=quiet, highlight=False, width=width)
+    return Unheard(file=sys.stdout, quiet=quiet, highlight=False, width=width)
+
+
+class Unheard(Console):
+    """A console whose reader may leave (`| head`): the training goes on without it."""
+
+    def on_broken_pipe(self) -> None:
+        """Says nothing more."""
+        self.quiet = True
+        sys.stdout = self.file = open(os.devnull, "w")  # noqa: SIM115  # for as long as the process lives
 
 
 def display(console: Console) -> Display:
