@@ -78,6 +78,14 @@ class Graph:
                 users.setdefault(name, []).append(node)
         return users
 
+    def views(self) -> dict[str, str]:
+        """Each view (a reshape) -> the value whose memory it shows, views of views resolved."""
+        root: dict[str, str] = {}
+        for node in self.nodes:
+            if node.op == "reshape":
+                root[node.outputs[0]] = root.get(node.inputs[0], node.inputs[0])
+        return root
+
     def escaping(self) -> set[str]:
         """Values that leave the graph: outputs, updates and the guard."""
         leaving = set(self.outputs.values()) | set(self.updates.values())

@@ -54,7 +54,7 @@ def fuse(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
     stored = _stored(graph, order)
     nodes: list[Node] = []
     types = dict(graph.types)
-    root = _roots(graph)
+    root = graph.views()
     read = graph.escaping() | {name for group in order if group.domain is None for node in group.nodes for name in node.inputs}
     views: dict[str, list[Node]] = {}
     for node in graph.nodes:
@@ -76,7 +76,7 @@ class _Growing:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.root = _roots(graph)
+        self.root = graph.views()
         self.home: dict[str, Group] = {}
         self.groups: list[Group] = []
         self.for_updates = _only_for_updates(graph)
@@ -189,17 +189,9 @@ def _topological(groups: list[Group]) -> list[Group]:
     return order
 
 
-def _roots(graph: Graph) -> dict[str, str]:
-    root: dict[str, str] = {}
-    for node in graph.nodes:
-        if node.op == "reshape":
-            root[node.outputs[0]] = root.get(node.inputs[0], node.inputs[0])
-    return root
-
-
 def _stored(graph: Graph, order: list[Group]) -> set[str]:
     """The values (views resolved) that must lie in memory."""
-    root, producers = _roots(graph), graph.producers()
+    root, producers = graph.views(), graph.producers()
     home = {name: group for group in order for name in group.values}
     stored = {i.name for i in graph.inputs} | {root.get(name, name) for name in graph.escaping()}
     for group in order:
@@ -223,7 +215,7 @@ def _stored(graph: Graph, order: list[Group]) -> set[str]:
 def _recomputation(graph: Graph, group: Group, name: str, stored: set[str]) -> list[Node] | None:
     """The nodes that make `name` anew inside `group` from stored values and the group's own, in order, or None when that is not cheap."""
     assert group.domain
-    root, producers = _roots(graph), graph.producers()
+    root, producers = graph.views(), graph.producers()
     chain: dict[str, Node] = {}
     waiting = [name]
     while waiting:
@@ -244,7 +236,7 @@ def _recomputation(graph: Graph, group: Group, name: str, stored: set[str]) -> l
 
 def _fused_node(graph: Graph, group: Group, stored: set[str]) -> Node:
     assert group.domain
-    root, producers, domain = _roots(graph), graph.producers(), group.domain
+    root, producers, domain = graph.views(), graph.producers(), group.domain
     own = dict.fromkeys(node.outputs[0] for node in group.nodes)
     nodes: dict[str, Node] = {}
     for node in group.nodes:

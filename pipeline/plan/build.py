@@ -33,17 +33,10 @@ def make_plan(graph: Graph, *, name: str, batch: int, state: tuple[Buffer, ...])
     phase, guard_phase = phases(graph)
     last_phase = max(phase.values(), default=0)
     buffers = _inputs(graph, state)
-    inputs_end = aligned_end(state)
-    root = {n.outputs[0]: n.inputs[0] for n in graph.nodes if n.op == "reshape"}
-
-    def rooted(value: str) -> str:
-        while value in root:
-            value = root[value]
-        return value
-
+    views = graph.views()
     in_place = {value: s for s, value in graph.updates.items() if value not in graph.outputs.values()}
     assert len(in_place) == len(graph.updates), "every update needs a value of its own"
-    last = _last_use(graph, phase, rooted, last_phase)
+    last = _last_use(graph, phase, views, last_phase)
     work = {i.name: i.type for i in graph.inputs if i.kind == "data"}
     first = dict.fromkeys(work, 0)
     for index, node in enumerate(graph.nodes):
@@ -58,7 +51,7 @@ def make_plan(graph: Graph, *, name: str, batch: int, state: tuple[Buffer, ...])
         buffers[value] = buffers[replaced]
     for node in graph.nodes:
         if node.op == "reshape":
-            below, t = buffers[rooted(node.inputs[0])], graph.types[node.outputs[0]]
+            below, t = buffers[views[node.outputs[0]]], graph.types[node.outputs[0]]
             buffers[node.outputs[0]] = Buffer(name=below.name, dtype=t.dtype, shape=t.shape, region=below.region, offset=below.offset)
     return Plan(
         name=name,
@@ -71,14 +64,14 @@ def make_plan(graph: Graph, *, name: str, batch: int, state: tuple[Buffer, ...])
         outputs=tuple((public, buffers[value]) for public, value in graph.outputs.items()),
         guard=buffers[graph.guard] if graph.guard else None,
         guard_phase=guard_phase,
-        state_bytes=inputs_end,
+        state_bytes=_end(state),
         work_bytes=work_bytes,
         unshared_bytes=sum(aligned(b.bytes) for b in lifetimes),
         digest=digest(graph),
     )
 
 
-def aligned_end(state: tuple[Buffer, ...]) -> int:
+def _end(state: tuple[Buffer, ...]) -> int:
     """Bytes of the whole state of one trial."""
     return aligned(state[-1].offset + state[-1].bytes) if state else 0
 
@@ -115,15 +108,15 @@ def _calls(graph: Graph, phase: dict[int, int], buffers: dict[str, Buffer]) -> t
     return tuple(calls)
 
 
-def _last_use(graph: Graph, phase: dict[int, int], rooted: object, last_phase: int) -> dict[str, int]:
-    assert callable(rooted)
+def _last_use(graph: Graph, phase: dict[int, int], views: dict[str, str], last_phase: int) -> dict[str, int]:
     last: dict[str, int] = {}
     for index, node in enumerate(graph.nodes):
         if node.op != "reshape":
             for value in node.inputs:
-                last[rooted(value)] = max(last.get(rooted(value), 0), phase[index])
+                owner = views.get(value, value)
+                last[owner] = max(last.get(owner, 0), phase[index])
     for value in graph.escaping():
-        last[rooted(value)] = last_phase
+        last[views.get(value, value)] = last_phase
     return last
 
 

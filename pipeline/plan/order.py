@@ -38,13 +38,10 @@ def _writers(graph: Graph) -> dict[int, list[str]]:
 
 
 def _state_readers(graph: Graph) -> dict[str, list[int]]:
-    views: dict[str, str] = {}
+    views = graph.views()
     readers: dict[str, list[int]] = {}
     for index, node in enumerate(graph.nodes):
-        for name in node.inputs:
-            root = views.get(name, name)
-            if node.op == "reshape":
-                views[node.outputs[0]] = root
-            else:
-                readers.setdefault(root, []).append(index)
+        if node.op != "reshape":
+            for name in node.inputs:
+                readers.setdefault(views.get(name, name), []).append(index)
     return readers
