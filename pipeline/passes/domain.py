@@ -85,10 +85,14 @@ def reduction_domain(shape: tuple[int, ...], axes: tuple[int, ...]) -> Domain | 
     count, last = math.prod(shape), len(shape) - 1
     if len(axes) == len(shape):
         return Domain(1, count, "flat")
-    if axes == tuple(range(last)):
-        return Domain(count // shape[-1], shape[-1], "column")
     if axes == (last,):
         return Domain(count // shape[-1], shape[-1], "row")
+    # an axis of one place may be summed or not: the bias of a batch of one image, [1, H, W, C], is summed over H and W alone
+    summed = {*axes, *(axis for axis in range(last) if shape[axis] == 1)}
+    if summed == set(range(last)):
+        return Domain(count // shape[-1], shape[-1], "column")
+    if summed == set(range(last + 1)):
+        return Domain(1, count, "flat")
     return None
 
 

@@ -226,6 +226,17 @@ def test_the_native_backend_trains_like_the_reference_and_with_the_same_bits_for
     assert all(np.array_equal(value, runs[2][1][name]) for name, value in runs[1][1].items())
 
 
+def test_a_batch_of_one_image_trains_like_the_reference() -> None:
+    """The tensors of a channel are summed over H and W alone there, and over H alone where the image is one column wide."""
+    x, y = data(shape=IMAGES)
+    for width, activation in ((6, {"kind": "prelu"}), (1, {"kind": "prelu", "shared": True})):
+        shape = DataShape(input_shape=(7, width, 3), classes=None, targets=4)
+        layers = [{"kind": "conv", "channels": 2}, {"kind": "conv_transpose", "channels": 3}]
+        runs = [layered(*layers, shape=shape, backend=kind, activation=activation) for kind in ("reference", "numpy")]
+        losses = [made.run(x[:, :, :width], y, order(6, batch=1)) for made in runs]
+        np.testing.assert_allclose(losses[1], losses[0], rtol=1e-10)
+
+
 REJECTED = [
     (
         "architecture.layers[0].kernel = 9: with padding=valid it does not fit in the 7 x 6 image; use a smaller one, or padding=same",
