@@ -8,6 +8,7 @@ of the output, <dW, V> = <conv(x, V), g> and <dx, V> = <conv(V, W), g> for a ran
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -74,14 +75,14 @@ def convolved(x: Array, w: Array, drawn: dict[str, Any]) -> Array:
     """x [N, H, W, I], w [kh, kw, I, O] -> [N, Ho, Wo, O]: every position of the correlation, of which the stride takes its share."""
     wide = np.pad(x, ((0, 0), *around(drawn["padding"], *(drawn[f] for f in "nksd")), (0, 0)))
     window, (sh, sw) = spread(w, drawn["d"]), drawn["s"]
-    return np.stack(
-        [
-            np.stack(
-                [sum(correlate2d(image[..., i], window[..., i, o], "valid") for i in range(w.shape[2])) for o in range(w.shape[3])], -1
-            )
-            for image in wide
-        ]
-    )[:, ::sh, ::sw]
+    return over_channels(correlate2d, wide, window, "valid")[:, ::sh, ::sw]
+
+
+def over_channels(plane: Callable[..., Array], x: Array, window: Array, mode: str) -> Array:
+    """x [N, H, W, I], window [kh, kw, I, O] -> [N, ..., O]: `plane` of each pair of channels, summed over I."""
+    count, channels = window.shape[2:]
+    images = [[sum(plane(image[..., i], window[..., i, o], mode) for i in range(count)) for o in range(channels)] for image in x]
+    return np.moveaxis(np.array(images), 1, -1)
 
 
 def spread_out(x: Array, w: Array, drawn: dict[str, Any], size: tuple[int, ...]) -> Array:
@@ -89,12 +90,7 @@ def spread_out(x: Array, w: Array, drawn: dict[str, Any], size: tuple[int, ...])
     (sh, sw), window = drawn["s"], spread(w, drawn["d"])
     apart = np.zeros((len(x), (x.shape[1] - 1) * sh + 1, (x.shape[2] - 1) * sw + 1, x.shape[3]))
     apart[:, ::sh, ::sw] = x
-    whole = np.stack(
-        [
-            np.stack([sum(convolve2d(image[..., i], window[..., o, i]) for i in range(w.shape[3])) for o in range(w.shape[2])], -1)
-            for image in apart
-        ]
-    )
+    whole = over_channels(convolve2d, apart, np.swapaxes(window, 2, 3), "full")
     (top, _), (left, _) = around(drawn["padding"], size, drawn["k"], drawn["s"], drawn["d"])
     behind = [max(0, top + size[0] - whole.shape[1]), max(0, left + size[1] - whole.shape[2])]
     whole = np.pad(whole, ((0, 0), (0, behind[0]), (0, behind[1]), (0, 0)))
@@ -107,7 +103,7 @@ def numbers(rng: np.random.Generator, *shape: int) -> Array:
 
 
 def near(found: Array, expected: Array, sizes: Array | float, terms: int, precision: str) -> None:
-    """A sum of `terms` products is off by less than (terms + 2) unit roundoffs of the sum of their sizes, in any order (Higham 2002, 3.5)."""
+    """A sum of `terms` products, in any order, is off by less than (terms + 2) roundoffs of the sum of their sizes (Higham 2002, 3.5)."""
     assert found.shape == expected.shape
     allowed = (terms + 2) * np.finfo(precision).eps * np.maximum(sizes, 1e-30)
     assert (np.abs(found - expected) <= allowed).all(), np.max(np.abs(found - expected) / allowed)
@@ -176,10 +172,9 @@ def transposed(draw: st.DrawFn) -> tuple[dict[str, Any], tuple[int, int]]:
     drawn = draw(example())
     extra = tuple(draw(st.integers(0, s - 1)) for s in drawn["s"]) if drawn["padding"] != "same" else (0, 0)
     p = drawn["padding"] if isinstance(drawn["padding"], tuple) else (0, 0)
-    left = [
-        (n - 1) * s - 2 * a + d * (k - 1) + 1 + e for n, s, a, d, k, e in zip(*(drawn[f] for f in "ns"), p, drawn["d"], drawn["k"], extra)
-    ]
-    drawn["n"] = tuple(n + max(0, -(-(1 - m) // s)) for n, m, s in zip(drawn["n"], left, drawn["s"], strict=True))
+    n, s, k, d = (drawn[field] for field in "nskd")
+    left = [(n[a] - 1) * s[a] - 2 * p[a] + d[a] * (k[a] - 1) + 1 + extra[a] for a in (0, 1)]
+    drawn["n"] = tuple(n[a] + max(0, -(-(1 - left[a]) // s[a])) for a in (0, 1))
     return drawn, (extra[0], extra[1])
 
 
