@@ -126,13 +126,18 @@ def _layer_names(config: Experiment) -> None:
 
 def _layer_inputs(config: Experiment) -> None:
     """A layer's `input` is the network's input or an earlier layer."""
-    names = layer_names(config.architecture.layers)
+    head = (Dense(units=1),) if config.architecture.head == "auto" else ()
+    names = layer_names(config.architecture.layers + head)
     for index, (at, layer) in enumerate(_layers(config)):
         earlier = (INPUT, *names[:index])
         if len(getattr(layer, "inputs", (1, 2))) < 2:
-            raise ConfigError(at=f"{at}.inputs", got=list(layer.inputs), rule="needs two layers or more", hint="give inputs=[first,second]")
+            got = f"[{', '.join(layer.inputs)}]"
+            raise ConfigError(at=f"{at}.inputs", got=got, rule="needs two layers or more", hint="give inputs=[first,second]")
         named = {f"inputs[{n}]": name for n, name in enumerate(getattr(layer, "inputs", ()))} or {"input": getattr(layer, "input", None)}
         for field, name in named.items():
+            if name is not None and name in names[index:]:
+                rule = "a layer cannot read itself" if name == names[index] else "stands after this layer, and layers run in order"
+                raise ConfigError(at=f"{at}.{field}", got=name, rule=rule, hint="name an earlier layer, or input")
             if name is not None and name not in earlier:
                 raise ConfigError(at=f"{at}.{field}", got=name, rule="no earlier layer has this name", hint=nearest(name, earlier))
 

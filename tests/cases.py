@@ -179,6 +179,28 @@ def distinct(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return np.asarray(0.05 * rng.permutation(math.prod(shape)).reshape(shape), np.float32).astype(np.float64)
 
 
+# three tensors and the axis along which they are put side by side: tails of vectors, single numbers, the first and a middle axis
+JOINED = (
+    (((5,), (1,), (17,)), 0),
+    (((5, 3), (5, 1), (5, 33)), 1),
+    (((2, 3), (1, 3), (4, 3)), 0),
+    (((2, 3, 4, 5), (2, 3, 4, 17), (2, 3, 4, 2)), 3),
+    (((2, 3, 7), (2, 1, 7), (2, 2, 7)), 1),
+    (((300, 64), (300, 64), (300, 9)), 1),
+)
+# a tensor, the sizes of its parts, the axis
+CUT = (
+    ((17,), (5, 12), 0),
+    ((5, 34), (1, 33), 1),
+    ((5, 9), (3, 3, 3), 1),
+    ((6, 4), (2, 1, 3), 0),
+    ((2, 3, 4, 20), (17, 3), 3),
+    ((3, 7, 5), (2, 4, 1), 1),
+    ((700, 66), (2, 64), 1),
+    ((4, 8), (8,), 1),
+)
+
+
 CASES: tuple[Case, ...] = (
     Case(op="add", domains=(real, real), examples=BINARY, wanted=(0, 1)),
     Case(op="sub", domains=(real, real), examples=BINARY, wanted=(0, 1)),
@@ -259,6 +281,22 @@ CASES: tuple[Case, ...] = (
         wanted=(0,),
     ),
     Case(op="softplus", domains=(real,), examples=UNARY, wanted=(0,)),
+    Case(
+        op="concat",
+        domains=(real, real, real),
+        examples=tuple(Example(shapes=shapes, attributes={"axis": axis}) for shapes, axis in JOINED),
+        wanted=(0, 1, 2),
+        float32=0.0,
+        float64=0.0,
+    ),
+    Case(
+        op="split",
+        domains=(real,),
+        examples=tuple(Example(shapes=(shape,), attributes={"sizes": sizes, "axis": axis}) for shape, sizes, axis in CUT),
+        wanted=(0,),
+        float32=0.0,
+        float64=0.0,
+    ),
     Case(op="patches", domains=(real,), examples=_over(WINDOWS, lambda row: (row["shape"],)), wanted=(0,), float32=0.0, float64=0.0),
     Case(op="fold", domains=(real,), examples=_over(WINDOWS, lambda row: (_unfolded(row),), size=True), wanted=(0,)),
     Case(op="max_pool", domains=(distinct,), examples=_over(POOLS, lambda row: (row["shape"],)), wanted=(0,), float32=0.0, float64=0.0),

@@ -76,7 +76,8 @@ class _Trial:
         elif call.body is not None:
             results = interpret(self.xp, call.body, inputs)
         else:
-            results = [KERNELS[call.op](self.xp, *inputs, **call.attributes)]
+            made = KERNELS[call.op](self.xp, *inputs, **call.attributes)
+            results = list(made) if isinstance(made, tuple) else [made]
         for buffer, result in zip(call.outputs, results, strict=True):
             self.tensor(buffer, step)[...] = result.reshape(buffer.shape)
 

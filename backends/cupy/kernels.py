@@ -29,6 +29,12 @@ def _matmul(xp: Any, a: Any, c: Any, *, transpose_a: bool = False, transpose_b: 
     return xp.matmul(a.T if transpose_a else a, c.T if transpose_b else c)
 
 
+def _split(xp: Any, x: Any, *, sizes: tuple[int, ...], axis: int) -> tuple[Any, ...]:
+    """x [..., sum of sizes, ...] -> its parts, as copies: an output may lie on the bytes of x."""
+    starts = [sum(sizes[:n]) for n in range(1, len(sizes))]
+    return tuple(part.copy() for part in xp.split(x, starts, axis=axis))
+
+
 def _uniform(xp: Any, seed: Any, step_low: Any, step_high: Any, *, shape: tuple[int, ...], stream: int, path: int, dtype: str) -> Any:
     """Uniform on [0, 1) with 24 bits."""
     return uniform(xp, seed, stream, path, step_low, step_high, math.prod(shape)).astype(dtype).reshape(shape)
@@ -61,5 +67,7 @@ KERNELS: dict[str, Kernel] = {
     "max": lambda xp, x, axes: xp.max(x, axis=axes),
     "spread": lambda xp, x, shape: xp.broadcast_to(x, shape).copy(),
     "matmul": _matmul,
+    "concat": lambda xp, *parts, axis: xp.concatenate(parts, axis=axis),
+    "split": _split,
     **CONVOLUTION,
 }

@@ -9,6 +9,7 @@ from llvmlite import ir
 
 from backends.contract import Body, Call
 from backends.numpy.cache import key
+from backends.numpy.concat import Runs, RunsKernel
 from backends.numpy.cpu import Processor
 from backends.numpy.fused import FusedKernel, paths, tiles
 from backends.numpy.matmul import MatmulKernel, Product
@@ -89,8 +90,26 @@ def _windows(call: Call, precision: str, cpu: Processor) -> Kernel:
     return Kernel(symbol=symbol, tiles=windows.images, scratch=0, paths=(), flops=windows.work, build=build)
 
 
+def _runs(call: Call, precision: str, cpu: Processor) -> Kernel:
+    runs = Runs.of(call)
+    symbol = f"{call.op}_{key(cpu, runs)}"
+
+    def build() -> ir.Module:
+        module = ir.Module(symbol)
+        RunsKernel(module, symbol, runs).emit()
+        return module
+
+    numbers = float(sum(b.count for b in call.outputs))
+    return Kernel(symbol=symbol, tiles=runs.tiles, scratch=0, paths=(), flops=numbers, build=build)
+
+
 # op -> what makes its kernel; a fused call has no row, its body says what it does
-MAKERS: dict[str, Callable[[Call, str, Processor], Kernel]] = {"matmul": _matmul, **dict.fromkeys(EMITTERS, _windows)}
+MAKERS: dict[str, Callable[[Call, str, Processor], Kernel]] = {
+    "matmul": _matmul,
+    "concat": _runs,
+    "split": _runs,
+    **dict.fromkeys(EMITTERS, _windows),
+}
 
 
 def _anonymous(body: Body) -> Body:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipeline.layers.activation import ACTIVATION_KINDS
 from pipeline.layers.add import ADD, Add
+from pipeline.layers.concat import CONCAT, Concat
 from pipeline.layers.conv import CONV, Conv
 from pipeline.layers.conv_transpose import CONV_TRANSPOSE, ConvTranspose
 from pipeline.layers.dense import DENSE, Dense
@@ -24,6 +25,7 @@ LAYERS: dict[str, type] = {
     "flatten": Flatten,
     "reshape": Reshape,
     "add": Add,
+    "concat": Concat,
 }
 
 # how each record of the layer graph is built and lowered: those above, and what fills their slots
@@ -32,6 +34,7 @@ KINDS: dict[type, LayerKind] = {
     Conv: CONV,
     ConvTranspose: CONV_TRANSPOSE,
     Add: ADD,
+    Concat: CONCAT,
     **POOL_KINDS,
     **RESHAPE_KINDS,
     **NORMALIZATION_KINDS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipeline.graph.builder import ShapeRule
 from pipeline.ops.batch_norm import BATCH_NORM
+from pipeline.ops.concat import CONCAT
 from pipeline.ops.convolution import CONVOLUTION
 from pipeline.ops.elementwise import ELEMENTWISE
 from pipeline.ops.fused import FUSED
@@ -13,5 +14,5 @@ from pipeline.ops.reduce import REDUCE
 from pipeline.ops.source import SOURCE
 from pipeline.ops.table import Op
 
-OPS: dict[str, Op] = {op.name: op for op in (*ELEMENTWISE, *SOURCE, *REDUCE, *LINEAR, *CONVOLUTION, *BATCH_NORM, *LOSS, *FUSED)}
+OPS: dict[str, Op] = {op.name: op for op in (*ELEMENTWISE, *SOURCE, *REDUCE, *LINEAR, *CONVOLUTION, *CONCAT, *BATCH_NORM, *LOSS, *FUSED)}
 SHAPE_RULES: dict[str, ShapeRule] = {name: op.shape for name, op in OPS.items()}

@@ -144,7 +144,15 @@ REJECTED = [
     (network({"name": "a.b"}), "architecture.layers[0].name = a.b: must be letters, digits and _, a letter first"),
     (network({"name": "input"}), "architecture.layers[0].name = input: is the name of the network's input; use another"),
     (network({"name": "left"}, {"input": "lef"}), "architecture.layers[1].input = lef: no earlier layer has this name; did you mean left?"),
-    (network({"input": "fc2"}, {}), "architecture.layers[0].input = fc2: no earlier layer has this name; use one of input"),
+    (
+        network({"input": "fc2"}, {}),
+        "architecture.layers[0].input = fc2: stands after this layer, and layers run in order; name an earlier layer, or input",
+    ),
+    (network({"input": "fc1"}, {}), "architecture.layers[0].input = fc1: a layer cannot read itself; name an earlier layer, or input"),
+    (
+        network({}, {"input": "fc3"}),
+        "architecture.layers[1].input = fc3: stands after this layer, and layers run in order; name an earlier layer, or input",
+    ),
     (
         {"regularization": {"keep_prob": 0.8}},
         "regularization.keep_prob = 0.8: there is no dropout; give regularization.dropout=inverted",

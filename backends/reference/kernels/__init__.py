@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from backends.reference.kernels.batch_norm import BATCH_NORM
+from backends.reference.kernels.concat import CONCAT
 from backends.reference.kernels.convolution import CONVOLUTION
 from backends.reference.kernels.elementwise import ELEMENTWISE
 from backends.reference.kernels.linear import LINEAR
@@ -13,4 +14,4 @@ from backends.reference.kernels.loss import LOSS
 from backends.reference.kernels.reduce import REDUCE
 from backends.reference.kernels.source import SOURCE
 
-KERNELS: dict[str, Callable[..., Any]] = {**ELEMENTWISE, **SOURCE, **REDUCE, **LINEAR, **BATCH_NORM, **LOSS, **CONVOLUTION}
+KERNELS: dict[str, Callable[..., Any]] = {**ELEMENTWISE, **SOURCE, **REDUCE, **LINEAR, **BATCH_NORM, **LOSS, **CONVOLUTION, **CONCAT}
