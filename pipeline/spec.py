@@ -19,6 +19,7 @@ from pipeline.initialization import INITIALIZATIONS, He, Uniform
 from pipeline.layers import LAYERS
 from pipeline.layers.activation import ACTIVATIONS, Relu
 from pipeline.layers.dense import Dense
+from pipeline.layers.maxout import Maxout
 from pipeline.layers.names import INPUT, layer_names
 from pipeline.layers.normalization import NORMALIZATIONS, BatchNormalization, NoNormalization
 from pipeline.losses import LOSSES, Auto
@@ -142,6 +143,19 @@ def _layer_inputs(config: Experiment) -> None:
                 raise ConfigError(at=f"{at}.{field}", got=name, rule="no earlier layer has this name", hint=nearest(name, earlier))
 
 
+def _maxout(config: Experiment) -> None:
+    """The group's maxout is for layers that make linear pieces; what passes channels on would silently have fewer of them."""
+    for at, layer in _layers(config):
+        if isinstance(config.activation, Maxout) and getattr(layer, "activation", ...) is None and not _makes_units(layer):
+            kind = next(word for word, record_type in LAYERS.items() if record_type is type(layer))
+            hint = f"give {at} an activation of its own"
+            raise ConfigError(at="activation", got="maxout", rule=f"{kind} makes no linear pieces to choose from", hint=hint)
+
+
+def _makes_units(layer: Any) -> bool:
+    return hasattr(layer, "units") or hasattr(layer, "channels")
+
+
 def _dropout(config: Experiment) -> None:
     """A keep probability without dropout would be silently ignored."""
     for at, part in _regularizations(config):
@@ -220,6 +234,7 @@ RULES: tuple[Callable[[Experiment], None], ...] = (
     _some_layer,
     _layer_names,
     _layer_inputs,
+    _maxout,
     _dropout,
     _batch_statistics,
     _early_stopping,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.layers.activate import ACTIVATION, Activation
 from pipeline.layers.activation import ACTIVATION_KINDS
 from pipeline.layers.add import ADD, Add
 from pipeline.layers.concat import CONCAT, Concat
@@ -10,6 +11,7 @@ from pipeline.layers.conv_transpose import CONV_TRANSPOSE, ConvTranspose
 from pipeline.layers.dense import DENSE, Dense
 from pipeline.layers.dropout import DROPOUT_KINDS
 from pipeline.layers.kind import LayerKind
+from pipeline.layers.maxout import MaxoutLayer
 from pipeline.layers.normalization import NORMALIZATION_KINDS
 from pipeline.layers.pool import POOL_KINDS, AveragePool, GlobalAveragePool, MaxPool
 from pipeline.layers.reshape import RESHAPE_KINDS, Flatten, Reshape
@@ -26,6 +28,8 @@ LAYERS: dict[str, type] = {
     "reshape": Reshape,
     "add": Add,
     "concat": Concat,
+    "maxout": MaxoutLayer,
+    "activation": Activation,
 }
 
 # how each record of the layer graph is built and lowered: those above, and what fills their slots
@@ -35,6 +39,7 @@ KINDS: dict[type, LayerKind] = {
     ConvTranspose: CONV_TRANSPOSE,
     Add: ADD,
     Concat: CONCAT,
+    Activation: ACTIVATION,
     **POOL_KINDS,
     **RESHAPE_KINDS,
     **NORMALIZATION_KINDS,

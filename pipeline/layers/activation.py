@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pipeline.graph.builder import Builder
 from pipeline.layers.graph import LayerNode, Parameter
 from pipeline.layers.kind import LayerKind, Shape
+from pipeline.layers.maxout import MAXOUT_KINDS, Maxout
 from pipeline.records import record, setting
 from pipeline.values import Value
 
@@ -76,6 +77,11 @@ class Softplus:
     """y = log(1 + exp(x))  (Dugas et al. 2001)."""
 
 
+@record
+class Softmax:
+    """y = exp(x) / sum of exp(x) over the last axis, with the largest x taken out of the exponentials (Bridle 1990)."""
+
+
 ACTIVATIONS: dict[str, type] = {
     "identity": Identity,
     "relu": Relu,
@@ -85,6 +91,8 @@ ACTIVATIONS: dict[str, type] = {
     "gelu": Gelu,
     "silu": Silu,
     "softplus": Softplus,
+    "maxout": Maxout,
+    "softmax": Softmax,
     "tanh": Tanh,
     "sigmoid": Sigmoid,
 }
@@ -130,6 +138,14 @@ def _gelu(b: Builder, node: LayerNode, x: str) -> str:
     return b.add("mul", b.add("mul", x, b.constant(0.5)), b.add("add", b.add("tanh", inner), one), name="gelu")
 
 
+def _softmax(b: Builder, node: LayerNode, x: str) -> str:
+    shape = b.shape(x)
+    last, kept = (len(shape) - 1,), (*shape[:-1], 1)
+    # no gradient flows through the maximum: the result does not depend on it
+    powers = b.add("exp", b.add("sub", x, b.reshape(b.add("max", x, axes=last), kept)))
+    return b.add("div", powers, b.reshape(b.add("sum", powers, axes=last), kept), name="softmax")
+
+
 def _lower(emit: Callable[[Builder, LayerNode, str], str]) -> Callable[..., str]:
     """An activation does the same in training and evaluation."""
 
@@ -149,5 +165,7 @@ ACTIVATION_KINDS: dict[type, LayerKind] = {
     Elu: LayerKind(prefix="elu", lower=_lower(_elu), values=_elu_values),
     Gelu: LayerKind(prefix="gelu", lower=_lower(_gelu)),
     Silu: LayerKind(prefix="silu", lower=_lower(lambda b, node, x: b.add("mul", x, b.add("sigmoid", x), name="silu"))),
+    Softmax: LayerKind(prefix="softmax", lower=_lower(_softmax)),
+    **MAXOUT_KINDS,
     Softplus: LayerKind(prefix="softplus", lower=_lower(lambda b, node, x: b.add("softplus", x))),
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import losses
 from pipeline.errors import ConfigError
 from pipeline.layers import KINDS, LAYERS
-from pipeline.layers.activation import Identity
+from pipeline.layers.activation import Identity, Softmax
 from pipeline.layers.dense import Dense
 from pipeline.layers.dropout import Dropout
 from pipeline.layers.graph import LayerGraph, LayerNode, Parameter
@@ -110,6 +110,11 @@ def _kind_name(record: object) -> str:
 
 
 def _check_output(network: LayerGraph, units: int, config: Experiment) -> None:
+    if isinstance(network.output.record, Softmax) and losses.RULES[type(network.loss)].classes:
+        last = len(config.architecture.layers) - 1
+        rule = f"loss={network.loss_kind} takes logits, what comes before a softmax"
+        hint = "leave the softmax out: predictions are probabilities without it"
+        raise ConfigError(at=f"architecture.layers[{last}].activation", got="softmax", rule=rule, hint=hint)
     if network.output.shape != (units,):
         last = len(config.architecture.layers) - 1
         rule = f"the last layer needs {units} units for this data and loss={network.loss_kind}"

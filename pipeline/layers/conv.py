@@ -10,6 +10,7 @@ from pipeline.initialization import INITIALIZATIONS
 from pipeline.layers.activation import ACTIVATIONS
 from pipeline.layers.graph import LayerNode, Parameter
 from pipeline.layers.kind import LayerKind, Shape
+from pipeline.layers.maxout import pieces
 from pipeline.layers.normalization import NORMALIZATIONS
 from pipeline.layers.windows import image, slide
 from pipeline.records import record, setting
@@ -20,8 +21,9 @@ from pipeline.regularization import Regularization
 class Conv:
     """y[n, p, q] = sum over i, j of x[n, p s + i d - top, q s + j d - left] W[i, j] + b: x [N, H, W, I] -> y [N, Ho, Wo, O].
 
-    W [kh, kw, I, O] is `NAME.weight`, b [O] is `NAME.bias`.  kernel, stride and dilation are one number or [rows, columns]; padding is
-    same, valid, a number or [rows, columns].  Fields left null come from the groups of the same name.
+    W [kh, kw, I, O] is `NAME.weight`, b [O] is `NAME.bias`; O is `channels`, times the pieces with maxout.
+    kernel, stride and dilation are one number or [rows, columns]; padding is same, valid, a number or [rows, columns].  Fields left
+    null come from the groups of the same name.
     """
 
     channels: int = setting(least=1)
@@ -38,22 +40,25 @@ class Conv:
 
 
 def _shape(record: Conv, shapes: tuple[Shape, ...]) -> Shape:
-    return (*slide(shapes[0], record.kernel, record.stride, record.padding, record.dilation).out, record.channels)
+    return (
+        *slide(shapes[0], record.kernel, record.stride, record.padding, record.dilation).out,
+        record.channels * pieces(record.activation),
+    )
 
 
 def _parameters(record: Conv, name: str, shapes: tuple[Shape, ...]) -> tuple[Parameter, ...]:
     """The weight [kh, kw, I, O] and the bias [O], which starts at 0."""
     kh, kw = slide(shapes[0], record.kernel, record.stride, record.padding, record.dilation).window
-    channels = image(shapes[0])[2]
+    channels, made = image(shapes[0])[2], record.channels * pieces(record.activation)
     weight = Parameter(
         name=f"{name}.weight",
-        shape=(kh, kw, channels, record.channels),
+        shape=(kh, kw, channels, made),
         initial=record.initialization,
         fan_in=kh * kw * channels,
         fan_out=kh * kw * record.channels,
         regularization=record.regularization,
     )
-    return weight, Parameter(name=f"{name}.bias", shape=(record.channels,), initial=0.0)
+    return weight, Parameter(name=f"{name}.bias", shape=(made,), initial=0.0)
 
 
 def _lower(b: Builder, node: LayerNode, inputs: tuple[str, ...], *, training: bool) -> str:
@@ -65,11 +70,11 @@ def _lower(b: Builder, node: LayerNode, inputs: tuple[str, ...], *, training: bo
     # a window of one place that moves by one takes the image as it is
     plain = w.window == (1, 1) and w.stride == (1, 1) and not any(w.padding)
     x = inputs[0] if plain else b.add("patches", inputs[0], **w.patches)
-    depth = b.shape(x)[3]
+    depth, channels = b.shape(x)[3], b.shape(weight)[3]
     count = rows * w.out[0] * w.out[1]
-    y = b.add("matmul", b.reshape(x, (count, depth)), b.reshape(weight, (depth, record.channels)), name="conv")
+    y = b.add("matmul", b.reshape(x, (count, depth)), b.reshape(weight, (depth, channels)), name="conv")
     y = b.add("add", y, bias[0], name="conv_bias") if bias else y
-    return b.reshape(y, (rows, *w.out, record.channels))
+    return b.reshape(y, (rows, *w.out, channels))
 
 
 CONV = LayerKind(prefix="conv", shape=_shape, parameters=_parameters, lower=_lower)

@@ -11,6 +11,7 @@ from pipeline.initialization import INITIALIZATIONS
 from pipeline.layers.activation import ACTIVATIONS
 from pipeline.layers.graph import LayerNode, Parameter
 from pipeline.layers.kind import LayerKind, Shape
+from pipeline.layers.maxout import pieces
 from pipeline.layers.normalization import NORMALIZATIONS
 from pipeline.layers.windows import Window, image, pair, slide
 from pipeline.records import record, setting
@@ -42,6 +43,7 @@ class ConvTranspose:
 def _output(record: ConvTranspose, shape: Shape) -> tuple[Shape, Window]:
     """The output [Ho, Wo, O] and the window of the convolution that goes from it to the input.  Raises ConfigError."""
     h, w, _ = image(shape)
+    channels = record.channels * pieces(record.activation)
     k, s, d = (pair(name, getattr(record, name)) for name in ("kernel", "stride", "dilation"))
     extra = pair("output_padding", record.output_padding)
     if any(e >= n for e, n in zip(extra, s, strict=True)):
@@ -49,13 +51,13 @@ def _output(record: ConvTranspose, shape: Shape) -> tuple[Shape, Window]:
     if record.padding == "same":
         if any(extra):
             raise ConfigError(at="output_padding", got=record.output_padding, rule="same has none", hint="give padding as a number")
-        out: Shape = (h * s[0], w * s[1], record.channels)
+        out: Shape = (h * s[0], w * s[1], channels)
     else:
         p = (0, 0) if isinstance(record.padding, str) else pair("padding", record.padding)
         sides = [(n - 1) * s[a] - 2 * p[a] + d[a] * (k[a] - 1) + 1 + extra[a] for a, n in enumerate((h, w))]
         if min(sides) < 1:
             raise ConfigError(at="padding", got=record.padding, rule="leaves nothing of the output", hint="use a smaller one")
-        out = (sides[0], sides[1], record.channels)
+        out = (sides[0], sides[1], channels)
     window = slide(out, record.kernel, record.stride, record.padding, record.dilation)
     assert window.out == (h, w)
     return out, window
@@ -68,16 +70,16 @@ def _shape(record: ConvTranspose, shapes: tuple[Shape, ...]) -> Shape:
 def _parameters(record: ConvTranspose, name: str, shapes: tuple[Shape, ...]) -> tuple[Parameter, ...]:
     """The weight [kh, kw, O, I] and the bias [O], which starts at 0; one output sums over kh kw / (sh sw) places on average."""
     (kh, kw), (sh, sw) = pair("kernel", record.kernel), pair("stride", record.stride)
-    channels = image(shapes[0])[2]
+    channels, made = image(shapes[0])[2], record.channels * pieces(record.activation)
     weight = Parameter(
         name=f"{name}.weight",
-        shape=(kh, kw, record.channels, channels),
+        shape=(kh, kw, made, channels),
         initial=record.initialization,
         fan_in=max(1, kh * kw * channels // (sh * sw)),
         fan_out=kh * kw * record.channels,
         regularization=record.regularization,
     )
-    return weight, Parameter(name=f"{name}.bias", shape=(record.channels,), initial=0.0)
+    return weight, Parameter(name=f"{name}.bias", shape=(made,), initial=0.0)
 
 
 def _lower(b: Builder, node: LayerNode, inputs: tuple[str, ...], *, training: bool) -> str:
@@ -86,7 +88,7 @@ def _lower(b: Builder, node: LayerNode, inputs: tuple[str, ...], *, training: bo
     weight, *bias = (b.input(p.name, p.shape, "state") for p in node.parameters)
     rows, h, w, channels = b.shape(inputs[0])
     out, window = _output(record, (h, w, channels))
-    depth = window.window[0] * window.window[1] * record.channels
+    depth = window.window[0] * window.window[1] * out[2]
     x = b.reshape(inputs[0], (rows * h * w, channels))
     spread = b.add("matmul", x, b.reshape(weight, (depth, channels)), transpose_b=True, name="conv_transpose")
     y = b.add("fold", b.reshape(spread, (rows, h, w, depth)), size=(out[0], out[1]), **window.patches)

@@ -10,6 +10,7 @@ from pipeline.initialization import INITIALIZATIONS
 from pipeline.layers.activation import ACTIVATIONS
 from pipeline.layers.graph import LayerNode, Parameter
 from pipeline.layers.kind import LayerKind, Shape
+from pipeline.layers.maxout import pieces
 from pipeline.layers.normalization import NORMALIZATIONS
 from pipeline.records import record, setting
 from pipeline.regularization import Regularization
@@ -19,7 +20,8 @@ from pipeline.regularization import Regularization
 class Dense:
     """y = x W + b, x [N, I] -> y [N, O]; W [I, O] is `NAME.weight`, b [O] is `NAME.bias`.
 
-    An input of more than two axes is flattened to [N, I] first.  Fields left null come from the groups of the same name.
+    O is `units`, times the pieces with maxout.  An input of more than two axes is flattened to [N, I] first.  Fields left null come
+    from the groups of the same name.
     """
 
     units: int = setting(least=1)
@@ -32,18 +34,18 @@ class Dense:
 
 
 def _shape(record: Dense, shapes: tuple[Shape, ...]) -> Shape:
-    return (record.units,)
+    return (record.units * pieces(record.activation),)
 
 
 def _parameters(record: Dense, name: str, shapes: tuple[Shape, ...]) -> tuple[Parameter, ...]:
     """The weight [I, O] and the bias [O], which starts at 0."""
-    inputs, units = math.prod(shapes[0]), record.units
+    inputs, (units,) = math.prod(shapes[0]), _shape(record, shapes)
     weight = Parameter(
         name=f"{name}.weight",
         shape=(inputs, units),
         initial=record.initialization,
         fan_in=inputs,
-        fan_out=units,
+        fan_out=record.units,
         regularization=record.regularization,
     )
     return weight, Parameter(name=f"{name}.bias", shape=(units,), initial=0.0)
