@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import backends
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 
 
 def compile_experiment(config: Experiment, shape: DataShape | None = None) -> Program:
-    """The program that `config` describes; `shape` of the data, or None to take what `config.data` declares.
+    """The program that `config` describes; `shape` of the rows it takes, or None to take what data and preprocessing declare.
 
-    Loads no data.  Raises ConfigError, DataError (a shape that cannot be known without the data) and BackendError.
+    Loads no data, but for a preprocessing whose number of components is a share of the variance.
+    Raises ConfigError, DataError (a shape that cannot be known without the data) and BackendError.
     """
     structure = Structure(config, shape or _declared(config), *load_backend(config))
     return Program(structure, config, structure.allocate(1))
@@ -54,9 +56,13 @@ def load_backend(config: Experiment) -> tuple[Backend, str]:
 
 
 def _declared(config: Experiment) -> DataShape:
-    from pipeline.data import describe  # noqa: PLC0415  # the readers of data files are needed only when no shape is given
+    from pipeline import data, preprocessing  # noqa: PLC0415  # the readers of data files are needed only when no shape is given
 
-    return describe(config.data, seed=config.seed)
+    shape = data.describe(config.data, seed=config.seed)
+    row = preprocessing.shape_without_data(config.preprocessing, shape.input_shape)
+    if row is None:  # a share of the variance: only the training part knows how many components hold it
+        row = preprocessing.fit(config.preprocessing, data.load(config.data, seed=config.seed).train.x).shape(shape.input_shape)
+    return replace(shape, input_shape=row)
 
 
 def _difference(first: Experiment, other: Experiment, number: int, shape: DataShape | None, structure: Structure) -> ConfigError:

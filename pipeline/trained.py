@@ -64,6 +64,11 @@ def shape_of(facts: Mapping[str, Any]) -> DataShape:
     return DataShape(input_shape=tuple(facts["input_shape"]), classes=facts["classes"], targets=facts["targets"])
 
 
+def shape_of_program(shape: DataShape, fitted: Fitted) -> DataShape:
+    """The shape of what a program takes: rows of `shape` after the preprocessing.  Raises DataError."""
+    return replace(shape, input_shape=fitted.shape(shape.input_shape))
+
+
 def stored_config(folder: Path) -> dict[str, Any]:
     """The resolved config of a run folder.  Raises RunError."""
     path = folder / "config.yaml"
@@ -101,13 +106,13 @@ def load(folder: Path, experiment: Experiment | None = None) -> Trained:
     """The trained run of `folder`; `experiment` takes the place of the stored one.  Raises RunError, BackendError."""
     stored = experiment or stored_experiment(folder)
     found = checkpoint.load(folder / CHECKPOINTS)
-    program = compile_experiment(stored, shape_of(found.model.facts))
-    facts = found.model.facts
+    facts, fitted = found.model.facts, Fitted.restore(found.model.arrays, stored.preprocessing.steps, stored.precision)
+    program = compile_experiment(stored, shape_of_program(shape_of(facts), fitted))
     if program.digest != facts["digest"]:
         raise RunError(f"{folder}: its network is not the one that config.yaml describes now; restore config.yaml from a copy")
     program.load_state(found.result)
     program.target_scale = TargetScale.restore(found.model.arrays)
-    program.preprocessing = Fitted.restore(found.model.arrays, stored.preprocessing.steps, stored.precision)
+    program.preprocessing = fitted
     return Trained(folder=folder, experiment=stored, checkpoint=found, program=program)
 
 

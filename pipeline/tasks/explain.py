@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline import trained
 from pipeline.compiler import compile_experiment
+from pipeline.preprocessing import Fitted
 from pipeline.spec import Experiment
 from pipeline.tasks.context import RunContext
 from pipeline.training import checkpoint
@@ -21,7 +22,9 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
         folder = trained.find(experiment.run, experiment)
         experiment = trained.with_overrides(trained.stored_experiment(folder), experiment, context.overrides, ALLOWED, task="task=explain")
         if checkpoint.exists(folder / trained.CHECKPOINTS):
-            shape = trained.shape_of(checkpoint.load(folder / trained.CHECKPOINTS).model.facts)
+            model = checkpoint.load(folder / trained.CHECKPOINTS).model
+            fitted = Fitted.restore(model.arrays, experiment.preprocessing.steps)
+            shape = trained.shape_of_program(trained.shape_of(model.facts), fitted)
     text = compile_experiment(experiment, shape).explain()
     print(text)
     return text

@@ -90,7 +90,7 @@ class _Session:
             self._same_data(dataset, found)
             fitted = preprocessing.fit(self.experiment.preprocessing, dataset.train.x, precision=self.experiment.precision)
             ready = prepared(dataset, fitted)
-            program = compile_experiment(self.experiment, dataset.shape)
+            program = compile_experiment(self.experiment, trained.shape_of_program(dataset.shape, fitted))
             if dataset.task == "regression" and self.experiment.preprocessing.targets == "standardize":
                 program.target_scale = TargetScale.fit(dataset.train.y)
                 fitted = replace(fitted, notes=(*fitted.notes, program.target_scale.note))
@@ -250,7 +250,7 @@ class _Session:
 
 
 def prepared(dataset: data.Dataset, fitted: preprocessing.Fitted) -> data.Dataset:
-    """The data set with the preprocessing applied and x in the program's precision."""
+    """The data set with the preprocessing applied and x in the program's precision; `shape` stays that of the rows as they are read."""
 
     def part(rows: data.Part) -> data.Part:
         return replace(rows, x=fitted.apply(rows.x))

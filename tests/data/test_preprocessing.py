@@ -5,9 +5,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from pipeline import preprocessing
 from pipeline.errors import ConfigError, DataError
 from pipeline.preprocessing import STEPS, Fitted, Preprocessing, fit
+from pipeline.preprocessing.steps import Step
 from pipeline.records import read
 
 GENERATOR = np.random.default_rng(3)
@@ -23,10 +23,11 @@ EXPECTED = {
     "standardize": (X - X.mean(axis=0)) / X.std(axis=0),
     "minmax": (X - X.min(axis=0)) / (X.max(axis=0) - X.min(axis=0)),
     "scale": X / np.abs(X).max(),
+    "divide_by_variance": (X - X.mean(axis=0)) / X.var(axis=0),
 }
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", EXPECTED)
 def test_a_step_is_its_formula(step: str) -> None:
     np.testing.assert_allclose(fitted(step).apply(X), EXPECTED[step], rtol=1e-12, atol=1e-13)
 
@@ -34,8 +35,52 @@ def test_a_step_is_its_formula(step: str) -> None:
 @pytest.mark.parametrize("step", STEPS)
 def test_the_result_does_not_depend_on_how_the_rows_are_cut(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = fitted(step)
-    monkeypatch.setattr(preprocessing, "CHUNK_VALUES", 100)
-    np.testing.assert_allclose(fitted(step).apply(X), whole.apply(X), rtol=1e-12, atol=1e-13)
+    monkeypatch.setattr("pipeline.preprocessing.fitted.CHUNK_VALUES", 100)
+    np.testing.assert_allclose(fitted(step).apply(X), whole.apply(X), rtol=1e-10, atol=1e-12)
+
+
+AXES = {"feature": 0, "channel": (0, 1, 2), "global": None}
+
+
+@pytest.mark.parametrize("axes", AXES)
+@pytest.mark.parametrize("step", ["center", "standardize", "minmax"])
+def test_axes_say_what_shares_a_statistic(step: str, axes: str) -> None:
+    x = GENERATOR.normal(5, 3, size=(50, 4, 3, 2)) * [1.0, 10.0]
+    found = fit(Preprocessing(steps=(step,), axes=axes), x, precision="float64")
+    over = {"axis": AXES[axes], "keepdims": True}
+    shift = x.min(**over) if step == "minmax" else x.mean(**over)
+    width = {"center": 1.0, "standardize": x.std(**over), "minmax": np.ptp(x, **over)}[step]
+    np.testing.assert_allclose(found.apply(x), (x - shift) / width, rtol=1e-12, atol=1e-13)
+    restored = Fitted.restore(found.arrays(), found.steps, "float64")
+    np.testing.assert_array_equal(restored.apply(x), found.apply(x))
+
+
+def test_channels_of_rows_without_channels_are_refused() -> None:
+    with pytest.raises(ConfigError) as error:
+        fit(Preprocessing(axes="channel"), np.ones((5, 30)))
+    rule = "a row of the data has shape [30], which has no channels; use feature or global"
+    assert str(error.value) == f"preprocessing.axes = channel: {rule}"
+
+
+def test_division_by_the_variance_leaves_the_condition_number_as_bad_as_it_was() -> None:
+    """x1 on [1, 1000] and x2 on [0, 1]: the slide divides by sigma^2, the lecture by sigma."""
+    generator = np.random.default_rng(0)
+    x = np.stack([generator.uniform(1, 1000, 1000), generator.uniform(0, 1, 1000)], axis=1)
+
+    def condition(*steps: str) -> float:
+        made = fitted(*steps, x=x).apply(x)
+        return float(np.linalg.cond(made.T @ made))
+
+    assert condition() == pytest.approx(2.45e6, rel=0.005)
+    assert condition("center") == pytest.approx(9.2e5, rel=0.01)
+    assert condition("standardize") == pytest.approx(1.02, abs=0.005)
+    assert condition("divide_by_variance") == pytest.approx(condition("center"), rel=1e-6)
+    assert condition("whiten") == pytest.approx(1.0, abs=1e-3)
+
+
+def test_division_by_the_variance_is_said_to_be_an_error() -> None:
+    said = "divide_by_variance: an error of the course notes; standardize divides by the deviation, the right form"
+    assert fitted("divide_by_variance").notes == (said,)
 
 
 def test_steps_are_fitted_on_what_the_step_before_gives() -> None:
@@ -156,5 +201,5 @@ def test_a_new_step_is_one_function_and_one_row(monkeypatch: pytest.MonkeyPatch)
     def halve(chunks: object) -> tuple[dict[str, np.ndarray], list[str]]:
         return {"shift": np.zeros(()), "factor": np.asarray(0.5)}, []
 
-    monkeypatch.setitem(STEPS, "halve", preprocessing.Step(halve))
+    monkeypatch.setitem(STEPS, "halve", Step(halve))
     np.testing.assert_array_equal(fitted("halve").apply(X), X / 2)
