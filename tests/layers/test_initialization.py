@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+from pipeline.data import DataShape
 from pipeline.errors import ConfigError
 from pipeline.initialization import (
     INITIALIZATIONS,
@@ -69,6 +72,34 @@ def test_the_fans_of_caffe_count_the_window() -> None:
         w = draw(CaffeXavier(variance_norm=variance_norm), shape, fan_in=1, fan_out=1, seed=0, name="conv1.weight")
         assert np.abs(w).max() <= np.sqrt(3 / fan)
         assert abs(w.var() - 1 / fan) < 3 / fan * np.sqrt(0.8 / n)
+
+
+# a convolution of 3 x 2 from 16 to 48 channels, its transpose that strides by 2 x 1, and a dense layer of 300 inputs
+FANS = [
+    ({"kind": "conv", "channels": 48, "kernel": [3, 2]}, 3 * 2 * 16, 3 * 2 * 48),
+    ({"kind": "conv_transpose", "channels": 48, "kernel": [3, 2], "stride": [2, 1]}, 3 * 2 * 16 // 2, 3 * 2 * 48),
+    ({"kind": "dense", "units": 200}, 300, 200),
+]
+SPREADS = [
+    ({"kind": "lecun"}, lambda fan_in, fan_out: 1 / fan_in),
+    ({"kind": "he"}, lambda fan_in, fan_out: 2 / fan_in),
+    ({"kind": "xavier"}, lambda fan_in, fan_out: 2 / (fan_in + fan_out)),
+]
+
+
+@pytest.mark.parametrize("distribution", ["normal", "uniform"])
+@pytest.mark.parametrize(("layer", "fan_in", "fan_out"), FANS, ids=["conv", "conv_transpose", "dense"])
+def test_layers_have_the_variance_of_their_fans(layer: dict[str, Any], fan_in: int, fan_out: int, distribution: str) -> None:
+    shape = (300,) if layer["kind"] == "dense" else (5, 4, 16)
+    data = DataShape(input_shape=shape, classes=None, targets=1)
+    for initialization, variance in SPREADS:
+        made = program(
+            shape=data, architecture={"layers": [layer], "head": "auto"}, initialization={**initialization, "distribution": distribution}
+        )
+        w = next(value for name, value in made.parameters().items() if name.endswith("weight"))
+        expected, kurtosis = variance(fan_in, fan_out), 3.0 if distribution == "normal" else 1.8
+        assert abs(w.mean()) < 3 * np.sqrt(expected / w.size)
+        assert abs(w.var() - expected) < 3 * expected * np.sqrt((kurtosis - 1) / w.size), initialization
 
 
 def test_uniform_has_the_mean_and_variance_of_its_range() -> None:

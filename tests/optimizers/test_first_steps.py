@@ -163,6 +163,40 @@ def test_the_first_five_steps_of_adamw_decay_the_weight_and_not_the_bias(backend
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
+# w after each step, from the same start, worked out on paper; b moves half as far, because its slope is half of that of w.
+# The error is 0.25 at first and falls by 2.5 times what is taken from w; the slope of w is 4 errors:
+#   sgd       the slopes are 1, 1/2, 1/4, ...: each step halves the error
+#   momentum  slopes 1, 1/2, 0, -1/4, -1/4 and so v 1, 1, 1/2, 0, -1/4; the weighted average is half of it at twice the rate
+#   nesterov  slopes 1, 1/4, -1/16, -7/64, -17/256 and so v 1, 3/4, 5/16, 3/64, -11/256, g + v/2 3/2, 5/8, 3/32, -11/128, -45/512
+# and Adam's in 40-digit decimal arithmetic (here b does not move half as far), its first step being 0.1 / (1 + 1e-8) of w.
+PAPER: dict[str, tuple[dict[str, Any], list[float]]] = {
+    "sgd": ({"kind": "sgd", "learning_rate": 0.05}, [0.7, 0.675, 0.6625, 0.65625, 0.653125]),
+    "momentum": ({"kind": "momentum", "learning_rate": 0.05, "momentum": 0.5}, [0.7, 0.65, 0.625, 0.625, 0.6375]),
+    "momentum as a weighted average": (
+        {"kind": "momentum", "learning_rate": 0.1, "momentum": 0.5, "convention": "ema"},
+        [0.7, 0.65, 0.625, 0.625, 0.6375],
+    ),
+    "nesterov": (
+        {"kind": "nesterov", "learning_rate": 0.05, "momentum": 0.5},
+        [0.675, 0.64375, 0.6390625, 0.643359375, 0.64775390625],
+    ),
+    "adam": (
+        {"kind": "adam", "learning_rate": 0.1},
+        [0.6500000010000000, 0.5988973926650445, 0.6078765983900190, 0.6420145540771564, 0.6809953828592347],
+    ),
+}
+ADAM_BIAS = [-0.3499999980000000, -0.4011026056261262, -0.3921234000203982, -0.3579854447937228, -0.3190046165882444]
+
+
+@pytest.mark.parametrize("backend", ["reference", "numpy"])
+@pytest.mark.parametrize("case", PAPER)
+def test_the_first_five_steps_on_paper(case: str, backend: str) -> None:
+    optimizer, weights = PAPER[case]
+    biases = ADAM_BIAS if case == "adam" else [-0.25 - (0.75 - w) / 2 for w in weights]
+    found = points(optimizer, backend, one_by_one=True)
+    np.testing.assert_allclose(found, list(zip(weights, biases, strict=True)), rtol=1e-13)
+
+
 def test_by_hand_the_first_step_of_those_that_divide_by_the_gradient() -> None:
     # at w 0.75, b -0.25: error 0.25, slopes 1 and 0.5
     assert line(0.75, -0.25) == (1.0, 0.5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -65,13 +67,35 @@ def test_the_first_step_of_adam_in_float32_is_the_learning_rate() -> None:
     np.testing.assert_allclose(moved[steep], 0.01 * np.sign(gradient[steep]), rtol=1e-3)
 
 
-def test_for_sgd_l2_and_decoupled_decay_are_the_same() -> None:
-    sgd = {"kind": "sgd", "learning_rate": 0.1}
-    l2, decay = program(5, optimizer=sgd, regularization={"l2": 0.2}), program(5, optimizer=sgd, regularization={"weight_decay": 0.2})
-    for made in (l2, decay):
-        made.run(X, Y, order(6))
-    for name, value in l2.parameters().items():
-        np.testing.assert_allclose(decay.parameters()[name], value, rtol=1e-11, atol=1e-14)
+def trained_with_l2_and_with_decay(optimizer: dict[str, Any], backend: str) -> tuple[dict[str, Array], dict[str, Array]]:
+    """The parameters after 20 steps with `l2: 0.2` and with `weight_decay: 0.2`."""
+    made = [program(5, optimizer=optimizer, regularization={kind: 0.2}, backend={"kind": backend}) for kind in ("l2", "weight_decay")]
+    for one in made:
+        one.run(X, Y, order(20))
+    return made[0].parameters(), made[1].parameters()
+
+
+def apart(one: dict[str, Array], other: dict[str, Array]) -> float:
+    """The largest relative distance of a tensor, in the 2-norm."""
+    return max(float(np.linalg.norm(value - other[name]) / np.linalg.norm(value)) for name, value in one.items())
+
+
+@pytest.mark.parametrize("backend", ["reference", "numpy"])
+def test_for_sgd_l2_and_decoupled_decay_are_the_same_and_for_the_others_not(backend: str) -> None:
+    """The gradient of l2 / 2 w^2 is l2 w, so the steps of SGD are equal (Loshchilov & Hutter 2019, proposition 1); moments part them."""
+    assert apart(*trained_with_l2_and_with_decay({"kind": "sgd", "learning_rate": 0.1}, backend)) < 1e-12
+    for kind in ("momentum", "rmsprop", "adam"):
+        assert apart(*trained_with_l2_and_with_decay({"kind": kind, "learning_rate": 0.01}, backend)) > 1e-3, kind
+
+
+@pytest.mark.parametrize("backend", ["reference", "numpy"])
+def test_both_conventions_of_momentum_are_one_at_rates_apart_by_the_share_of_the_gradient(backend: str) -> None:
+    changes = {"backend": {"kind": backend}}
+    classic = program(5, optimizer={"kind": "momentum", "learning_rate": 0.03, "momentum": 0.75}, **changes)
+    ema = program(5, optimizer={"kind": "momentum", "learning_rate": 0.12, "momentum": 0.75, "convention": "ema"}, **changes)
+    for made in (classic, ema):
+        made.run(X, Y, order(10))
+    assert apart(classic.parameters(), ema.parameters()) < 1e-13
 
 
 def test_decoupled_decay_stays_out_of_the_moments_of_adam() -> None:
