@@ -200,6 +200,8 @@ CUT = (
     ((4, 8), (8,), 1),
 )
 
+# images and groups of their channels: one group, one channel a group, strips with and without a tail, one place
+GROUPED = (((3, 4, 5, 6), 1), ((2, 3, 3, 6), 6), ((2, 5, 4, 12), 4), ((2, 3, 2, 130), 13), ((3, 2, 3, 64), 8), ((2, 1, 1, 6), 2))
 
 CASES: tuple[Case, ...] = (
     Case(op="add", domains=(real, real), examples=BINARY, wanted=(0, 1)),
@@ -271,6 +273,29 @@ CASES: tuple[Case, ...] = (
         domains=(real, real, real, positive),
         examples=tuple(Example(shapes=(shape, shape[-1:], shape[-1:], ())) for shape in ((5, 3), (33, 17), (2, 3, 2, 7), (16, 1))),
         wanted=(0, 1, 2),
+        float32=5e-6,
+        float64=1e-13,
+    ),
+    Case(
+        op="standardize",
+        domains=(real, positive),
+        examples=_two(((5, 3), ()), ((33, 17), ()), ((1, 130), ()), ((12, 64), ())),
+        wanted=(0,),
+        float32=5e-6,
+        float64=1e-13,
+    ),
+    Case(
+        op="group_norm",
+        domains=(real, real, real, positive),
+        examples=tuple(Example(shapes=(s, s[-1:], s[-1:], ()), attributes={"groups": g}) for s, g in GROUPED),
+        wanted=(0, 1, 2),
+        float32=5e-6,
+        float64=1e-13,
+    ),
+    Case(
+        op="group_norm_gradient",
+        domains=(real, real, real, positive, real),
+        examples=tuple(Example(shapes=(s, s[-1:], (s[0], g), (s[0], g), s)) for s, g in GROUPED),
         float32=5e-6,
         float64=1e-13,
     ),

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from backends.cupy.convolution import CONVOLUTION
+from backends.cupy.group_norm import GROUP_NORM
 from backends.cupy.philox import uniform
 
 Kernel = Callable[..., Any]
@@ -70,4 +71,5 @@ KERNELS: dict[str, Kernel] = {
     "concat": lambda xp, *parts, axis: xp.concatenate(parts, axis=axis),
     "split": _split,
     **CONVOLUTION,
+    **GROUP_NORM,
 }

@@ -12,6 +12,7 @@ from backends.numpy.cache import key
 from backends.numpy.concat import Runs, RunsKernel
 from backends.numpy.cpu import Processor
 from backends.numpy.fused import FusedKernel, paths, tiles
+from backends.numpy.group_norm import GroupNormKernel, Groups
 from backends.numpy.matmul import MatmulKernel, Product
 from backends.numpy.patches import EMITTERS, WindowKernel, Windows
 
@@ -103,12 +104,25 @@ def _runs(call: Call, precision: str, cpu: Processor) -> Kernel:
     return Kernel(symbol=symbol, tiles=runs.tiles, scratch=0, paths=(), flops=numbers, build=build)
 
 
+def _group_norm(call: Call, precision: str, cpu: Processor) -> Kernel:
+    groups = Groups.of(call, precision)
+    symbol = f"{call.op}_{key(cpu, groups)}"
+
+    def build() -> ir.Module:
+        module = ir.Module(symbol)
+        GroupNormKernel(module, symbol, groups).emit()
+        return module
+
+    return Kernel(symbol=symbol, tiles=groups.samples, scratch=groups.scratch_bytes, paths=(), flops=groups.work, build=build)
+
+
 # op -> what makes its kernel; a fused call has no row, its body says what it does
 MAKERS: dict[str, Callable[[Call, str, Processor], Kernel]] = {
     "matmul": _matmul,
     "concat": _runs,
     "split": _runs,
     **dict.fromkeys(EMITTERS, _windows),
+    **dict.fromkeys(("group_norm", "group_norm_gradient"), _group_norm),
 }
 
 

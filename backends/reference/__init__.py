@@ -13,7 +13,7 @@ class ReferenceBackend:
     """Runs a plan call by call in float64, also a plan of float32 precision.  Composites have kernels of their own; nothing is fused."""
 
     name = "reference"
-    keeps = frozenset({"batch_norm", "softmax_cross_entropy", "softplus"})
+    keeps = frozenset({"batch_norm", "softmax_cross_entropy", "softplus", "standardize"})
     fuses = False
 
     def allocate(self, state: tuple[Buffer, ...], trials: int) -> Memory:

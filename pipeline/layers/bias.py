@@ -1,17 +1,18 @@
-"""A pass over the layer graph: no bias where batch norm follows."""
+"""A pass over the layer graph: no bias where a normalization takes the mean of each channel out again."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from pipeline.layers.graph import LayerGraph, LayerNode
-from pipeline.layers.normalization import BatchNormalization
+from pipeline.layers.group_norm import removes_the_mean_of_a_channel
+from pipeline.layers.normalization import NORMALIZATIONS, BatchNormalization
 
 
 def remove_biases(network: LayerGraph) -> tuple[LayerGraph, tuple[str, ...]]:
-    """`network` without the biases that batch norm takes out again with the mean, and a reason for each.
+    """`network` without the biases that a normalization takes out again with the mean, and a reason for each.
 
-    Ioffe & Szegedy 2015, section 3.2.
+    Batch norm does (Ioffe & Szegedy 2015, section 3.2), and instance norm; layer and group norm take one mean over several channels.
     """
     readers: dict[str, list[LayerNode]] = {}
     for node in network.nodes:
@@ -21,8 +22,17 @@ def remove_biases(network: LayerGraph) -> tuple[LayerGraph, tuple[str, ...]]:
     for node in network.nodes:
         following = readers.get(node.name, [])
         biased = any(p.name == f"{node.name}.bias" for p in node.parameters)
-        if biased and following and all(isinstance(n.record, BatchNormalization) for n in following):
+        if biased and following and all(_centers(n) for n in following):
             node = replace(node, parameters=tuple(p for p in node.parameters if p.name != f"{node.name}.bias"))
-            reasons.append(f"bias of {node.name} removed: batch norm follows, its gradient is zero")
+            kinds = " and ".join(dict.fromkeys(_kind(n) for n in following))
+            reasons.append(f"bias of {node.name} removed: {kinds} norm follows, its gradient is zero")
         nodes.append(node)
     return replace(network, nodes=tuple(nodes)), tuple(reasons)
+
+
+def _centers(node: LayerNode) -> bool:
+    return isinstance(node.record, BatchNormalization) or removes_the_mean_of_a_channel(node.record, node.shape)
+
+
+def _kind(node: LayerNode) -> str:
+    return next(kind for kind, record_type in NORMALIZATIONS.items() if record_type is type(node.record))

@@ -15,7 +15,7 @@ from pipeline.layers.dropout import Dropout
 from pipeline.layers.graph import LayerGraph, LayerNode, Parameter
 from pipeline.layers.kind import Shape
 from pipeline.layers.names import INPUT, layer_names
-from pipeline.layers.normalization import BatchNormalization, NoNormalization
+from pipeline.layers.normalization import NORMALIZATIONS, NoNormalization
 
 if TYPE_CHECKING:
     from pipeline.data import DataShape
@@ -47,7 +47,7 @@ def build(config: Experiment, data: DataShape) -> LayerGraph:
         sources = tuple(ends[source] for source in named)
         number = sum(_has(entry, "activation") for entry in layers[: index + 1])
         for record, part in _parts(config, layer, name, number, output=index == len(layers) - 1):
-            nodes.append(_node(record, part, sources, shapes, at=f"architecture.layers[{index}]"))
+            nodes.append(_node(record, part, sources, shapes, at=f"architecture.layers[{index}]", layer=layer))
             sources = (part,)
         (ends[name],) = sources
     network = LayerGraph(input_shape=tuple(data.input_shape), nodes=tuple(nodes), loss=loss, loss_kind=losses.kind_of(loss))
@@ -67,8 +67,8 @@ def _parts(config: Experiment, layer: Any, name: str, number: int, *, output: bo
     }
     filled = replace(layer, **{slot: getattr(layer, slot) or group for slot, group in groups.items() if _has(layer, slot)})
     slots: list[object] = [filled.activation] if _has(layer, "activation") else []
-    normalization = getattr(filled, "normalization", None)
-    if isinstance(normalization, BatchNormalization):
+    normalization: Any = getattr(filled, "normalization", None)
+    if normalization is not None and not isinstance(normalization, NoNormalization):
         slots.insert(0 if normalization.position == "pre" else 1, normalization)
     dropout = getattr(layer if output else filled, "regularization", None)
     if dropout is not None and dropout.dropout != "none":
@@ -84,15 +84,19 @@ def _has(layer: Any, slot: str) -> bool:
     return any(f.name == slot for f in fields(layer))
 
 
-def _node(record: object, name: str, sources: tuple[str, ...], shapes: dict[str, Shape], *, at: str) -> LayerNode:
-    """The node of `record` over `sources`; its shape is put into `shapes`."""
+def _node(record: object, name: str, sources: tuple[str, ...], shapes: dict[str, Shape], *, at: str, layer: Any) -> LayerNode:
+    """The node of `record`, which is `layer` at the config path `at` or fills a slot of it; its shape is put into `shapes`."""
     if name in shapes:
         raise ConfigError(at=f"{at}.name", got=name, rule="another layer has this name", hint="a name can be used once")
     kind, inputs = KINDS[type(record)], tuple(shapes[source] for source in sources)
     try:
         shapes[name] = kind.shape(record, inputs)
     except ConfigError as error:  # a shape rule knows the field, not where the layer stands
-        raise ConfigError(at=f"{at}.{error.at}", got=error.got, rule=error.rule, hint=error.hint) from None
+        place, rule = at, error.rule
+        if type(record) in NORMALIZATIONS.values():
+            place = f"{at}.normalization" if layer.normalization is not None else "normalization"
+            rule = f"{rule} of {sources[0]}"
+        raise ConfigError(at=f"{place}.{error.at}", got=error.got, rule=rule, hint=error.hint) from None
     parameters = tuple(_with_bias(p, record) for p in kind.parameters(record, name, inputs))
     return LayerNode(name=name, kind=_kind_name(record), inputs=sources, shape=shapes[name], record=record, parameters=parameters)
 
@@ -106,7 +110,8 @@ def _with_bias(parameter: Parameter, record: Any) -> Parameter:
 
 def _kind_name(record: object) -> str:
     words = {record_type: kind for kind, record_type in LAYERS.items()}
-    return words.get(type(record)) or ("batch_norm" if isinstance(record, BatchNormalization) else KINDS[type(record)].prefix)
+    words |= {record_type: f"{kind}_norm" for kind, record_type in NORMALIZATIONS.items()}
+    return words.get(type(record)) or KINDS[type(record)].prefix
 
 
 def _check_output(network: LayerGraph, units: int, config: Experiment) -> None:

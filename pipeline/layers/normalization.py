@@ -1,4 +1,4 @@
-"""Normalization of a layer's values: one record each, and beside it the ops it stands for."""
+"""Normalization of a layer's values: the table of kinds, and batch norm; the others are in group_norm.py."""
 
 # N batch, n numbers that one channel has in a batch, C channels
 from __future__ import annotations
@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.graph.builder import Builder
 from pipeline.layers.graph import LayerNode, Parameter
+from pipeline.layers.group_norm import GROUP_KINDS, GroupNormalization, InstanceNormalization, LayerNormalization
 from pipeline.layers.kind import LayerKind, Shape
 from pipeline.records import record, setting
 from pipeline.values import Array, Clock, Value
@@ -36,7 +37,13 @@ class BatchNormalization:
     statistics: Literal["ema", "population"] = setting("ema")
 
 
-NORMALIZATIONS: dict[str, type] = {"none": NoNormalization, "batch": BatchNormalization}
+NORMALIZATIONS: dict[str, type] = {
+    "none": NoNormalization,
+    "batch": BatchNormalization,
+    "layer": LayerNormalization,
+    "group": GroupNormalization,
+    "instance": InstanceNormalization,
+}
 
 
 def _parameters(record: BatchNormalization, name: str, shapes: tuple[Shape, ...]) -> tuple[Parameter, ...]:
@@ -104,5 +111,6 @@ def _variance_scale(node: LayerNode, shape: Shape) -> float:
 
 # none has no row: it makes no layer
 NORMALIZATION_KINDS: dict[type, LayerKind] = {
-    BatchNormalization: LayerKind(prefix="bn", parameters=_parameters, values=_values, lower=_lower)
+    BatchNormalization: LayerKind(prefix="bn", parameters=_parameters, values=_values, lower=_lower),
+    **GROUP_KINDS,
 }

@@ -9,9 +9,20 @@ from backends.reference.kernels.batch_norm import BATCH_NORM
 from backends.reference.kernels.concat import CONCAT
 from backends.reference.kernels.convolution import CONVOLUTION
 from backends.reference.kernels.elementwise import ELEMENTWISE
+from backends.reference.kernels.group_norm import GROUP_NORM
 from backends.reference.kernels.linear import LINEAR
 from backends.reference.kernels.loss import LOSS
 from backends.reference.kernels.reduce import REDUCE
 from backends.reference.kernels.source import SOURCE
 
-KERNELS: dict[str, Callable[..., Any]] = {**ELEMENTWISE, **SOURCE, **REDUCE, **LINEAR, **BATCH_NORM, **LOSS, **CONVOLUTION, **CONCAT}
+KERNELS: dict[str, Callable[..., Any]] = {
+    **ELEMENTWISE,
+    **SOURCE,
+    **REDUCE,
+    **LINEAR,
+    **BATCH_NORM,
+    **GROUP_NORM,
+    **LOSS,
+    **CONVOLUTION,
+    **CONCAT,
+}

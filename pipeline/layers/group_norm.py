@@ -1,0 +1,107 @@
+"""Normalization within a sample: layer, group and instance norm.  The same in training and evaluation, no running statistics."""
+
+# N batch, H W image, C channels of an image or units of a dense layer, G groups
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+from pipeline.errors import ConfigError
+from pipeline.graph.builder import Builder
+from pipeline.layers.graph import LayerNode, Parameter
+from pipeline.layers.kind import LayerKind, Shape
+from pipeline.records import record, setting
+from pipeline.values import Value
+
+
+@record
+class LayerNormalization:
+    """y = gamma * (x - mean) / sqrt(var + epsilon) + beta, statistics over all numbers of a sample (Ba, Kiros & Hinton 2016).
+
+    x [N, C] or [N, H, W, C]; gamma and beta are one number a channel [C]; var is the biased variance.  For an image it is group norm
+    with one group.  position pre: before the activation; post: after it.
+    """
+
+    position: Literal["pre", "post"] = setting("pre")
+    epsilon: float = setting(1e-5, above=0)
+
+
+@record
+class GroupNormalization:
+    """As layer norm, with statistics of their own for each of `groups` runs of neighbouring channels (Wu & He 2018)."""
+
+    groups: int = setting(8, least=1)
+    position: Literal["pre", "post"] = setting("pre")
+    epsilon: float = setting(1e-5, above=0)
+
+
+@record
+class InstanceNormalization:
+    """As layer norm, with statistics of their own for each channel of an image (Ulyanov, Vedaldi & Lempitsky 2016)."""
+
+    position: Literal["pre", "post"] = setting("pre")
+    epsilon: float = setting(1e-5, above=0)
+
+
+def removes_the_mean_of_a_channel(record: object, shape: Shape) -> bool:
+    """Whether a number added to a whole channel of `shape` is taken out again: only where every channel has a mean of its own."""
+    grouped = isinstance(record, (GroupNormalization, InstanceNormalization))
+    return grouped and len(shape) > 1 and _groups(record, shape) == shape[-1]
+
+
+def _groups(record: object, shape: Shape) -> int:
+    if isinstance(record, InstanceNormalization):
+        return shape[-1]
+    return record.groups if isinstance(record, GroupNormalization) else 1
+
+
+def _shape(record: Any, shapes: tuple[Shape, ...]) -> Shape:
+    """The shape of the input.  Raises ConfigError where a group would have no variance; the rules end with what the input is."""
+    (shape,) = shapes
+    channels, numbers, groups = shape[-1], math.prod(shape), _groups(record, shape)
+    what = f"the {channels} {'channels' if len(shape) > 1 else 'units'}"
+    if isinstance(record, InstanceNormalization) and len(shape) == 1:
+        raise ConfigError(at="kind", got="instance", rule=f"needs images, not {what}", hint="use layer or group")
+    if channels % groups == 0 and numbers > groups:
+        return shape
+    fitting = [n for n in range(1, channels + 1) if channels % n == 0 and numbers > n]
+    if isinstance(record, GroupNormalization) and fitting:
+        rule = "must divide" if channels % groups else "leaves one number a group, whose variance is 0, of"
+        raise ConfigError(at="groups", got=groups, rule=f"{rule} {what}", hint=f"use {_listed(fitting)}")
+    kind = {LayerNormalization: "layer", GroupNormalization: "group", InstanceNormalization: "instance"}[type(record)]
+    raise ConfigError(at="kind", got=kind, rule=f"finds one number at a time, whose variance is 0, in {what}", hint="use none or batch")
+
+
+def _listed(numbers: list[int]) -> str:
+    """1, 2, 4 or 8."""
+    *most, last = map(str, numbers)
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def _parameters(record: object, name: str, shapes: tuple[Shape, ...]) -> tuple[Parameter, ...]:
+    """gamma and beta, each [C]."""
+    channels = shapes[0][-1:]
+    return Parameter(name=f"{name}.gamma", shape=channels, initial=1.0), Parameter(name=f"{name}.beta", shape=channels, initial=0.0)
+
+
+def _values(node: LayerNode) -> dict[str, Value]:
+    assert isinstance(node.record, (LayerNormalization, GroupNormalization, InstanceNormalization))
+    return {f"{node.name}.epsilon": node.record.epsilon}
+
+
+def _lower(b: Builder, node: LayerNode, inputs: tuple[str, ...], *, training: bool) -> str:
+    gamma, beta = (b.input(p.name, p.shape, "state") for p in node.parameters)
+    (x,), epsilon, groups = inputs, b.value(f"{node.name}.epsilon"), _groups(node.record, node.shape)
+    if len(node.shape) > 1:
+        return b.add_many("group_norm", x, gamma, beta, epsilon, groups=groups, names=(node.kind, "mean", "inverse_std"))[0]
+    # the units of a group lie side by side, so each group of each sample is a row of its own
+    rows, units = b.shape(x)
+    grouped = b.reshape(x, (rows * groups, units // groups))
+    normal, _ = b.add_many("standardize", grouped, epsilon, names=("normalized", "inverse_std"))
+    return b.add("add", b.add("mul", b.reshape(normal, (rows, units)), gamma), beta, name=node.kind)
+
+
+GROUP_KINDS: dict[type, LayerKind] = {
+    record_type: LayerKind(prefix=prefix, shape=_shape, parameters=_parameters, values=_values, lower=_lower)
+    for record_type, prefix in ((LayerNormalization, "ln"), (GroupNormalization, "gn"), (InstanceNormalization, "in"))
+}
