@@ -136,6 +136,7 @@ class Feed:
     """What a run consumes.
 
     x       [rows, ...] and y [rows, ...]: the data; y int32 for classes
+    weight  [rows]: what each row counts in the loss; empty for a plan that gathers none
     order   int64 [K, S, B]: the row numbers of every step
     values  float [K, S, V] and words uint32 [K, S, W]: the value and word tables
     """
@@ -145,6 +146,7 @@ class Feed:
     order: Array
     values: Array
     words: Array
+    weight: Array = field(default_factory=lambda: np.zeros(0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

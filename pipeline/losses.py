@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.errors import ConfigError
 from pipeline.graph.builder import Builder
@@ -17,19 +17,28 @@ if TYPE_CHECKING:
     from pipeline.data import DataShape
 
 
+ClassWeights = tuple[float, ...] | Literal["balanced"] | None  # see pipeline/weights.py
+
+
 @record
 class Auto:
     """softmax_cross_entropy for classes, mean_squared_error for numbers."""
+
+    class_weights: ClassWeights = setting(None, least=0)
 
 
 @record
 class SoftmaxCrossEntropy:
     """-log softmax(logits)[label], mean over the batch."""
 
+    class_weights: ClassWeights = setting(None, least=0)
+
 
 @record
 class Logistic:
     """log(1 + exp(-s * logit)), s = +1 for class 1 and -1 for class 0; one logit; two classes."""
+
+    class_weights: ClassWeights = setting(None, least=0)
 
 
 @record
@@ -55,6 +64,8 @@ class Hinge:
 
     The prediction is softmax(scores): its order is that of the scores, but it is no calibrated probability.
     """
+
+    class_weights: ClassWeights = setting(None, least=0)
 
 
 LOSSES: dict[str, type] = {
@@ -157,8 +168,9 @@ RULES: dict[type, LossRule] = {
 
 def resolve(loss: object, data: DataShape) -> object:
     """The loss that `loss` stands for with this data.  Raises ConfigError when it does not fit."""
+    _check_class_weights(getattr(loss, "class_weights", None), data)
     if isinstance(loss, Auto):
-        return MeanSquaredError() if data.classes is None else SoftmaxCrossEntropy()
+        return MeanSquaredError() if data.classes is None else SoftmaxCrossEntropy(class_weights=loss.class_weights)
     kind, rule = kind_of(loss), RULES[type(loss)]
     if rule.classes and data.classes is None:
         raise ConfigError(at="loss.kind", got=kind, rule="needs classes, and the data has numbers as targets", hint="use loss=auto")
@@ -168,6 +180,20 @@ def resolve(loss: object, data: DataShape) -> object:
         hint = "use loss=softmax_cross_entropy"
         raise ConfigError(at="loss.kind", got=kind, rule=f"needs 2 classes, and the data has {data.classes}", hint=hint)
     return loss
+
+
+def _check_class_weights(given: ClassWeights, data: DataShape) -> None:
+    """One weight a class, not all of them 0."""
+    if given is None:
+        return
+    at, got = "loss.class_weights", given if isinstance(given, str) else list(given)
+    if data.classes is None:
+        raise ConfigError(at=at, got=got, rule="the data has numbers as targets", hint="use data.sample_weight, a weight for each row")
+    if isinstance(given, tuple) and len(given) != data.classes:
+        rule = f"has {len(given)} weights, and the data has {data.classes} classes"
+        raise ConfigError(at=at, got=got, rule=rule, hint="give one for each class, in the order of the classes")
+    if isinstance(given, tuple) and not any(given):
+        raise ConfigError(at=at, got=got, rule="no class has a weight above 0", hint="leave it null where all classes count the same")
 
 
 def kind_of(loss: object) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from pipeline import losses
+from pipeline import losses, weights
 from pipeline.graph.builder import Builder
 from pipeline.graph.ir import Graph
 from pipeline.layers import KINDS
@@ -35,9 +35,20 @@ Form = Literal["train", "gradient", "evaluate"]
 
 
 def lower(
-    network: LayerGraph, optimizer: object, *, form: Form, batch: int, precision: str, regularization: Regularization | None = None
+    network: LayerGraph,
+    optimizer: object,
+    *,
+    form: Form,
+    batch: int,
+    precision: str,
+    regularization: Regularization | None = None,
+    weighted: bool = False,
 ) -> Graph:
-    """The op graph of `network` in `form` for `batch` rows a step; `regularization` says what holds for the network as a whole."""
+    """The op graph of `network` in `form` for `batch` rows a step.
+
+    regularization   what holds for the network as a whole
+    weighted         each row brings a weight of its own, the data array `weight`; not in evaluation
+    """
     b = Builder(precision, SHAPE_RULES)
     output = _forward(b, network, batch, training=form != "evaluate")
     y = _target(b, network, batch)
@@ -52,6 +63,7 @@ def lower(
     if regularization is not None and regularization.label_smoothing > 0:
         b.scope = "loss"
         row_loss = losses.smoothed(b, output, y, row_loss)
+    row_loss = weights.emit(b, network, y, row_loss, rows=weighted)
     loss = mean(b, row_loss, (0,), "data_loss")
     loss = b.add("add", loss, penalty, name="loss") if penalty else loss
     b.scope = ""
@@ -70,9 +82,9 @@ def lower(
     return b.graph()
 
 
-def forward(network: LayerGraph, *, batch: int, precision: str) -> Graph:
+def forward(network: LayerGraph, *, batch: int, precision: str, weighted: bool = False) -> Graph:
     """The training loss alone, with nothing updated."""
-    graph = lower(network, None, form="gradient", batch=batch, precision=precision)
+    graph = lower(network, None, form="gradient", batch=batch, precision=precision, weighted=weighted)
     return graph.replace(outputs={"loss": graph.outputs["loss"]})
 
 

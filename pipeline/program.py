@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from backends.contract import Feed, Memory
-from pipeline import lower, rows
+from pipeline import lower, rows, weights
 from pipeline.divergence import diverged
+from pipeline.errors import ConfigError
 from pipeline.explain import explain
 from pipeline.initialization import draw
 from pipeline.layers.graph import LayerGraph, Parameter
@@ -36,6 +38,8 @@ class Program:
     steps_per_epoch  for population statistics of batch norm; 0 when not known: they run over all steps
     preprocessing    when set, every x given to this program is raw and goes through it first
     target_scale     when set, every y given to this program and every prediction it gives are in their own units
+
+    A `sample_weight` [N] is what each row counts in the loss, beside the weight of its class; None: every row counts once.
     """
 
     def __init__(
@@ -52,6 +56,11 @@ class Program:
         self._rate = lower.learning_rate(config)
         for parameter in network.parameters:
             memory.write(trial, parameter.name, _initial(parameter, config.seed))
+        given = weights.of_classes(network)
+        self._weighs_classes = given is not None
+        self._balances = self._unbalanced = given == "balanced"
+        if isinstance(given, tuple):
+            memory.write(trial, weights.CLASS_WEIGHTS, np.array(given))
 
     @property
     def layers(self) -> tuple[tuple[str, str, tuple[int, ...], int], ...]:
@@ -81,15 +90,40 @@ class Program:
         wanted = {b.name: b.shape for b in self.structure.state}
         self._write(mapping, {**wanted, "step": ()}, what="state tensors")
         self.steps_done = int(np.asarray(mapping["step"]))
+        self._unbalanced = False
+
+    def balance(self, y: npt.ArrayLike) -> bool:
+        """Sets the class weights from the training labels y [N] where loss.class_weights is `balanced` -> whether it is."""
+        if not self._balances:
+            return False
+        labels = rows.check_y(y, self.structure.network, len(np.asarray(y)))
+        self._memory.write(self._trial, weights.CLASS_WEIGHTS, weights.balanced(labels, weights.classes(self.structure.network)))
+        self._unbalanced = False
+        return True
+
+    @property
+    def class_weights(self) -> Array | None:
+        """A copy of the weights of the classes [C], or None without any.  Raises ConfigError before `balance`."""
+        if not self._weighs_classes:
+            return None
+        self._check_balanced()
+        return self._memory.read(self._trial, weights.CLASS_WEIGHTS)
 
     def predict(self, x: npt.ArrayLike) -> Array:
         """x [N, ...] -> class probabilities [N, C] or values [N, T], with running statistics and without dropout."""
         return self._own_units(self._evaluate(self._rows(x), None)[0])
 
-    def evaluate(self, x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Array, npt.NDArray[np.float64]]:
-        """x [N, ...], y [N] or [N, T] -> predictions as in `predict`, data loss of each row float64 [N]."""
+    def evaluate(
+        self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> tuple[Array, npt.NDArray[np.float64]]:
+        """x [N, ...], y [N] or [N, T] -> predictions as in `predict`, data loss of each row, weighted, float64 [N]."""
         given = self._rows(x)
-        prediction, row_loss = self._evaluate(given, self._targets(y, len(given)))
+        targets, of_classes = self._targets(y, len(given)), self.class_weights
+        prediction, row_loss = self._evaluate(given, targets)
+        if of_classes is not None:
+            row_loss = row_loss * of_classes[targets]
+        if sample_weight is not None:
+            row_loss = row_loss * rows.check_weight(sample_weight, len(given))
         return self._own_units(prediction), row_loss
 
     def penalty(self) -> float:
@@ -101,22 +135,22 @@ class Program:
         outputs, _ = self._run("evaluate", x, self._blank_y(1), np.zeros((1, batch), np.int64))
         return float(outputs["penalty"][0])
 
-    def loss(self, x: npt.ArrayLike, y: npt.ArrayLike, training: bool = False) -> float:
+    def loss(self, x: npt.ArrayLike, y: npt.ArrayLike, training: bool = False, sample_weight: npt.ArrayLike | None = None) -> float:
         """Mean data loss plus regularization terms.  training: with batch statistics and the dropout masks of the next step."""
         if training:
-            return float(self._whole_batch(x, y)["loss"][0])
-        return float(np.mean(self.evaluate(x, y)[1])) + self.penalty()
+            return float(self._whole_batch(x, y, sample_weight)["loss"][0])
+        return float(np.mean(self.evaluate(x, y, sample_weight)[1])) + self.penalty()
 
-    def gradients(self, x: npt.ArrayLike, y: npt.ArrayLike) -> dict[str, Array]:
+    def gradients(self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> dict[str, Array]:
         """The gradient of the training loss over all rows of x, for each of `parameters`."""
-        outputs = self._whole_batch(x, y)
+        outputs = self._whole_batch(x, y, sample_weight)
         return {p.name: outputs[f"gradient:{p.name}"][0] for p in self._trained()}
 
-    def step(self, x: npt.ArrayLike, y: npt.ArrayLike) -> float:
+    def step(self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
         """One optimizer step on all rows of x -> the loss before it.  Raises DivergedError."""
-        return float(self.run(x, y, np.arange(len(np.asarray(x)))[None])[0])
+        return float(self.run(x, y, np.arange(len(np.asarray(x)))[None], sample_weight)[0])
 
-    def run(self, x: npt.ArrayLike, y: npt.ArrayLike, order: npt.ArrayLike) -> Array:
+    def run(self, x: npt.ArrayLike, y: npt.ArrayLike, order: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Array:
         """One optimizer step for each row of order [S, B], in one native call -> the loss before each step [S].
 
         Raises DivergedError when a loss is not finite; the state is then as it was before that step.
@@ -124,10 +158,11 @@ class Program:
         given = self._rows(x)
         targets = self._targets(y, len(given))
         wanted = rows.check_order(order, len(given))
-        outputs, done = self._run("train", given, targets, wanted)
+        weight = None if sample_weight is None else rows.check_weight(sample_weight, len(given))
+        outputs, done = self._run("train", given, targets, wanted, weight)
         self.steps_done += done
         if done < len(wanted):
-            raise diverged(self, given, targets, wanted[done], outputs["loss"][:done])
+            raise diverged(self, given, targets, wanted[done], outputs["loss"][:done], weight)
         return outputs["loss"]
 
     def learning_rate(self, step: int) -> float:
@@ -138,19 +173,25 @@ class Program:
         """The layers, the op graph before and after each pass with its reasons, the memory plan and the generated program."""
         return explain(self.structure)
 
-    def feed(self, form: Form, x: Array, y: Array, order: npt.NDArray[np.int64]) -> Feed:
+    def feed(self, form: Form, x: Array, y: Array, order: npt.NDArray[np.int64], weight: Array | None = None) -> Feed:
         """What the plan of `form` consumes for this trial alone; its first step is the next one."""
-        plan = self.structure.compiled(form, order.shape[1]).plan
+        if form != "evaluate":
+            self._check_balanced()
+        plan = self.structure.compiled(form, order.shape[1], weight is not None).plan
         clock = self._clock(self.steps_done + np.arange(len(order)))
         values, words = value_table(plan.values, self._values, clock), word_table(plan.words, self.seed, clock)
-        return Feed(x=x, y=y, order=order[None], values=values[None], words=words[None])
+        feed = Feed(x=x, y=y, order=order[None], values=values[None], words=words[None])
+        return feed if weight is None else replace(feed, weight=weight)
 
     def _clock(self, steps: npt.NDArray[np.int64]) -> Clock:
         return Clock(steps=steps, total=self.total_steps, steps_per_epoch=self.steps_per_epoch)
 
-    def _run(self, form: Form, x: Array, y: Array, order: npt.NDArray[np.int64]) -> tuple[dict[str, Array], int]:
+    def _run(
+        self, form: Form, x: Array, y: Array, order: npt.NDArray[np.int64], weight: Array | None = None
+    ) -> tuple[dict[str, Array], int]:
         """Runs `form` for this trial alone -> outputs [S, ...], completed steps."""
-        feed, executable = self.feed(form, x, y, order), self.structure.executable(form, order.shape[1])
+        feed = self.feed(form, x, y, order, weight)
+        executable = self.structure.executable(form, order.shape[1], weight is not None)
         memory = self._memory if self._memory.trials == 1 else self._alone()
         results = executable.run(memory, feed)
         if memory is not self._memory and form == "train":
@@ -183,11 +224,17 @@ class Program:
         made = prediction[1:] or prediction
         return (made[0] if len(made) == 1 else np.concatenate(made)), np.concatenate(row_loss).astype(np.float64, copy=False)
 
-    def _whole_batch(self, x: npt.ArrayLike, y: npt.ArrayLike) -> dict[str, Array]:
+    def _whole_batch(self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None) -> dict[str, Array]:
         given = self._rows(x)
         targets = self._targets(y, len(given))
         order = rows.check_order(np.arange(len(given))[None], len(given))
-        return self._run("gradient", given, targets, order)[0]
+        weight = None if sample_weight is None else rows.check_weight(sample_weight, len(given))
+        return self._run("gradient", given, targets, order, weight)[0]
+
+    def _check_balanced(self) -> None:
+        if self._unbalanced:
+            hint = "call program.balance(y) first, or give the weights as a list"
+            raise ConfigError(at=weights.CLASS_WEIGHTS, got="balanced", rule="needs the training labels", hint=hint)
 
     def _rows(self, x: npt.ArrayLike) -> Array:
         raw = np.asarray(x)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from pipeline import losses
 from pipeline.errors import DataError
 from pipeline.layers.graph import LayerGraph
+from pipeline.one_hot import one_hot
 from pipeline.values import Array
 
 
@@ -24,7 +25,7 @@ def check_x(x: npt.ArrayLike, network: LayerGraph) -> Array:
 
 
 def check_y(y: npt.ArrayLike, network: LayerGraph, rows: int) -> Array:
-    """y as classes int32 [N] or numbers [N, T].  Raises DataError."""
+    """y as classes int32 [N] or numbers [N, T].  Classes may be one-hot [N, C], a single 1 among zeros a row.  Raises DataError."""
     array = np.asarray(y)
     if losses.RULES[type(network.loss)].classes:
         return _classes(array, rows, max(2, network.output.shape[-1]))
@@ -38,7 +39,21 @@ def check_y(y: npt.ArrayLike, network: LayerGraph, rows: int) -> Array:
     return np.ascontiguousarray(array)
 
 
+def _from_one_hot(y: Array, rows: int, classes: int) -> Array:
+    """One-hot rows [N, C] -> their classes int32 [N]."""
+    if y.shape != (rows, classes):
+        raise DataError(f"y has shape {list(y.shape)}: must be [{rows}], or one-hot [{rows}, {classes}]; give one class for each row of x")
+    wrong = np.flatnonzero(~one_hot(y))
+    if len(wrong):
+        row = int(wrong[0])
+        found = f"y[{row}] = {np.array2string(y[row], separator=', ', threshold=8)}"
+        raise DataError(f"{found}: must be one-hot, a single 1 among zeros; give the classes themselves, or y.argmax(axis=1)")
+    return np.asarray(y.argmax(axis=1), np.int32)
+
+
 def _classes(y: Array, rows: int, classes: int) -> Array:
+    if y.ndim == 2 and y.dtype.kind in "iubf":
+        return _from_one_hot(y, rows, classes)
     if y.shape != (rows,):
         raise DataError(f"y has shape {list(y.shape)}: must be [{rows}]; give one class for each row of x")
     if y.dtype.kind not in "iub":
@@ -47,6 +62,22 @@ def _classes(y: Array, rows: int, classes: int) -> Array:
         row = int(np.flatnonzero((y < 0) | (y >= classes))[0])
         raise DataError(f"y[{row}] = {y[row]}: must be a class, 0 to {classes - 1}; the network has {classes} classes")
     return np.ascontiguousarray(y, np.int32)
+
+
+def check_weight(weight: npt.ArrayLike, rows: int) -> npt.NDArray[np.float64]:
+    """What each of `rows` rows counts in the loss, float64 [N].  Raises DataError."""
+    array = np.asarray(weight)
+    if array.shape != (rows,):
+        raise DataError(f"sample_weight has shape {list(array.shape)}: must be [{rows}]; give one weight for each row of x")
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"sample_weight has dtype {array.dtype}: must hold numbers; turn text into numbers first")
+    values = array.astype(np.float64)
+    wrong = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
+    if len(wrong):
+        raise DataError(
+            f"sample_weight[{wrong[0]}] = {array[wrong[0]]}: must be a finite number of at least 0; mend it or leave the row out"
+        )
+    return values
 
 
 def check_order(order: npt.ArrayLike, rows: int, *, axes: tuple[str, ...] = ("steps", "batch")) -> npt.NDArray[np.int64]:

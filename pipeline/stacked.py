@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from backends.contract import Feed, Memory
+from backends.contract import Memory
 from pipeline import rows
 from pipeline.program import Program
 from pipeline.values import Array
@@ -20,7 +21,7 @@ class Stack:
     def __init__(self, programs: Sequence[Program], memory: Memory) -> None:
         self.programs, self._memory = tuple(programs), memory
 
-    def run(self, x: npt.ArrayLike, y: npt.ArrayLike, orders: npt.ArrayLike) -> Array:
+    def run(self, x: npt.ArrayLike, y: npt.ArrayLike, orders: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Array:
         """One optimizer step of every trial for each of orders [K, S, B], in one native call -> losses [K, S].
 
         A trial whose loss is not finite stops there, its state as before that step, and its further losses are NaN; the others go on.
@@ -30,10 +31,11 @@ class Stack:
         targets = rows.check_y(y, first.structure.network, len(given))
         wanted = rows.check_order(orders, len(given), axes=(str(len(self.programs)), "steps", "batch"))
         rows.check_trials(wanted, len(self.programs))
-        feeds = [program.feed("train", given, targets, order) for program, order in zip(self.programs, wanted, strict=True)]
+        weight = None if sample_weight is None else rows.check_weight(sample_weight, len(given))
+        feeds = [program.feed("train", given, targets, order, weight) for program, order in zip(self.programs, wanted, strict=True)]
         values, words = (np.concatenate([getattr(feed, name) for feed in feeds]) for name in ("values", "words"))
-        executable = first.structure.executable("train", wanted.shape[2])
-        results = executable.run(self._memory, Feed(x=given, y=targets, order=wanted, values=values, words=words))
+        executable = first.structure.executable("train", wanted.shape[2], weight is not None)
+        results = executable.run(self._memory, replace(feeds[0], order=wanted, values=values, words=words))
         losses = np.array(results.outputs["loss"])
         for program, done, row in zip(self.programs, results.done, losses, strict=True):
             program.steps_done += int(done)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pipeline.data import DataShape
     from pipeline.spec import Experiment
 
+_Key = tuple[Form, int, bool]  # form, batch size, whether rows have weights
 EVALUATION_ROWS = 256
 EVALUATION_NUMBERS = 2**24  # of one layer's values in an evaluation batch
 
@@ -47,36 +48,47 @@ class Structure:
         self.network, self.bias_reasons = remove_biases(self.built)
         self.backend, self.backend_reason = backend, reason
         self.precision, self.batch_size = config.precision, config.training.batch_size
+        self.weighted = config.data.sample_weight is not None
         self._optimizer, self._regularization = config.optimizer, config.regularization
-        self._lowered: dict[tuple[Form, int], Graph] = {}
-        self._compiled: dict[tuple[Form, int], Compiled] = {}
-        self._executables: dict[tuple[Form, int], Executable] = {}
+        self._lowered: dict[_Key, Graph] = {}
+        self._compiled: dict[_Key, Compiled] = {}
+        self._executables: dict[_Key, Executable] = {}
 
-    def lowered(self, form: Form, batch: int) -> Graph:
-        """The op graph before any pass."""
-        key = (form, batch)
+    def lowered(self, form: Form, batch: int, weighted: bool | None = None) -> Graph:
+        """The op graph before any pass.  weighted: whether each row has a weight in the loss; None: as the config's data have."""
+        key = self._key(form, batch, weighted)
         if key not in self._lowered:
             self._lowered[key] = lower(
-                self.network, self._optimizer, form=form, batch=batch, precision=self.precision, regularization=self._regularization
+                self.network,
+                self._optimizer,
+                form=form,
+                batch=batch,
+                precision=self.precision,
+                regularization=self._regularization,
+                weighted=key[2],
             )
         return self._lowered[key]
 
-    def compiled(self, form: Form, batch: int) -> Compiled:
+    def compiled(self, form: Form, batch: int, weighted: bool | None = None) -> Compiled:
         """The op graph, the passes and the plan."""
-        key = (form, batch)
+        key = self._key(form, batch, weighted)
         if key not in self._compiled:
-            graph = self.lowered(form, batch)
+            graph = self.lowered(*key)
             final, reports = compile_passes(graph, keeps=self.backend.keeps, fuses=self.backend.fuses)
             plan = make_plan(final, name=form, batch=batch, state=self.state)
             self._compiled[key] = Compiled(graph=graph, reports=reports, plan=plan)
         return self._compiled[key]
 
-    def executable(self, form: Form, batch: int) -> Executable:
+    def executable(self, form: Form, batch: int, weighted: bool | None = None) -> Executable:
         """The native program."""
-        key = (form, batch)
+        key = self._key(form, batch, weighted)
         if key not in self._executables:
-            self._executables[key] = self.backend.load(self.compiled(form, batch).plan)
+            self._executables[key] = self.backend.load(self.compiled(*key).plan)
         return self._executables[key]
+
+    def _key(self, form: Form, batch: int, weighted: bool | None) -> _Key:
+        """Evaluation gives the plain losses of the rows: whoever wants them weighted multiplies."""
+        return form, batch, form != "evaluate" and (self.weighted if weighted is None else weighted)
 
     def allocate(self, trials: int) -> Any:
         """Zeroed memory for the state of `trials` trials."""

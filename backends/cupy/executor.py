@@ -28,7 +28,7 @@ class Executable:
         The guard is read back at every step, so the device waits for the host: this is the mode to debug in, not the one to time.
         """
         trials, steps = feed.order.shape[:2]
-        tables = Feed(**{name: self.xp.asarray(getattr(feed, name)) for name in ("x", "y", "order", "values", "words")})
+        tables = Feed(**{name: self.xp.asarray(getattr(feed, name)) for name in ("x", "y", "order", "values", "words", "weight")})
         outputs = {name: self._blank((trials, steps, *b.shape), b.dtype) for name, b in self.plan.outputs}
         done = np.zeros(trials, np.int64)
         # a diverging step overflows; the guard deals with it, a warning would only repeat it
@@ -71,7 +71,7 @@ class _Trial:
         """Makes one call.  All results are there before the first is stored: an output may lie on an input's bytes."""
         inputs = [self.tensor(buffer, step) for buffer in call.inputs]
         if call.op == "gather":
-            source = self.feed.x if call.attributes["source"] == "x" else self.feed.y
+            source = getattr(self.feed, call.attributes["source"])
             results = [source[self.feed.order[self.number, step]]]
         elif call.body is not None:
             results = interpret(self.xp, call.body, inputs)

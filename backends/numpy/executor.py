@@ -103,12 +103,12 @@ class NumpyExecutable:
         outputs = {name: np.full((trials, steps, *b.shape), blank.get(b.dtype, 0), b.dtype) for name, b in plan.outputs}
         done, barrier = np.zeros(trials, np.int64), aligned_bytes(ALIGNMENT).view(np.int64)
         kinds = {c.attributes["source"]: c.outputs[0].dtype for c in plan.calls if c.op == "gather"}
-        x, y = (np.ascontiguousarray(a, kinds.get(s, a.dtype)) for s, a in (("x", feed.x), ("y", feed.y)))
+        data = {s: np.ascontiguousarray(a, kinds.get(s, a.dtype)) for s, a in (("x", feed.x), ("y", feed.y), ("weight", feed.weight))}
         order = np.ascontiguousarray(feed.order, np.int64)
         values = np.ascontiguousarray(feed.values, plan.precision)
         words = np.ascontiguousarray(feed.words, np.uint32)
         address = {
-            "state": memory.bytes, "work": self.work, "x": x, "y": y, "order": order, "values": values, "words": words,
+            "state": memory.bytes, "work": self.work, **data, "order": order, "values": values, "words": words,
             "barrier": barrier, "done": done, "scratch": self.scratch,
         }  # fmt: skip
         number = {

@@ -14,7 +14,7 @@ from backends.numpy.kernels import Kernel
 
 # the fields of the argument block, 64 bits each; the pointers of the outputs follow
 FIELDS = (
-    "state", "state_stride", "work", "work_stride", "x", "y", "order", "values", "words",
+    "state", "state_stride", "work", "work_stride", "x", "y", "weight", "order", "values", "words",
     "barrier", "done", "steps", "trials", "scratch", "scratch_stride",
 )  # fmt: skip
 SPINS = 300  # turns at a barrier before a thread gives its core away: about 10 microseconds

@@ -74,7 +74,7 @@ class _Trial:
 
     def gather(self, call: Call, step: int) -> Array:
         """The rows of this step's batch: x [rows, ...] -> [B, ...]."""
-        source = self.feed.x if call.attributes["source"] == "x" else self.feed.y
+        source: Array = getattr(self.feed, call.attributes["source"])
         rows: Array = source[self.feed.order[self.trial, step]]
         return rows.reshape(call.outputs[0].shape)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pipeline.data.dataset import Raw, Task
 from pipeline.data.files import located, read_bytes
 from pipeline.data.settings import Data
 from pipeline.errors import DataError
+from pipeline.one_hot import one_hot
 
 Array = npt.NDArray[Any]
 
@@ -24,25 +26,32 @@ _SUFFIXES = {"validation": ("validation", "val", "valid"), "test": ("test",)}
 def npz(config: Data) -> Raw:
     """x and y, or x_train, y_train with x_validation (x_val), x_test where the file has its own parts.  Raises DataError.
 
-    y of whole numbers, words or booleans are classes, other numbers are values to predict; data.task overrides it.
+    y of whole numbers, words or booleans are classes, and so are one-hot rows, a single 1 among zeros; other numbers are values to
+    predict; data.task overrides it.
     """
     path = located(str(config.path))
     arrays = read_npz(path)
     train = "x_train" if "x_train" in arrays else "x"
-    pairs = {"train": _pair(arrays, train, path)}
+    names, pairs = {"train": train}, {"train": _pair(arrays, train, path)}
     for part, suffixes in _SUFFIXES.items():
         name = next((f"x_{suffix}" for suffix in suffixes if f"x_{suffix}" in arrays), None)
         if name is not None:
-            pairs[part] = _pair(arrays, name, path)
+            names[part], pairs[part] = name, _pair(arrays, name, path)
     for part, (x, _) in pairs.items():
         if x.shape[1:] != pairs["train"][0].shape[1:]:
             shapes = f"{list(x.shape[1:])} and those of training {list(pairs['train'][0].shape[1:])}"
             raise DataError(f"data.path = {path}: the rows of {part} have shape {shapes}; give them the same shape")
-    labels, task, class_names = _labels({part: y for part, (_, y) in pairs.items()}, config, path)
+    ys, count = _from_one_hot({part: y for part, (_, y) in pairs.items()}, config)
+    labels, task, class_names = _labels(ys, config if count is None else replace(config, classes=count), path)
+    hint = "; data.task=regression takes it as numbers" if config.task == "auto" else ""
+    notes = [] if count is None else [f"y is one-hot, taken as {count} classes{hint}"]
     own = {part: (x, labels[part]) for part, (x, _) in pairs.items()}
-    notes = [f"the {part} part is that of the file; data.split.{part} is not used" for part in own if part != "train"]
+    notes += [f"the {part} part is that of the file; data.split.{part} is not used" for part in own if part != "train"]
     x, y = own["train"]
-    return Raw(x=x, y=y, task=task, class_names=class_names, validation=own.get("validation"), test=own.get("test"), notes=notes)
+    weights = _weights(arrays, config, {part: (name, len(own[part][0])) for part, name in names.items()}, path)
+    return Raw(
+        x=x, y=y, task=task, class_names=class_names, validation=own.get("validation"), test=own.get("test"), notes=notes, weights=weights
+    )
 
 
 def read_npz(path: Path) -> dict[str, Array]:
@@ -92,6 +101,35 @@ def _pair(arrays: dict[str, Array], x_name: str, path: Path) -> tuple[Array, Arr
     return x, np.char.decode(y, "utf-8", "replace") if y.dtype.kind == "S" else y
 
 
+def _weights(arrays: dict[str, Array], config: Data, parts: dict[str, tuple[str, int]], path: Path) -> dict[str, Array]:
+    """The weights of the rows of each part: for x_train, `NAME_train`; parts: part -> (name of its x, rows).  Raises DataError."""
+    if config.sample_weight is None:
+        return {}
+    found = {}
+    for part, (x_name, rows) in parts.items():
+        name = x_name.replace("x", config.sample_weight.lower(), 1)
+        if name not in arrays:
+            rule = f"{path} has no array {name}, its arrays are {', '.join(sorted(arrays))}"
+            raise DataError(f"data.sample_weight = {config.sample_weight}: {rule}; give one weight for each row of {x_name}")
+        values = numeric(arrays[name], f"data.path = {path}, {name}").astype(np.float64)
+        if values.shape != (rows,):
+            raise DataError(f"data.path = {path}: {name} has shape {values.shape} and {x_name} {rows} rows; give one weight per row")
+        wrong = np.flatnonzero(values < 0)
+        if len(wrong):
+            raise DataError(f"data.path = {path}, {name}: row {wrong[0]} is {values[wrong[0]]:g}; a weight must be a number of at least 0")
+        found[part] = values
+    return found
+
+
+def _from_one_hot(ys: dict[str, Array], config: Data) -> tuple[dict[str, Array], int | None]:
+    """y of each part with one-hot rows [N, C] turned into classes [N], and C; anything else as it is, and None."""
+    widths = {y.shape[1:] for y in ys.values()}
+    numbers = all(y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "iubf" for y in ys.values())
+    if config.task == "regression" or not numbers or len(widths) > 1 or not all(one_hot(y).all() for y in ys.values()):
+        return ys, None
+    return {part: y.argmax(axis=1) for part, y in ys.items()}, int(widths.pop()[0])
+
+
 def _labels(ys: dict[str, Array], config: Data, path: Path) -> tuple[dict[str, Array], Task, tuple[str, ...]]:
     """y of each part, the task, and the class names."""
     one_column = all(y.ndim == 1 or y.shape[1:] == (1,) for y in ys.values())
@@ -103,7 +141,7 @@ def _labels(ys: dict[str, Array], config: Data, path: Path) -> tuple[dict[str, A
         return {part: y.reshape(len(y), -1) for part, y in values.items()}, task, ()
     if not one_column:
         shape = ys["train"].shape
-        raise DataError(f"{source}: has shape {shape}; classes are one label per row, for one-hot rows write y.argmax(axis=1)")
+        raise DataError(f"{source}: has shape {shape}; classes are one label per row, or one-hot rows, a single 1 among zeros")
     flat = {part: y.reshape(-1) for part, y in ys.items()}
     for y in flat.values():
         if y.dtype.kind == "f":

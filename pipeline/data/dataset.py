@@ -29,11 +29,15 @@ class DataShape:
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """x float32 or float64 [N, *input_shape]; y int32 [N] for classes, float64 [N, T] for numbers; rows int64 [N], places in the source."""
+    """x float32 or float64 [N, *input_shape]; y int32 [N] for classes, float64 [N, T] for numbers; rows int64 [N], places in the source.
+
+    weight   what each row counts in the loss, float64 [N]; None: every row counts once
+    """
 
     x: Array
     y: Array
     rows: npt.NDArray[np.int64]
+    weight: npt.NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -64,7 +68,10 @@ class Dataset:
 
 @dataclass(frozen=True, kw_only=True)
 class Raw:
-    """What a source gives: its rows, and its own validation and test rows where it has them.  x [N, *], y int32 [N] or float64 [N, T]."""
+    """What a source gives: its rows, and its own validation and test rows where it has them.  x [N, *], y int32 [N] or float64 [N, T].
+
+    weights  of the rows (`train`) and of its own parts (`validation`, `test`), float64 [N]; empty where the config asks for none
+    """
 
     x: Array
     y: Array
@@ -74,13 +81,15 @@ class Raw:
     validation: tuple[Array, Array] | None = None
     test: tuple[Array, Array] | None = None
     notes: list[str] = field(default_factory=list)
+    weights: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
 
 
 def fingerprint(*parts: Part) -> str:
     """SHA-256 (hex) over names, shapes, types and bytes of the arrays of `parts`.  SHA-256 for its CPU instructions: 1.2 GB/s here."""
     digest = hashlib.sha256()
     for part in parts:
-        for name, array in (("x", part.x), ("y", part.y), ("rows", part.rows)):
+        weight = () if part.weight is None else (("weight", part.weight),)
+        for name, array in (("x", part.x), ("y", part.y), ("rows", part.rows), *weight):
             digest.update(f"{name} {array.shape} {array.dtype.str};".encode())
             digest.update(np.ascontiguousarray(array).data if array.size else b"")
     return digest.hexdigest()

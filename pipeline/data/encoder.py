@@ -37,12 +37,13 @@ def fit_encoder(table: Table, config: Data, train: Rows) -> tuple[Encoder, list[
         for name in names:
             if name not in table.columns:
                 raise DataError(f"{at} = {name}: {table.path} has no such column; {_nearest_column(name, list(table.columns))}")
-    features = [column for name, column in table.columns.items() if name != config.target and name not in config.ignore]
+    ignore = [*config.ignore, *([config.sample_weight] if config.sample_weight is not None else [])]
+    features = [column for name, column in table.columns.items() if name != config.target and name not in ignore]
     if not features:
         raise DataError(f"data.path = {table.path}: has no column beside the target {config.target}; give at least one input column")
     notes: list[str] = []
     columns = [_fit_column(table, column, column.name in config.categorical, train, notes) for column in features]
-    return {"version": 1, "target": config.target, "ignore": list(config.ignore), "columns": columns}, notes
+    return {"version": 1, "target": config.target, "ignore": ignore, "columns": columns}, notes
 
 
 def encode(table: Table, encoder: Encoder) -> tuple[Numbers, list[str]]:
@@ -87,6 +88,19 @@ def read_target(table: Table, config: Data) -> tuple[npt.NDArray[Any], Task, tup
         return values[:, None], task, (), notes
     labels, class_names = encode_labels(values, config.classes)
     return labels, task, class_names, notes
+
+
+def read_weight(table: Table, name: str) -> Numbers:
+    """The column `name` as weights of the rows, float64 [N].  Raises DataError."""
+    if name not in table.columns:
+        raise DataError(f"data.sample_weight = {name}: {table.path} has no such column; {_nearest_column(name, list(table.columns))}")
+    values = as_numbers(table, table.columns[name], hint="mend it")
+    wrong = np.flatnonzero(~(values >= 0))
+    if len(wrong):
+        found = "has no value" if np.isnan(values[wrong[0]]) else f"is {values[wrong[0]]:g}"
+        where = f"column {name}, {table.place(int(wrong[0]))}"
+        raise DataError(f"data.path = {table.path}: {where} {found}; a weight must be a number of at least 0")
+    return values
 
 
 def _nearest_column(name: str, names: list[str]) -> str:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from pipeline.data.archive import npz
 from pipeline.data.dataset import Dataset, DataShape, Part, Raw, fingerprint
-from pipeline.data.encoder import Encoder, encode, feature_names, fit_encoder, read_target
+from pipeline.data.encoder import Encoder, encode, feature_names, fit_encoder, read_target, read_weight
 from pipeline.data.files import located
 from pipeline.data.generated import rings, two_moons
 from pipeline.data.idx import idx_images
@@ -86,7 +86,8 @@ def _load_table(config: Data, seed: int) -> Dataset:
     encoder, fit_notes = fit_encoder(table, config, rows[0])
     x, encode_notes = encode(table, encoder)
     notes += fit_notes + encode_notes
-    raw = Raw(x=x, y=y, task=task, class_names=class_names, feature_names=feature_names(encoder), notes=notes)
+    weights = {} if config.sample_weight is None else {"train": read_weight(table, config.sample_weight)}
+    raw = Raw(x=x, y=y, task=task, class_names=class_names, feature_names=feature_names(encoder), notes=notes, weights=weights)
     return _dataset(config, raw, rows, path.stem, encoder)
 
 
@@ -108,10 +109,14 @@ def _dataset(config: Data, raw: Raw, rows: tuple[Rows, Rows, Rows], name: str, e
         raise DataError(f"data = {name}: all rows are of class {raw.class_names[0]}; nothing can be learned from one class")
     shape = _agreed(config, found)
     train, validation, test = rows
+    weights = raw.weights
+    own = weights.get("train")
     parts = (
-        _part(raw.x, raw.y, train, shape),
-        _part(raw.x, raw.y, validation, shape) if raw.validation is None else _whole(*raw.validation, shape),
-        _part(raw.x, raw.y, test, shape) if raw.test is None else _whole(*raw.test, shape),
+        _part(raw.x, raw.y, train, shape, own),
+        _part(raw.x, raw.y, validation, shape, own)
+        if raw.validation is None
+        else _whole(*raw.validation, shape, weights.get("validation")),
+        _part(raw.x, raw.y, test, shape, own) if raw.test is None else _whole(*raw.test, shape, weights.get("test")),
     )
     return Dataset(
         name=name,
@@ -124,19 +129,31 @@ def _dataset(config: Data, raw: Raw, rows: tuple[Rows, Rows, Rows], name: str, e
         class_names=raw.class_names,
         feature_names=raw.feature_names,
         encoder=encoder,
-        notes=(*raw.notes, *_absent(raw, parts)),
+        notes=(*raw.notes, *_absent(raw, parts), *_weighed(config, parts[0])),
     )
 
 
-def _part(x: Array, y: Array, rows: Rows, shape: DataShape) -> Part:
+def _part(x: Array, y: Array, rows: Rows, shape: DataShape, weight: Array | None) -> Part:
     """The given rows; images become float32 only here, so that at most one copy of that size exists."""
     chosen = x if len(rows) == len(x) else x[rows]
     floats = chosen.astype(np.float32) if chosen.dtype == np.uint8 else chosen
-    return Part(x=np.ascontiguousarray(floats).reshape(len(rows), *shape.input_shape), y=np.ascontiguousarray(y[rows]), rows=rows)
+    x_part = np.ascontiguousarray(floats).reshape(len(rows), *shape.input_shape)
+    return Part(x=x_part, y=np.ascontiguousarray(y[rows]), rows=rows, weight=None if weight is None else weight[rows])
 
 
-def _whole(x: Array, y: Array, shape: DataShape) -> Part:
-    return _part(x, y, np.arange(len(x), dtype=np.int64), shape)
+def _whole(x: Array, y: Array, shape: DataShape, weight: Array | None) -> Part:
+    return _part(x, y, np.arange(len(x), dtype=np.int64), shape, weight)
+
+
+def _weighed(config: Data, train: Part) -> Iterable[str]:
+    """A note on the size of the weights: it scales the loss, and so the steps of most optimizers.  Raises DataError where all are 0."""
+    if train.weight is None:
+        return
+    if not train.weight.any():
+        raise DataError(
+            f"data.sample_weight = {config.sample_weight}: no row of the training part has a weight above 0; nothing can be learned"
+        )
+    yield f"rows count by {config.sample_weight} in the loss: its mean over the training part is {train.weight.mean():.3g}"
 
 
 def _absent(raw: Raw, parts: tuple[Part, Part, Part]) -> Iterable[str]:

@@ -23,6 +23,7 @@ READ_BY: dict[str, tuple[str, ...]] = {
     "target": TABLES,
     "categorical": TABLES,
     "ignore": TABLES,
+    "sample_weight": FILES,
     "samples": GENERATED,
     "noise": GENERATED,
     "seed": GENERATED,
@@ -49,6 +50,7 @@ class Data:
     classes       number of classes, or targets: number of predicted values; with input_shape they let a program be compiled without data
     categorical   columns whose numbers are names, such as postal codes (csv, parquet)
     ignore        columns left out (csv, parquet)
+    sample_weight column (csv, parquet) or array (npz) with what each row counts in the loss; see pipeline/weights.py
     samples       number of generated points, 1000 when null (two_moons, rings)
     noise         standard deviation of the normal noise on each coordinate, 0.1 when null (two_moons, rings)
     seed          of the generated points, 0 when null: the points stay the same while the seed of the run varies
@@ -65,6 +67,7 @@ class Data:
     split: Split = setting(Split())
     categorical: tuple[str, ...] = setting(())
     ignore: tuple[str, ...] = setting(())
+    sample_weight: str | None = setting(None)
     samples: int | None = setting(None, least=4)
     noise: float | None = setting(None, least=0)
     seed: int | None = setting(None, least=0, most=2**32 - 1)
@@ -94,6 +97,8 @@ def check_source(config: Data) -> None:
             raise ConfigError(at=f"data.{name}", got=got, rule=f"data={config.kind} does not read it", hint=f"it is for {', '.join(kinds)}")
     if config.kind in FILES and config.path is None:
         raise ConfigError(at="data.path", got="null", rule=f"data={config.kind} needs a file", hint=f"give data.path=FILE.{config.kind}")
+    if config.sample_weight is not None and config.sample_weight == config.target:
+        raise ConfigError(at="data.sample_weight", got=config.sample_weight, rule="is the target", hint="give another column")
     if config.kind in IDX and config.root is None:
         rule = f"data={config.kind} needs the folder that holds its four idx files"
         raise ConfigError(at="data.root", got="null", rule=rule, hint="give data.root=FOLDER")

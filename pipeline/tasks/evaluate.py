@@ -45,7 +45,7 @@ def evaluated(run_: trained.Trained, dataset: data.Dataset) -> dict[str, Any]:
     for name, part in (("train", dataset.train), ("validation", dataset.validation), ("test", dataset.test)):
         if not len(part.x):
             continue
-        prediction, row_loss = run_.program.evaluate(part.x, part.y)
+        prediction, row_loss = run_.program.evaluate(part.x, part.y, part.weight)
         result["metrics"] |= metrics.measure(dataset.task, prediction, row_loss, part.y, name)
         if dataset.task == "classification":
             counts = metrics.confusion(part.y, prediction.argmax(axis=1), len(dataset.class_names))

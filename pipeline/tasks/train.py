@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline import data, files, preprocessing, spec, trained
+from pipeline import data, files, preprocessing, spec, trained, weights
 from pipeline.compiler import compile_experiment
 from pipeline.errors import ConfigError, PipelineError, RunError, Stopped
 from pipeline.program import Program
@@ -94,6 +94,8 @@ class _Session:
             if dataset.task == "regression" and self.experiment.preprocessing.targets == "standardize":
                 program.target_scale = TargetScale.fit(dataset.train.y)
                 fitted = replace(fitted, notes=(*fitted.notes, program.target_scale.note))
+            if program.balance(dataset.train.y):
+                fitted = replace(fitted, notes=(*fitted.notes, weights.note(program.class_weights, dataset.class_names)))
             tracker = self._tracker(sender, replace(dataset, notes=(*dataset.notes, *fitted.notes)), program, found)
             outcome, values = self._recorded(program, ready, fitted, tracker, found)
             self._tell(dataset.name, outcome, values, program, tracker.folder)
@@ -263,7 +265,7 @@ def test(program: Program, dataset: data.Dataset, tracker: Tracker, epoch: int) 
     part = dataset.test
     if not len(part.x):
         return {}
-    prediction, row_loss = program.evaluate(part.x, part.y)
+    prediction, row_loss = program.evaluate(part.x, part.y, part.weight)
     values = metrics.measure(dataset.task, prediction, row_loss, part.y, "test")
     tracker.metrics(epoch, values)
     if dataset.task == "classification":

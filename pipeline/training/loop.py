@@ -32,10 +32,10 @@ class Trainable(Protocol):
     total_steps: int
     steps_per_epoch: int
 
-    def run(self, x: Array, y: Array, order: Array) -> Array:
+    def run(self, x: Array, y: Array, order: Array, sample_weight: Array | None = None) -> Array:
         """Trains on the rows order [steps, B] -> losses [steps].  Raises DivergedError."""
 
-    def evaluate(self, x: Array, y: Array) -> tuple[Array, Array]:
+    def evaluate(self, x: Array, y: Array, sample_weight: Array | None = None) -> tuple[Array, Array]:
         """-> (prediction [N, ...], row loss [N])."""
 
     def state(self) -> dict[str, Array]:
@@ -55,6 +55,10 @@ class Rows(Protocol):
     @property
     def y(self) -> Array:
         """Classes or targets."""
+
+    @property
+    def weight(self) -> Array | None:
+        """What each row counts in the loss; None: once."""
 
 
 class Parts(Protocol):
@@ -205,7 +209,7 @@ class _Loop:
         while self.progress.step < self.steps:
             start = time.perf_counter()
             chunk = order[self.progress.step : self.progress.step + self.chunk]
-            losses = self.program.run(self.dataset.train.x, self.dataset.train.y, chunk)
+            losses = self.program.run(self.dataset.train.x, self.dataset.train.y, chunk, self.dataset.train.weight)
             seconds = time.perf_counter() - start
             done = self.progress.step + len(losses)
             self.progress = replace(
@@ -228,7 +232,7 @@ class _Loop:
         values = {"loss/train": float(np.mean(progress.losses))}
         validation = self.dataset.validation
         if len(validation.x):
-            prediction, row_loss = self.program.evaluate(validation.x, validation.y)
+            prediction, row_loss = self.program.evaluate(validation.x, validation.y, validation.weight)
             values |= metrics.measure(self.dataset.task, prediction, row_loss, validation.y, "validation")
         if self.learning_rate is not None:
             values["learning_rate"] = self.learning_rate((progress.epoch + 1) * self.steps - 1)

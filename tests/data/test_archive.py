@@ -100,7 +100,7 @@ def test_missing_arrays_are_named(tmp_path: Path) -> None:
     [
         ({"x": X, "y": Y[:39]}, ": x has 40 rows and y has shape (39,); give one y per row"),
         ({"x": X.astype(str), "y": Y}, ", x: has type <U32, shape (40, 5); it must be an array of numbers with one row per example"),
-        ({"x": X, "y": np.eye(4, dtype=int)[Y]}, None),
+        ({"x": X, "y": 2 * np.eye(4, dtype=int)[Y]}, None),
         ({"x": X, "y": np.zeros(40, int)}, None),
         (
             {"x_train": X, "y_train": Y, "x_test": X[:, :4], "y_test": Y},
@@ -115,7 +115,7 @@ def test_arrays_that_do_not_fit_each_other_are_refused(tmp_path: Path, arrays: d
     elif np.ndim(arrays["y"]) == 2:
         config = Data(kind="npz", path=config.path, task="classification")
         assert refusal(config) == (
-            f"data.path = {config.path}, y: has shape (40, 4); classes are one label per row, for one-hot rows write y.argmax(axis=1)"
+            f"data.path = {config.path}, y: has shape (40, 4); classes are one label per row, or one-hot rows, a single 1 among zeros"
         )
     else:
         assert refusal(config) == "data = npz: all rows are of class 0; nothing can be learned from one class"
@@ -145,3 +145,15 @@ def test_splitting_by_a_share_of_0_leaves_empty_parts(tmp_path: Path) -> None:
     config = saved(tmp_path, x=X, y=Y)
     dataset = load(Data(kind="npz", path=config.path, split=Split(validation=0.0, test=0.0)), seed=0)
     assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (40, 0, 0)
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.int64, np.bool_])
+def test_one_hot_rows_are_classes_and_a_class_without_a_row_stays_one(tmp_path: Path, kind: type) -> None:
+    x, y = np.zeros((40, 2)), np.arange(40) % 3
+    np.savez(tmp_path / "rows.npz", x=x, y=np.eye(4)[y].astype(kind))
+    found = load(Data(kind="npz", path=str(tmp_path / "rows.npz")), seed=0)
+    assert found.shape.classes == 4 and found.class_names == ("0", "1", "2", "3")
+    np.testing.assert_array_equal(found.train.y, y[found.train.rows])
+    assert "y is one-hot, taken as 4 classes; data.task=regression takes it as numbers" in found.notes
+    numbers = load(Data(kind="npz", path=str(tmp_path / "rows.npz"), task="regression"), seed=0)
+    assert numbers.shape.targets == 4

@@ -185,3 +185,20 @@ def test_ctrl_c_is_prompt(work: Path) -> None:
         process.communicate(timeout=60)
     assert process.returncode == 130
     assert time.monotonic() - sent < 2
+
+
+def test_class_and_sample_weights_from_the_table_to_the_evaluation(work: Path, pipeline_command: Command) -> None:
+    rows = [f"{(i * 37 % 100) / 10},{1 + i % 3},{'rare' if i % 10 == 0 else 'usual'}" for i in range(100)]
+    (work / "rows.csv").write_text("\n".join(["size,count,kind", *rows]) + "\n")
+    table = ["data=csv", "data.path=rows.csv", "data.target=kind", "data.sample_weight=count", "loss.class_weights=balanced"]
+    small = ["architecture=mlp_small", "training.epochs=2", "training.batch_size=16", "output=run"]
+    done = pipeline_command(*table, *small)
+    assert done.returncode == 0, done.stderr
+    assert "note: class weights, balanced: rare 5, usual 0.5556" in done.stdout
+    assert "note: rows count by count in the loss: its mean over the training part is " in done.stdout
+    (last,) = metrics_of(work / "run")["loss/test"].values()
+    assert pipeline_command("task=evaluate", "run=run").returncode == 0
+    kept = json.loads((work / "run" / "evaluation.json").read_text())
+    assert kept["metrics"]["loss/test"] == last
+    again = pipeline_command("resume=run", "training.epochs=3")
+    assert again.returncode == 0, again.stderr

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from pipeline.data import DataShape
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, DataError
 from pipeline.program import Program
 from pipeline.spec import experiment
-from tests.program.configs import CLASSES, NUMBERS, TWO_CLASSES, config, program
+from tests.program.configs import CLASSES, NUMBERS, TWO_CLASSES, config, data, program
 
 BACKENDS = pytest.mark.parametrize("backend", ["reference", "numpy"])
 
@@ -109,3 +109,38 @@ def test_what_holds_for_the_network_is_refused_in_a_layer() -> None:
         config(architecture={"layers": [layer]})
     place = "architecture.layers[0].regularization.clip_norm"
     assert str(caught.value) == f"{place} = 1.0: holds for the network as a whole; give regularization.clip_norm=1.0"
+
+
+@BACKENDS
+@pytest.mark.parametrize(("loss", "classes"), [("softmax_cross_entropy", 3), ("hinge", 3), ("logistic", 2)])
+@pytest.mark.parametrize("kind", [np.float32, np.int64, np.bool_])
+def test_one_hot_targets_are_their_classes(loss: str, classes: int, kind: Any, backend: str) -> None:
+    x, y = data(shape=CLASSES if classes == 3 else TWO_CLASSES)
+    made = program(5, shape=CLASSES if classes == 3 else TWO_CLASSES, loss=loss, backend={"kind": backend})
+    hot = np.eye(classes)[y].astype(kind)
+    assert made.loss(x, hot) == made.loss(x, y)
+    np.testing.assert_array_equal(made.gradients(x, hot)["fc1.weight"], made.gradients(x, y)["fc1.weight"])
+    np.testing.assert_array_equal(made.evaluate(x, hot)[1], made.evaluate(x, y)[1])
+    other = program(5, shape=CLASSES if classes == 3 else TWO_CLASSES, loss=loss, backend={"kind": backend})
+    np.testing.assert_array_equal(made.run(x, hot, np.arange(16).reshape(2, 8)), other.run(x, y, np.arange(16).reshape(2, 8)))
+
+
+@pytest.mark.parametrize(
+    ("y", "sentence"),
+    [
+        (
+            np.array([[0, 1, 0], [0.5, 0.5, 0]]),
+            "y[1] = [0.5, 0.5, 0. ]: must be one-hot, a single 1 among zeros; give the classes themselves, or y.argmax(axis=1)",
+        ),
+        (
+            np.array([[1, 1, 0], [0, 1, 0]]),
+            "y[0] = [1, 1, 0]: must be one-hot, a single 1 among zeros; give the classes themselves, or y.argmax(axis=1)",
+        ),
+        (np.eye(2), "y has shape [2, 2]: must be [2], or one-hot [2, 3]; give one class for each row of x"),
+    ],
+    ids=["soft", "two", "width"],
+)
+def test_rows_that_are_not_one_hot_are_named(y: Any, sentence: str) -> None:
+    with pytest.raises(DataError) as caught:
+        program().loss(np.zeros((2, 4)), y)
+    assert str(caught.value) == sentence

@@ -20,6 +20,7 @@ Array = npt.NDArray[Any]
 class Part:
     x: Array
     y: Array
+    weight: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class SoftmaxProgram:
         self.total_steps = self.steps_per_epoch = 0
         self.calls: list[int] = []
 
-    def run(self, x: Array, y: Array, order: Array) -> Array:
+    def run(self, x: Array, y: Array, order: Array, sample_weight: Array | None = None) -> Array:
         self.calls.append(len(order))
         return np.array([self._step(x[rows], y[rows]) for rows in order])
 
@@ -66,7 +67,7 @@ class SoftmaxProgram:
         self.steps_done += 1
         return float(losses.mean())
 
-    def evaluate(self, x: Array, y: Array) -> tuple[Array, Array]:
+    def evaluate(self, x: Array, y: Array, sample_weight: Array | None = None) -> tuple[Array, Array]:
         logits = x @ self.arrays["weight"] + self.arrays["bias"]
         logits -= logits.max(axis=1, keepdims=True)
         probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)

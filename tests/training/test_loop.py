@@ -30,7 +30,7 @@ def test_each_epoch_trains_every_row_of_the_epochs_permutation_but_those_that_fi
     seen: list[np.ndarray[Any, Any]] = []
 
     class Spy(SoftmaxProgram):
-        def run(self, x: Any, y: Any, order: Any) -> Any:
+        def run(self, x: Any, y: Any, order: Any, sample_weight: Any = None) -> Any:
             seen.append(order)
             return super().run(x, y, order)
 
@@ -113,7 +113,7 @@ class Overfitting(SoftmaxProgram):
         super().__init__()
         self.losses = iter([3.0, 1.0, 2.0, 0.5] + [5.0] * 20)
 
-    def evaluate(self, x: Any, y: Any) -> Any:
+    def evaluate(self, x: Any, y: Any, sample_weight: Any = None) -> Any:
         probabilities, losses = super().evaluate(x, y)
         return probabilities, (np.full(60, next(self.losses)) if len(x) == 60 else losses)
 
