@@ -9,6 +9,7 @@ from pipeline.graph.builder import Builder
 from pipeline.initialization import INITIALIZATIONS
 from pipeline.layers.activation import ACTIVATIONS
 from pipeline.layers.graph import LayerNode, Parameter
+from pipeline.layers.groups import check_groups, convolve_groups
 from pipeline.layers.kind import LayerKind, Shape
 from pipeline.layers.maxout import pieces
 from pipeline.layers.normalization import NORMALIZATIONS
@@ -21,7 +22,8 @@ from pipeline.regularization import Regularization
 class Conv:
     """y[n, p, q] = sum over i, j of x[n, p s + i d - top, q s + j d - left] W[i, j] + b: x [N, H, W, I] -> y [N, Ho, Wo, O].
 
-    W [kh, kw, I, O] is `NAME.weight`, b [O] is `NAME.bias`; O is `channels`, times the pieces with maxout.
+    W [kh, kw, I, O] is `NAME.weight`, b [O] is `NAME.bias`; O is `channels`, times the pieces with maxout.  With `groups` g, W is
+    [kh, kw, I / g, O] and output channel o of `channels` O sees the input channels of its group, number g o // O; g = I is depthwise.
     kernel, stride and dilation are one number or [rows, columns]; padding is same, valid, a number or [rows, columns].  Fields left
     null come from the groups of the same name.
     """
@@ -31,6 +33,7 @@ class Conv:
     stride: int | tuple[int, ...] = setting(1, least=1)
     padding: Literal["same", "valid"] | int | tuple[int, ...] = setting("same", least=0)
     dilation: int | tuple[int, ...] = setting(1, least=1)
+    groups: int = setting(1, least=1)
     name: str | None = setting(None)
     input: str | None = setting(None)
     initialization: object = setting(None, kinds=INITIALIZATIONS)
@@ -40,6 +43,7 @@ class Conv:
 
 
 def _shape(record: Conv, shapes: tuple[Shape, ...]) -> Shape:
+    check_groups(record.groups, image(shapes[0])[2], record.channels)
     return (
         *slide(shapes[0], record.kernel, record.stride, record.padding, record.dilation).out,
         record.channels * pieces(record.activation),
@@ -47,15 +51,15 @@ def _shape(record: Conv, shapes: tuple[Shape, ...]) -> Shape:
 
 
 def _parameters(record: Conv, name: str, shapes: tuple[Shape, ...]) -> tuple[Parameter, ...]:
-    """The weight [kh, kw, I, O] and the bias [O], which starts at 0."""
+    """The weight [kh, kw, I / g, O] and the bias [O], which starts at 0; an output sums over the channels of one group."""
     kh, kw = slide(shapes[0], record.kernel, record.stride, record.padding, record.dilation).window
-    channels, made = image(shapes[0])[2], record.channels * pieces(record.activation)
+    channels, made = image(shapes[0])[2] // record.groups, record.channels * pieces(record.activation)
     weight = Parameter(
         name=f"{name}.weight",
         shape=(kh, kw, channels, made),
         initial=record.initialization,
         fan_in=kh * kw * channels,
-        fan_out=kh * kw * record.channels,
+        fan_out=kh * kw * record.channels // record.groups,
         regularization=record.regularization,
     )
     return weight, Parameter(name=f"{name}.bias", shape=(made,), initial=0.0)
@@ -67,6 +71,9 @@ def _lower(b: Builder, node: LayerNode, inputs: tuple[str, ...], *, training: bo
     weight, *bias = (b.input(p.name, p.shape, "state") for p in node.parameters)
     rows, *shape = b.shape(inputs[0])
     w = slide(tuple(shape), record.kernel, record.stride, record.padding, record.dilation)
+    if record.groups > 1:
+        y = convolve_groups(b, inputs[0], weight, w, groups=record.groups, blocks=record.groups * pieces(record.activation))
+        return b.reshape(b.add("add", y, bias[0], name="conv_bias") if bias else y, (rows, *w.out, b.shape(weight)[3]))
     # a window of one place that moves by one takes the image as it is
     plain = w.window == (1, 1) and w.stride == (1, 1) and not any(w.padding)
     x = inputs[0] if plain else b.add("patches", inputs[0], **w.patches)
