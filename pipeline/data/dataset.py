@@ -65,6 +65,11 @@ class Dataset:
     encoder: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def classes(self) -> int | None:
+        """Number of classes; None where numbers are predicted."""
+        return self.shape.classes
+
 
 @dataclass(frozen=True, kw_only=True)
 class Raw:

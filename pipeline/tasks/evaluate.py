@@ -11,6 +11,7 @@ from pipeline.errors import RunError
 from pipeline.spec import Experiment
 from pipeline.tasks.context import RunContext
 from pipeline.training import metrics, progress
+from pipeline.training.scores import confusion
 
 # The path of an override -> what is taken over from it.
 ALLOWED = {
@@ -40,22 +41,29 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
 
 
 def evaluated(run_: trained.Trained, dataset: data.Dataset) -> dict[str, Any]:
-    """{"metrics": {name: value}, "classes": names, part: {"confusion": [C, C], "by_class": ...}} of the parts that have rows."""
-    result: dict[str, Any] = {"metrics": {}, "classes": list(dataset.class_names)}
+    """What there is to say of the parts that have rows.
+
+    {"metrics": {name: value}, "notes": what is left out, "classes": names, part: {"confusion": [C, C], "by_class": [{...}]}}
+    """
+    result: dict[str, Any] = {"metrics": {}, "notes": [], "classes": list(dataset.class_names)}
     for name, part in (("train", dataset.train), ("validation", dataset.validation), ("test", dataset.test)):
         if not len(part.x):
             continue
         prediction, row_loss = run_.program.evaluate(part.x, part.y, part.weight)
-        result["metrics"] |= metrics.measure(dataset.task, prediction, row_loss, part.y, name)
+        names = metrics.full(dataset.task, dataset.classes)
+        result["metrics"] |= metrics.measure(dataset.task, prediction, row_loss, part.y, name, names)
+        result["notes"] += metrics.left_out(names, part.y, dataset.classes, name)
         if dataset.task == "classification":
-            counts = metrics.confusion(part.y, prediction.argmax(axis=1), len(dataset.class_names))
-            result[name] = {"confusion": counts.tolist(), "by_class": metrics.by_class(counts)}
+            counts = confusion(part.y, prediction.argmax(axis=1), len(dataset.class_names))
+            result[name] = {"confusion": counts.tolist(), "by_class": metrics.class_table(prediction, part.y)}
     return result
 
 
 def _show(result: Mapping[str, Any], name: str) -> None:
     console = progress.console_for()
     console.print(progress.results_table(name, result["metrics"]))
+    for note in result["notes"]:
+        progress.say(console, f"note: {note}")
     part = next((part for part in ("test", "validation", "train") if part in result), None)
     if part is not None:
         names = result["classes"]

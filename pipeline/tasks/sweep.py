@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -55,8 +56,15 @@ def _settle(sender: Sender, folders: list[Path]) -> None:
         sender.wait_for(folder, max(0.0, end - time.monotonic()))
 
 
+def _shown(sweep: Sweep) -> Sweep:
+    """The sweep with the columns that a terminal has room for; all are in its summary run."""
+    quantities = {sweep.metric.split("/")[0], "loss", "accuracy", "rmse", "mae", "r2"}
+    return replace(sweep, metrics=tuple(name for name in sweep.metrics if name.split("/")[0] in quantities))
+
+
 def _table(sweep: Sweep) -> Table:
     """A row a trial, best first."""
+    sweep = _shown(sweep)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, title=f"ranked by {sweep.metric}", title_justify="left", title_style="bold")
     for heading in sweep.header():
         name = heading.rpartition(".")[2] if heading in sweep.params else heading

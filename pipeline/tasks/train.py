@@ -5,7 +5,9 @@ What can be refused is refused before the run folder is made: config, tracking s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +35,7 @@ from pipeline.training.events import EpochEnded, Event, Noted
 from pipeline.training.interrupt import Interrupt
 from pipeline.training.loop import Outcome
 from pipeline.training.progress import say
+from pipeline.training.scores import confusion
 
 # What may be asked of a run that goes on, and what is taken over for it.
 RESUMABLE = {
@@ -98,7 +101,7 @@ class _Session:
                 fitted = replace(fitted, notes=(*fitted.notes, weights.note(program.class_weights, dataset.class_names)))
             tracker = self._tracker(sender, replace(dataset, notes=(*dataset.notes, *fitted.notes)), program, found)
             outcome, values = self._recorded(program, ready, fitted, tracker, found)
-            self._tell(dataset.name, outcome, values, program, tracker.folder)
+            self._tell(dataset, outcome, values, program, tracker.folder)
             receipt = self._finish(tracker, outcome)
         finally:
             if self.context.senders is None:
@@ -242,11 +245,14 @@ class _Session:
             if epoch not in told:
                 tracker.metrics(epoch, values)
 
-    def _tell(self, name: str, outcome: Outcome, values: Mapping[str, float], program: Program, folder: Path) -> None:
+    def _tell(self, dataset: data.Dataset, outcome: Outcome, values: Mapping[str, float], program: Program, folder: Path) -> None:
+        notes = metrics.left_out(metrics.full(dataset.task, dataset.classes), dataset.test.y, dataset.classes, "test")
         seconds = sum(epoch["time/epoch_s"] for epoch in outcome.history)
         shown = {key: value for key, value in values.items() if not key.startswith("time/")}
         self.console.print()
-        self.console.print(progress.results_table(name, shown))
+        self.console.print(progress.results_table(dataset.name, shown))
+        for note in notes:
+            say(self.console, f"note: {note}")
         say(self.console, f"{outcome.message}; {seconds:.2f} s, {parameter_count(program):,} parameters")
         say(self.console, f"run folder  {_shown(folder)}")
 
@@ -261,17 +267,28 @@ def prepared(dataset: data.Dataset, fitted: preprocessing.Fitted) -> data.Datase
 
 
 def test(program: Program, dataset: data.Dataset, tracker: Tracker, epoch: int) -> dict[str, float]:
-    """Metrics of the test part, also to the journal; nothing without one."""
+    """Every metric of the test part, also to the journal, and its classes as a table in classes.csv; nothing without a test part."""
     part = dataset.test
     if not len(part.x):
         return {}
     prediction, row_loss = program.evaluate(part.x, part.y, part.weight)
-    values = metrics.measure(dataset.task, prediction, row_loss, part.y, "test")
+    names = metrics.full(dataset.task, dataset.classes)
+    values = metrics.measure(dataset.task, prediction, row_loss, part.y, "test", names)
     tracker.metrics(epoch, values)
     if dataset.task == "classification":
-        names = dataset.class_names
-        tracker.confusion(names, metrics.confusion(part.y, prediction.argmax(axis=1), len(names)), part="test")
+        classes = dataset.class_names
+        tracker.confusion(classes, confusion(part.y, prediction.argmax(axis=1), len(classes)), part="test")
+        tracker.text("classes.csv", _class_csv(classes, metrics.class_table(prediction, part.y)))
     return values
+
+
+def _class_csv(names: Sequence[str], rows: Sequence[Mapping[str, float]]) -> str:
+    """One line a class of the test part; an empty cell where a metric has no value."""
+    text, columns = io.StringIO(), ("precision", "recall", "f1", "roc_auc", "rows")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["class", *columns])
+    writer.writerows([name, *(row.get(column, "") for column in columns)] for name, row in zip(names, rows, strict=True))
+    return text.getvalue()
 
 
 def parameter_count(program: Program) -> int:

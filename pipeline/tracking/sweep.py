@@ -21,7 +21,7 @@ from pipeline.tracking.store import Store
 from pipeline.tracking.tracker import Receipt, start
 
 PREFERRED = ("accuracy/validation", "rmse/validation", "loss/validation", "loss/train")
-GROWING = ("accuracy", "r2", "f1", "auc")  # quantities of which more is better
+GROWING = ("r2", "f1", "precision", "recall", "roc_auc")  # and accuracies: quantities of which more is better
 ASIDE = ("time", "learning_rate")
 
 
@@ -121,7 +121,8 @@ _PAGE = """<!doctype html><meta charset="utf-8"><title>{name}</title>
 
 def grows(metric: str) -> bool:
     """Whether more of this metric is better."""
-    return metric.split("/")[0] in GROWING
+    quantity = metric.split("/")[0]
+    return quantity in GROWING or quantity.endswith("accuracy")
 
 
 def summarize_sweep(name: str, folders: Iterable[Path], *, metric: str | None = None) -> Sweep:

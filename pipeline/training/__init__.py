@@ -2,7 +2,8 @@
 
 settings.py    the `training` group
 events.py      what the loop tells
-metrics.py     loss, accuracy, rmse, mae, r2; confusion and per-class scores
+scores.py      accuracy, F1, ROC AUC, calibration error, r2, ...; confusion and per-class scores
+metrics.py     which scores are measured when
 checkpoint.py  where training stands, on disk
 interrupt.py   Ctrl-C and SIGTERM
 loop.py        epochs, early stopping, resume

@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import random
-from pipeline.errors import ConfigError, DataError, nearest
+from pipeline.errors import ConfigError, DataError
 from pipeline.training import metrics
 from pipeline.training.checkpoint import Checkpoints, Progress, State
 from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Saved, Started
+from pipeline.training.scores import undefined
 from pipeline.training.settings import EarlyStopping, Training
 
 Array = npt.NDArray[Any]
@@ -69,6 +70,10 @@ class Parts(Protocol):
         """The word classification or regression."""
 
     @property
+    def classes(self) -> int | None:
+        """Number of classes; None where numbers are predicted."""
+
+    @property
     def train(self) -> Rows:
         """What is trained on."""
 
@@ -95,18 +100,26 @@ def check(dataset: Parts, settings: Training) -> None:
     if settings.batch_size > rows:
         rule = f"larger than the {rows} rows of the training part; use at most {rows}"
         raise DataError(f"training.batch_size = {settings.batch_size}: {rule}")
-    if settings.early_stopping is None:
+    metrics.check_names(settings.metrics or (), dataset.task, dataset.classes, at="training.metrics")
+    if settings.early_stopping is not None:
+        _check_watched(dataset, settings.early_stopping.metric)
+
+
+def _check_watched(dataset: Parts, metric: str) -> None:
+    """Whether early stopping can watch `metric`: a loss, or what can be measured on the validation part."""
+    at, (name, _, part) = "training.early_stopping.metric", metric.partition("/")
+    known = ("loss/train", *(f"{n}/validation" for n in ("loss", *metrics.full(dataset.task, dataset.classes))))
+    if metric == "loss/train":
         return
-    metric, at = settings.early_stopping.metric, "training.early_stopping.metric"
-    validated = [f"{name}/validation" for name in metrics.NAMES[dataset.task]]
-    if metric not in ("loss/train", *validated):
-        hint = nearest(metric, ("loss/train", *validated))
-        if any(metric.startswith(f"{name}/") for names in metrics.NAMES.values() for name in names):  # well written, but not of this task
-            hint = f"use one of {', '.join(('loss/train', *validated))}"
-        raise ConfigError(at=at, got=metric, rule=f"no metric of {dataset.task}", hint=hint)
-    if metric in validated and len(dataset.validation.x) == 0:
+    if metric != "loss/validation":
+        metrics.check_name(name if part == "validation" else metric, dataset.task, dataset.classes, at=at, got=metric, known=known)
+    if len(dataset.validation.x) == 0:
         hint = "set data.split.validation above 0 or use loss/train"
         raise ConfigError(at=at, got=metric, rule="the validation part is empty", hint=hint)
+    reason = undefined(name, dataset.validation.y, dataset.classes)
+    if reason is not None:
+        hint = "use another metric, or a larger data.split.validation"
+        raise ConfigError(at=at, got=metric, rule=f"has no value on the validation part, as {reason}", hint=hint)
 
 
 def train(
@@ -175,11 +188,23 @@ class _Loop:
         default = EarlyStopping(metric="loss/validation" if len(self.dataset.validation.x) else "loss/train")
         return self.settings.early_stopping or default
 
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """The metrics of each epoch: those asked for, and the one that early stopping watches."""
+        asked, task = self.settings.metrics, self.dataset.task
+        names = metrics.EACH_EPOCH[task] if asked is None else tuple(n for n in asked if n != "loss")  # the loss is always there
+        name, _, part = self.watched.metric.partition("/")
+        return names if part == "train" or name == "loss" or name in names else (*names, name)
+
     def run(self) -> Outcome:
         self.program.total_steps, self.program.steps_per_epoch = self.settings.epochs * self.steps, self.steps
         self.program.steps_per_epoch = self.steps
         self.emit(Started(epochs=self.settings.epochs, steps_per_epoch=self.steps, epoch=self.progress.epoch, step=self.progress.step))
         self._note_left_out()
+        if self.progress.epoch == 0:
+            validation = self.dataset.validation
+            for text in metrics.left_out(self.measured, validation.y, self.dataset.classes, "validation"):
+                self.emit(Noted(text=text))
         while not self._complete():
             if not self._train_epoch():
                 return self._stopped()
@@ -233,7 +258,7 @@ class _Loop:
         validation = self.dataset.validation
         if len(validation.x):
             prediction, row_loss = self.program.evaluate(validation.x, validation.y, validation.weight)
-            values |= metrics.measure(self.dataset.task, prediction, row_loss, validation.y, "validation")
+            values |= metrics.measure(self.dataset.task, prediction, row_loss, validation.y, "validation", self.measured)
         if self.learning_rate is not None:
             values["learning_rate"] = self.learning_rate((progress.epoch + 1) * self.steps - 1)
         values["time/epoch_s"] = progress.seconds + time.perf_counter() - start

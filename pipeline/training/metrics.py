@@ -1,49 +1,80 @@
-"""Metrics of a part of the data, in NumPy: a few lines each, so that training needs no further library."""
+"""Metrics of a part of the data: which there are, which are measured when, and which value is the better one."""
 
 # N rows, C classes, T targets
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.errors import ConfigError, nearest
+from pipeline.training.scores import SCORES, TOP, auc, by_class, confusion, score, undefined
+
 Array = npt.NDArray[Any]
 
-HIGHER_IS_BETTER = frozenset({"accuracy", "r2"})
-NAMES = {"classification": ("loss", "accuracy"), "regression": ("loss", "rmse", "mae", "r2")}
+HIGHER_IS_BETTER = frozenset({"accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "r2"})
+EACH_EPOCH = {"classification": ("accuracy",), "regression": ("rmse", "mae", "r2")}  # where training.metrics is null
 
 
-def measure(task: str, prediction: Array, row_loss: Array, y: Array, part: str) -> dict[str, float]:
-    """`{"loss/<part>": ..., ...}` from probabilities [N, C] and labels [N], or values [N, T] and targets [N, T]; row_loss [N]."""
-    loss = float(np.mean(row_loss, dtype=np.float64))
-    values = {"loss": loss} | (classification(prediction, y) if task == "classification" else regression(prediction, y))
+def full(task: str, classes: int | None) -> tuple[str, ...]:
+    """The table of a final evaluation: all there are, and the accuracy within 5 classes of more than 5, within 2 of 3 to 5."""
+    names = tuple(SCORES[task])
+    if classes is None or classes < 3:
+        return names
+    return ("accuracy", f"top_{5 if classes > 5 else 2}_accuracy", *names[1:])
+
+
+def check_names(names: Sequence[str], task: str, classes: int | None, *, at: str) -> None:
+    """Whether each of `names` is a metric of `task`.  Raises ConfigError that names its place `at[index]`."""
+    for index, name in enumerate(names):
+        if name != "loss":
+            check_name(name, task, classes, at=f"{at}[{index}]", got=name)
+
+
+def check_name(name: str, task: str, classes: int | None, *, at: str, got: str, known: Sequence[str] = ()) -> None:
+    """Whether `name` is a metric of `task`; `got` is what the config has at `at`, `known` what it may be.  Raises ConfigError."""
+    top = TOP.fullmatch(name) if task == "classification" else None
+    if top and classes is not None and int(top[1]) >= classes:
+        rule = f"is 1 whatever is predicted, as the data has {classes} classes"
+        raise ConfigError(at=at, got=got, rule=rule, hint=f"K of top_K_accuracy must be below {classes}")
+    if name in SCORES[task] or top:
+        return
+    choice = known or tuple(SCORES[task]) + (("top_5_accuracy",) if task == "classification" else ())
+    of_the_other = any(name in scores for other, scores in SCORES.items() if other != task) or TOP.fullmatch(name)
+    hint = f"use one of {', '.join(choice)}" if of_the_other else nearest(got, choice)
+    raise ConfigError(at=at, got=got, rule=f"no metric of {task}", hint=hint)
+
+
+def measure(task: str, prediction: Array, row_loss: Array, y: Array, part: str, names: Sequence[str] | None = None) -> dict[str, float]:
+    """`{"loss/<part>": ..., "<name>/<part>": ...}` from probabilities [N, C] and labels [N], or values [N, T] and targets [N, T].
+
+    row_loss   [N], weighted; the other metrics count every row once
+    names      what is measured, by default EACH_EPOCH; a metric that has no value for this y is left out (see `left_out`)
+    """
+    values = {"loss": float(np.mean(row_loss, dtype=np.float64))}
+    classes = prediction.shape[1] if task == "classification" else None
+    for name in EACH_EPOCH[task] if names is None else names:
+        if undefined(name, y, classes) is None:
+            values[name] = score(task, name, prediction, y)
     return {f"{name}/{part}": value for name, value in values.items()}
 
 
-def classification(probabilities: Array, labels: Array) -> dict[str, float]:
-    """Share of rows whose most probable class is the label."""
-    return {"accuracy": float(np.mean(probabilities.argmax(axis=1) == labels))}
+def left_out(names: Sequence[str], y: Array, classes: int | None, part: str) -> list[str]:
+    """A sentence for each of `names` that has no value on this part."""
+    reasons = {name: undefined(name, y, classes) for name in names} if len(y) else {}
+    return [f"{name}/{part} is left out: {reason}" for name, reason in reasons.items() if reason is not None]
 
 
-def regression(values: Array, targets: Array) -> dict[str, float]:
-    """Root mean squared error and mean absolute error (units of the target), and R2 = 1 - SSE / SST averaged over targets.
-
-    R2 is left out where a target is constant over the part (SST = 0), for it has no value there.
-    """
-    wanted = np.asarray(targets, dtype=np.float64).reshape(len(targets), -1)
-    error = np.asarray(values, dtype=np.float64).reshape(wanted.shape) - wanted
-    result = {"rmse": float(np.sqrt(np.mean(error**2))), "mae": float(np.mean(np.abs(error)))}
-    spread = np.sum((wanted - wanted.mean(axis=0)) ** 2, axis=0)
-    if np.all(spread > 0):
-        result["r2"] = float(np.mean(1.0 - np.sum(error**2, axis=0) / spread))
-    return result
-
-
-def confusion(labels: Array, predicted: Array, classes: int) -> npt.NDArray[np.int64]:
-    """Counts [C, C]: row = true class, column = predicted class."""
-    counts = np.bincount(np.asarray(labels, np.int64) * classes + predicted, minlength=classes * classes)
-    return counts.reshape(classes, classes).astype(np.int64)
+def class_table(prediction: Array, y: Array) -> list[dict[str, float]]:
+    """Precision, recall, F1, rows of each class, and the ROC AUC against the rest where it has one."""
+    classes = prediction.shape[1]
+    rows = by_class(confusion(y, prediction.argmax(axis=1), classes))
+    for c, row in enumerate(rows):
+        if 0 < row["rows"] < len(y):
+            row["roc_auc"] = auc(prediction[:, c], y == c)
+    return rows
 
 
 def better(metric: str, value: float, than: float | None, min_delta: float) -> bool:
@@ -52,14 +83,6 @@ def better(metric: str, value: float, than: float | None, min_delta: float) -> b
         return False
     if than is None:
         return True
-    gain = value - than if metric.split("/")[0] in HIGHER_IS_BETTER else than - value
+    name = metric.split("/")[0]
+    gain = value - than if name in HIGHER_IS_BETTER or TOP.fullmatch(name) else than - value
     return gain > min_delta
-
-
-def by_class(counts: npt.NDArray[np.int64]) -> list[dict[str, float]]:
-    """Precision, recall, F1 and rows of each class from a confusion matrix [C, C]; 0 where nothing was predicted or nothing is there."""
-    right, predicted, true = np.diag(counts), counts.sum(axis=0), counts.sum(axis=1)
-    precision, recall = right / np.maximum(predicted, 1), right / np.maximum(true, 1)
-    f1 = 2 * right / np.maximum(predicted + true, 1)
-    columns = {"precision": precision, "recall": recall, "f1": f1, "rows": true}
-    return [{name: float(values[index]) for name, values in columns.items()} for index in range(len(counts))]

@@ -16,7 +16,7 @@ from rich.table import Column, Table
 
 from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Started
 
-SHARES = ("accuracy", "precision", "recall", "f1")
+SHARES = ("precision", "recall", "f1")
 
 
 class Display(Protocol):
@@ -137,7 +137,7 @@ def in_words(values: Mapping[str, float]) -> str:
 def number(name: str, value: float) -> str:
     """The value of a metric for a reader: shares in percent, times in seconds, the rest with four digits."""
     quantity = name.split("/")[0]
-    if quantity in SHARES:
+    if quantity in SHARES or quantity.endswith("accuracy"):
         return f"{100 * value:.2f} %"
     return f"{value:.2f} s" if quantity == "time" else f"{value:.4g}"
 
@@ -156,13 +156,14 @@ def results_table(title: str, metrics: Mapping[str, float], parts: Sequence[str]
 
 
 def classes_table(names: Sequence[str], rows: Sequence[Mapping[str, float]], *, part: str) -> Table:
-    """Precision, recall, F1 and rows of each class."""
+    """Precision, recall, F1, ROC AUC against the rest, and rows of each class."""
     table = Table(title=f"classes of the {part} part", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("class")
-    for heading in ("precision", "recall", "f1", "rows"):
+    for heading in ("precision", "recall", "f1", "roc_auc", "rows"):
         table.add_column(heading, justify="right")
     for name, row in zip(names, rows, strict=True):
-        table.add_row(escape(name), *(number(key, row[key]) for key in ("precision", "recall", "f1")), str(int(row["rows"])))
+        cells = [number(key, row[key]) if key in row else "" for key in ("precision", "recall", "f1", "roc_auc")]
+        table.add_row(escape(name), *cells, str(int(row["rows"])))
     return table
 
 

@@ -90,3 +90,17 @@ def test_the_python_interface_trains_loads_and_predicts(work: Path) -> None:
     program = pipeline.load(result.folder)
     assert np.array_equal(program.predict(x), result.program.predict(x))
     assert program.parameters().keys() == pipeline.compile(cfg).parameters().keys()
+
+
+def test_the_final_table_has_every_metric_and_those_of_each_epoch_are_chosen(work: Path, pipeline_command: Command) -> None:
+    done = pipeline_command(*SMALL, "data=wine", "training.metrics=[f1,roc_auc]", "output=wines")
+    assert done.returncode == 0, done.stderr
+    assert "f1/validation" in done.stdout.split("epoch 2/3")[1].split("\n")[0]
+    for quantity in ("top_2_accuracy", "balanced_accuracy", "precision", "recall", "log_loss", "calibration_error"):
+        assert quantity in done.stdout, quantity
+    rows = list(csv.DictReader((work / "wines" / "classes.csv").read_text().splitlines()))
+    assert [row["class"] for row in rows] == ["class_0", "class_1", "class_2"] and sum(float(row["rows"]) for row in rows) == 18
+    assert pipeline_command("task=evaluate", "run=wines").returncode == 0
+    kept = json.loads((work / "wines" / "evaluation.json").read_text())
+    assert all(f"{name}/{part}" in kept["metrics"] for name in ("f1", "roc_auc", "log_loss") for part in ("train", "validation", "test"))
+    assert [float(row["roc_auc"]) for row in rows] == [row["roc_auc"] for row in kept["test"]["by_class"]]

@@ -30,6 +30,7 @@ class Blobs:
     train: Part
     validation: Part
     task: str = "classification"
+    classes: int | None = 3
 
 
 def blobs(rows: int = 150, validation: int = 60) -> Blobs:

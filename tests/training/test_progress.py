@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from pipeline.training import metrics, progress
+from pipeline.training import progress, scores
 from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Started
 
 VALUES = {"loss/train": 0.25127, "loss/validation": 0.31, "accuracy/validation": 0.9721, "learning_rate": 0.001, "time/epoch_s": 0.314}
@@ -89,9 +89,9 @@ def test_precision_recall_and_f1_are_those_of_scikit_learn() -> None:
     sklearn_metrics = pytest.importorskip("sklearn.metrics")
     generator = np.random.default_rng(0)
     true, predicted = generator.integers(0, 4, 50), generator.integers(0, 3, 50)  # class 3 is never predicted
-    counts = metrics.confusion(true, predicted, 4)
+    counts = scores.confusion(true, predicted, 4)
     assert np.array_equal(counts, sklearn_metrics.confusion_matrix(true, predicted))
     wanted = sklearn_metrics.precision_recall_fscore_support(true, predicted, zero_division=0)
-    found = metrics.by_class(counts)
+    found = scores.by_class(counts)
     for name, values in zip(("precision", "recall", "f1", "rows"), wanted, strict=True):
         assert np.allclose([row[name] for row in found], values, rtol=1e-12)

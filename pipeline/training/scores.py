@@ -1,0 +1,158 @@
+"""Scores of predictions, by name.  NumPy alone, a few lines each: `import sklearn.metrics` takes 2 s, longer than many a training.
+
+Tests hold every one against scikit-learn's function of that name.
+"""
+
+# N rows, C classes, T targets
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+BINS = 15
+TOP = re.compile(r"top_([1-9]\d*)_accuracy")
+
+
+def accuracy(p: Array, y: Array) -> float:
+    """Share of rows whose most probable class is the label."""
+    return float(np.mean(p.argmax(axis=1) == y))
+
+
+def top_k_accuracy(p: Array, y: Array, k: int) -> float:
+    """Share of rows whose label is among the k most probable classes; of equally probable ones the first count, as in `accuracy`."""
+    own = p[np.arange(len(y)), y][:, None]
+    before = np.arange(p.shape[1]) < y[:, None]
+    return float(np.mean(np.sum((p > own) | ((p == own) & before), axis=1) < k))
+
+
+def balanced_accuracy(p: Array, y: Array) -> float:
+    """Mean recall of the classes that have rows."""
+    counts = confusion(y, p.argmax(axis=1), p.shape[1])
+    rows = counts.sum(axis=1)
+    return float(np.mean(np.diag(counts)[rows > 0] / rows[rows > 0]))
+
+
+def _macro(name: str) -> Callable[[Array, Array], float]:
+    """Mean over the classes that have rows or were predicted."""
+
+    def score(p: Array, y: Array) -> float:
+        counts = confusion(y, p.argmax(axis=1), p.shape[1])
+        there = counts.sum(axis=0) + counts.sum(axis=1) > 0
+        return float(np.mean([row[name] for row, kept in zip(by_class(counts), there, strict=True) if kept]))
+
+    return score
+
+
+def roc_auc(p: Array, y: Array) -> float:
+    """The probability that a row of a class gets more of it than a row of another class: of class 1 of two, else the mean over the classes.
+
+    One class against the rest (Hanley & McNeil 1982); every class needs rows.
+    """
+    classes = p.shape[1]
+    return auc(p[:, 1], y == 1) if classes == 2 else float(np.mean([auc(p[:, c], y == c) for c in range(classes)]))
+
+
+def auc(score: Array, positive: Array) -> float:
+    """Mann & Whitney's U over its largest value, (rank sum of the n positives - n (n + 1) / 2) / (n m); equal scores share a mean rank."""
+    _, place, count = np.unique(score, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(count) - (count - 1) / 2)[place.reshape(-1)]
+    n, m = int(positive.sum()), int((~positive).sum())
+    return float((rank[positive].sum() - n * (n + 1) / 2) / (n * m))
+
+
+def log_loss(p: Array, y: Array) -> float:
+    """Mean of -log of the probability of the label, each row scaled to sum 1 and kept above 2.2e-16; weights do not enter."""
+    shares = p.astype(np.float64) / p.sum(axis=1, dtype=np.float64, keepdims=True)
+    least = np.finfo(np.float64).eps
+    return float(-np.mean(np.log(np.clip(shares[np.arange(len(y)), y], least, 1 - least))))
+
+
+def calibration_error(p: Array, y: Array) -> float:
+    """Expected calibration error: sum over bins b of n_b / N * |accuracy_b - mean confidence_b|  (Guo et al. 2017, eq. 3).
+
+    BINS bins of one width; the confidence is the probability of the most probable class; a bin holds (b / BINS, (b + 1) / BINS].
+    """
+    confidence, right = p.max(axis=1).astype(np.float64), p.argmax(axis=1) == y
+    bins = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    gaps = np.bincount(bins, right - confidence, minlength=BINS)  # n_b * (accuracy_b - confidence_b)
+    return float(np.abs(gaps).sum() / len(y))
+
+
+def _error(value: Array, target: Array) -> Array:
+    wanted = np.asarray(target, np.float64).reshape(len(target), -1)
+    error: Array = np.asarray(value, np.float64).reshape(wanted.shape) - wanted
+    return error
+
+
+def rmse(value: Array, target: Array) -> float:
+    """Root mean squared error over rows and targets, in units of the target."""
+    return float(np.sqrt(np.mean(_error(value, target) ** 2)))
+
+
+def mae(value: Array, target: Array) -> float:
+    """Mean absolute error over rows and targets, in units of the target."""
+    return float(np.mean(np.abs(_error(value, target))))
+
+
+def r2(value: Array, target: Array) -> float:
+    """1 - SSE / SST, mean over the targets."""
+    return float(np.mean(1.0 - np.sum(_error(value, target) ** 2, axis=0) / _spread(target)))
+
+
+def _spread(target: Array) -> Array:
+    wanted = np.asarray(target, np.float64).reshape(len(target), -1)
+    spread: Array = np.sum((wanted - wanted.mean(axis=0)) ** 2, axis=0)
+    return spread
+
+
+# probabilities [N, C] and labels [N], or values [N, T] and targets [N, T] -> a number
+SCORES: dict[str, dict[str, Callable[[Array, Array], float]]] = {
+    "classification": {
+        "accuracy": accuracy,
+        "balanced_accuracy": balanced_accuracy,
+        "precision": _macro("precision"),
+        "recall": _macro("recall"),
+        "f1": _macro("f1"),
+        "roc_auc": roc_auc,
+        "log_loss": log_loss,
+        "calibration_error": calibration_error,
+    },
+    "regression": {"rmse": rmse, "mae": mae, "r2": r2},
+}
+
+
+def score(task: str, name: str, prediction: Array, y: Array) -> float:
+    """The score `name` (of SCORES, or top_K_accuracy)."""
+    found = TOP.fullmatch(name)
+    return top_k_accuracy(prediction, y, int(found[1])) if found else SCORES[task][name](prediction, y)
+
+
+def undefined(name: str, y: Array, classes: int | None) -> str | None:
+    """Why the score has no value for labels or targets `y` whatever is predicted; None where it has one."""
+    if name == "r2":
+        return "a target is constant there" if not np.all(_spread(y) > 0) else None
+    if name != "roc_auc":
+        return None
+    missing = np.flatnonzero(np.bincount(y, minlength=classes or 0) == 0)
+    return f"class {missing[0]} has no row there" if len(missing) else None
+
+
+def confusion(labels: Array, predicted: Array, classes: int) -> npt.NDArray[np.int64]:
+    """Counts [C, C]: row = true class, column = predicted class."""
+    counts = np.bincount(np.asarray(labels, np.int64) * classes + predicted, minlength=classes * classes)
+    return counts.reshape(classes, classes).astype(np.int64)
+
+
+def by_class(counts: npt.NDArray[np.int64]) -> list[dict[str, float]]:
+    """Precision, recall, F1 and rows of each class from a confusion matrix [C, C]; 0 where nothing was predicted or nothing is there."""
+    right, predicted, true = np.diag(counts), counts.sum(axis=0), counts.sum(axis=1)
+    precision, recall = right / np.maximum(predicted, 1), right / np.maximum(true, 1)
+    f1 = 2 * right / np.maximum(predicted + true, 1)
+    columns = {"precision": precision, "recall": recall, "f1": f1, "rows": true}
+    return [{name: float(values[index]) for name, values in columns.items()} for index in range(len(counts))]
