@@ -70,7 +70,7 @@ def _layers(program: Program, x: Array, y: Array, batch: npt.NDArray[np.int64], 
 def _observed(program: Program, batch: int, *, weighted: bool) -> Graph:
     """The training loss written out in simple ops, with every number of it as an output."""
     structure = program.structure
-    graph = forward(structure.network, batch=batch, precision=structure.precision, weighted=weighted)
+    graph = forward(structure.network, batch=batch, precision=structure.precision, weighted=weighted, augmented=structure.augmentation)
     graph, _ = compile_passes(graph, keeps=frozenset(), fuses=False)
     made = [name for node in graph.nodes for name in node.outputs if graph.types[name].dtype == graph.precision]
     return graph.replace(outputs={name: name for name in made})

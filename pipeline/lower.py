@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from pipeline import losses, weights
+from pipeline import augmentation, losses, weights
+from pipeline.augmentation import Augmentation
 from pipeline.graph.builder import Builder
 from pipeline.graph.ir import Graph
 from pipeline.layers import KINDS
@@ -43,14 +44,16 @@ def lower(
     precision: str,
     regularization: Regularization | None = None,
     weighted: bool = False,
+    augmented: Augmentation | None = None,
 ) -> Graph:
     """The op graph of `network` in `form` for `batch` rows a step.
 
     regularization   what holds for the network as a whole
     weighted         each row brings a weight of its own, the data array `weight`; not in evaluation
+    augmented        what happens to the images of a training batch
     """
     b = Builder(precision, SHAPE_RULES)
-    output = _forward(b, network, batch, training=form != "evaluate")
+    output = _forward(b, network, batch, augmented, training=form != "evaluate")
     y = _target(b, network, batch)
     b.scope = "loss"
     prediction, row_loss = losses.RULES[type(network.loss)].lower(b, output, y)
@@ -82,9 +85,9 @@ def lower(
     return b.graph()
 
 
-def forward(network: LayerGraph, *, batch: int, precision: str, weighted: bool = False) -> Graph:
+def forward(network: LayerGraph, *, batch: int, precision: str, weighted: bool = False, augmented: Augmentation | None = None) -> Graph:
     """The training loss alone, with nothing updated."""
-    graph = lower(network, None, form="gradient", batch=batch, precision=precision, weighted=weighted)
+    graph = lower(network, None, form="gradient", batch=batch, precision=precision, weighted=weighted, augmented=augmented)
     return graph.replace(outputs={"loss": graph.outputs["loss"]})
 
 
@@ -104,6 +107,7 @@ def values(network: LayerGraph, config: Experiment) -> dict[str, Value]:
     result: dict[str, Value] = dict(OPTIMIZER_RULES[type(config.optimizer)].values(config.optimizer, rate))
     result |= losses.RULES[type(network.loss)].values(network.loss)
     result |= {"regularization.label_smoothing": config.regularization.label_smoothing, **clip_values(config.regularization)}
+    result |= augmentation.values(config.augmentation)
     for node in network.nodes:
         result |= KINDS[type(node.record)].values(node)
         for p in node.parameters:
@@ -115,9 +119,12 @@ def values(network: LayerGraph, config: Experiment) -> dict[str, Value]:
     return result
 
 
-def _forward(b: Builder, network: LayerGraph, batch: int, *, training: bool) -> str:
+def _forward(b: Builder, network: LayerGraph, batch: int, augmented: Augmentation | None, *, training: bool) -> str:
     """Emits the layers -> the batched output."""
     made = {INPUT: b.input("x", (batch, *network.input_shape), "data")}
+    if training and augmented is not None:
+        b.scope = "augmentation"
+        made[INPUT] = augmentation.augment(b, augmented, made[INPUT])
     for node in network.nodes:
         b.scope = node.name
         made[node.name] = _lower_node(b, node, made, training=training)

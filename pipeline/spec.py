@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Literal, cast
 
+from pipeline.augmentation import Augmentation
 from pipeline.data import Data
 from pipeline.errors import ConfigError, nearest
 from pipeline.initialization import INITIALIZATIONS, He, Uniform
@@ -71,6 +72,7 @@ class Experiment:
     loss: object = setting(Auto(), kinds=LOSSES)
     data: Data = setting(Data())
     preprocessing: Preprocessing = setting(Preprocessing())
+    augmentation: Augmentation = setting(Augmentation())
     training: Training = setting(Training())
     backend: BackendSettings = setting(BackendSettings())
     tracking: Tracking = setting(Tracking())

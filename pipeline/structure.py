@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from backends.contract import Backend, Buffer, Executable, Plan
+from pipeline import augmentation
 from pipeline.graph.ir import Graph
 from pipeline.graph.text import digest
 from pipeline.layers.bias import remove_biases
@@ -50,6 +51,8 @@ class Structure:
         self.precision, self.batch_size = config.precision, config.training.batch_size
         self.weighted = config.data.sample_weight is not None
         self._optimizer, self._regularization = config.optimizer, config.regularization
+        self.augmentation = config.augmentation
+        augmentation.check(self.augmentation, shape.input_shape)
         self._lowered: dict[_Key, Graph] = {}
         self._compiled: dict[_Key, Compiled] = {}
         self._executables: dict[_Key, Executable] = {}
@@ -66,6 +69,7 @@ class Structure:
                 precision=self.precision,
                 regularization=self._regularization,
                 weighted=key[2],
+                augmented=self.augmentation,
             )
         return self._lowered[key]
 

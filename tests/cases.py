@@ -203,6 +203,24 @@ CUT = (
 # images and groups of their channels: one group, one channel a group, strips with and without a tail, one place
 GROUPED = (((3, 4, 5, 6), 1), ((2, 3, 3, 6), 6), ((2, 5, 4, 12), 4), ((2, 3, 2, 130), 13), ((3, 2, 3, 64), 8), ((2, 1, 1, 6), 2))
 
+
+def drawn(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """On [0, 1), multiples of 2^-24 with the smallest and the largest among them: in float32 the largest times 9 is rounded up to 9."""
+    u = rng.integers(0, 2**24, shape) / 2.0**24
+    u.flat[:2] = (1 - 2.0**-24, 0.0)[: min(2, u.size)]
+    return np.asarray(u)
+
+
+def half(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """0.5."""
+    return np.full(shape, 0.5)
+
+
+# shape of the images, margin
+SHIFTED: tuple[tuple[tuple[int, ...], int], ...] = (
+    ((1, 3, 3, 1), 2), ((7, 5, 6, 1), 1), ((6, 8, 8, 3), 4), ((5, 28, 28, 1), 2), ((3, 4, 9, 17), 3), ((2, 2, 2, 33), 1),
+)  # fmt: skip
+
 CASES: tuple[Case, ...] = (
     Case(op="add", domains=(real, real), examples=BINARY, wanted=(0, 1)),
     Case(op="sub", domains=(real, real), examples=BINARY, wanted=(0, 1)),
@@ -328,4 +346,22 @@ CASES: tuple[Case, ...] = (
     Case(op="max_pool_gradient", domains=(repeated, real), examples=_over(POOLS, lambda row: (row["shape"], _out(row)))),
     Case(op="average_pool", domains=(real,), examples=_over(POOLS, lambda row: (row["shape"],)), wanted=(0,)),
     Case(op="average_pool_gradient", domains=(real,), examples=_over(POOLS, lambda row: (_out(row),), size=True)),
+    Case(
+        op="shift",
+        domains=(real, drawn),
+        examples=tuple(
+            Example(shapes=(shape, (shape[0], 2)), attributes={"margin": margin, "fill": fill})
+            for shape, margin in SHIFTED
+            for fill in ("zero", "edge")
+        ),
+        float32=0.0,
+        float64=0.0,
+    ),
+    Case(
+        op="mirror",
+        domains=(real, drawn, half),
+        examples=tuple(Example(shapes=(shape, shape[:1], ())) for shape in ((1, 1, 1, 1), (9, 5, 6, 1), (8, 3, 7, 3), (4, 2, 28, 17))),
+        float32=0.0,
+        float64=0.0,
+    ),
 )

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from backends.cupy.augment import AUGMENT
 from backends.cupy.convolution import CONVOLUTION
 from backends.cupy.group_norm import GROUP_NORM
 from backends.cupy.philox import uniform
@@ -72,4 +73,5 @@ KERNELS: dict[str, Kernel] = {
     "split": _split,
     **CONVOLUTION,
     **GROUP_NORM,
+    **AUGMENT,
 }

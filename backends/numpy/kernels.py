@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from llvmlite import ir
 
 from backends.contract import Body, Call
+from backends.numpy.augment import EMITTERS as AUGMENT_EMITTERS
+from backends.numpy.augment import Images, ImagesKernel
 from backends.numpy.cache import key
 from backends.numpy.concat import Runs, RunsKernel
 from backends.numpy.cpu import Processor
@@ -116,6 +118,18 @@ def _group_norm(call: Call, precision: str, cpu: Processor) -> Kernel:
     return Kernel(symbol=symbol, tiles=groups.samples, scratch=groups.scratch_bytes, paths=(), flops=groups.work, build=build)
 
 
+def _images(call: Call, precision: str, cpu: Processor) -> Kernel:
+    images = Images.of(call, precision)
+    symbol = f"{call.op}_{key(cpu, images)}"
+
+    def build() -> ir.Module:
+        module = ir.Module(symbol)
+        ImagesKernel(module, symbol, images).emit()
+        return module
+
+    return Kernel(symbol=symbol, tiles=images.images, scratch=0, paths=(), flops=float(call.outputs[0].count), build=build)
+
+
 # op -> what makes its kernel; a fused call has no row, its body says what it does
 MAKERS: dict[str, Callable[[Call, str, Processor], Kernel]] = {
     "matmul": _matmul,
@@ -123,6 +137,7 @@ MAKERS: dict[str, Callable[[Call, str, Processor], Kernel]] = {
     "split": _runs,
     **dict.fromkeys(EMITTERS, _windows),
     **dict.fromkeys(("group_norm", "group_norm_gradient"), _group_norm),
+    **dict.fromkeys(AUGMENT_EMITTERS, _images),
 }
 
 

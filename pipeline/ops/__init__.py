@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.graph.builder import ShapeRule
+from pipeline.ops.augment import AUGMENT
 from pipeline.ops.batch_norm import BATCH_NORM
 from pipeline.ops.concat import CONCAT
 from pipeline.ops.convolution import CONVOLUTION
@@ -16,6 +17,7 @@ from pipeline.ops.source import SOURCE
 from pipeline.ops.table import Op
 
 OPS: dict[str, Op] = {
-    op.name: op for op in (*ELEMENTWISE, *SOURCE, *REDUCE, *LINEAR, *CONVOLUTION, *CONCAT, *BATCH_NORM, *GROUP_NORM, *LOSS, *FUSED)
+    op.name: op
+    for op in (*ELEMENTWISE, *SOURCE, *REDUCE, *LINEAR, *CONVOLUTION, *CONCAT, *BATCH_NORM, *GROUP_NORM, *LOSS, *AUGMENT, *FUSED)
 }
 SHAPE_RULES: dict[str, ShapeRule] = {name: op.shape for name, op in OPS.items()}

@@ -46,7 +46,7 @@ def test_the_whole_config_is_written_in_the_order_of_the_groups_kind_first() -> 
     got = to_plain(experiment(network({"name": "first", "activation": {"kind": "tanh"}})))
     assert list(got) == [
         "task", "run", "resume", "output", "seed", "precision", "architecture", "initialization", "normalization", "activation",
-        "regularization", "optimizer", "schedule", "loss", "data", "preprocessing", "training", "backend", "tracking",
+        "regularization", "optimizer", "schedule", "loss", "data", "preprocessing", "augmentation", "training", "backend", "tracking",
     ]  # fmt: skip
     assert got["architecture"] == {
         "layers": [

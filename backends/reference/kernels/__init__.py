@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from backends.reference.kernels.augment import AUGMENT
 from backends.reference.kernels.batch_norm import BATCH_NORM
 from backends.reference.kernels.concat import CONCAT
 from backends.reference.kernels.convolution import CONVOLUTION
@@ -25,4 +26,5 @@ KERNELS: dict[str, Callable[..., Any]] = {
     **LOSS,
     **CONVOLUTION,
     **CONCAT,
+    **AUGMENT,
 }
