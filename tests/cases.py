@@ -169,6 +169,22 @@ def _unfolded(row: Mapping[str, Any]) -> tuple[int, ...]:
     return n, h, w, row["window"][0] * row["window"][1] * c
 
 
+def _convolved(
+    shapes: Callable[[tuple[int, ...], tuple[int, ...], tuple[int, ...]], tuple[tuple[int, ...], ...]], *more: str
+) -> tuple[Example, ...]:
+    """A convolution of image x by weight w with gradient g for each row of WINDOWS, the channels made being 1, 5, 17, 33, 70 in turn."""
+    examples = []
+    for number, row in enumerate(WINDOWS):
+        n, h, w, _ = _out(row)
+        channels = (1, 5, 17, 33, 70)[number % 5]
+        known = {"size": row["shape"][1:3], "window": row["window"], "parts": min(n, 1 + number % 3)}
+        attributes = {k: row[k] for k in ("stride", "padding", "dilation")} | {k: known[k] for k in more}
+        examples.append(
+            Example(shapes=shapes(row["shape"], (*row["window"], row["shape"][3], channels), (n, h, w, channels)), attributes=attributes)
+        )
+    return tuple(examples)
+
+
 def repeated(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """0, 1 or 2 as numbers, so that a window has its maximum at several places."""
     return small_integer(rng, shape).astype(np.float64)
@@ -342,6 +358,9 @@ CASES: tuple[Case, ...] = (
     ),
     Case(op="patches", domains=(real,), examples=_over(WINDOWS, lambda row: (row["shape"],)), wanted=(0,), float32=0.0, float64=0.0),
     Case(op="fold", domains=(real,), examples=_over(WINDOWS, lambda row: (_unfolded(row),), size=True), wanted=(0,)),
+    Case(op="conv", domains=(real, real), examples=_convolved(lambda x, w, g: (x, w)), wanted=(0, 1), float32=2e-6),
+    Case(op="conv_data_gradient", domains=(real, real), examples=_convolved(lambda x, w, g: (g, w), "size"), wanted=(0, 1), float32=2e-6),
+    Case(op="conv_weight_gradient", domains=(real, real), examples=_convolved(lambda x, w, g: (x, g), "window", "parts"), float32=2e-6),
     Case(op="max_pool", domains=(distinct,), examples=_over(POOLS, lambda row: (row["shape"],)), wanted=(0,), float32=0.0, float64=0.0),
     Case(op="max_pool_gradient", domains=(repeated, real), examples=_over(POOLS, lambda row: (row["shape"], _out(row)))),
     Case(op="average_pool", domains=(real,), examples=_over(POOLS, lambda row: (row["shape"],)), wanted=(0,)),

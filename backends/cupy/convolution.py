@@ -7,6 +7,7 @@ A window of k places costs k kernels, whatever the size of the image.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 Pair = tuple[int, int]
@@ -59,6 +60,27 @@ def _fold(xp: Any, y: Any, *, size: Pair, window: Pair, stride: Pair, padding: P
     return _inside(wide, size, padding)
 
 
+def _conv(xp: Any, x: Any, w: Any, *, stride: Pair, padding: Padding, dilation: Pair) -> Any:
+    """x [N, H, W, C], w [kh, kw, C, O] -> [N, Ho, Wo, O]."""
+    patches = _patches(xp, x, window=w.shape[:2], stride=stride, padding=padding, dilation=dilation)
+    return patches @ w.reshape(-1, w.shape[3])
+
+
+def _conv_data_gradient(xp: Any, g: Any, w: Any, *, size: Pair, stride: Pair, padding: Padding, dilation: Pair) -> Any:
+    """g [N, Ho, Wo, O], w [kh, kw, C, O] -> [N, H, W, C]."""
+    parts = g @ w.reshape(-1, w.shape[3]).T
+    return _fold(xp, parts, size=size, window=w.shape[:2], stride=stride, padding=padding, dilation=dilation)
+
+
+def _conv_weight_gradient(xp: Any, x: Any, g: Any, *, window: Pair, parts: int, stride: Pair, padding: Padding, dilation: Pair) -> Any:
+    """x [N, H, W, C], g [N, Ho, Wo, O] -> [parts, kh, kw, C, O]."""
+    patches = _patches(xp, x, window=window, stride=stride, padding=padding, dilation=dilation)
+    limits = [len(x) * t // parts for t in range(parts + 1)]
+    rows, columns = patches.shape[3], g.shape[3]
+    sums = [patches[a:b].reshape(-1, rows).T @ g[a:b].reshape(-1, columns) for a, b in pairwise(limits)]
+    return xp.stack(sums).reshape(parts, *window, x.shape[3], columns)
+
+
 def _max_pool(xp: Any, x: Any, *, window: Pair, stride: Pair, padding: Padding) -> Any:
     """The largest x of each window."""
     out = _positions(x.shape[1:3], window, stride, padding, (1, 1))
@@ -107,6 +129,9 @@ def _average_pool_gradient(xp: Any, g: Any, *, size: Pair, window: Pair, stride:
 CONVOLUTION: dict[str, Callable[..., Any]] = {
     "patches": _patches,
     "fold": _fold,
+    "conv": _conv,
+    "conv_data_gradient": _conv_data_gradient,
+    "conv_weight_gradient": _conv_weight_gradient,
     "max_pool": _max_pool,
     "max_pool_gradient": _max_pool_gradient,
     "average_pool": _average_pool,

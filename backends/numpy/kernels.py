@@ -12,6 +12,7 @@ from backends.numpy.augment import EMITTERS as AUGMENT_EMITTERS
 from backends.numpy.augment import Images, ImagesKernel
 from backends.numpy.cache import key
 from backends.numpy.concat import Runs, RunsKernel
+from backends.numpy.convolution import Convolution, ConvolutionKernel, WeightGradient, WeightGradientKernel
 from backends.numpy.cpu import Processor
 from backends.numpy.fused import FusedKernel, paths, tiles
 from backends.numpy.group_norm import GroupNormKernel, Groups
@@ -81,6 +82,32 @@ def _matmul(call: Call, precision: str, cpu: Processor) -> Kernel:
     return Kernel(symbol=symbol, tiles=product.tiles(cpu), scratch=product.scratch_bytes(cpu), paths=(), flops=2.0 * m * n * k, build=build)
 
 
+def _convolution(call: Call, precision: str, cpu: Processor) -> Kernel:
+    sizes = Convolution.of(call, precision)
+    symbol = f"conv_{key(cpu, sizes)}"
+    planned = ConvolutionKernel(ir.Module(symbol), symbol, sizes, cpu)
+
+    def build() -> ir.Module:
+        module = ir.Module(symbol)
+        ConvolutionKernel(module, symbol, sizes, cpu).emit()
+        return module
+
+    return Kernel(symbol=symbol, tiles=planned.tiles, scratch=planned.scratch_bytes, paths=(), flops=sizes.flops(), build=build)
+
+
+def _weight_gradient(call: Call, precision: str, cpu: Processor) -> Kernel:
+    sizes = WeightGradient.of(call, precision)
+    symbol = f"conv_weight_{key(cpu, sizes)}"
+    planned = WeightGradientKernel(ir.Module(symbol), symbol, sizes, cpu)
+
+    def build() -> ir.Module:
+        module = ir.Module(symbol)
+        WeightGradientKernel(module, symbol, sizes, cpu).emit()
+        return module
+
+    return Kernel(symbol=symbol, tiles=planned.tiles, scratch=0, paths=(), flops=sizes.flops(), build=build)
+
+
 def _windows(call: Call, precision: str, cpu: Processor) -> Kernel:
     windows = Windows.of(call, precision)
     symbol = f"{call.op}_{key(cpu, windows)}"
@@ -135,6 +162,9 @@ MAKERS: dict[str, Callable[[Call, str, Processor], Kernel]] = {
     "matmul": _matmul,
     "concat": _runs,
     "split": _runs,
+    "conv": _convolution,
+    "conv_data_gradient": _convolution,
+    "conv_weight_gradient": _weight_gradient,
     **dict.fromkeys(EMITTERS, _windows),
     **dict.fromkeys(("group_norm", "group_norm_gradient"), _group_norm),
     **dict.fromkeys(AUGMENT_EMITTERS, _images),

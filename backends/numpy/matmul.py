@@ -220,12 +220,12 @@ class MatmulKernel:
         for n in range(lanes):
             address = e.at(source, e.b.mul(e.b.add(k, i64((start + n) * p.k)), i64(self.size)))
             rows.append(e.load_vector(address, p.precision, lanes=lanes, valid=depth) if n < columns else ir.Constant(self.kind, None))
-        for n, row in enumerate(_transposed(e, rows, lanes)[:depth]):
+        for n, row in enumerate(transposed(e, rows, lanes)[:depth]):
             offset = e.b.add(e.b.mul(e.b.add(k, i64(n)), i64(self.width)), i64(start))
             e.store_vector(row, e.at(target, e.b.mul(offset, i64(self.size))), p.precision, lanes=lanes)
 
 
-def _transposed(e: Emitter, rows: list[Value], lanes: int) -> list[Value]:
+def transposed(e: Emitter, rows: list[Value], lanes: int) -> list[Value]:
     """A square of vectors with rows and columns exchanged: log2(lanes) rounds of pairwise exchanges."""
     step = 1
     while step < lanes:

@@ -1,4 +1,4 @@
-"""Convolution: patches of the image times a weight."""
+"""Convolution."""
 
 # N batch, H W image, I O channels in and out, Ho Wo output positions, kh kw window
 from __future__ import annotations
@@ -69,19 +69,12 @@ def _lower(b: Builder, node: LayerNode, inputs: tuple[str, ...], *, training: bo
     record = node.record
     assert isinstance(record, Conv)
     weight, *bias = (b.input(p.name, p.shape, "state") for p in node.parameters)
-    rows, *shape = b.shape(inputs[0])
-    w = slide(tuple(shape), record.kernel, record.stride, record.padding, record.dilation)
+    w = slide(b.shape(inputs[0])[1:], record.kernel, record.stride, record.padding, record.dilation)
     if record.groups > 1:
         y = convolve_groups(b, inputs[0], weight, w, groups=record.groups, blocks=record.groups * pieces(record.activation))
-        return b.reshape(b.add("add", y, bias[0], name="conv_bias") if bias else y, (rows, *w.out, b.shape(weight)[3]))
-    # a window of one place that moves by one takes the image as it is
-    plain = w.window == (1, 1) and w.stride == (1, 1) and not any(w.padding)
-    x = inputs[0] if plain else b.add("patches", inputs[0], **w.patches)
-    depth, channels = b.shape(x)[3], b.shape(weight)[3]
-    count = rows * w.out[0] * w.out[1]
-    y = b.add("matmul", b.reshape(x, (count, depth)), b.reshape(weight, (depth, channels)), name="conv")
-    y = b.add("add", y, bias[0], name="conv_bias") if bias else y
-    return b.reshape(y, (rows, *w.out, channels))
+    else:
+        y = b.add("conv", inputs[0], weight, **w.conv)
+    return b.add("add", y, bias[0], name="conv_bias") if bias else y
 
 
 CONV = LayerKind(prefix="conv", shape=_shape, parameters=_parameters, lower=_lower)

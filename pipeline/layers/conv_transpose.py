@@ -86,12 +86,8 @@ def _lower(b: Builder, node: LayerNode, inputs: tuple[str, ...], *, training: bo
     record = node.record
     assert isinstance(record, ConvTranspose)
     weight, *bias = (b.input(p.name, p.shape, "state") for p in node.parameters)
-    rows, h, w, channels = b.shape(inputs[0])
-    out, window = _output(record, (h, w, channels))
-    depth = window.window[0] * window.window[1] * out[2]
-    x = b.reshape(inputs[0], (rows * h * w, channels))
-    spread = b.add("matmul", x, b.reshape(weight, (depth, channels)), transpose_b=True, name="conv_transpose")
-    y = b.add("fold", b.reshape(spread, (rows, h, w, depth)), size=(out[0], out[1]), **window.patches)
+    out, window = _output(record, b.shape(inputs[0])[1:])
+    y = b.add("conv_data_gradient", inputs[0], weight, size=(out[0], out[1]), **window.conv, name="conv_transpose")
     return b.add("add", y, bias[0], name="conv_bias") if bias else y
 
 

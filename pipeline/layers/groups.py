@@ -21,36 +21,28 @@ def check_groups(groups: int, inputs: int, outputs: int) -> None:
 
 
 def convolve_groups(b: Builder, x: str, weight: str, window: Window, *, groups: int, blocks: int) -> str:
-    """x [N, H, W, I], weight [kh, kw, I / g, O] -> [N Ho Wo, O], for `blocks` runs of output channels, block n over group n mod g.
+    """x [N, H, W, I], weight [kh, kw, I / g, O] -> [N, Ho, Wo, O], for `blocks` runs of output channels, block n over group n mod g.
 
-    With one channel a group a product would be a single column wide; there the places of the window are multiplied and added, all
+    With one channel a group a convolution would be a single column wide; there the places of the window are multiplied and added, all
     channels at once.
     """
     inputs, outputs = b.shape(x)[3], b.shape(weight)[3]
     if inputs == groups == outputs:
         return _depthwise(b, x, weight, window)
-    parts = [_unfolded(b, part, window) for part in split(b, x, (inputs // groups,) * groups, 3, "group")]
-    made = []
-    for number, part in enumerate(split(b, weight, (outputs // blocks,) * blocks, 3, "group_weight")):
-        rows = parts[number % groups]
-        made.append(b.add("matmul", rows, b.reshape(part, (b.shape(rows)[1], outputs // blocks)), name="group_conv"))
-    return b.add("concat", *made, axis=1, name="conv")
+    parts = split(b, x, (inputs // groups,) * groups, 3, "group")
+    weights = split(b, weight, (outputs // blocks,) * blocks, 3, "group_weight")
+    made = [b.add("conv", parts[number % groups], w, **window.conv, name="group_conv") for number, w in enumerate(weights)]
+    return b.add("concat", *made, axis=3, name="conv")
 
 
 def _depthwise(b: Builder, x: str, weight: str, window: Window) -> str:
     """y = sum over the places of the window of x there times its weight, channel by channel (Chollet 2017)."""
     kh, kw, _, channels = b.shape(weight)
-    places = split(b, _unfolded(b, x, window), (channels,) * (kh * kw), 1, "place")
+    found = b.add("patches", x, **window.patches)
+    rows = b.shape(found)[:3]
+    places = split(b, b.reshape(found, (math.prod(rows), kh * kw * channels)), (channels,) * (kh * kw), 1, "place")
     weights = split(b, b.reshape(weight, (kh * kw, channels)), (1,) * (kh * kw), 0, "place_weight")
     total, *rest = (b.add("mul", place, b.reshape(w, (channels,))) for place, w in zip(places, weights, strict=True))
     for term in rest:
         total = b.add("add", total, term, name="conv")
-    return total
-
-
-def _unfolded(b: Builder, x: str, window: Window) -> str:
-    """[N, H, W, C] -> [N Ho Wo, kh kw C]; a window of one place that moves by one takes the image as it is."""
-    plain = window.window == (1, 1) and window.stride == (1, 1) and not any(window.padding)
-    found = x if plain else b.add("patches", x, **window.patches)
-    n, h, w, depth = b.shape(found)
-    return b.reshape(found, (n * h * w, depth))
+    return b.reshape(total, (*rows, channels))

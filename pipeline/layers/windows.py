@@ -34,6 +34,11 @@ class Window:
         return {"window": self.window, "stride": self.stride, "padding": self.padding}
 
     @property
+    def conv(self) -> dict[str, Any]:
+        """The attributes of a convolution."""
+        return {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
+
+    @property
     def patches(self) -> dict[str, Any]:
         """The attributes of patches and fold."""
         return {**self.pool, "dilation": self.dilation}

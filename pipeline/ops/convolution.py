@@ -1,10 +1,13 @@
-"""Windows over images: unfolding, its adjoint, and pooling.  A convolution is `patches` and a matrix product.
+"""Windows over images: convolution with its two gradients, pooling, and unfolding (for depthwise convolution).
 
-Attributes of all: window (kh, kw), stride (sh, sw), padding (top, bottom, left, right), dilation (dh, dw) of the first two.
+Attributes: stride (sh, sw), padding (top, bottom, left, right), but for pooling dilation (dh, dw), but for convolution window (kh, kw).
 """
 
 # N batch, H W image, C channels, Ho Wo output positions, kh kw window
 from __future__ import annotations
+
+import math
+from typing import Any
 
 from pipeline.graph.builder import Builder
 from pipeline.graph.ir import Node, Type
@@ -12,6 +15,8 @@ from pipeline.ops.table import Op
 
 Pair = tuple[int, int]
 Padding = tuple[int, int, int, int]
+MOST_PARTS = 16  # of a weight gradient
+MOST_PARTIAL = 1 << 21  # numbers that all its parts together may hold
 
 
 def positions(size: Pair, window: Pair, stride: Pair, padding: Padding, dilation: Pair = (1, 1)) -> Pair:
@@ -45,6 +50,59 @@ def _patches_gradient(b: Builder, node: Node, grads: tuple[str | None, ...]) -> 
 def _fold_gradient(b: Builder, node: Node, grads: tuple[str | None, ...]) -> tuple[str | None, ...]:
     assert grads[0] is not None
     return (b.add("patches", grads[0], **{k: v for k, v in node.attributes.items() if k != "size"}),)
+
+
+def _conv(x: Type, w: Type, *, stride: Pair, padding: Padding, dilation: Pair) -> tuple[Type, ...]:
+    """x [N, H, W, C], w [kh, kw, C, O] -> y [N, Ho, Wo, O].
+
+    y[n, p, q] = sum over i, j of x[n, p sh + i dh - top, q sw + j dw - left] w[i, j] with zeros outside the image.
+    """
+    n, h, width, c = x.shape
+    assert c == w.shape[2] and x.dtype == w.dtype, f"convolution of {x} with {w}"
+    ho, wo = positions((h, width), w.shape[:2], stride, padding, dilation)  # type: ignore[arg-type]  # two of four
+    assert ho > 0 and wo > 0, f"convolution of {x}: a window of {w.shape[:2]} has no place"
+    return (Type(x.dtype, (n, ho, wo, w.shape[3])),)
+
+
+def _conv_data(g: Type, w: Type, *, size: Pair, stride: Pair, padding: Padding, dilation: Pair) -> tuple[Type, ...]:
+    """g [N, Ho, Wo, O], w [kh, kw, C, O] -> [N, H, W, C] with (H, W) = size: the adjoint of `conv` as a map of its image."""
+    assert g.shape[3] == w.shape[3] and g.dtype == w.dtype, f"data gradient of {g} with {w}"
+    assert positions(size, w.shape[:2], stride, padding, dilation) == g.shape[1:3], f"data gradient of {g} to {size}"  # type: ignore[arg-type]
+    return (Type(g.dtype, (g.shape[0], *size, w.shape[2])),)
+
+
+def _conv_weight(x: Type, g: Type, *, window: Pair, parts: int, stride: Pair, padding: Padding, dilation: Pair) -> tuple[Type, ...]:
+    """x [N, H, W, C], g [N, Ho, Wo, O] -> [parts, kh, kw, C, O], whose sum over the parts is the adjoint of `conv` as a map of its weight.
+
+    Part t covers the images N t // parts <= n < N (t + 1) // parts: threads take parts, and short sums round less than one long one.
+    """
+    assert x.shape[0] == g.shape[0] >= parts and x.dtype == g.dtype, f"weight gradient of {x} and {g}"
+    assert positions(x.shape[1:3], window, stride, padding, dilation) == g.shape[1:3], f"weight gradient of {x} and {g}"  # type: ignore[arg-type]
+    return (Type(x.dtype, (parts, *window, x.shape[3], g.shape[3])),)
+
+
+def weight_gradient(b: Builder, x: str, g: str, window: Pair, **attributes: Any) -> str:
+    """The gradient [kh, kw, C, O] of the weight."""
+    shape = (*window, b.shape(x)[3], b.shape(g)[3])
+    count = math.prod(shape)
+    parts = max(1, min(b.shape(x)[0], MOST_PARTS, MOST_PARTIAL // count))
+    partial = b.reshape(b.add("conv_weight_gradient", x, g, window=window, parts=parts, **attributes), (parts, count))
+    return b.reshape(b.add("sum", partial, axes=(0,), name="conv_weight_sum"), shape)
+
+
+def _conv_gradient(b: Builder, node: Node, grads: tuple[str | None, ...]) -> tuple[str | None, ...]:
+    (g,), (x, w), a = grads, node.inputs, node.attributes
+    assert g is not None
+    image = b.add("conv_data_gradient", g, w, size=b.shape(x)[1:3], **a)
+    return image, weight_gradient(b, x, g, b.shape(w)[:2], **a)  # type: ignore[arg-type]  # two of four
+
+
+def _conv_data_gradient(b: Builder, node: Node, grads: tuple[str | None, ...]) -> tuple[str | None, ...]:
+    """The adjoint of a linear map, so the convolution itself; image and gradient change places in the weight's."""
+    (image,), (g, w) = grads, node.inputs
+    assert image is not None
+    a = {k: v for k, v in node.attributes.items() if k != "size"}
+    return b.add("conv", image, w, **a), weight_gradient(b, image, g, b.shape(w)[:2], **a)  # type: ignore[arg-type]  # two of four
 
 
 def _pool(x: Type, *, window: Pair, stride: Pair, padding: Padding) -> tuple[Type, ...]:
@@ -81,6 +139,9 @@ def _average_pool_gradient(b: Builder, node: Node, grads: tuple[str | None, ...]
 CONVOLUTION: tuple[Op, ...] = (
     Op(name="patches", shape=_patches, kind="opaque", gradient=_patches_gradient),
     Op(name="fold", shape=_fold, kind="opaque", gradient=_fold_gradient),
+    Op(name="conv", shape=_conv, kind="opaque", gradient=_conv_gradient),
+    Op(name="conv_data_gradient", shape=_conv_data, kind="opaque", gradient=_conv_data_gradient),
+    Op(name="conv_weight_gradient", shape=_conv_weight, kind="opaque"),
     Op(name="max_pool", shape=_pool, kind="opaque", gradient=_max_pool_gradient),
     Op(name="max_pool_gradient", shape=_max_pool_back, kind="opaque"),
     Op(name="average_pool", shape=_pool, kind="opaque", gradient=_average_pool_gradient),

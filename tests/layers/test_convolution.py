@@ -129,17 +129,21 @@ def test_the_transposed_convolution_of_the_course_notes_makes_4_x_4_of_2_x_2() -
     ((2, 4), (3, 2), (0, 2, 1, 0), (2, 1)),
     ((5, 1), (2, 1), (4, 3, 0, 0), (1, 1)),
 ])  # fmt: skip
-def test_fold_is_the_adjoint_of_patches(backend: Backend, window: Any, stride: Any, padding: Any, dilation: Any) -> None:
-    attributes = {"window": window, "stride": stride, "padding": padding, "dilation": dilation}
+def test_the_data_and_weight_gradients_are_the_adjoints_of_a_convolution(
+    backend: Backend, window: Any, stride: Any, padding: Any, dilation: Any
+) -> None:
+    attributes = {"stride": stride, "padding": padding, "dilation": dilation}
     b, rng = builder("float64"), np.random.default_rng(3)
-    x = b.input("x", (3, 9, 8, 5), "state")
-    b.outputs["patches"] = b.add("patches", x, **attributes)
-    y = b.input("y", b.shape(b.outputs["patches"]), "state")
-    b.outputs["fold"] = b.add("fold", y, size=(9, 8), **attributes)
-    arrays = {name: rng.normal(size=b.shape(name)) for name in (x, y)}
+    x, w = b.input("x", (3, 9, 8, 5), "state"), b.input("w", (*window, 5, 7), "state")
+    y = b.input("y", b.shape(b.add("conv", x, w, **attributes, name="conv")), "state")
+    b.outputs["conv"] = "conv"
+    b.outputs["data"] = b.add("conv_data_gradient", y, w, size=(9, 8), **attributes)
+    b.outputs["weight"] = b.add("conv_weight_gradient", x, y, window=window, parts=2, **attributes)
+    arrays = {name: rng.normal(size=b.shape(name)) for name in (x, w, y)}
     found = run_graph(backend, b.graph(), [arrays])
-    left, right = np.vdot(found["patches"][0], arrays["y"]), np.vdot(arrays["x"], found["fold"][0])
-    assert abs(left - right) <= 1e-12 * max(1.0, abs(left))
+    product = np.vdot(found["conv"][0], arrays["y"])
+    assert abs(product - np.vdot(arrays["x"], found["data"][0])) <= 1e-12 * max(1.0, abs(product))
+    assert abs(product - np.vdot(arrays["w"], found["weight"][0].sum(0))) <= 1e-12 * max(1.0, abs(product))
 
 
 @pytest.mark.parametrize("kind", PAIRS)

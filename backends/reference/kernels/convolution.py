@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,26 @@ def _fold(y: Array, *, size: Pair, window: Pair, stride: Pair, padding: Padding,
     return x
 
 
+def _conv(x: Array, w: Array, *, stride: Pair, padding: Padding, dilation: Pair) -> Array:
+    """x [N, H, W, C], w [kh, kw, C, O] -> [N, Ho, Wo, O]."""
+    patches = _patches(x, window=(w.shape[0], w.shape[1]), stride=stride, padding=padding, dilation=dilation)
+    return np.asarray(patches @ w.reshape(-1, w.shape[3]))
+
+
+def _conv_data_gradient(g: Array, w: Array, *, size: Pair, stride: Pair, padding: Padding, dilation: Pair) -> Array:
+    """g [N, Ho, Wo, O], w [kh, kw, C, O] -> [N, H, W, C]."""
+    parts = g @ w.reshape(-1, w.shape[3]).T
+    return _fold(parts, size=size, window=(w.shape[0], w.shape[1]), stride=stride, padding=padding, dilation=dilation)
+
+
+def _conv_weight_gradient(x: Array, g: Array, *, window: Pair, parts: int, stride: Pair, padding: Padding, dilation: Pair) -> Array:
+    """x [N, H, W, C], g [N, Ho, Wo, O] -> [parts, kh, kw, C, O]."""
+    patches = _patches(x, window=window, stride=stride, padding=padding, dilation=dilation)
+    limits = [len(x) * t // parts for t in range(parts + 1)]
+    sums = [np.tensordot(patches[a:b], g[a:b], ((0, 1, 2), (0, 1, 2))) for a, b in pairwise(limits)]
+    return np.stack(sums).reshape(parts, *window, x.shape[3], g.shape[3])
+
+
 def _windows(x: Array, window: Pair, stride: Pair, padding: Padding) -> Iterator[tuple[int, int, list[Pair]]]:
     """(row, column, the places of its window in the image) of every output position."""
     size = x.shape[1:3]
@@ -102,6 +123,9 @@ def _average_pool_gradient(g: Array, *, size: Pair, window: Pair, stride: Pair, 
 CONVOLUTION: dict[str, Callable[..., Any]] = {
     "patches": _patches,
     "fold": _fold,
+    "conv": _conv,
+    "conv_data_gradient": _conv_data_gradient,
+    "conv_weight_gradient": _conv_weight_gradient,
     "max_pool": _max_pool,
     "max_pool_gradient": _max_pool_gradient,
     "average_pool": _average_pool,
