@@ -15,7 +15,11 @@ def explain(structure: Structure) -> str:
     parts = [head, _titled("layers", print_layers(structure.network))]
     if structure.bias_reasons:
         parts.append(_titled("layer pass bias", "\n".join(structure.bias_reasons)))
+    if structure.fold_reasons:
+        parts.append(_titled("layer pass fold, for evaluation", "\n".join(structure.fold_reasons)))
     parts += _form(structure, "train", structure.batch_size)
+    if structure.folds:
+        parts += _form(structure, "fold", 1)
     parts += _form(structure, "evaluate", structure.evaluation_batch)
     return "\n\n".join(parts)
 

@@ -1,8 +1,9 @@
-"""Layer graph -> op graph, in three forms over one state.
+"""Layer graph -> op graph, in its forms over one state.
 
 train     one optimizer step: loss, gradients, updates of parameters, slots and running statistics; stops when the loss is not finite
 gradient  the training loss and its gradients, nothing updated
 evaluate  predictions and row losses with running statistics and without dropout, and the regularization terms
+fold      the weights that evaluation uses where batch norm is folded into them; made by layers/folding.py
 """
 
 # B batch rows
@@ -32,7 +33,7 @@ from pipeline.values import Array, Clock, Value
 if TYPE_CHECKING:
     from pipeline.spec import Experiment
 
-Form = Literal["train", "gradient", "evaluate"]
+Form = Literal["train", "gradient", "evaluate", "fold"]
 
 
 def lower(
@@ -45,15 +46,17 @@ def lower(
     regularization: Regularization | None = None,
     weighted: bool = False,
     augmented: Augmentation | None = None,
+    folded: LayerGraph | None = None,
 ) -> Graph:
     """The op graph of `network` in `form` for `batch` rows a step.
 
     regularization   what holds for the network as a whole
     weighted         each row brings a weight of its own, the data array `weight`; not in evaluation
     augmented        what happens to the images of a training batch
+    folded           the layers that evaluation goes through, where they are others; the penalty stays that of the weights themselves
     """
     b = Builder(precision, SHAPE_RULES)
-    output = _forward(b, network, batch, augmented, training=form != "evaluate")
+    output = _forward(b, folded or network, batch, augmented, training=form != "evaluate")
     y = _target(b, network, batch)
     b.scope = "loss"
     prediction, row_loss = losses.RULES[type(network.loss)].lower(b, output, y)

@@ -193,6 +193,9 @@ class Program:
         feed = self.feed(form, x, y, order, weight)
         executable = self.structure.executable(form, order.shape[1], weight is not None)
         memory = self._memory if self._memory.trials == 1 else self._alone()
+        if form == "evaluate" and self.structure.folds:
+            once = np.zeros((1, 1), np.int64)
+            self.structure.executable("fold", 1).run(memory, self.feed("fold", x[:1], y[:1], once))
         results = executable.run(memory, feed)
         if memory is not self._memory and form == "train":
             for buffer in self.structure.state:

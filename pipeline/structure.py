@@ -19,6 +19,7 @@ from pipeline.graph.ir import Graph
 from pipeline.graph.text import digest
 from pipeline.layers.bias import remove_biases
 from pipeline.layers.build import build
+from pipeline.layers.folding import fold_batch_norms, fold_graph
 from pipeline.lower import Form, lower
 from pipeline.passes import PassReport, compile_passes
 from pipeline.plan import make_plan, state_layout
@@ -47,6 +48,8 @@ class Structure:
     def __init__(self, config: Experiment, shape: DataShape, backend: Backend, reason: str = "") -> None:
         self.built = build(config, shape)
         self.network, self.bias_reasons = remove_biases(self.built)
+        # the oracle normalizes in evaluation, so that it checks the folded weights of the others
+        self.folded, self.folds, self.fold_reasons = fold_batch_norms(self.network) if backend.fuses else (self.network, (), ())
         self.backend, self.backend_reason = backend, reason
         self.precision, self.batch_size = config.precision, config.training.batch_size
         self.weighted = config.data.sample_weight is not None
@@ -58,7 +61,10 @@ class Structure:
         self._executables: dict[_Key, Executable] = {}
 
     def lowered(self, form: Form, batch: int, weighted: bool | None = None) -> Graph:
-        """The op graph before any pass.  weighted: whether each row has a weight in the loss; None: as the config's data have."""
+        """The op graph before any pass and before batch norm is folded into weights: what the digest is taken of.
+
+        weighted: whether each row has a weight in the loss; None: as the config's data have.
+        """
         key = self._key(form, batch, weighted)
         if key not in self._lowered:
             self._lowered[key] = lower(
@@ -77,9 +83,9 @@ class Structure:
         """The op graph, the passes and the plan."""
         key = self._key(form, batch, weighted)
         if key not in self._compiled:
-            graph = self.lowered(*key)
+            graph = self._graph(*key)
             final, reports = compile_passes(graph, keeps=self.backend.keeps, fuses=self.backend.fuses)
-            plan = make_plan(final, name=form, batch=batch, state=self.state)
+            plan = make_plan(final, name=form, batch=batch, state=self._layout)
             self._compiled[key] = Compiled(graph=graph, reports=reports, plan=plan)
         return self._compiled[key]
 
@@ -92,16 +98,33 @@ class Structure:
 
     def _key(self, form: Form, batch: int, weighted: bool | None) -> _Key:
         """Evaluation gives the plain losses of the rows: whoever wants them weighted multiplies."""
-        return form, batch, form != "evaluate" and (self.weighted if weighted is None else weighted)
+        return form, batch, form not in ("evaluate", "fold") and (self.weighted if weighted is None else weighted)
 
     def allocate(self, trials: int) -> Any:
         """Zeroed memory for the state of `trials` trials."""
-        return self.backend.allocate(self.state, trials)
+        return self.backend.allocate(self._layout, trials)
 
     @cached_property
     def state(self) -> tuple[Buffer, ...]:
         """Where parameters, optimizer slots and running statistics lie: the same for every form and batch size."""
         return state_layout([self.lowered("train", self.batch_size), self.lowered("evaluate", self.evaluation_batch)])
+
+    @cached_property
+    def _layout(self) -> tuple[Buffer, ...]:
+        """`state`, and after it what is made from it anew whenever it is needed: the folded weights."""
+        return state_layout([self.lowered("train", self.batch_size), self.lowered("evaluate", self.evaluation_batch), *self._fold_graphs])
+
+    @cached_property
+    def _fold_graphs(self) -> tuple[Graph, ...]:
+        return (fold_graph(self.folds, self.precision),) if self.folds else ()
+
+    def _graph(self, form: Form, batch: int, weighted: bool) -> Graph:
+        """What is compiled: as lowered, but for evaluation with folded weights."""
+        if form == "fold":
+            return self._fold_graphs[0]
+        if form == "evaluate" and self.folds:
+            return lower(self.network, self._optimizer, form=form, batch=batch, precision=self.precision, folded=self.folded)
+        return self.lowered(form, batch, weighted)
 
     @cached_property
     def evaluation_batch(self) -> int:

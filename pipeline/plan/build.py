@@ -36,6 +36,7 @@ def make_plan(graph: Graph, *, name: str, batch: int, state: tuple[Buffer, ...])
     views = graph.views()
     in_place = {value: s for s, value in graph.updates.items() if value not in graph.outputs.values()}
     assert len(in_place) == len(graph.updates), "every update needs a value of its own"
+    assert not views.keys() & in_place.keys(), "an update is made where its state lies, so it is no view of another value"
     last = _last_use(graph, phase, views, last_phase)
     work = {i.name: i.type for i in graph.inputs if i.kind == "data"}
     first = dict.fromkeys(work, 0)
