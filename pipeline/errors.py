@@ -6,6 +6,7 @@ PipelineError                 every mistake of a user; the command line prints i
 ├── BackendError              a backend that cannot run on this machine                                 exit 2
 ├── RunError                  a run folder, a checkpoint or a run id                                    exit 2
 ├── TrackingError             a tracking store that refuses                                             exit 2
+├── DemonstrationError        a demonstration whose figures are not as expected                         exit 1
 └── DivergedError             training reached a non-finite value                                       exit 1
 
 Stopped                       a signal asked training to end; a KeyboardInterrupt, not a mistake   exit 128 + signal
@@ -47,6 +48,12 @@ class RunError(PipelineError):
 
 class TrackingError(PipelineError):
     """A tracking store that refuses."""
+
+
+class DemonstrationError(PipelineError):
+    """A figure of a demonstration that is not as expected: here something is wrong, with the claim or with us."""
+
+    exit_code = 1
 
 
 class DivergedError(PipelineError):

@@ -114,6 +114,17 @@ class Sparse:
     bias_init: float = setting(0.0)
 
 
+@record
+class Rand:
+    """An error of the course notes, kept to show it: scale * U(0, 1) where scale * N(0, 1) is meant; scale null is 1 / sqrt(fan_in).
+
+    All weights are positive, so a unit's input is the sum of its inputs rather than a random mix: tanh layers saturate within a few.
+    """
+
+    scale: float | None = setting(None, above=0)
+    bias_init: float = setting(0.0)
+
+
 INITIALIZATIONS: dict[str, type] = {
     "zeros": Zeros,
     "constant": Constant,
@@ -126,6 +137,7 @@ INITIALIZATIONS: dict[str, type] = {
     "caffe_msra": CaffeMsra,
     "orthogonal": Orthogonal,
     "sparse": Sparse,
+    "rand": Rand,
 }
 
 
@@ -143,6 +155,9 @@ def draw(initialization: Any, shape: tuple[int, ...], *, fan_in: int, fan_out: i
         case Uniform():
             spread = initialization.high - initialization.low
             return (initialization.low + spread * random.uniform(seed, random.INIT, name, 0, count)).reshape(shape)
+        case Rand():
+            scale = 1.0 / math.sqrt(fan_in) if initialization.scale is None else initialization.scale
+            return (scale * random.uniform(seed, random.INIT, name, 0, count)).reshape(shape)
         case Orthogonal():
             return _orthogonal(initialization, shape, random.normal(seed, random.INIT, name, 0, count))
         case Sparse():

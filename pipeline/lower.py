@@ -4,6 +4,7 @@ train     one optimizer step: loss, gradients, updates of parameters, slots and 
 gradient  the training loss and its gradients, nothing updated
 evaluate  predictions and row losses with running statistics and without dropout, and the regularization terms
 fold      the weights that evaluation uses where batch norm is folded into them; made by layers/folding.py
+layers    the value of every layer, as in evaluate
 """
 
 # B batch rows
@@ -33,7 +34,7 @@ from pipeline.values import Array, Clock, Value
 if TYPE_CHECKING:
     from pipeline.spec import Experiment
 
-Form = Literal["train", "gradient", "evaluate", "fold"]
+Form = Literal["train", "gradient", "evaluate", "fold", "layers"]
 
 
 def lower(
@@ -56,7 +57,11 @@ def lower(
     folded           the layers that evaluation goes through, where they are others; the penalty stays that of the weights themselves
     """
     b = Builder(precision, SHAPE_RULES)
-    output = _forward(b, folded or network, batch, augmented, training=form != "evaluate")
+    made = _forward(b, folded or network, batch, augmented, training=form in ("train", "gradient"))
+    if form == "layers":
+        b.outputs = {node.name: made[node.name] for node in network.nodes}
+        return b.graph()
+    output = made[network.output.name]
     y = _target(b, network, batch)
     b.scope = "loss"
     prediction, row_loss = losses.RULES[type(network.loss)].lower(b, output, y)
@@ -122,8 +127,8 @@ def values(network: LayerGraph, config: Experiment) -> dict[str, Value]:
     return result
 
 
-def _forward(b: Builder, network: LayerGraph, batch: int, augmented: Augmentation | None, *, training: bool) -> str:
-    """Emits the layers -> the batched output."""
+def _forward(b: Builder, network: LayerGraph, batch: int, augmented: Augmentation | None, *, training: bool) -> dict[str, str]:
+    """Emits the layers -> the batched value of each, by its name."""
     made = {INPUT: b.input("x", (batch, *network.input_shape), "data")}
     if training and augmented is not None:
         b.scope = "augmentation"
@@ -132,7 +137,7 @@ def _forward(b: Builder, network: LayerGraph, batch: int, augmented: Augmentatio
         b.scope = node.name
         made[node.name] = _lower_node(b, node, made, training=training)
     b.scope = ""
-    return made[network.output.name]
+    return made
 
 
 def _lower_node(b: Builder, node: LayerNode, made: dict[str, str], *, training: bool) -> str:

@@ -126,6 +126,12 @@ class Program:
             row_loss = row_loss * rows.check_weight(sample_weight, len(given))
         return self._own_units(prediction), row_loss
 
+    def layer_values(self, x: npt.ArrayLike) -> dict[str, Array]:
+        """x [N, ...] -> what each layer makes of it, [N, *shape] by the layer's name, with running statistics and without dropout."""
+        given = self._rows(x)
+        outputs, _ = self._run("layers", given, self._blank_y(len(given)), np.arange(len(given))[None])
+        return {name: array[0] for name, array in outputs.items()}
+
     def penalty(self) -> float:
         """The regularization terms of the loss."""
         batch = self.structure.evaluation_batch

@@ -60,6 +60,7 @@ class Experiment:
     run: str | None = setting(None)
     resume: str | None = setting(None)
     output: str | None = setting(None)
+    demonstration: str | None = setting(None)
     seed: int = setting(0, least=0, most=2**32 - 1)  # one word of the generator's key
     precision: Literal["float32", "float64"] = setting("float32")
     architecture: Architecture = setting(Architecture())

@@ -43,11 +43,14 @@ class Compiled:
 
 
 class Structure:
-    """The structure of `config` over data of `shape`, compiled for `backend`; `reason` says why that backend.  Raises ConfigError."""
+    """The structure of `config` over data of `shape`, compiled for `backend`; `reason` says why that backend.  Raises ConfigError.
 
-    def __init__(self, config: Experiment, shape: DataShape, backend: Backend, reason: str = "") -> None:
+    keep_biases   leaves the biases before batch norm where they are, to compare with and without
+    """
+
+    def __init__(self, config: Experiment, shape: DataShape, backend: Backend, reason: str = "", *, keep_biases: bool = False) -> None:
         self.built = build(config, shape)
-        self.network, self.bias_reasons = remove_biases(self.built)
+        self.network, self.bias_reasons = (self.built, ()) if keep_biases else remove_biases(self.built)
         # the oracle normalizes in evaluation, so that it checks the folded weights of the others
         self.folded, self.folds, self.fold_reasons = fold_batch_norms(self.network) if backend.fuses else (self.network, (), ())
         self.backend, self.backend_reason = backend, reason
@@ -98,7 +101,7 @@ class Structure:
 
     def _key(self, form: Form, batch: int, weighted: bool | None) -> _Key:
         """Evaluation gives the plain losses of the rows: whoever wants them weighted multiplies."""
-        return form, batch, form not in ("evaluate", "fold") and (self.weighted if weighted is None else weighted)
+        return form, batch, form not in ("evaluate", "fold", "layers") and (self.weighted if weighted is None else weighted)
 
     def allocate(self, trials: int) -> Any:
         """Zeroed memory for the state of `trials` trials."""

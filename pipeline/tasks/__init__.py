@@ -26,6 +26,7 @@ class Task:
     needs_run: bool = False
     takes_run: bool = False
     takes_resume: bool = False
+    needs_demonstration: bool = False
 
 
 TASKS: dict[str, Task] = {
@@ -33,6 +34,7 @@ TASKS: dict[str, Task] = {
     "evaluate": Task(function="pipeline.tasks.evaluate:run", needs_run=True, takes_run=True),
     "predict": Task(function="pipeline.tasks.predict:run", needs_run=True, takes_run=True),
     "explain": Task(function="pipeline.tasks.explain:run", takes_run=True),
+    "demonstrate": Task(function="pipeline.tasks.demonstrate:run", needs_demonstration=True),
     "sync": Task(function="pipeline.tasks.sync:run", takes_run=True),
 }
 SWEEP_FINISHED = "pipeline.tasks.sweep:finished"
@@ -51,6 +53,10 @@ def check(experiment: Experiment) -> Task:
         raise ConfigError(at="run", got=experiment.run, rule=f"task={name} starts a new run", hint=hint)
     if experiment.resume is not None and not task.takes_resume:
         raise ConfigError(at="resume", got=experiment.resume, rule=f"task={name} continues nothing", hint="give run=... instead")
+    if task.needs_demonstration and experiment.demonstration is None:
+        raise ConfigError(at="demonstration", got=None, rule=f"task={name} shows one", hint="give +experiment=NAME of a demonstration")
+    if experiment.demonstration is not None and not task.needs_demonstration:
+        raise ConfigError(at="demonstration", got=experiment.demonstration, rule=f"task={name} shows none", hint="use task=demonstrate")
     return task
 
 

@@ -60,6 +60,7 @@ FORBIDDEN = {
     ("pipeline.layers", "pipeline.optimizers", "pipeline.lower"): _under("training", "tracking", "tasks", "cli", "plan"),
     ("pipeline.training",): _under("spec", "tracking", "tasks", "cli", "config"),
     ("pipeline.tracking",): _under("spec", "training", "tasks", "cli", "config", "program"),
+    ("pipeline.demonstrations",): _under("tracking", "tasks", "cli", "config"),
     ("pipeline.data",): _under("spec", "training", "tracking", "tasks", "cli", "graph", "program"),
 }
 

@@ -18,6 +18,7 @@ from pipeline.initialization import (
     Lecun,
     Normal,
     Orthogonal,
+    Rand,
     Sparse,
     Uniform,
     Xavier,
@@ -178,3 +179,11 @@ def test_biases_start_at_zero_and_batch_norm_at_the_identity() -> None:
     state = program(6, normalization={"kind": "batch", "position": "post"}).state()
     assert not state["fc1.bias"].any() and not state["bn1.beta"].any() and not state["bn1.running_mean"].any()
     assert (state["bn1.gamma"] == 1).all() and (state["bn1.running_variance"] == 1).all()
+
+
+@pytest.mark.parametrize(("scale", "largest"), [(None, 0.1), (0.5, 0.5)])
+def test_the_notes_rand_is_uniform_from_zero_to_its_scale(scale: float | None, largest: float) -> None:
+    weights = draw(Rand(scale=scale), (100, 200), fan_in=100, fan_out=200, seed=0, name="fc1.weight")
+    assert weights.min() >= 0.0 and weights.max() < largest
+    error = largest / np.sqrt(12 * weights.size)
+    assert abs(weights.mean() - largest / 2) < 3 * error

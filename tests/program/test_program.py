@@ -242,3 +242,19 @@ def test_explain_shows_every_stage() -> None:
     titles = ["layers", "train: op graph, batch 8", "train: plan", "train: program", "evaluate: plan", "evaluate: program"]
     assert [title for title in titles if f"== {title} ==" not in text] == []
     assert "train: after pass prune" in text and "train: after pass fuse" in text
+
+
+@pytest.mark.parametrize("backend", ["reference", "numpy"])
+def test_layer_values_are_what_the_layers_make_of_x_in_evaluation(backend: str) -> None:
+    made = program(6, normalization="batch", regularization={"dropout": "inverted", "keep_prob": 0.5}, backend={"kind": backend})
+    x, y = data()
+    made.run(x, y, order(5))
+    state, values = made.state(), made.layer_values(x)
+    assert list(values) == ["fc1", "bn1", "relu1", "dropout1", "fc2"]
+    z = x @ state["fc1.weight"]
+    scale = state["bn1.gamma"] / np.sqrt(state["bn1.running_variance"] + 1e-5)
+    normal = (z - state["bn1.running_mean"]) * scale + state["bn1.beta"]
+    for name, expected in (("fc1", z), ("bn1", normal), ("relu1", np.maximum(normal, 0)), ("dropout1", np.maximum(normal, 0))):
+        np.testing.assert_allclose(values[name], expected, rtol=1e-10, atol=1e-12)
+    logits = values["fc2"] - values["fc2"].max(axis=1, keepdims=True)
+    np.testing.assert_allclose(made.predict(x), np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), rtol=1e-10)
