@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow check bench clean
+.PHONY: help setup run test test-slow parity check bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ test: $(VENV)/.test ## the test suite (long tests left out)
 
 test-slow: $(VENV)/.test ## the long tests
 	$(BIN)/python -m pytest -m slow
+
+parity: $(VENV)/.peers ## train beside PyTorch (installs it): the same weights after ten steps
+	$(BIN)/python -m pytest -m parity
 
 check: $(VENV)/.dev ## formatter, linter, types
 	$(BIN)/ruff format --check .

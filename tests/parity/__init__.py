@@ -1,0 +1,1 @@
+"""Training beside PyTorch; run by `make parity`, which installs it."""

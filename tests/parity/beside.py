@@ -1,0 +1,86 @@
+"""Ten steps of a program and of its peer, from the same weights over the same rows."""
+
+# S steps, B batch
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from backends.contract import Array
+from pipeline.data import DataShape
+from pipeline.program import Program
+from tests.program.configs import data, order, program
+
+STEPS, BATCH, ROWS = 10, 16, 64
+LIMIT = 1e-4
+SGD = {"kind": "sgd", "learning_rate": 0.1}
+IMAGES = DataShape(input_shape=(8, 7, 3), classes=4, targets=None)
+VECTORS = DataShape(input_shape=(9,), classes=4, targets=None)
+NUMBERS = DataShape(input_shape=(9,), classes=None, targets=2)
+
+
+def compiled(shape: DataShape, layers: list[dict[str, Any]], **changes: Any) -> Program:
+    """The program in float32 on the numpy backend, with plain SGD and without activations unless `changes` say otherwise."""
+    groups = {"optimizer": SGD, "activation": "identity", **changes}
+    backend = {"precision": "float32", "backend": {"kind": "numpy"}, "training": {"batch_size": BATCH}}
+    return program(shape=shape, architecture={"layers": layers, "head": "auto"}, **groups, **backend)
+
+
+def beside(
+    torch: Any,
+    shape: DataShape,
+    made: Program,
+    forward: Callable[[Any, Any], Any],
+    *,
+    loss: Callable[[Any, Any], Any] | None = None,
+    optimizer: Callable[[Any, Any], Any] | None = None,
+    penalty: Callable[[Any], Any] | None = None,
+    after: Callable[[Any], None] | None = None,
+    clip: Callable[[Any], None] | None = None,
+) -> Any:
+    """Trains both and compares them -> the peer.
+
+    forward    (peer, x) -> logits
+    loss       (logits, y) -> the mean over the batch; cross-entropy if not given
+    optimizer  (trained tensors of the weights, the other trained tensors) -> a PyTorch optimizer; SGD if not given
+    penalty    peer -> what is added to the loss;  clip  peer -> changes its gradients;  after  peer -> changes its tensors after a step
+    """
+    from tests.parity.peer import Peer
+
+    x, y = data(ROWS, shape)
+    start, rows = made.parameters(), order(STEPS, rows=ROWS, batch=BATCH)
+    own = made.run(x, y, rows)
+    peer = Peer(start)
+    weights = [t for name, t in peer.p.items() if name.endswith(".weight")]
+    others = [t for name, t in peer.p.items() if not name.endswith(".weight")]
+    stepping = optimizer(weights, others) if optimizer else torch.optim.SGD([*weights, *others], lr=SGD["learning_rate"])
+    images = torch.tensor(x, dtype=torch.float32)
+    labels = torch.tensor(y, dtype=torch.int64 if shape.classes else torch.float32)
+    losses = []
+    for step in rows:
+        stepping.zero_grad()
+        lost = (loss or torch.nn.functional.cross_entropy)(forward(peer, images[step]), labels[step])
+        lost = lost + penalty(peer) if penalty else lost
+        lost.backward()
+        if clip:
+            clip(peer)
+        stepping.step()
+        if after:
+            with torch.no_grad():
+                after(peer)
+        losses.append(float(lost.detach()))
+    np.testing.assert_allclose(own, losses, rtol=LIMIT)
+    compare(made.parameters(), peer.arrays(), start)
+    return peer
+
+
+def compare(found: Mapping[str, Array], expected: Mapping[str, Array], start: Mapping[str, Array]) -> None:
+    """Each tensor within LIMIT of the peer's, relative to its own length and to the way it went."""
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        length = float(np.linalg.norm(value))
+        apart, moved = (float(np.linalg.norm(other - value)) / length for other in (found[name], start[name]))
+        assert moved > 1e-3, f"{name} moved by {moved:.1e} of its length: too little to compare"
+        assert apart < LIMIT * min(1.0, moved), f"{name} is apart by {apart:.1e} of its length, and moved by {moved:.1e}"
