@@ -25,7 +25,7 @@ from pipeline.ops import SHAPE_RULES
 from pipeline.ops.reduce import mean
 from pipeline.optimizers import RULES as OPTIMIZER_RULES
 from pipeline.optimizers.clipping import clip_values, clipped
-from pipeline.optimizers.rule import LearningRate, decay_name, emit_update, max_norm_name
+from pipeline.optimizers.rule import KEEP, LearningRate, decay_name, emit_update, max_norm_name
 from pipeline.passes.autodiff import gradients
 from pipeline.regularization import Regularization
 from pipeline.schedules import factor
@@ -48,10 +48,12 @@ def lower(
     weighted: bool = False,
     augmented: Augmentation | None = None,
     folded: LayerGraph | None = None,
+    resets: bool = False,
 ) -> Graph:
     """The op graph of `network` in `form` for `batch` rows a step.
 
     regularization   what holds for the network as a whole
+    resets           the optimizer's slots go back to their start when the learning rate changes
     weighted         each row brings a weight of its own, the data array `weight`; not in evaluation
     augmented        what happens to the images of a training batch
     folded           the layers that evaluation goes through, where they are others; the penalty stays that of the weights themselves
@@ -88,7 +90,7 @@ def lower(
     if regularization is not None:
         gradient = clipped(b, gradient, regularization)
     for parameter in trained:
-        emit_update(b, OPTIMIZER_RULES[type(optimizer)], parameter, gradient[parameter.name])
+        emit_update(b, OPTIMIZER_RULES[type(optimizer)], parameter, gradient[parameter.name], resets=resets)
     b.guard = loss
     return b.graph()
 
@@ -104,7 +106,7 @@ def learning_rate(config: Experiment) -> LearningRate:
 
     def rate(clock: Clock) -> Array:
         base = config.optimizer.learning_rate  # type: ignore[attr-defined]  # every optimizer has one
-        return np.asarray(base * factor(config.schedule, clock.steps, clock.total))
+        return np.asarray(base * factor(config.schedule, clock.steps, clock.total) * clock.scale)
 
     return rate
 
@@ -113,6 +115,7 @@ def values(network: LayerGraph, config: Experiment) -> dict[str, Value]:
     """Every scalar that any form of `network` may read."""
     rate = learning_rate(config)
     result: dict[str, Value] = dict(OPTIMIZER_RULES[type(config.optimizer)].values(config.optimizer, rate))
+    result[KEEP] = lambda clock: np.minimum(clock.updates, 1)
     result |= losses.RULES[type(network.loss)].values(network.loss)
     result |= {"regularization.label_smoothing": config.regularization.label_smoothing, **clip_values(config.regularization)}
     result |= augmentation.values(config.augmentation)

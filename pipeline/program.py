@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from backends.contract import Feed, Memory
-from pipeline import lower, rows, weights
+from pipeline import lower, rows, schedules, weights
 from pipeline.divergence import diverged
 from pipeline.errors import ConfigError
 from pipeline.explain import explain
 from pipeline.initialization import draw
 from pipeline.layers.graph import LayerGraph, Parameter
 from pipeline.lower import Form
+from pipeline.plateau import Plateau
 from pipeline.structure import Structure
 from pipeline.values import Array, Clock, value_table, word_table
 
@@ -36,6 +37,7 @@ class Program:
     steps_done       steps taken so far; the clock of schedules, bias corrections and dropout masks
     total_steps      of the whole training, for schedules that need it; 0 when not known
     steps_per_epoch  for population statistics of batch norm; 0 when not known: they run over all steps
+    plateau          where a schedule that watches the loss stands
     preprocessing    when set, every x given to this program is raw and goes through it first
     target_scale     when set, every y given to this program and every prediction it gives are in their own units
 
@@ -48,6 +50,7 @@ class Program:
         self.structure, self.config, self.seed = structure, config, config.seed
         self.batch_size, self.digest = config.training.batch_size, structure.digest
         self.steps_done, self.total_steps, self.steps_per_epoch = 0, 0, 0
+        self.plateau = Plateau()
         self.preprocessing: Fitted | None = None
         self.target_scale: TargetScale | None = None
         self._memory, self._trial = memory, trial
@@ -190,7 +193,8 @@ class Program:
         return feed if weight is None else replace(feed, weight=weight)
 
     def _clock(self, steps: npt.NDArray[np.int64]) -> Clock:
-        return Clock(steps=steps, total=self.total_steps, steps_per_epoch=self.steps_per_epoch)
+        age = schedules.age(self.config.schedule, steps, self.plateau.changed)
+        return Clock(steps=steps, total=self.total_steps, steps_per_epoch=self.steps_per_epoch, scale=self.plateau.scale, age=age)
 
     def _run(
         self, form: Form, x: Array, y: Array, order: npt.NDArray[np.int64], weight: Array | None = None

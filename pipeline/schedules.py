@@ -1,5 +1,7 @@
 """Learning-rate schedules: pure functions of the step, `factor(schedule, steps, total)`; they touch no optimizer state.
 
+The one that watches the loss is in pipeline/plateau.py; `state_on_change=reset` shows why state is left alone.
+
 Every schedule may be preceded by `warmup` steps, in which the learning rate rises on a line to what the schedule starts with:
 step s < warmup has (s + 1) / warmup of it.  The schedule then counts its steps, and what is left of the training, from there.
 """
@@ -8,12 +10,13 @@ step s < warmup has (s + 1) / warmup of it.  The schedule then counts its steps,
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import ConfigError
+from pipeline.plateau import ReduceOnPlateau
 from pipeline.records import record, setting
 
 Array = npt.NDArray[np.float64]
@@ -28,10 +31,14 @@ class Constant:
 
 @record
 class Step:
-    """factor = factor^floor(step / every): `every` in steps."""
+    """factor = factor^floor(step / every): `every` in steps.
+
+    state_on_change  as in reduce_on_plateau; `reset` is an error of the course notes
+    """
 
     every: int = setting(1000, least=1)
     factor: float = setting(0.1, above=0, most=1)
+    state_on_change: Literal["keep", "reset"] = setting("keep")
     warmup: int = setting(0, least=0)
 
 
@@ -110,6 +117,7 @@ SCHEDULES: dict[str, type] = {
     "cosine": Cosine,
     "one_cycle": OneCycle,
     "cyclic": Cyclic,
+    "reduce_on_plateau": ReduceOnPlateau,
 }
 
 
@@ -127,6 +135,7 @@ def _one_cycle(schedule: OneCycle, done: Array) -> Array:
 # of the step
 _BY_STEP: dict[type, Callable[[Any, Array], Array]] = {
     Constant: lambda s, at: np.ones_like(at),
+    ReduceOnPlateau: lambda s, at: np.ones_like(at),  # its scale comes with the clock: see pipeline/plateau.py
     Step: lambda s, at: s.factor ** np.floor(at / s.every),
     Exponential: lambda s, at: s.factor ** (at / s.every),
     InverseTime: lambda s, at: 1.0 / (1.0 + s.decay * at / s.every),
@@ -156,6 +165,24 @@ def factor(schedule: Any, steps: npt.ArrayLike, total: int) -> Array:
         left = _left(schedule, total)
         share = _BY_SHARE[type(schedule)](schedule, np.minimum(after, left) / left)
     return np.asarray(share * np.minimum(at + 1, warmup) / warmup if warmup else share).reshape(np.shape(steps))
+
+
+def resets(schedule: Any) -> bool:
+    """Whether the optimizer's slots go back to their start when the learning rate changes."""
+    return getattr(schedule, "state_on_change", "keep") == "reset"
+
+
+def age(schedule: Any, steps: npt.NDArray[np.int64], changed: int) -> npt.NDArray[np.int64]:
+    """How many updates the optimizer's slots hold at each of `steps`: all, or where they are reset those since the last change.
+
+    changed: the step at which a plateau last changed the learning rate.  The steps of a warm-up are no changes.
+    """
+    if not resets(schedule):
+        return steps
+    if isinstance(schedule, ReduceOnPlateau):
+        return np.where(steps >= changed, steps - changed, steps)
+    after = steps - schedule.warmup
+    return np.where((after >= schedule.every) & (schedule.factor < 1), after % schedule.every, steps)
 
 
 def _left(schedule: Any, total: int) -> int:

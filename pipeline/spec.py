@@ -28,6 +28,7 @@ from pipeline.losses import RULES as LOSS_RULES
 from pipeline.optimizers import OPTIMIZERS
 from pipeline.optimizers.adam import Adam
 from pipeline.optimizers.adamw import AdamW
+from pipeline.plateau import ReduceOnPlateau
 from pipeline.preprocessing import Preprocessing
 from pipeline.records import plain, read, record, setting
 from pipeline.regularization import Regularization
@@ -224,6 +225,14 @@ def _declared_shape(config: Experiment) -> None:
         raise ConfigError(at="data.targets", got=config.data.targets, rule="data has classes or targets, not both", hint="leave one out")
 
 
+def _plateau_minimum(config: Experiment) -> None:
+    """A learning rate below its own minimum would never be lowered."""
+    rate = config.optimizer.learning_rate  # type: ignore[attr-defined]  # every optimizer has one
+    if isinstance(config.schedule, ReduceOnPlateau) and config.schedule.minimum >= rate:
+        rule = f"must be below optimizer.learning_rate, which is {rate}"
+        raise ConfigError(at="schedule.minimum", got=config.schedule.minimum, rule=rule)
+
+
 def _run_and_resume(config: Experiment) -> None:
     if config.run is not None and config.resume is not None:
         raise ConfigError(at="resume", got=config.resume, rule="run and resume exclude each other", hint="resume continues a training")
@@ -246,5 +255,6 @@ RULES: tuple[Callable[[Experiment], None], ...] = (
     _decay_once,
     _uniform_range,
     _declared_shape,
+    _plateau_minimum,
     _run_and_resume,
 )

@@ -23,6 +23,7 @@ from pipeline.layers.folding import fold_batch_norms, fold_graph
 from pipeline.lower import Form, lower
 from pipeline.passes import PassReport, compile_passes
 from pipeline.plan import make_plan, state_layout
+from pipeline.schedules import resets
 
 if TYPE_CHECKING:
     from pipeline.data import DataShape
@@ -59,6 +60,7 @@ class Structure:
         self._optimizer, self._regularization = config.optimizer, config.regularization
         self.augmentation = config.augmentation
         augmentation.check(self.augmentation, shape.input_shape)
+        self._resets = resets(config.schedule)
         self._lowered: dict[_Key, Graph] = {}
         self._compiled: dict[_Key, Compiled] = {}
         self._executables: dict[_Key, Executable] = {}
@@ -79,6 +81,7 @@ class Structure:
                 regularization=self._regularization,
                 weighted=key[2],
                 augmented=self.augmentation,
+                resets=self._resets,
             )
         return self._lowered[key]
 

@@ -21,12 +21,21 @@ Array = npt.NDArray[Any]
 class Clock:
     """The steps of a run: numbers int64 [S], counted from 0 since the first step ever.
 
-    total, steps_per_epoch: how many steps the whole training and one epoch have; 0 where that is not known.
+    total, steps_per_epoch  how many steps the whole training and one epoch have; 0 where that is not known
+    scale                   what a schedule that watches the loss multiplies the learning rate by
+    age                     updates that the optimizer's slots hold at each step; None: `steps`, as they hold all
     """
 
     steps: npt.NDArray[np.int64]
     total: int = 0
     steps_per_epoch: int = 0
+    scale: float = 1.0
+    age: npt.NDArray[np.int64] | None = None
+
+    @property
+    def updates(self) -> npt.NDArray[np.int64]:
+        """Updates that the optimizer's slots hold at each step [S]."""
+        return self.steps if self.age is None else self.age
 
 
 Value = float | Callable[[Clock], Array]

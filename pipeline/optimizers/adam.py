@@ -43,8 +43,8 @@ def values(record: Any, rate: LearningRate) -> dict[str, Value]:
 
 
 def _one_minus_power(beta: float, clock: Clock) -> Array:
-    """1 - beta^t at t = step + 1."""
-    return np.asarray(1.0 - np.power(beta, clock.steps + 1.0))
+    """1 - beta^t at t = step + 1, counted since the slots were 0."""
+    return np.asarray(1.0 - np.power(beta, clock.updates + 1.0))
 
 
 def moments(b: Builder, gradient: str, slots: dict[str, str]) -> tuple[str, str]:

@@ -29,12 +29,12 @@ class NAdam:
 def _values(record: NAdam, rate: LearningRate) -> dict[str, Value]:
     def gradient_size(clock: Clock) -> Array:
         mu, product = _momentum(record, clock)
-        t = clock.steps + 1
+        t = clock.updates + 1
         return np.asarray(rate(clock) * (1.0 - mu[t]) / (1.0 - product[t]))
 
     def step_size(clock: Clock) -> Array:
         mu, product = _momentum(record, clock)
-        t = clock.steps + 1
+        t = clock.updates + 1
         return np.asarray(rate(clock) * mu[t + 1] / (1.0 - product[t + 1]))
 
     return {**adam.values(record, rate), "optimizer.gradient_size": gradient_size, "optimizer.step_size": step_size}
@@ -42,7 +42,7 @@ def _values(record: NAdam, rate: LearningRate) -> dict[str, Value]:
 
 def _momentum(record: NAdam, clock: Clock) -> tuple[Array, Array]:
     """mu_t and P_t at place t, up to the largest t + 1 of the clock; place 0 holds no step, P_0 = 1."""
-    t = np.arange(int(clock.steps.max(initial=0)) + 3, dtype=np.float64)
+    t = np.arange(int(clock.updates.max(initial=0)) + 3, dtype=np.float64)
     mu = record.beta1 * (1.0 - 0.5 * 0.96 ** (t * record.momentum_decay))
     return mu, np.concatenate([[1.0], np.cumprod(mu[1:])])
 

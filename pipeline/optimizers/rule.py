@@ -39,12 +39,19 @@ def decay_name(parameter: str) -> str:
     return f"{parameter}.decay"
 
 
-def emit_update(b: Builder, rule: Rule, parameter: Parameter, gradient: str) -> None:
-    """p <- p - change, and beside it p <- p - learning_rate * weight_decay * p where the parameter is decayed; both use the old p."""
+KEEP = "optimizer.keep"  # 0 in a step that begins with slots at their start, else 1
+
+
+def emit_update(b: Builder, rule: Rule, parameter: Parameter, gradient: str, *, resets: bool = False) -> None:
+    """p <- p - change, and beside it p <- p - learning_rate * weight_decay * p where the parameter is decayed; both use the old p.
+
+    resets: the slots are multiplied by the value KEEP first.
+    """
     b.scope = f"update/{parameter.name}"
     p = b.input(parameter.name, parameter.shape, "state")
     slots = {slot: b.input(slot_name(rule, slot, parameter.name), parameter.shape, "state") for slot in rule.slots}
-    change, new_slots = rule.update(b, gradient, slots)
+    old_slots = {slot: b.add("mul", name, b.value(KEEP), name="kept") if resets else name for slot, name in slots.items()}
+    change, new_slots = rule.update(b, gradient, old_slots)
     for decay in _decays(rule, parameter):
         change = b.add("add", change, b.add("mul", p, b.value(decay)), name="change")
     new = b.add("sub", p, change, name="new")

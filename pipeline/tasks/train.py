@@ -19,6 +19,7 @@ from rich.console import Console
 from pipeline import data, files, preprocessing, spec, trained, weights
 from pipeline.compiler import compile_experiment
 from pipeline.errors import ConfigError, PipelineError, RunError, Stopped
+from pipeline.plateau import ReduceOnPlateau, after_epoch
 from pipeline.program import Program
 from pipeline.spec import Experiment
 from pipeline.target_scale import TargetScale
@@ -33,7 +34,7 @@ from pipeline.training import checkpoint, loop, metrics, progress
 from pipeline.training.checkpoint import Checkpoint, Checkpoints
 from pipeline.training.events import EpochEnded, Event, Noted
 from pipeline.training.interrupt import Interrupt
-from pipeline.training.loop import Outcome
+from pipeline.training.loop import LossSchedule, Outcome
 from pipeline.training.progress import say
 from pipeline.training.scores import confusion
 
@@ -155,6 +156,7 @@ class _Session:
                 progress=None if found is None else found.progress,
                 best_state=None if found is None else found.best_state,
                 learning_rate=program.learning_rate,
+                schedule=_loss_schedule(self.experiment),
                 stop=interrupt,
             )
         return outcome, interrupt.signal
@@ -294,6 +296,15 @@ def _class_csv(names: Sequence[str], rows: Sequence[Mapping[str, float]]) -> str
 def parameter_count(program: Program) -> int:
     """How many numbers are trained."""
     return sum(value.size for value in program.parameters().values())
+
+
+def _loss_schedule(experiment: Experiment) -> LossSchedule | None:
+    """The rule of a schedule that watches the loss."""
+    schedule = experiment.schedule
+    if not isinstance(schedule, ReduceOnPlateau):
+        return None
+    rate: float = experiment.optimizer.learning_rate  # type: ignore[attr-defined]  # every optimizer has one
+    return lambda now, loss, steps: after_epoch(schedule, now, loss, steps=steps, learning_rate=rate)
 
 
 def _both(display: progress.Display, tracker: Tracker) -> Callable[[Event], None]:

@@ -14,7 +14,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ import safetensors.numpy
 
 from pipeline import files
 from pipeline.errors import RunError
+from pipeline.plateau import Plateau
 
 Array = npt.NDArray[Any]
 State = Mapping[str, Array]
@@ -38,6 +39,7 @@ class Progress:
     epoch     whole epochs trained; step, the steps done of the next one, and their losses [step]; seconds, spent on it so far
     history   metrics of each epoch
     best      the value of the watched metric at epoch `best_epoch` (counted from 1; 0: none yet); waited, the epochs since
+    plateau   where a schedule that watches the loss stands
     """
 
     epoch: int = 0
@@ -48,6 +50,7 @@ class Progress:
     best: float | None = None
     best_epoch: int = 0
     waited: int = 0
+    plateau: Plateau = field(default_factory=Plateau)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +106,8 @@ class Checkpoints:
             "last": self._arrays(state, progress.losses),
             "best": self._best[1],
             "final": self._final,
-            "progress": {key: getattr(progress, key) for key in Progress.__slots__ if key not in ("losses", "history")},
+            "progress": {key: getattr(progress, key) for key in Progress.__slots__ if key not in ("losses", "history", "plateau")},
+            "plateau": asdict(progress.plateau),
             "history": [dict(values) for values in progress.history],
             "model": dict(self._model.facts),
         }
@@ -147,7 +151,12 @@ def load(folder: Path) -> Checkpoint:
         state=_group(last, "state/"),
         best_state=None if best is None else _group(best, "state/"),
         model=Model(arrays=_group(last, "model/"), facts=manifest["model"]),
-        progress=Progress(**manifest["progress"], history=tuple(manifest["history"]), losses=last["losses"]),
+        progress=Progress(
+            **manifest["progress"],
+            plateau=Plateau(**manifest.get("plateau", {})),
+            history=tuple(manifest["history"]),
+            losses=last["losses"],
+        ),
         final=manifest["final"],
     )
 

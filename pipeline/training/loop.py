@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from pipeline import random
 from pipeline.errors import ConfigError, DataError
+from pipeline.plateau import Plateau
 from pipeline.training import metrics
 from pipeline.training.checkpoint import Checkpoints, Progress, State
 from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Saved, Started
@@ -24,6 +25,7 @@ from pipeline.training.scores import undefined
 from pipeline.training.settings import EarlyStopping, Training
 
 Array = npt.NDArray[Any]
+LossSchedule = Callable[[Plateau, float, int], Plateau]  # (where it stands, loss of the epoch, steps in all) -> where it stands then
 CHUNK_SECONDS = 0.1
 
 
@@ -32,6 +34,7 @@ class Trainable(Protocol):
 
     total_steps: int
     steps_per_epoch: int
+    plateau: Plateau
 
     def run(self, x: Array, y: Array, order: Array, sample_weight: Array | None = None) -> Array:
         """Trains on the rows order [steps, B] -> losses [steps].  Raises DivergedError."""
@@ -133,12 +136,14 @@ def train(
     progress: Progress | None = None,
     best_state: State | None = None,
     learning_rate: Callable[[int], float] | None = None,
+    schedule: LossSchedule | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Outcome:
     """Trains `program` on `dataset.train` and says so to `emit`.
 
     progress, best_state   from a checkpoint, to go on from it; the program already holds its state
     learning_rate          the learning rate at a step, for the record
+    schedule               lowers the learning rate when the loss stops falling
     stop                   asked after every chunk; when true, a checkpoint is written and the outcome is KILLED
     Raises DataError, ConfigError (see `check`), RunError (a checkpoint that cannot be written) and DivergedError.
     """
@@ -153,6 +158,7 @@ def train(
         progress=progress or Progress(),
         best_state=best_state,
         learning_rate=learning_rate,
+        schedule=schedule,
         stop=stop,
     )
     return loop.run()
@@ -171,6 +177,7 @@ class _Loop:
     progress: Progress
     best_state: State | None
     learning_rate: Callable[[int], float] | None
+    schedule: LossSchedule | None
     stop: Callable[[], bool]
     chunk: int = 1
 
@@ -198,7 +205,7 @@ class _Loop:
 
     def run(self) -> Outcome:
         self.program.total_steps, self.program.steps_per_epoch = self.settings.epochs * self.steps, self.steps
-        self.program.steps_per_epoch = self.steps
+        self.program.plateau = self.progress.plateau
         self.emit(Started(epochs=self.settings.epochs, steps_per_epoch=self.steps, epoch=self.progress.epoch, step=self.progress.step))
         self._note_left_out()
         if self.progress.epoch == 0:
@@ -270,6 +277,20 @@ class _Loop:
         history = (*progress.history, values)
         self.progress = replace(progress, epoch=epoch, step=0, losses=np.zeros(0), seconds=0.0, history=history, **standing)
         self.emit(EpochEnded(epoch=epoch, values=values, best=best))
+        self._watch_plateau(values)
+
+    def _watch_plateau(self, values: Mapping[str, float]) -> None:
+        """Lowers the learning rate of the next epochs where the schedule says so."""
+        if self.schedule is None:
+            return
+        watched = "loss/validation" if len(self.dataset.validation.x) else "loss/train"
+        before, steps = self.progress.plateau, self.progress.epoch * self.steps
+        now = self.schedule(before, values[watched], steps)
+        self.progress = replace(self.progress, plateau=now)
+        self.program.plateau = now
+        if now.scale != before.scale:
+            rate = "" if self.learning_rate is None else f" to {self.learning_rate(steps):g}"
+            self.emit(Noted(text=f"learning rate lowered{rate} after epoch {self.progress.epoch}: {watched} has not fallen"))
 
     def _save_when_due(self) -> None:
         if self.checkpoints is not None and self.checkpoints.due():

@@ -202,3 +202,15 @@ def test_class_and_sample_weights_from_the_table_to_the_evaluation(work: Path, p
     assert kept["metrics"]["loss/test"] == last
     again = pipeline_command("resume=run", "training.epochs=3")
     assert again.returncode == 0, again.stderr
+
+
+def test_a_plateau_goes_on_after_the_end_as_if_planned_from_the_start(work: Path, pipeline_command: Command) -> None:
+    schedule = ["schedule=reduce_on_plateau", "schedule.patience=1", "schedule.threshold=0.3", "schedule.factor=0.5"]
+    assert pipeline_command(*SMALL, *schedule, "training.epochs=8", "output=whole").returncode == 0
+    done = pipeline_command(*SMALL, *schedule, "training.epochs=4", "output=parts")
+    assert "note: learning rate lowered to 0.0005 after epoch " in done.stdout, done.stderr
+    assert pipeline_command("resume=parts", "training.epochs=8").returncode == 0
+    rates = [metrics_of(work / folder)["learning_rate"] for folder in ("whole", "parts")]
+    assert rates[0] == rates[1] and len(set(rates[0].values())) > 2
+    one, other = (checkpoint.load(work / folder / "checkpoints") for folder in ("whole", "parts"))
+    assert all(np.array_equal(value, other.state[name]) for name, value in one.state.items())

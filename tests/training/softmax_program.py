@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import DivergedError
+from pipeline.plateau import Plateau
 
 Array = npt.NDArray[Any]
 
@@ -50,6 +51,7 @@ class SoftmaxProgram:
         self.arrays |= {f"{name}.velocity": np.zeros_like(value) for name, value in self.arrays.items()}
         self.steps_done = 0
         self.total_steps = self.steps_per_epoch = 0
+        self.plateau = Plateau()
         self.calls: list[int] = []
 
     def run(self, x: Array, y: Array, order: Array, sample_weight: Array | None = None) -> Array:
@@ -64,7 +66,7 @@ class SoftmaxProgram:
         delta = (probabilities - np.eye(3)[y]) / len(x)
         for name, gradient in (("weight", x.T @ delta), ("bias", delta.sum(axis=0))):
             self.arrays[f"{name}.velocity"] = 0.9 * self.arrays[f"{name}.velocity"] + gradient
-            self.arrays[name] = self.arrays[name] - self.learning_rate * self.arrays[f"{name}.velocity"]
+            self.arrays[name] = self.arrays[name] - self.learning_rate * self.plateau.scale * self.arrays[f"{name}.velocity"]
         self.steps_done += 1
         return float(losses.mean())
 
