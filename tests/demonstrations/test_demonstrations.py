@@ -15,15 +15,11 @@ from pipeline.demonstrations import DEMONSTRATIONS, Figure, figures
 from pipeline.demonstrations.figure import at_least, at_most, near
 from pipeline.overrides import CONF
 
-# too much arithmetic for the reference
-LONG = ("init_depth", "relu_init", "rand_for_randn", "bn_test_stats", "dead_relu", "momentum_ravine", "wd_prior", "linear_vs_logistic")
-
 
 @cache
 def shown(name: str, seed: int = 0) -> dict[str, Figure]:
     """The figures by their quantity."""
-    backend = "numpy" if name in LONG else "reference"
-    found = figures(spec.experiment({"task": "demonstrate", "demonstration": name, "seed": seed, "backend": {"kind": backend}}))
+    found = figures(spec.experiment({"task": "demonstrate", "demonstration": name, "seed": seed}))
     return {figure.quantity: figure for figure in found}
 
 
