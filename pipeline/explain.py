@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.graph.text import print_graph
-from pipeline.layers.graph import print_layers
+from pipeline.layers.graph import print_decay, print_layers
 from pipeline.lower import Form
 from pipeline.plan import print_plan
 from pipeline.structure import Structure
@@ -17,6 +17,7 @@ def explain(structure: Structure) -> str:
         parts.append(_titled("layer pass bias", "\n".join(structure.bias_reasons)))
     if structure.fold_reasons:
         parts.append(_titled("layer pass fold, for evaluation", "\n".join(structure.fold_reasons)))
+    parts.append(_titled("decay", print_decay(structure.network)))
     parts += _form(structure, "train", structure.batch_size)
     if structure.folds:
         parts += _form(structure, "fold", 1)

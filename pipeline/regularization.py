@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from pipeline.records import record, setting
+
+KEEP_PROB = 0.8
 
 
 @record
 class Regularization:
     """What is added to the loss, the units and the update.
 
+    keep_prob     the probability that dropout keeps a unit; where neither it nor rate is given, 0.8
+    rate          the probability that it leaves one out, 1 - keep_prob
     dropout       inverted: units are kept with `keep_prob` and divided by it in training; evaluation has no dropout op
                   traditional: units are kept with `keep_prob` in training; evaluation multiplies by it (Srivastava et al. 2014)
     l1            adds l1 * sum(|w|) over the weights to the loss (Tibshirani 1996); with l2 an elastic net (Zou & Hastie 2005)
@@ -28,7 +33,8 @@ class Regularization:
     """
 
     dropout: Literal["none", "inverted", "traditional"] = setting("none")
-    keep_prob: float = setting(1.0, above=0, most=1)
+    keep_prob: float | None = setting(None, above=0, most=1)
+    rate: float | None = setting(None, least=0, below=1)
     l1: float = setting(0.0, least=0)
     l2: float = setting(0.0, least=0)
     weight_decay: float = setting(0.0, least=0)
@@ -36,3 +42,15 @@ class Regularization:
     label_smoothing: float = setting(0.0, least=0, below=1)
     clip_value: float | None = setting(None, above=0)
     clip_norm: float | None = setting(None, above=0)
+
+    @property
+    def kept(self) -> float:
+        """The probability that dropout keeps a unit; rate 0.9 gives the number that keep_prob 0.1 is, to the last bit."""
+        if self.rate is not None:
+            return round(1.0 - self.rate, 12)
+        return KEEP_PROB if self.keep_prob is None else self.keep_prob
+
+    def completed(self) -> Regularization:
+        """With the keep_prob of a dropout that says neither how many it keeps nor how many it leaves out."""
+        silent = self.dropout != "none" and self.keep_prob is None and self.rate is None
+        return replace(self, keep_prob=KEEP_PROB) if silent else self

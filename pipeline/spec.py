@@ -87,7 +87,16 @@ def experiment(config: Mapping[str, Any]) -> Experiment:
         result = replace(result, architecture=replace(result.architecture, head=None))
     for rule in RULES:
         rule(result)
-    return result
+    return _completed(result)
+
+
+def _completed(config: Experiment) -> Experiment:
+    """Defaults that depend on other fields, so that a run's config says what it trained with."""
+    layers = tuple(
+        replace(layer, regularization=layer.regularization.completed()) if getattr(layer, "regularization", None) else layer
+        for layer in cast("tuple[Any, ...]", config.architecture.layers)
+    )
+    return replace(config, architecture=replace(config.architecture, layers=layers), regularization=config.regularization.completed())
 
 
 def to_plain(config: Experiment) -> dict[str, Any]:
@@ -161,10 +170,14 @@ def _makes_units(layer: Any) -> bool:
 
 
 def _dropout(config: Experiment) -> None:
-    """A keep probability without dropout would be silently ignored."""
+    """A probability without dropout would be silently ignored, and so would one of two."""
     for at, part in _regularizations(config):
-        if part.dropout == "none" and part.keep_prob < 1:
-            raise ConfigError(at=f"{at}.keep_prob", got=part.keep_prob, rule="there is no dropout", hint=f"give {at}.dropout=inverted")
+        for name, got in (("keep_prob", part.keep_prob), ("rate", part.rate)):
+            if part.dropout == "none" and got is not None and part.kept < 1:
+                raise ConfigError(at=f"{at}.{name}", got=got, rule="there is no dropout", hint=f"give {at}.dropout=inverted")
+        if part.rate is not None and part.keep_prob is not None:
+            rule = f"keep_prob = {part.keep_prob} is given too, and rate is 1 - keep_prob"
+            raise ConfigError(at=f"{at}.rate", got=part.rate, rule=rule, hint="give one of them, the other as null or not at all")
 
 
 def _batch_statistics(config: Experiment) -> None:

@@ -72,7 +72,7 @@ def _parts(config: Experiment, layer: Any, name: str, number: int, *, output: bo
         slots.insert(0 if normalization.position == "pre" else 1, normalization)
     dropout = getattr(layer if output else filled, "regularization", None)
     if dropout is not None and dropout.dropout != "none":
-        slots.append(Dropout(keep_prob=dropout.keep_prob, traditional=dropout.dropout == "traditional"))
+        slots.append(Dropout(keep_prob=dropout.kept, traditional=dropout.dropout == "traditional"))
     yield filled, name
     for record in slots:
         if type(record) in KINDS:

@@ -87,5 +87,13 @@ def print_layers(network: LayerGraph) -> str:
     return "\n".join([*lines, f"{total:,} parameters"])
 
 
+def print_decay(network: LayerGraph) -> str:
+    """Which parameters a decay (l1, l2, weight_decay, max_norm, and the optimizer's own) may touch, and which it leaves alone."""
+    trained = [p for p in network.parameters if p.trained]
+    decayed, free = ([p.name for p in trained if (p.regularization is not None) == is_weight] for is_weight in (True, False))
+    lines = [f"l1, l2, weight_decay and max_norm act on {', '.join(decayed)}"] if decayed else []
+    return "\n".join([*lines, f"no decay, as for every bias, gamma, beta and alpha: {', '.join(free)}"] if free else lines)
+
+
 def _shape(shape: tuple[int, ...]) -> str:
     return f"[{', '.join(map(str, shape))}]"

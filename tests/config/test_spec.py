@@ -32,6 +32,20 @@ def test_a_word_is_a_kind_with_its_defaults() -> None:
     assert got.architecture.layers == (Dense(units=4, normalization=BatchNormalization()),)
 
 
+def test_a_dropout_that_gives_no_number_keeps_four_fifths_and_says_so() -> None:
+    got = experiment({"regularization": {"dropout": "inverted"}, **network({"regularization": {"dropout": "traditional"}})})
+    assert (got.regularization.keep_prob, got.regularization.rate) == (0.8, None)
+    assert to_plain(got)["architecture"]["layers"][0]["regularization"]["keep_prob"] == 0.8
+    assert experiment({}).regularization.keep_prob is None
+
+
+def test_a_rate_is_what_is_left_out() -> None:
+    for rate, keep_prob in ((0.2, 0.8), (0.9, 0.1), (0.0, 1.0), (0.35, 0.65)):
+        got = experiment({"regularization": {"dropout": "inverted", "rate": rate}})
+        assert got.regularization.kept == keep_prob and got.regularization.keep_prob is None
+        assert experiment(to_plain(got)) == got
+
+
 def test_a_head_of_none_reads_as_null() -> None:
     assert experiment(network({}, head="none")).architecture.head is None
     assert experiment(network({}, head=None)).architecture.head is None
@@ -164,6 +178,18 @@ REJECTED = [
         "give architecture.layers[0].regularization.dropout=inverted",
     ),
     ({"regularization": {"keep_prob": 0}}, "regularization.keep_prob = 0: must be above 0"),
+    ({"regularization": {"rate": 0.2}}, "regularization.rate = 0.2: there is no dropout; give regularization.dropout=inverted"),
+    ({"regularization": {"dropout": "inverted", "rate": 1}}, "regularization.rate = 1: must be below 1"),
+    (
+        {"regularization": {"dropout": "inverted", "rate": 0.2, "keep_prob": 0.8}},
+        "regularization.rate = 0.2: keep_prob = 0.8 is given too, and rate is 1 - keep_prob; "
+        "give one of them, the other as null or not at all",
+    ),
+    (
+        network({"regularization": {"dropout": "traditional", "rate": 0.0, "keep_prob": 1.0}}),
+        "architecture.layers[0].regularization.rate = 0.0: keep_prob = 1.0 is given too, and rate is 1 - keep_prob; "
+        "give one of them, the other as null or not at all",
+    ),
     (
         {"normalization": "batch", "training": {"batch_size": 1}},
         "training.batch_size = 1: batch norm needs at least 2 rows a batch; use normalization=none",

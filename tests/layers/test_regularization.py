@@ -84,6 +84,14 @@ def test_traditional_dropout_scales_in_evaluation(backend: str) -> None:
 
 
 @pytest.mark.parametrize("dropout", ["inverted", "traditional"])
+def test_a_rate_of_one_fifth_is_a_keep_prob_of_four_fifths(dropout: str) -> None:
+    rate, kept = (program(6, regularization={"dropout": dropout, **given}) for given in ({"rate": 0.2}, {"keep_prob": 0.8}))
+    assert rate.digest == kept.digest
+    np.testing.assert_array_equal(rate.run(X, Y, order(4)), kept.run(X, Y, order(4)))
+    np.testing.assert_array_equal(rate.predict(X), kept.predict(X))
+
+
+@pytest.mark.parametrize("dropout", ["inverted", "traditional"])
 def test_the_expectation_of_training_is_the_evaluation(dropout: str) -> None:
     """The masks of 20,000 rows of the same input; the mean of what they give lies within 4 standard errors of the evaluation."""
     made = program(6, shape=NUMBERS, activation="identity", regularization={"dropout": dropout, "keep_prob": 0.6})
@@ -114,3 +122,13 @@ def test_everything_at_once_trains_the_same_on_both_backends() -> None:
     ]
     for first, second in (made[:2], made[2:]):
         np.testing.assert_allclose(second.run(X, Y, order(10)), first.run(X, Y, order(10)), rtol=1e-9)
+
+
+def test_explain_says_what_is_not_decayed() -> None:
+    text = program(6, 5, activation="prelu", normalization={"kind": "layer"}, regularization={"l2": 0.1}).explain()
+    assert (
+        "== decay ==\n"
+        "l1, l2, weight_decay and max_norm act on fc1.weight, fc2.weight, fc3.weight\n"
+        "no decay, as for every bias, gamma, beta and alpha: fc1.bias, ln1.gamma, ln1.beta, prelu1.alpha, "
+        "fc2.bias, ln2.gamma, ln2.beta, prelu2.alpha, fc3.bias\n"
+    ) in text
