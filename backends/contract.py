@@ -74,6 +74,8 @@ class Body:
     kind     flat: rows is 1, no reduction but to a scalar; column: reductions run over rows; row: reductions run over columns
     inputs   (name, level) in the order of the call's inputs
     outputs  names of the results in the order of the call's outputs
+    blocks   of a column body: its sums run over each of so many runs of rows, rows * t // blocks to rows * (t + 1) // blocks, and its
+             results are [blocks, columns]
     """
 
     kind: Literal["flat", "column", "row"]
@@ -82,6 +84,7 @@ class Body:
     inputs: tuple[tuple[str, Level], ...]
     instructions: tuple[Instruction, ...]
     outputs: tuple[str, ...]
+    blocks: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 # K trials, S steps, B batch rows, R x C the grid of a fused body
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -102,8 +103,17 @@ def interpret(xp: Any, body: Body, inputs: list[Any]) -> list[Any]:
     values = {name: x.reshape(_extent(body, level)) for (name, level), x in zip(body.inputs, inputs, strict=True)}
     for instruction in body.instructions:
         operands = [values[name] for name in instruction.operands]
-        values[instruction.name] = _result(xp, instruction, operands, _extent(body, instruction.level))
+        if body.blocks > 1 and "axes" in instruction.attributes:
+            values[instruction.name] = _by_blocks(xp, instruction.op, operands[0], body.blocks)
+        else:
+            values[instruction.name] = _result(xp, instruction, operands, _extent(body, instruction.level))
     return [values[name] for name in body.outputs]
+
+
+def _by_blocks(xp: Any, op: str, x: Any, blocks: int) -> Any:
+    """[R, C] -> [blocks, C]: the columns of each run of rows summed up."""
+    limits = [len(x) * n // blocks for n in range(blocks + 1)]
+    return xp.stack([getattr(xp, op)(x[a:b], axis=0) for a, b in pairwise(limits)])
 
 
 def _result(xp: Any, instruction: Instruction, operands: list[Any], extent: tuple[int, int]) -> Any:

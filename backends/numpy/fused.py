@@ -55,7 +55,7 @@ def tiles(body: Body) -> int:
         return 1 if reduces else -(-body.columns // FLAT_TILE)
     if body.kind == "row" or not _by_columns(body):
         return -(-body.rows // ROW_TILE)
-    return -(-body.columns // _block(body))
+    return body.blocks if body.blocks > 1 else -(-body.columns // _block(body))
 
 
 def _by_columns(body: Body) -> bool:
@@ -186,15 +186,33 @@ class FusedKernel:
             self._sweep(Strip(strip_of(rest), full=e.b.add(origin, start), column=start, row=row, rows=rows), stage, accumulators)
 
     def _columns(self) -> None:
-        body, e, block = self.body, self.e, _block(self.body)
+        body, e = self.body, self.e
+        if body.blocks > 1:
+            return self._row_blocks()
+        block = _block(body)
         whole, rest = divmod(body.columns, block)
+        rows = i64(0), i64(body.rows)
         with e.loop(self.begin, e.smaller(self.end, i64(whole))) as index:
-            self._column_block(e.b.mul(index, i64(block)), strip_of(block))
+            self._column_block(e.b.mul(index, i64(block)), strip_of(block), rows, i64(0))
         if rest:
             with e.b.if_then(e.b.icmp_signed("==", self.end, i64(whole + 1))):
-                self._column_block(i64(whole * block), strip_of(rest))
+                self._column_block(i64(whole * block), strip_of(rest), rows, i64(0))
+        return None
 
-    def _column_block(self, start: Value, valid: list[int]) -> None:
+    def _row_blocks(self) -> None:
+        """A tile is a block of rows: every column's sum over it."""
+        body, e = self.body, self.e
+        whole, rest = divmod(body.columns, STRIP)
+        with e.loop(self.begin, self.end) as block:
+            rows = tuple(e.b.sdiv(e.b.mul(number, i64(body.rows)), i64(body.blocks)) for number in (block, e.b.add(block, i64(1))))
+            shift = e.b.mul(block, i64(body.columns))
+            with e.loop(0, whole) as index:
+                self._column_block(e.b.mul(index, i64(STRIP)), strip_of(STRIP), rows, shift)
+            if rest:
+                self._column_block(i64(whole * STRIP), strip_of(rest), rows, shift)
+
+    def _column_block(self, start: Value, valid: list[int], rows: tuple[Value, ...], shift: Value) -> None:
+        """The columns from `start`, summed over `rows` (first, last + 1); their results lie `shift` elements further on."""
         e, body = self.e, self.body
         fixed = Strip(valid, column=start)
         for name, level in body.inputs:
@@ -205,7 +223,7 @@ class FusedKernel:
             sums = self._reductions(stage)
             if sums or self._stores(stage):
                 accumulators = {i.name: self._accumulator(i, len(valid)) for i in sums}
-                with e.loop(0, body.rows) as row:
+                with e.loop(*rows) as row:
                     offset = e.b.add(e.b.mul(row, i64(body.columns)), start)
                     strip = Strip(valid, full=offset, column=start, row=row, columns=dict(fixed.columns))
                     self._sweep(strip, stage, accumulators)
@@ -214,7 +232,7 @@ class FusedKernel:
             self._column_instructions(fixed, stage + 1)
         for name in body.outputs:
             if self.level[name] == "column":
-                self._store(name, fixed.columns[name], start, fixed)
+                self._store(name, fixed.columns[name], e.b.add(start, shift), fixed)
 
     # -- one strip ---------------------------------------------------------------------------------------------------------------
 

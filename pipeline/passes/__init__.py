@@ -9,6 +9,7 @@ from pipeline.graph.ir import Graph
 from pipeline.passes.decompose import decompose
 from pipeline.passes.fuse import fuse
 from pipeline.passes.simplify import fold, prune, share
+from pipeline.passes.tall import cut_tall
 from pipeline.passes.verify import verify
 
 Pass = Callable[[Graph], tuple[Graph, tuple[str, ...]]]
@@ -33,7 +34,7 @@ def compile_passes(graph: Graph, *, keeps: frozenset[str], fuses: bool) -> tuple
     """
     ordered: list[tuple[str, Pass]] = [("decompose", lambda g: decompose(g, keeps)), *PASSES]
     if fuses:
-        ordered.append(("fuse", fuse))
+        ordered += [("fuse", fuse), ("cut", cut_tall)]
     reports: list[PassReport] = []
     verify(graph)
     for name, run in ordered:

@@ -1,6 +1,6 @@
 """A whole training step, dense - batch norm - relu - dropout - dense - cross-entropy - momentum, on every backend against the reference."""
 
-# N batch, F features, U units, C classes
+# F features, U units, C classes
 from __future__ import annotations
 
 import numpy as np
@@ -14,7 +14,8 @@ from pipeline.ops.reduce import mean
 from pipeline.passes.autodiff import gradients
 from tests.ops.running import builder, distance, plan_for
 
-N, F, U, C = 16, 13, 24, 5
+F, U, C = 13, 24, 5
+TALL = 4096  # rows enough for their sums to be cut into blocks
 SHAPES = {"w1": (F, U), "gamma": (U,), "beta": (U,), "w2": (U, C), "b2": (C,)}
 
 
@@ -26,9 +27,9 @@ def _dropout(b: Builder, x: str) -> str:
     return b.add("div", b.add("mul", x, kept), b.value("keep_prob"))
 
 
-def _network(precision: str) -> Graph:
+def _network(precision: str, rows: int) -> Graph:
     b = builder(precision)
-    x, labels = b.input("x", (N, F), "data"), b.input("y", (N,), "data", "int32")
+    x, labels = b.input("x", (rows, F), "data"), b.input("y", (rows,), "data", "int32")
     p = {name: b.input(name, shape, "state") for name, shape in SHAPES.items()}
     h, batch_mean, _ = b.add_many(
         "batch_norm",
@@ -40,8 +41,8 @@ def _network(precision: str) -> Graph:
     )
     h = _dropout(b, b.add("maximum", h, b.constant(0.0)))
     logits = b.add("add", b.add("matmul", h, p["w2"]), p["b2"])
-    rows, probabilities = b.add_many("softmax_cross_entropy", logits, labels, names=("rows", "probabilities"))
-    b.outputs["loss"] = b.guard = mean(b, rows, (0,), "loss")
+    losses, probabilities = b.add_many("softmax_cross_entropy", logits, labels, names=("rows", "probabilities"))
+    b.outputs["loss"] = b.guard = mean(b, losses, (0,), "loss")
     b.outputs["probabilities"] = probabilities
     for name, gradient in gradients(b, b.guard, list(p)).items():
         velocity = b.input(f"{name}.velocity", SHAPES[name], "state")
@@ -52,8 +53,8 @@ def _network(precision: str) -> Graph:
     return b.graph()
 
 
-def _train(backend: Backend, precision: str, trials: int, steps: int) -> tuple[dict[str, Array], list[dict[str, Array]]]:
-    plan = plan_for(backend, _network(precision), batch=N)
+def _train(backend: Backend, precision: str, trials: int, steps: int, rows: int = 16) -> tuple[dict[str, Array], list[dict[str, Array]]]:
+    plan = plan_for(backend, _network(precision, rows), batch=rows)
     memory = backend.allocate(plan.state, trials)
     rng = np.random.default_rng(11)
     for trial in range(trials):
@@ -64,7 +65,7 @@ def _train(backend: Backend, precision: str, trials: int, steps: int) -> tuple[d
     feed = Feed(
         x=rng.normal(size=(50, F)).astype(np.float32).astype(precision),
         y=rng.integers(0, C, 50).astype(np.int32),
-        order=rng.integers(0, 50, (trials, steps, N)),
+        order=rng.integers(0, 50, (trials, steps, rows)),
         values=np.broadcast_to(np.array([table[n] for n in plan.values], precision), (trials, steps, len(table))).copy(),
         words=np.stack([np.broadcast_to(words[n], (trials, steps)) for n in plan.words], -1).astype(np.uint32),
     )
@@ -74,12 +75,13 @@ def _train(backend: Backend, precision: str, trials: int, steps: int) -> tuple[d
     return dict(results.outputs), state
 
 
+@pytest.mark.parametrize("rows", [16, TALL])
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-4), ("float64", 1e-10)])
 def test_ten_training_steps_of_two_trials_agree_with_the_reference(
-    other: Backend, reference: Backend, precision: str, tolerance: float
+    other: Backend, reference: Backend, precision: str, tolerance: float, rows: int
 ) -> None:
-    outputs, state = _train(other, precision, 2, 10)
-    expected_outputs, expected_state = _train(reference, precision, 2, 10)
+    outputs, state = _train(other, precision, 2, 10, rows)
+    expected_outputs, expected_state = _train(reference, precision, 2, 10, rows)
     for name, value in expected_outputs.items():
         assert distance(outputs[name], value) < tolerance, name
     for trial, expected in enumerate(expected_state):

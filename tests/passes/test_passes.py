@@ -14,6 +14,7 @@ from pipeline.passes import compile_passes
 from pipeline.passes.decompose import decompose
 from pipeline.passes.fuse import fuse
 from pipeline.passes.simplify import fold, prune, share
+from pipeline.passes.tall import cut_tall
 from pipeline.passes.verify import verify
 from tests.networks import training_graph
 
@@ -157,3 +158,20 @@ def _unknown(graph: Graph) -> Graph:
 def test_the_verifier_rejects_a_spoilt_graph(spoil: Callable[[Graph], Graph], message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         verify(spoil(training_graph()))
+
+
+def test_cut_shares_sums_over_many_rows_and_leaves_few_rows_alone() -> None:
+    def kernels(rows: int) -> tuple[list[str], tuple[str, ...]]:
+        b = Builder("float32", SHAPE_RULES)
+        x, w = b.input("x", (rows, 32), "data"), b.input("w", (32,), "state")
+        total = b.add("sum", b.add("mul", x, x), axes=(0,), name="total")
+        b.outputs["y"] = b.add("mul", x, b.add("add", total, w), name="y")
+        b.updates["w"] = b.add("sub", w, total, name="new_w")
+        graph, reasons = cut_tall(fuse(b.graph())[0])
+        verify(graph)
+        return [f"{n.attributes['body'].blocks} x {kernel}" for n, kernel in zip(graph.nodes, _kernels(graph), strict=True)], reasons
+
+    assert kernels(64) == (["1 x column 64x32"], ())
+    shared = ("3 kernels more, so that sums over many rows are shared",)
+    # sums of blocks, their sum, what is full-size, and last the state that the others read
+    assert kernels(4096) == (["8 x column 4096x32", "1 x column 8x32", "1 x column 4096x32", "1 x flat 1x32"], shared)
