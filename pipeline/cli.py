@@ -3,7 +3,7 @@
 A mistake of the user is one line on stderr, whoever found it; a traceback is a mistake of ours.
 
 exit code   0 done, also every job of a sweep
-            1 training diverged or broke; every job of a sweep failed
+            1 training diverged or broke; a check failed; every job of a sweep failed
             2 a mistake in the command, the config, the data, a run or a store
             3 some jobs of a sweep failed
             130 stopped by Ctrl-C (143 by SIGTERM)
@@ -178,7 +178,7 @@ def _experiment(config: object) -> tuple[Experiment, dict[str, Any]]:
     except OmegaConfBaseException as error:
         raise explained(error) from None
     result = experiment(plain)
-    tasks.check(result)
+    tasks.selected(result)
     return result, plain
 
 

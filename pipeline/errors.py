@@ -7,6 +7,7 @@ PipelineError                 every mistake of a user; the command line prints i
 ├── RunError                  a run folder, a checkpoint or a run id                                    exit 2
 ├── TrackingError             a tracking store that refuses                                             exit 2
 ├── DemonstrationError        a demonstration whose figures are not as expected                         exit 1
+├── CheckFailed               task=check found something                                                exit 1
 └── DivergedError             training reached a non-finite value                                       exit 1
 
 Stopped                       a signal asked training to end; a KeyboardInterrupt, not a mistake   exit 128 + signal
@@ -52,6 +53,12 @@ class TrackingError(PipelineError):
 
 class DemonstrationError(PipelineError):
     """A figure of a demonstration that is not as expected: here something is wrong, with the claim or with us."""
+
+    exit_code = 1
+
+
+class CheckFailed(PipelineError):
+    """A check of the configured network found something; the table that was printed says what."""
 
     exit_code = 1
 

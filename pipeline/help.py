@@ -16,6 +16,7 @@ Trains neural networks declared by a config, and records every run.
   python -m pipeline +experiment=bn                         train a named one
   python -m pipeline optimizer=momentum training.epochs=5   another option of a group, another value
   python -m pipeline -m +experiment=bn seed=0,1,2           a sweep: one run for each combination
+  python -m pipeline task=check +experiment=bn              check gradients, start loss, a tiny batch, one step
   python -m pipeline task=explain +experiment=bn            read the compiled program
   python -m pipeline task=evaluate run=FOLDER               test a trained run
   python -m pipeline task=predict run=FOLDER data.path=new.csv output=predictions.csv
@@ -24,7 +25,7 @@ Trains neural networks declared by a config, and records every run.
 """
 
 FOOTER = """\
-Exit codes: 0 done, 1 training failed, 2 a mistake in the config, the data or the command, 3 some jobs of a sweep failed,
+Exit codes: 0 done, 1 training or a check failed, 2 a mistake in the config, the data or the command, 3 some jobs of a sweep failed,
 130 stopped by Ctrl-C. Shell completion: eval "$(pipeline --shell-completion install=bash)". All flags: --hydra-help.
 """
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any, Literal, cast
 
 from pipeline.augmentation import Augmentation
+from pipeline.checks.settings import Check
 from pipeline.data import Data
 from pipeline.errors import ConfigError, nearest
 from pipeline.initialization import INITIALIZATIONS, He, Uniform
@@ -53,9 +54,12 @@ class BackendSettings:
     threads: int | Literal["auto"] = setting("auto", least=1)
 
 
+TASK_SETTINGS = ("check",)  # what a task alone is told, under the task's own name
+
+
 @record
 class Experiment:
-    """One run, wholly described.  The fields are the groups of `conf/`, in the order in which they are printed."""
+    """One run, wholly described.  The fields are the groups of `conf/`, in the order in which they are printed, then TASK_SETTINGS."""
 
     task: str = setting("train")
     run: str | None = setting(None)
@@ -78,6 +82,7 @@ class Experiment:
     training: Training = setting(Training())
     backend: BackendSettings = setting(BackendSettings())
     tracking: Tracking = setting(Tracking())
+    check: Check | None = setting(None)
 
 
 def experiment(config: Mapping[str, Any]) -> Experiment:
@@ -100,8 +105,9 @@ def _completed(config: Experiment) -> Experiment:
 
 
 def to_plain(config: Experiment) -> dict[str, Any]:
-    """The whole config as nested plain dicts; `experiment(to_plain(e)) == e`."""
-    return cast("dict[str, Any]", plain(config))
+    """The whole config as nested plain dicts, without the settings of other tasks; `experiment(to_plain(e)) == e`."""
+    written = cast("dict[str, Any]", plain(config))
+    return {name: value for name, value in written.items() if name not in TASK_SETTINGS or value is not None}
 
 
 def _layers(config: Experiment) -> Iterator[tuple[str, Any]]:

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.errors import ConfigError, nearest
-from pipeline.records import record
-from pipeline.spec import Experiment
+from pipeline.records import plain, record
+from pipeline.spec import TASK_SETTINGS, Experiment
 from pipeline.tasks.context import JobResult, RunContext, Senders, SweepResult
 
-__all__ = ["TASKS", "JobResult", "RunContext", "Senders", "SweepResult", "Task", "check", "run", "sweep_finished"]
+__all__ = ["TASKS", "JobResult", "RunContext", "Senders", "SweepResult", "Task", "run", "selected", "sweep_finished"]
 
 
 @record
@@ -35,12 +35,13 @@ TASKS: dict[str, Task] = {
     "predict": Task(function="pipeline.tasks.predict:run", needs_run=True, takes_run=True),
     "explain": Task(function="pipeline.tasks.explain:run", takes_run=True),
     "demonstrate": Task(function="pipeline.tasks.demonstrate:run", needs_demonstration=True),
+    "check": Task(function="pipeline.tasks.check:run"),
     "sync": Task(function="pipeline.tasks.sync:run", takes_run=True),
 }
 SWEEP_FINISHED = "pipeline.tasks.sweep:finished"
 
 
-def check(experiment: Experiment) -> Task:
+def selected(experiment: Experiment) -> Task:
     """The task that the experiment names, if it has what this task works on and nothing that it would ignore.  Raises ConfigError."""
     name = experiment.task
     if name not in TASKS:
@@ -51,6 +52,7 @@ def check(experiment: Experiment) -> Task:
     if experiment.run is not None and not task.takes_run:
         hint = "give resume=FOLDER to continue a training" if task.takes_resume else "leave it out"
         raise ConfigError(at="run", got=experiment.run, rule=f"task={name} starts a new run", hint=hint)
+    _only_own_settings(experiment)
     if experiment.resume is not None and not task.takes_resume:
         raise ConfigError(at="resume", got=experiment.resume, rule=f"task={name} continues nothing", hint="give run=... instead")
     if task.needs_demonstration and experiment.demonstration is None:
@@ -60,9 +62,19 @@ def check(experiment: Experiment) -> Task:
     return task
 
 
+def _only_own_settings(experiment: Experiment) -> None:
+    """What is set for another task would be silently ignored."""
+    for owner in TASK_SETTINGS:
+        given = getattr(experiment, owner)
+        if given is not None and experiment.task != owner:
+            key, value = next(((key, value) for key, value in plain(given).items() if value != plain(type(given)())[key]), (None, given))
+            at, hint = owner if key is None else f"{owner}.{key}", f"give task={owner}, or leave it out"
+            raise ConfigError(at=at, got=value, rule=f"only task={owner} reads it", hint=hint)
+
+
 def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) -> object:
     """Does the task that the experiment names.  Raises PipelineError."""
-    return _load(check(experiment).function)(experiment, config, context)
+    return _load(selected(experiment).function)(experiment, config, context)
 
 
 def sweep_finished(sweep: SweepResult) -> None:

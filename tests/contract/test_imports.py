@@ -58,6 +58,7 @@ FORBIDDEN = {
     ("pipeline.ops",): _under("passes", "plan", *_ABOVE),
     ("pipeline.passes", "pipeline.plan"): _under(*_ABOVE),
     ("pipeline.layers", "pipeline.optimizers", "pipeline.lower"): _under("training", "tracking", "tasks", "cli", "plan"),
+    ("pipeline.checks",): _under("tracking", "tasks", "cli", "config"),
     ("pipeline.training",): _under("spec", "tracking", "tasks", "cli", "config"),
     ("pipeline.tracking",): _under("spec", "training", "tasks", "cli", "config", "program"),
     ("pipeline.demonstrations",): _under("tracking", "tasks", "cli", "config"),

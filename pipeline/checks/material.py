@@ -1,0 +1,69 @@
+"""The training rows as the network sees them: preprocessed, and the targets of a regression standardized."""
+
+# N rows, B batch rows, S steps, T targets
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline import data, preprocessing, random
+from pipeline.compiler import compile_experiment
+from pipeline.target_scale import TargetScale
+from pipeline.training import loop
+from pipeline.values import Array
+
+if TYPE_CHECKING:
+    from pipeline.data import DataShape
+    from pipeline.program import Program
+    from pipeline.spec import Experiment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """x [N, ...], y int32 [N] or float64 [N, T] and weight [N] (None: all 1) of the training part.
+
+    name    of the data
+    shape   of what a program takes: after the preprocessing
+    seed    of the order
+    """
+
+    name: str
+    shape: DataShape
+    x: Array
+    y: Array
+    seed: int
+    weight: Array | None = None
+
+    def program(self, config: Experiment) -> Program:
+        """The program of `config` for these rows, classes balanced where the config says so.  Raises ConfigError, BackendError."""
+        program = compile_experiment(config, self.shape)
+        program.balance(self.y)
+        return program
+
+    def weights(self, rows: npt.NDArray[np.int64]) -> Array | None:
+        """The weights of `rows`."""
+        return None if self.weight is None else self.weight[rows]
+
+    def order(self, steps: int, batch: int) -> npt.NDArray[np.int64]:
+        """The rows of the first `steps` training steps, epoch after epoch -> int64 [S, B]; a batch has at most N rows."""
+        size = min(batch, len(self.x))
+        per_epoch = len(self.x) // size
+        epochs = (random.permutation(self.seed, random.ORDER, epoch, len(self.x)) for epoch in range(-(-steps // per_epoch)))
+        rows = np.concatenate([epoch[: per_epoch * size].reshape(per_epoch, size) for epoch in epochs])
+        return np.ascontiguousarray(rows[:steps])
+
+
+def material(config: Experiment) -> Material:
+    """Loads the data that `config` names and fits its preprocessing.  Raises ConfigError and DataError, as a training would."""
+    dataset = data.load(config.data, seed=config.seed)
+    loop.check(dataset, config.training)
+    fitted = preprocessing.fit(config.preprocessing, dataset.train.x, precision=config.precision)
+    y = dataset.train.y
+    if dataset.task == "regression" and config.preprocessing.targets == "standardize":
+        y = TargetScale.fit(y).apply(y)
+    x = fitted.apply(dataset.train.x)
+    shape = replace(dataset.shape, input_shape=x.shape[1:])
+    return Material(name=dataset.name, shape=shape, x=x, y=y, seed=config.seed, weight=dataset.train.weight)

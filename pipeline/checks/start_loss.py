@@ -1,0 +1,76 @@
+"""The loss before training against that of a network that knows nothing: ln C for classes, the variance of the target for numbers."""
+
+# N rows, C classes, T targets
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import backends
+from backends.contract import Feed
+from pipeline import losses
+from pipeline.checks.finding import Finding
+from pipeline.checks.variants import without_regularization
+from pipeline.graph.builder import Builder
+from pipeline.ops import SHAPE_RULES
+from pipeline.ops.reduce import mean
+from pipeline.plan import make_plan
+from pipeline.values import Array, Clock, value_table
+
+if TYPE_CHECKING:
+    from pipeline.checks.material import Material
+    from pipeline.spec import Experiment
+
+ROWS = 256
+LEAST = 0.5
+# He's 2 / fan_in in the last layer alone raises ln 10 by half, and after max pooling twofold; a squared error threefold, with a heavy tail
+MOST = {"classes": 3.0, "numbers": 10.0}
+
+
+def check_start_loss(config: Experiment, material: Material) -> Finding:
+    """The mean data loss over ROWS training rows, with batch statistics, without dropout and penalties."""
+    program = material.program(without_regularization(config))
+    batch = min(program.batch_size, len(material.x))
+    order = material.order(min(-(-ROWS // batch), len(material.x) // batch), batch)
+    found = float(np.mean([program.loss(material.x[rows], material.y[rows], training=True) for rows in order]))
+    wanted, words = expected(program.structure.network.loss, material)
+    most = MOST["numbers" if material.shape.classes is None else "classes"]
+    return Finding(
+        check="start loss",
+        passed=LEAST * wanted <= found <= most * wanted,
+        measured=f"{found:.4g}",
+        expected=f"{wanted:.4g} = {words}, from {LEAST:g} to {most:g} times",
+        advice="weights that start too large or inputs that are not scaled: try initialization=xavier, preprocessing=standardize"
+        if not found < LEAST * wanted
+        else "the network knows the answer before training: look for the target among the inputs",
+    )
+
+
+def expected(loss: object, material: Material) -> tuple[float, str]:
+    """The loss of equal scores for all classes, or of the mean target for all rows, and what it is called."""
+    kind, classes = losses.kind_of(loss), material.shape.classes
+    if classes is not None:
+        names = {"softmax_cross_entropy": f"ln {classes}", "logistic": "ln 2"}
+        y = np.zeros(1, np.int32)
+        return constant_loss(loss, np.zeros((1, losses.RULES[type(loss)].units(material.shape))), y), names.get(kind, "equal scores")
+    center = np.broadcast_to(material.y.mean(axis=0), material.y.shape)
+    return constant_loss(loss, center, material.y), "variance of the target" if kind == "mean_squared_error" else "the mean as prediction"
+
+
+def constant_loss(loss: object, output: Array, y: Array) -> float:
+    """The mean data loss of `output` [N, units] of a network for the targets y [N] or [N, T], by the oracle."""
+    rule = losses.RULES[type(loss)]
+    b = Builder("float64", SHAPE_RULES)
+    given = b.input("x", output.shape, "data")
+    targets = b.input("y", y.shape, "data", "int32" if rule.classes else None)
+    _, row_loss = rule.lower(b, given, targets)
+    b.outputs = {"loss": mean(b, row_loss, (0,))}
+    plan = make_plan(b.graph(), name="constant", batch=len(output), state=())
+    values = value_table(plan.values, rule.values(loss), Clock(steps=np.zeros(1, np.int64)))
+    backend = backends.load("reference")
+    feed = Feed(x=output, y=y, order=np.arange(len(output))[None, None], values=values[None], words=np.zeros((1, 1, 0), np.uint32))
+    found = float(backend.load(plan).run(backend.allocate((), 1), feed).outputs["loss"][0, 0])
+    assert math.isfinite(found)
+    return found

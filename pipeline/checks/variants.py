@@ -1,0 +1,34 @@
+"""The configured network with one thing changed: what a check compares it with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pipeline.augmentation import Augmentation
+from pipeline.regularization import Regularization
+
+if TYPE_CHECKING:
+    from pipeline.spec import Experiment
+
+
+def without_regularization(config: Experiment) -> Experiment:
+    """No penalty, decay, clipping, smoothing, dropout and augmentation, and every class counts the same."""
+    loss: Any = config.loss
+    plain = replace(loss, class_weights=None) if hasattr(loss, "class_weights") else loss
+    return _regularized(replace(config, loss=plain, augmentation=Augmentation()), lambda part: Regularization())
+
+
+def with_more_l2(config: Experiment, amount: float) -> Experiment:
+    """l2 + amount, in the group and in each layer that has its own regularization."""
+    return _regularized(config, lambda part: replace(part, l2=part.l2 + amount))
+
+
+def _regularized(config: Experiment, change: Callable[[Regularization], Regularization]) -> Experiment:
+    def changed(layer: Any) -> Any:
+        own = getattr(layer, "regularization", None)
+        return layer if own is None else replace(layer, regularization=change(own))
+
+    architecture = replace(config.architecture, layers=tuple(map(changed, config.architecture.layers)))
+    return replace(config, architecture=architecture, regularization=change(config.regularization))
