@@ -48,6 +48,11 @@ def real(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return np.asarray(rng.normal(size=shape), np.float32).astype(np.float64)
 
 
+def wide(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """From -7 to 7."""
+    return np.asarray(rng.uniform(-7.0, 7.0, shape), np.float32).astype(np.float64)
+
+
 def positive(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """From 0.5 to 3."""
     return np.asarray(rng.uniform(0.5, 3.0, shape), np.float32).astype(np.float64)
@@ -251,6 +256,7 @@ CASES: tuple[Case, ...] = (
     Case(op="sqrt", domains=(positive,), examples=UNARY, wanted=(0,)),
     Case(op="tanh", domains=(real,), examples=UNARY, wanted=(0,)),
     Case(op="sigmoid", domains=(real,), examples=UNARY, wanted=(0,)),
+    Case(op="erf", domains=(wide,), examples=UNARY, wanted=(0,)),
     Case(op="abs", domains=(nonzero,), examples=UNARY, wanted=(0,)),
     Case(op="where", domains=(truth, real, real), examples=THREE, wanted=(1, 2)),
     Case(op="greater", domains=(real, real), examples=BINARY),

@@ -6,6 +6,7 @@ Composites have none: they reach this backend written out in simpler ops.
 # M rows, K summed, N columns
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +25,11 @@ def _sigmoid(xp: Any, x: Any) -> Any:
     """1 / (1 + exp(-x)) over exp(-|x|), which cannot overflow."""
     power = xp.exp(-xp.abs(x))
     return xp.where(x < 0, power, xp.ones_like(power)) / (1 + power)
+
+
+def _erf(xp: Any, x: Any) -> Any:
+    """Array namespaces have none: SciPy's, and the one of the same name that CuPy brings."""
+    return importlib.import_module("cupyx.scipy.special" if xp.__name__ == "cupy" else "scipy.special").erf(x)
 
 
 def _matmul(xp: Any, a: Any, c: Any, *, transpose_a: bool = False, transpose_b: bool = False) -> Any:
@@ -56,6 +62,7 @@ KERNELS: dict[str, Kernel] = {
     "sqrt": lambda xp, x: xp.sqrt(x),
     "tanh": lambda xp, x: xp.tanh(x),
     "sigmoid": _sigmoid,
+    "erf": _erf,
     "abs": lambda xp, x: xp.abs(x),
     "where": lambda xp, condition, yes, no: xp.where(condition, yes, no),
     "greater": lambda xp, x, z: x > z,

@@ -40,6 +40,7 @@ RULES: dict[str, Rule] = {
     "log1p": mathematics.log1p,
     "tanh": mathematics.tanh,
     "sigmoid": mathematics.sigmoid,
+    "erf": mathematics.erf,
     "where": lambda e, c, x, y: e.b.select(c, x, y),
     "greater": _compare(">"),
     "less": _compare("<"),

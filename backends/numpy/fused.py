@@ -22,7 +22,7 @@ from backends.numpy.emit import ELEMENT, I32, I64, POINTER, Emitter, Value, i64,
 STRIP = 4 * LANES
 FLAT_TILE = 64 * STRIP  # elements of one tile of a flat body
 ROW_TILE = 8  # rows of one tile
-DEAR = frozenset({"exp", "expm1", "log", "log1p", "tanh", "sigmoid", "uniform", "sqrt", "div"})
+DEAR = frozenset({"exp", "expm1", "log", "log1p", "tanh", "sigmoid", "erf", "uniform", "sqrt", "div"})
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from pipeline.graph.builder import Builder
@@ -60,6 +61,11 @@ def _sigmoid(b: Builder, g: str, y: str, x: str) -> tuple[str, ...]:
     return (b.add("mul", g, b.add("mul", y, b.add("sub", b.constant(1.0), y))),)
 
 
+def _erf(b: Builder, g: str, y: str, x: str) -> tuple[str, ...]:
+    bell = b.add("exp", b.add("neg", b.add("mul", x, x)))
+    return (b.add("mul", g, b.add("mul", bell, b.constant(2.0 / math.sqrt(math.pi)))),)
+
+
 def _abs(b: Builder, g: str, y: str, x: str) -> tuple[str, ...]:
     zero = b.constant(0.0)  # the subgradient at 0: what stands there is not pushed
     falling = b.add("where", b.add("less", x, zero), b.add("neg", g), zero)
@@ -84,6 +90,7 @@ RULES: dict[str, Rule] = {
     "sqrt": _sqrt,
     "tanh": _tanh,
     "sigmoid": _sigmoid,
+    "erf": _erf,
     "abs": _abs,
 }
 

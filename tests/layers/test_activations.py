@@ -12,7 +12,9 @@ from pipeline.data import DataShape
 from pipeline.program import Program
 from tests.program.configs import NUMBERS, data, order, program
 
-PHI = [0.5 * (1 + math.erf(x / math.sqrt(2))) for x in (-2.0, -0.5, 0.0, 1.0)]
+POINTS = (-2.0, -0.5, 0.0, 1.0)
+PHI = [0.5 * (1 + math.erf(x / math.sqrt(2))) for x in POINTS]
+DENSITY = [math.exp(-x * x / 2) / math.sqrt(2 * math.pi) for x in POINTS]
 HAND: list[tuple[dict[str, Any], dict[float, float]]] = [
     ({"kind": "elu"}, {-1.0: 1 / math.e - 1, 0.0: 0.0, 2.0: 2.0, -1e-9: -1e-9 + 5e-19, -1000.0: -1.0, 1000.0: 1000.0}),
     ({"kind": "elu", "alpha": 0.5}, {-1.0: 0.5 / math.e - 0.5}),
@@ -21,6 +23,10 @@ HAND: list[tuple[dict[str, Any], dict[float, float]]] = [
     ({"kind": "prelu"}, {-2.0: -0.5, 0.0: 0.0, 3.0: 3.0}),
     ({"kind": "prelu", "alpha": 2.0, "shared": True}, {-2.0: -4.0, 3.0: 3.0}),
     ({"kind": "gelu"}, {0.0: 0.0, 10.0: 10.0, -10.0: 0.0}),
+    (
+        {"kind": "gelu", "approximate": "none"},
+        {**dict(zip(POINTS, [x * p for x, p in zip(POINTS, PHI, strict=True)], strict=True)), 10.0: 10.0, -10.0: 0.0},
+    ),
 ]
 SLOPES = [
     ({"kind": "elu"}, {-1.0: 1 / math.e, 0.0: 1.0, 2.0: 1.0, 1000.0: 1.0}),
@@ -28,6 +34,7 @@ SLOPES = [
     ({"kind": "softplus"}, {0.0: 0.5, math.log(3.0): 0.75}),
     ({"kind": "prelu"}, {-2.0: 0.25, 3.0: 1.0}),
     ({"kind": "gelu"}, {0.0: 0.5}),
+    ({"kind": "gelu", "approximate": "none"}, {x: p + x * d for x, p, d in zip(POINTS, PHI, DENSITY, strict=True)}),
 ]
 
 
@@ -48,7 +55,7 @@ def test_values(activation: dict[str, Any], expected: dict[float, float], backen
 
 
 def test_gelu_is_near_the_exact_one() -> None:
-    x = np.array([-2.0, -0.5, 0.0, 1.0])
+    x = np.array(POINTS)
     np.testing.assert_allclose(single({"kind": "gelu"}).predict(x[:, None])[:, 0], x * PHI, atol=5e-4)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -21,6 +22,7 @@ REFERENCES: dict[str, tuple[Callable[[Array], Array], tuple[float, float]]] = {
     "log": (np.log, (1e-6, 50)),
     "log1p": (np.log1p, (0, 3)),
     "tanh": (np.tanh, (-6, 6)),
+    "erf": (np.vectorize(math.erf, otypes=[np.float64]), (-6, 6)),
     "sigmoid": (lambda x: 1 / (1 + np.exp(-x)), (-20, 20)),
 }
 

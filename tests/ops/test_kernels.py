@@ -32,7 +32,7 @@ def test_op_agrees_with_the_reference(case: Case, precision: str, other: Backend
 
 
 BINARY = ("add", "sub", "mul", "div", "maximum")
-NAN_PASSES = (*BINARY, "neg", "exp", "expm1", "log", "log1p", "sqrt", "tanh", "sigmoid", "abs", "sum", "max", "softplus")
+NAN_PASSES = (*BINARY, "neg", "exp", "expm1", "log", "log1p", "sqrt", "tanh", "sigmoid", "erf", "abs", "sum", "max", "softplus")
 
 
 @pytest.mark.parametrize("op", NAN_PASSES)

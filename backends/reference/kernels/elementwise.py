@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -39,6 +40,7 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "sqrt": np.sqrt,
     "tanh": np.tanh,
     "sigmoid": _sigmoid,
+    "erf": np.vectorize(math.erf, otypes=[np.float64]),
     "abs": np.abs,
     "where": np.where,
     "greater": lambda x, z: x > z,
