@@ -149,7 +149,7 @@ def sigmoid(e: Emitter, x: Value) -> Value:
 
 
 def erf(e: Emitter, x: Value) -> Value:
-    """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x: a Taylor series up to |x| = 1, above it 1 - exp(-x^2) times a polynomial."""
+    """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x: Taylor up to |x| = 1, above it 1 - exp(-x^2) times a polynomial."""
     kind, size = x.type, _bytes(x.type)
     terms = 11 if size == 4 else 18  # the first one left out is below 2e-9 or 3e-19
     taylor = [2.0 / math.sqrt(math.pi) * (-1) ** k / (math.factorial(k) * (2 * k + 1)) for k in range(terms)]

@@ -86,6 +86,25 @@ def test_the_gradient_of_alpha_sums_what_was_negative(shared: bool, backend: str
     assert (made.parameters()["prelu1.alpha"] != before).all()
 
 
+@pytest.mark.parametrize("backend", ["reference", "numpy"])
+@pytest.mark.parametrize("shared", [False, True])
+def test_alpha_of_an_image_is_one_a_channel_or_one_a_layer(shared: bool, backend: str) -> None:
+    images = DataShape(input_shape=(3, 4, 2), classes=None, targets=2)
+    made = program(
+        shape=images,
+        architecture={"layers": [{"kind": "conv", "channels": 5, "kernel": 1}]},
+        activation={"kind": "prelu", "shared": shared},
+        backend={"kind": backend},
+    )
+    (x, y), p = data(8, images), made.parameters()
+    assert p["prelu1.alpha"].shape == ((1,) if shared else (5,))
+    z = x @ p["conv1.weight"][0, 0] + p["conv1.bias"]
+    error = np.where(z > 0, z, 0.25 * z).reshape(8, -1) @ p["fc1.weight"] + p["fc1.bias"] - y
+    sent = ((2 * error / error.size) @ p["fc1.weight"].T).reshape(z.shape)
+    expected = (sent * np.minimum(z, 0)).sum((0, 1, 2))
+    np.testing.assert_allclose(made.gradients(x, y)["prelu1.alpha"], [expected.sum()] if shared else expected, rtol=1e-10)
+
+
 def test_alpha_is_not_decayed() -> None:
     """At a learning rate next to nothing a decay of 1e300 times it would take half of what it touches."""
     changes = {"optimizer": {"kind": "sgd", "learning_rate": 1e-300}, "regularization": {"weight_decay": 0.5e300}}

@@ -141,6 +141,15 @@ def test_biases_of_hidden_layers_start_where_the_initialization_says(kind: str) 
     assert (state["fc1.bias"] == 0.01).all() and (state["fc2.bias"] == 0.01).all() and not state["fc3.bias"].any()
 
 
+@pytest.mark.parametrize("kind", ["conv", "conv_transpose"])
+def test_biases_of_convolutions_do_too(kind: str) -> None:
+    layers = [{"kind": kind, "channels": 6}, {"kind": kind, "channels": 5, "initialization": {"kind": "he", "bias_init": 0.5}}]
+    images = DataShape(input_shape=(4, 5, 3), classes=3, targets=None)
+    made = program(shape=images, architecture={"layers": layers}, initialization={"kind": "he", "bias_init": 0.01})
+    assert (made.state()[f"{kind}1.bias"] == 0.01).all() and (made.state()[f"{kind}2.bias"] == 0.5).all()
+    assert not made.state()["fc1.bias"].any()
+
+
 def test_an_output_layer_may_ask_for_a_bias_of_its_own() -> None:
     layer = {"kind": "dense", "units": 3, "initialization": {"kind": "he", "bias_init": -1.0}}
     assert (program(architecture={"layers": [layer], "head": None}).state()["fc1.bias"] == -1.0).all()
