@@ -167,6 +167,11 @@ def factor(schedule: Any, steps: npt.ArrayLike, total: int) -> Array:
     return np.asarray(share * np.minimum(at + 1, warmup) / warmup if warmup else share).reshape(np.shape(steps))
 
 
+def needs_total(schedule: Any) -> bool:
+    """Whether the schedule runs over the whole training, and so needs to know how many steps that has."""
+    return type(schedule) in _BY_SHARE
+
+
 def resets(schedule: Any) -> bool:
     """Whether the optimizer's slots go back to their start when the learning rate changes."""
     return getattr(schedule, "state_on_change", "keep") == "reset"

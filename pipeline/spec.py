@@ -33,8 +33,10 @@ from pipeline.plateau import ReduceOnPlateau
 from pipeline.preprocessing import Preprocessing
 from pipeline.records import plain, read, record, setting
 from pipeline.regularization import Regularization
-from pipeline.schedules import SCHEDULES, Constant
+from pipeline.schedules import SCHEDULES, Constant, needs_total
 from pipeline.tracking.settings import Tracking
+from pipeline.training.budget import Budget, end
+from pipeline.training.budget import check as check_budget
 from pipeline.training.settings import Training
 
 
@@ -80,6 +82,7 @@ class Experiment:
     preprocessing: Preprocessing = setting(Preprocessing())
     augmentation: Augmentation = setting(Augmentation())
     training: Training = setting(Training())
+    budget: Budget = setting(Budget())
     backend: BackendSettings = setting(BackendSettings())
     tracking: Tracking = setting(Tracking())
     check: Check | None = setting(None)
@@ -252,6 +255,16 @@ def _plateau_minimum(config: Experiment) -> None:
         raise ConfigError(at="schedule.minimum", got=config.schedule.minimum, rule=rule)
 
 
+def _some_end(config: Experiment) -> None:
+    """Something ends the training, and a schedule over the whole of it knows when."""
+    check_budget(config.training, config.budget)
+    by_clock = end(config.training, config.budget, 1).steps is None
+    if by_clock and needs_total(config.schedule):
+        kind = next(name for name, record_type in SCHEDULES.items() if record_type is type(config.schedule))
+        rule = "needs to know how many steps the training has, and only budget.seconds ends it"
+        raise ConfigError(at="schedule.kind", got=kind, rule=rule, hint="give training.epochs or budget.steps too")
+
+
 def _run_and_resume(config: Experiment) -> None:
     if config.run is not None and config.resume is not None:
         raise ConfigError(at="resume", got=config.resume, rule="run and resume exclude each other", hint="resume continues a training")
@@ -275,5 +288,6 @@ RULES: tuple[Callable[[Experiment], None], ...] = (
     _uniform_range,
     _declared_shape,
     _plateau_minimum,
+    _some_end,
     _run_and_resume,
 )

@@ -30,7 +30,7 @@ from pipeline.tracking.journal import end_of, read_journal
 from pipeline.tracking.outbox import WAIT, Sender, open_sender
 from pipeline.tracking.store import Store, check
 from pipeline.tracking.tracker import Receipt, Tracker
-from pipeline.training import checkpoint, loop, metrics, progress
+from pipeline.training import budget, checkpoint, loop, metrics, progress
 from pipeline.training.checkpoint import Checkpoint, Checkpoints
 from pipeline.training.events import EpochEnded, Event, Noted
 from pipeline.training.interrupt import Interrupt
@@ -43,6 +43,7 @@ RESUMABLE = {
     "resume": "",
     "task": "",
     "training.epochs": "training.epochs",
+    **{f"budget.{name}": f"budget.{name}" for name in ("epochs", "steps", "samples", "seconds")},
     "data.root": "data.root",
     "data.path": "data.path",
     "backend": "backend",
@@ -90,8 +91,9 @@ class _Session:
         sender = self._sender()
         try:
             dataset = data.load(self.experiment.data, seed=self.experiment.seed)
-            loop.check(dataset, self.experiment.training)
+            loop.check(dataset, self.experiment.training, self.experiment.budget)
             self._same_data(dataset, found)
+            self._check_budget(dataset, found)
             fitted = preprocessing.fit(self.experiment.preprocessing, dataset.train.x, precision=self.experiment.precision)
             ready = prepared(dataset, fitted)
             program = compile_experiment(self.experiment, trained.shape_of_program(dataset.shape, fitted))
@@ -157,6 +159,7 @@ class _Session:
                 best_state=None if found is None else found.best_state,
                 learning_rate=program.learning_rate,
                 schedule=_loss_schedule(self.experiment),
+                budget=self.experiment.budget,
                 stop=interrupt,
             )
         return outcome, interrupt.signal
@@ -179,7 +182,7 @@ class _Session:
             return None
         found, settings = checkpoint.load(self.folder / trained.CHECKPOINTS), self.experiment.training
         done, at = found.progress, f"resume = {self.folder}"
-        if done.epoch > settings.epochs or (done.epoch == settings.epochs and done.step):
+        if settings.epochs is not None and (done.epoch > settings.epochs or (done.epoch == settings.epochs and done.step)):
             raise ConfigError(at="training.epochs", got=settings.epochs, rule=f"the run has trained {done.epoch} epochs", hint="give more")
         end = end_of(read_journal(self.folder))
         if end is None or end["status"] != "FINISHED":
@@ -190,6 +193,28 @@ class _Session:
             best = f"its result is epoch {done.best_epoch}"
             raise RunError(f"{at}: the run stopped early after epoch {done.epoch}, {best}; nothing is left to do")
         return found
+
+    def _check_budget(self, dataset: data.Dataset, found: Checkpoint | None) -> None:
+        """Whether the run to go on with has something left of its budget."""
+        if found is None:
+            return
+        settings, allowed, done = self.experiment.training, self.experiment.budget, found.progress
+        steps = len(dataset.train.x) // settings.batch_size
+        taken, end = done.epoch * steps + done.step, budget.end(settings, allowed, steps)
+        if end.steps is not None and taken > end.steps:
+            raise ConfigError(at=end.at, got=end.got, rule=f"the run has taken {taken} steps, and this is {end.steps}", hint="give more")
+        seconds = sum(values["time/epoch_s"] for values in done.history) + done.seconds
+        spent = end.text if taken == end.steps else ""
+        if allowed.seconds is not None and seconds >= allowed.seconds:
+            spent = f"budget.seconds = {allowed.seconds:g}"
+        if spent and not self._unfinished():
+            raise RunError(f"resume = {self.folder}: the run has used up {spent}; give more to go on")
+
+    def _unfinished(self) -> bool:
+        """Whether the run to go on with was stopped before its end."""
+        assert self.folder is not None
+        last = end_of(read_journal(self.folder))
+        return last is None or last["status"] != "FINISHED"
 
     def _sender(self) -> Sender:
         """Started first, so that it loads MLflow while the data are read.  Raises TrackingError if the store refuses."""

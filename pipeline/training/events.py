@@ -9,9 +9,13 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """Before the first step.  epoch counts whole epochs already trained, step the steps done of the next one."""
+    """Before the first step.  epoch counts whole epochs already trained, step the steps done of the next one.
 
-    epochs: int
+    epochs, total  how many epochs (the last may be a part of one) and steps there will be; None where the clock ends the training
+    """
+
+    epochs: int | None
+    total: int | None
     steps_per_epoch: int
     epoch: int
     step: int
@@ -34,7 +38,7 @@ class Advanced:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochEnded:
-    """The metrics of epoch `epoch` (counted from 1); best when the watched metric improved."""
+    """The metrics of epoch `epoch` (counted from 1), or of its part that a budget allowed; best when the watched metric improved."""
 
     epoch: int
     values: Mapping[str, float]

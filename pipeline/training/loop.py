@@ -18,7 +18,9 @@ import numpy.typing as npt
 from pipeline import random
 from pipeline.errors import ConfigError, DataError
 from pipeline.plateau import Plateau
+from pipeline.training import budget as budgets
 from pipeline.training import metrics
+from pipeline.training.budget import Budget, End
 from pipeline.training.checkpoint import Checkpoints, Progress, State
 from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Saved, Started
 from pipeline.training.scores import undefined
@@ -97,8 +99,9 @@ class Outcome:
     message: str
 
 
-def check(dataset: Parts, settings: Training) -> None:
+def check(dataset: Parts, settings: Training, budget: Budget = Budget()) -> None:  # noqa: B008  # frozen
     """Whether `settings` fit the data.  Raises DataError or ConfigError."""
+    budgets.check(settings, budget)
     rows = len(dataset.train.x)
     if settings.batch_size > rows:
         rule = f"larger than the {rows} rows of the training part; use at most {rows}"
@@ -137,6 +140,7 @@ def train(
     best_state: State | None = None,
     learning_rate: Callable[[int], float] | None = None,
     schedule: LossSchedule | None = None,
+    budget: Budget = Budget(),  # noqa: B008  # frozen
     stop: Callable[[], bool] = lambda: False,
 ) -> Outcome:
     """Trains `program` on `dataset.train` and says so to `emit`.
@@ -144,10 +148,11 @@ def train(
     progress, best_state   from a checkpoint, to go on from it; the program already holds its state
     learning_rate          the learning rate at a step, for the record
     schedule               lowers the learning rate when the loss stops falling
+    budget                 what ends the training beside settings.epochs; it may end within an epoch, and a later call go on there
     stop                   asked after every chunk; when true, a checkpoint is written and the outcome is KILLED
     Raises DataError, ConfigError (see `check`), RunError (a checkpoint that cannot be written) and DivergedError.
     """
-    check(dataset, settings)
+    check(dataset, settings, budget)
     loop = _Loop(
         program=program,
         dataset=dataset,
@@ -159,6 +164,7 @@ def train(
         best_state=best_state,
         learning_rate=learning_rate,
         schedule=schedule,
+        budget=budget,
         stop=stop,
     )
     return loop.run()
@@ -178,6 +184,7 @@ class _Loop:
     best_state: State | None
     learning_rate: Callable[[int], float] | None
     schedule: LossSchedule | None
+    budget: Budget
     stop: Callable[[], bool]
     chunk: int = 1
 
@@ -188,6 +195,10 @@ class _Loop:
     @property
     def steps(self) -> int:
         return self.rows // self.settings.batch_size
+
+    @property
+    def end(self) -> End:
+        return budgets.end(self.settings, self.budget, self.steps)
 
     @property
     def watched(self) -> EarlyStopping:
@@ -204,10 +215,13 @@ class _Loop:
         return names if part == "train" or name == "loss" or name in names else (*names, name)
 
     def run(self) -> Outcome:
-        self.program.total_steps, self.program.steps_per_epoch = self.settings.epochs * self.steps, self.steps
-        self.program.plateau = self.progress.plateau
-        self.emit(Started(epochs=self.settings.epochs, steps_per_epoch=self.steps, epoch=self.progress.epoch, step=self.progress.step))
+        total, done = self.end.steps, self.progress
+        self.program.total_steps, self.program.steps_per_epoch = total or 0, self.steps
+        self.program.plateau = done.plateau
+        epochs = None if total is None else -(-total // self.steps)
+        self.emit(Started(epochs=epochs, total=total, steps_per_epoch=self.steps, epoch=done.epoch, step=done.step))
         self._note_left_out()
+        self._note_first_limit()
         if self.progress.epoch == 0:
             validation = self.dataset.validation
             for text in metrics.left_out(self.measured, validation.y, self.dataset.classes, "validation"):
@@ -215,6 +229,8 @@ class _Loop:
         while not self._complete():
             if not self._train_epoch():
                 return self._stopped()
+            if self.progress.step < self.steps:  # the budget ends within the epoch
+                break
             self._end_epoch()
             self._save_when_due()
             if self.stop() and not self._complete():
@@ -228,19 +244,36 @@ class _Loop:
         if left_out:
             self.emit(Noted(text=f"each epoch leaves out {left_out} of {self.rows} rows, others each time: they fill no batch of {batch}"))
 
+    def _note_first_limit(self) -> None:
+        counted = any(limit is not None for limit in (self.budget.epochs, self.budget.steps, self.budget.samples))
+        if counted and self.end.at == "training.epochs":
+            text = f"{self.end.text} ends the training before the budget does, after {self.end.steps} steps"
+            self.emit(Noted(text=f"{text}; training.epochs=null leaves the end to the budget"))
+
     def _complete(self) -> bool:
-        return self.progress.epoch >= self.settings.epochs or self._out_of_patience()
+        return self._spent() is not None or self._out_of_patience()
+
+    def _spent(self) -> str | None:
+        """The limit that is reached, as the config has it."""
+        done, end = self.progress, self.end
+        if end.steps is not None and done.epoch * self.steps + done.step >= end.steps:
+            return end.text
+        seconds = sum(values["time/epoch_s"] for values in done.history) + done.seconds
+        if self.budget.seconds is not None and seconds >= self.budget.seconds:
+            return f"budget.seconds = {self.budget.seconds:g}"
+        return None
 
     def _out_of_patience(self) -> bool:
         return self.settings.early_stopping is not None and self.progress.waited >= self.settings.early_stopping.patience
 
     def _train_epoch(self) -> bool:
-        """Trains the steps left of the epoch -> whether it got to the end."""
+        """Trains the steps left of the epoch, or of the budget -> False when it was asked to stop."""
         order = random.permutation(self.seed, random.ORDER, self.progress.epoch, self.rows)
         order = order[: self.steps * self.settings.batch_size].reshape(self.steps, self.settings.batch_size)
-        while self.progress.step < self.steps:
+        last = self.steps if self.end.steps is None else min(self.steps, self.end.steps - self.progress.epoch * self.steps)
+        while self.progress.step < self.steps and self._spent() is None:
             start = time.perf_counter()
-            chunk = order[self.progress.step : self.progress.step + self.chunk]
+            chunk = order[self.progress.step : min(self.progress.step + self.chunk, last)]
             losses = self.program.run(self.dataset.train.x, self.dataset.train.y, chunk, self.dataset.train.weight)
             seconds = time.perf_counter() - start
             done = self.progress.step + len(losses)
@@ -254,12 +287,12 @@ class _Loop:
             self.emit(Advanced(epoch=self.progress.epoch + 1, step=done))
             if self.stop():
                 return False
-            if done < self.steps:
+            if done < last:
                 self._save_when_due()
         return True
 
-    def _end_epoch(self) -> None:
-        """Validates, keeps the best weights and closes the epoch."""
+    def _values(self) -> dict[str, float]:
+        """The metrics of the epoch, as far as it is trained."""
         start, progress = time.perf_counter(), self.progress
         values = {"loss/train": float(np.mean(progress.losses))}
         validation = self.dataset.validation
@@ -267,8 +300,13 @@ class _Loop:
             prediction, row_loss = self.program.evaluate(validation.x, validation.y, validation.weight)
             values |= metrics.measure(self.dataset.task, prediction, row_loss, validation.y, "validation", self.measured)
         if self.learning_rate is not None:
-            values["learning_rate"] = self.learning_rate((progress.epoch + 1) * self.steps - 1)
+            values["learning_rate"] = self.learning_rate(progress.epoch * self.steps + progress.step - 1)
         values["time/epoch_s"] = progress.seconds + time.perf_counter() - start
+        return values
+
+    def _end_epoch(self) -> None:
+        """Validates, keeps the best weights and closes the epoch."""
+        progress, values = self.progress, self._values()
         epoch, value = progress.epoch + 1, values.get(self.watched.metric, float("nan"))
         best = metrics.better(self.watched.metric, value, progress.best, self.watched.min_delta)
         standing: dict[str, Any] = {"best": value, "best_epoch": epoch, "waited": 0} if best else {"waited": progress.waited + 1}
@@ -307,17 +345,26 @@ class _Loop:
         return self._outcome("KILLED", done.epoch, f"stopped {where}")
 
     def _finished(self) -> Outcome:
-        progress, epoch, message = (
-            self.progress,
-            self.progress.epoch,
-            f"trained {self.progress.epoch} epoch{'s' if self.progress.epoch != 1 else ''}",
-        )
+        progress, epoch, message = self.progress, self.progress.epoch, self._trained()
+        if progress.step:
+            # after the checkpoint, which goes on within the epoch: a part of an epoch is measured, but is no candidate for the best
+            epoch, values = epoch + 1, self._values()
+            self.progress = replace(progress, history=(*progress.history, values))
+            self.emit(EpochEnded(epoch=epoch, values=values, best=False))
         if self.settings.early_stopping is not None and self.best_state is not None:
             self.program.load_state(self.best_state)
             epoch = progress.best_epoch
-            early = f"stopped early after epoch {progress.epoch}" if progress.epoch < self.settings.epochs else message
-            message = f"{early}; the weights are those of epoch {epoch}, the best by {self.watched.metric}"
+            message = f"{message}; the weights are those of epoch {epoch}, the best by {self.watched.metric}"
         return self._outcome("FINISHED", epoch, message)
+
+    def _trained(self) -> str:
+        """How far training went, and what ended it where that is not training.epochs."""
+        done, spent = self.progress, self._spent()
+        if spent is None:
+            return f"stopped early after epoch {done.epoch}"
+        parts = [f"{done.epoch} epoch{'s' if done.epoch != 1 else ''}"] if done.epoch or not done.step else []
+        parts += [f"{done.step} of the {self.steps} steps of {'the next' if parts else 'an epoch'}"] if done.step else []
+        return f"trained {' and '.join(parts)}" + ("" if spent.startswith("training.") else f", to the end of {spent}")
 
     def _outcome(self, status: Literal["FINISHED", "KILLED"], epoch: int, message: str) -> Outcome:
         history = self.progress.history

@@ -61,7 +61,8 @@ class Lines:
     """One plain line an epoch."""
 
     def __init__(self, console: Console) -> None:
-        self._console, self._epochs = console, 0
+        self._console = console
+        self._epochs: int | None = None
 
     def __call__(self, event: Event) -> None:
         """Shows an epoch's end or a note."""
@@ -70,7 +71,8 @@ class Lines:
         elif isinstance(event, Noted):
             say(self._console, f"note: {event.text}")
         elif isinstance(event, EpochEnded):
-            say(self._console, f"epoch {event.epoch:>{len(str(self._epochs))}}/{self._epochs}  {in_words(event.values)}")
+            number = f"{event.epoch}" if self._epochs is None else f"{event.epoch:>{len(str(self._epochs))}}/{self._epochs}"
+            say(self._console, f"epoch {number}  {in_words(event.values)}")
             self._console.file.flush()
 
     def __enter__(self) -> Self:
@@ -87,7 +89,7 @@ class Bar:
         self._console = console
         one_line = Column(no_wrap=True)
         columns = [
-            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}", table_column=one_line),
+            TextColumn("epoch {task.fields[epoch]}{task.fields[epochs]}", table_column=one_line),
             BarColumn(bar_width=None if console.width >= 60 else 5),
             TextColumn("{task.description}", markup=False, table_column=one_line),
             TimeElapsedColumn(table_column=one_line),
@@ -102,8 +104,8 @@ class Bar:
         if isinstance(event, Started):
             self._steps = event.steps_per_epoch
             done = event.epoch * self._steps + event.step
-            total = event.epochs * self._steps
-            self._task = self._progress.add_task("", total=total, completed=done, epoch=event.epoch, epochs=event.epochs)
+            of = "" if event.epochs is None else f"/{event.epochs}"
+            self._task = self._progress.add_task("", total=event.total, completed=done, epoch=event.epoch, epochs=of)
         elif isinstance(event, Noted):
             say(self._console, f"note: {event.text}")
         elif isinstance(event, Advanced) and self._task is not None:

@@ -18,10 +18,11 @@ class EarlyStopping:
 class Training:
     """How long and in what portions: `epochs` passes over the training part, `batch_size` rows a step; what fills no batch is left out.
 
+    epochs    null leaves the end to the `budget`
     metrics   measured on the validation part after each epoch beside the loss; null: accuracy, or rmse, mae and r2 (see scores.py)
     """
 
-    epochs: int = setting(20, least=1)
+    epochs: int | None = setting(20, least=1)
     batch_size: int = setting(64, least=1)
     metrics: tuple[str, ...] | None = setting(None)
     early_stopping: EarlyStopping | None = setting(None)

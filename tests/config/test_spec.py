@@ -60,8 +60,8 @@ def test_the_whole_config_is_written_in_the_order_of_the_groups_kind_first() -> 
     got = to_plain(experiment(network({"name": "first", "activation": {"kind": "tanh"}})))
     assert list(got) == [
         "task", "run", "resume", "output", "demonstration", "seed", "precision", "architecture", "initialization", "normalization",
-        "activation", "regularization", "optimizer", "schedule", "loss", "data", "preprocessing", "augmentation", "training", "backend",
-        "tracking",
+        "activation", "regularization", "optimizer", "schedule", "loss", "data", "preprocessing", "augmentation", "training", "budget",
+        "backend", "tracking",
     ]  # fmt: skip
     assert got["architecture"] == {
         "layers": [

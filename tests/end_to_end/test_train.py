@@ -214,3 +214,26 @@ def test_a_plateau_goes_on_after_the_end_as_if_planned_from_the_start(work: Path
     assert rates[0] == rates[1] and len(set(rates[0].values())) > 2
     one, other = (checkpoint.load(work / folder / "checkpoints") for folder in ("whole", "parts"))
     assert all(np.array_equal(value, other.state[name]) for name, value in one.state.items())
+
+
+def test_a_budget_of_rows_ends_within_an_epoch_and_resume_goes_on_with_more(work: Path, pipeline_command: Command) -> None:
+    done = pipeline_command(*SMALL, "budget=samples", "budget.samples=250", "output=parts")
+    assert done.returncode == 0, done.stderr
+    assert (
+        "epoch 3/3" in done.stdout
+        and "trained 2 epochs and 1 of the 7 steps of the next, to the end of budget.samples = 250" in done.stdout
+    )
+    refused = pipeline_command("resume=parts")
+    assert (refused.returncode, refused.stderr) == (
+        2, f"error: resume = {work / 'parts'}: the run has used up budget.samples = 250; give more to go on\n",
+    )  # fmt: skip
+    fewer = pipeline_command("resume=parts", "budget.samples=100")
+    rule = "the run has taken 15 steps, and this is 6; give more"
+    assert (fewer.returncode, fewer.stderr) == (2, f"error: budget.samples = 100: {rule}\n")
+    assert pipeline_command("resume=parts", "budget.samples=400").returncode == 0
+    assert pipeline_command(*SMALL, "budget=samples", "budget.samples=400", "output=whole").returncode == 0
+    one, other = (checkpoint.load(work / folder / "checkpoints") for folder in ("whole", "parts"))
+    assert all(np.array_equal(value, other.state[name]) for name, value in one.state.items())
+    loss = [metrics_of(work / folder)["loss/train"] for folder in ("whole", "parts")]
+    assert loss[0] == loss[1]
+    assert pipeline_command("task=evaluate", "run=parts").returncode == 0

@@ -75,7 +75,7 @@ def test_a_chunk_lasts_about_a_tenth_of_a_second() -> None:
 
 def test_events_come_in_order() -> None:
     _, _, events = trained(Training(epochs=2, batch_size=75))
-    assert events[0] == Started(epochs=2, steps_per_epoch=2, epoch=0, step=0)
+    assert events[0] == Started(epochs=2, total=4, steps_per_epoch=2, epoch=0, step=0)
     steps = [(event.epoch, event.step) for event in events if isinstance(event, Advanced)]
     assert steps[-1] == (2, 2) and (1, 2) in steps
     ends = [event for event in events if isinstance(event, EpochEnded)]

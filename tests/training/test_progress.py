@@ -12,7 +12,7 @@ from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Started
 
 VALUES = {"loss/train": 0.25127, "loss/validation": 0.31, "accuracy/validation": 0.9721, "learning_rate": 0.001, "time/epoch_s": 0.314}
 EVENTS: list[Event] = [
-    Started(epochs=10, steps_per_epoch=4, epoch=0, step=0),
+    Started(epochs=10, total=40, steps_per_epoch=4, epoch=0, step=0),
     Noted(text="each epoch leaves out 2 of 10 rows [others each time]"),
     Advanced(epoch=1, step=4),
     EpochEnded(epoch=1, values=VALUES, best=True),
@@ -21,11 +21,11 @@ EVENTS: list[Event] = [
 ]
 
 
-def shown(*, terminal: bool, width: int = 80) -> str:
+def shown(*, terminal: bool, width: int = 80, events: list[Event] = EVENTS) -> str:
     file = io.StringIO()
     console = Console(file=file, force_terminal=terminal, width=width, highlight=False, color_system=None)
     with progress.display(console) as display:
-        for event in EVENTS:
+        for event in events:
             display(event)
     return file.getvalue()
 
@@ -45,6 +45,13 @@ def test_on_a_terminal_a_bar_fits_one_line_and_the_cursor_comes_back(width: int)
     assert bars and max(map(len, bars)) <= width
     assert bars[-1].startswith("epoch 2/10")
     assert not [line for line in re.split(r"[\r\n]", plain) if line.strip() and not line.startswith(("epoch", "note"))]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_without_a_known_end_the_epochs_have_no_total(terminal: bool) -> None:
+    begun = Started(epochs=None, total=None, steps_per_epoch=4, epoch=0, step=0)
+    text = shown(terminal=terminal, events=[begun, *EVENTS[2:]])
+    assert "epoch 2 " in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text) and "None" not in text
 
 
 def test_a_wide_terminal_shows_the_newest_metrics() -> None:
