@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline.checks.finding import Finding
 from pipeline.errors import DivergedError
+from pipeline.training.budget import end
 
 if TYPE_CHECKING:
     from pipeline.checks.material import Material
@@ -42,4 +43,4 @@ def check_dry_run(config: Experiment, material: Material) -> Finding:
 
 def _clock(config: Experiment, material: Material) -> tuple[int, int]:
     per_epoch = len(material.x) // min(config.training.batch_size, len(material.x))
-    return per_epoch * config.training.epochs, per_epoch
+    return end(config.training, config.budget, per_epoch).steps or 0, per_epoch
