@@ -107,6 +107,16 @@ class Cyclic:
     warmup: int = setting(0, least=0)
 
 
+@record
+class Rising:
+    """factor = ratio^(step / (steps - 1)): from 1 to `ratio` in `steps` steps, for the learning-rate range test alone."""
+
+    ratio: float = setting(above=1)
+    steps: int = setting(least=2)
+    warmup: int = setting(0, least=0)
+
+
+# what a config may name: Rising is no schedule to train with
 SCHEDULES: dict[str, type] = {
     "constant": Constant,
     "step": Step,
@@ -140,6 +150,7 @@ _BY_STEP: dict[type, Callable[[Any, Array], Array]] = {
     Exponential: lambda s, at: s.factor ** (at / s.every),
     InverseTime: lambda s, at: 1.0 / (1.0 + s.decay * at / s.every),
     InverseSqrt: lambda s, at: 1.0 / np.sqrt(1.0 + at / s.every),
+    Rising: lambda s, at: s.ratio ** (at / (s.steps - 1)),
     Cyclic: lambda s, at: 1.0 - (1.0 - s.floor) * np.abs(1.0 - at % (2 * s.half_cycle) / s.half_cycle),
 }
 

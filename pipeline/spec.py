@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, Literal, cast
 
 from pipeline.augmentation import Augmentation
-from pipeline.checks.settings import Check
+from pipeline.checks.settings import Check, LearningRateRange
 from pipeline.data import Data
 from pipeline.errors import ConfigError, nearest
 from pipeline.initialization import INITIALIZATIONS, He, Uniform
@@ -56,7 +56,7 @@ class BackendSettings:
     threads: int | Literal["auto"] = setting("auto", least=1)
 
 
-TASK_SETTINGS = ("check",)  # what a task alone is told, under the task's own name
+TASK_SETTINGS = ("check", "lr_range")  # what a task alone is told, under the task's own name
 
 
 @record
@@ -86,6 +86,7 @@ class Experiment:
     backend: BackendSettings = setting(BackendSettings())
     tracking: Tracking = setting(Tracking())
     check: Check | None = setting(None)
+    lr_range: LearningRateRange | None = setting(None)
 
 
 def experiment(config: Mapping[str, Any]) -> Experiment:
@@ -242,6 +243,14 @@ def _uniform_range(config: Experiment) -> None:
             raise ConfigError(at=f"{at}.high", got=initialization.high, rule=rule)
 
 
+def _learning_rate_range(config: Experiment) -> None:
+    """A rate that rises."""
+    test = config.lr_range
+    if test is not None and test.start >= test.end:
+        rule = f"must be above lr_range.start, which is {test.start:g}"
+        raise ConfigError(at="lr_range.end", got=test.end, rule=rule)
+
+
 def _declared_shape(config: Experiment) -> None:
     if config.data.classes is not None and config.data.targets is not None:
         raise ConfigError(at="data.targets", got=config.data.targets, rule="data has classes or targets, not both", hint="leave one out")
@@ -286,6 +295,7 @@ RULES: tuple[Callable[[Experiment], None], ...] = (
     _whole_network,
     _decay_once,
     _uniform_range,
+    _learning_rate_range,
     _declared_shape,
     _plateau_minimum,
     _some_end,

@@ -36,6 +36,7 @@ TASKS: dict[str, Task] = {
     "explain": Task(function="pipeline.tasks.explain:run", takes_run=True),
     "demonstrate": Task(function="pipeline.tasks.demonstrate:run", needs_demonstration=True),
     "check": Task(function="pipeline.tasks.check:run"),
+    "lr_range": Task(function="pipeline.tasks.lr_range:run"),
     "sync": Task(function="pipeline.tasks.sync:run", takes_run=True),
 }
 SWEEP_FINISHED = "pipeline.tasks.sweep:finished"
