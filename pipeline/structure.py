@@ -53,9 +53,7 @@ class Structure:
         self.built = build(config, shape)
         self.network, self.bias_reasons = (self.built, ()) if keep_biases else remove_biases(self.built)
         # the oracle normalizes in evaluation, so that it checks the folded weights of the others
-        self.folded, self.folds, self.fold_reasons = (
-            fold_batch_norms(self.network) if backend.fuses and not keep_biases else (self.network, (), ())
-        )
+        self.folded, self.folds, self.fold_reasons = fold_batch_norms(self.network) if backend.fuses else (self.network, (), ())
         self.backend, self.backend_reason = backend, reason
         self.precision, self.batch_size = config.precision, config.training.batch_size
         self.weighted = config.data.sample_weight is not None

@@ -1,7 +1,8 @@
 """Batch norm in evaluation is one multiplication and one addition a channel: they are taken into the weights of the layer before it.
 
 gamma * (x W - mean) / sqrt(var + epsilon) + beta = x W' + b' with W' = W * scale and b' = beta - mean * scale, where
-scale = gamma / sqrt(var + epsilon).  W' and b' are made once an evaluation, however many rows it has, by a program of their own.
+scale = gamma / sqrt(var + epsilon); a bias b of the layer makes mean - b of the mean.  W' and b' are made once an evaluation,
+however many rows it has, by a program of their own.
 """
 
 # O outputs of the layer, kh kw window of a convolution, I inputs
@@ -57,12 +58,13 @@ def fold_graph(folds: tuple[Fold, ...], precision: str) -> Graph:
     for fold in folds:
         b.scope = fold.folded.name
         gamma, beta, mean, variance = (b.input(p.name, p.shape, "state") for p in fold.norm.parameters)
-        (weight,) = (b.input(p.name, p.shape, "state") for p in fold.layer.parameters)
+        weight, *bias = (b.input(p.name, p.shape, "state") for p in fold.layer.parameters)
         new_weight, new_bias = (b.input(p.name, p.shape, "state") for p in fold.folded.parameters)
         deviation = b.add("sqrt", b.add("add", variance, b.value(f"{fold.norm.name}.epsilon")))
         scale = b.add("div", gamma, deviation, name="scale")
         b.updates[new_weight] = _scaled(b, fold.layer, weight, scale)
-        b.updates[new_bias] = b.add("sub", beta, b.add("mul", mean, scale), name="bias")
+        center = b.add("sub", mean, bias[0]) if bias else mean
+        b.updates[new_bias] = b.add("sub", beta, b.add("mul", center, scale), name="bias")
     b.scope = ""
     return b.graph()
 
@@ -76,8 +78,8 @@ def _scaled(b: Builder, layer: LayerNode, weight: str, scale: str) -> str:
 
 
 def _folded(layer: LayerNode) -> LayerNode:
-    """`layer` with the weight and the bias of evaluation; its own bias is gone, for batch norm follows."""
-    (weight,) = layer.parameters
+    """`layer` with the weight and the bias of evaluation."""
+    weight = layer.parameters[0]
     outputs = weight.shape[-2:-1] if isinstance(layer.record, ConvTranspose) else weight.shape[-1:]
     made = {f"{layer.name}.folded_weight": weight.shape, f"{layer.name}.folded_bias": outputs}
     parameters = tuple(Parameter(name=name, shape=shape, initial=0.0, trained=False) for name, shape in made.items())

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.compiler import compile_stack
+from pipeline.compiler import compile_stack, load_backend
 from pipeline.data import DataShape
 from pipeline.layers.build import build
 from pipeline.layers.folding import fold_batch_norms
 from pipeline.layers.graph import LayerNode
 from pipeline.layers.reshape import Flatten
 from pipeline.program import Program
+from pipeline.structure import Structure
 from tests.program.configs import CLASSES, config, data, order, program
 
 IMAGES = DataShape(input_shape=(6, 5, 3), classes=3, targets=None)
@@ -70,6 +71,17 @@ def test_the_evaluation_program_has_no_batch_norm() -> None:
         "mul", "sum", "mul", "mul", "sum", "mul", "add", "mul", "sum", "mul", "add",
     ]  # fmt: skip
     assert exact.structure.folds == ()
+
+
+def test_a_bias_that_was_kept_is_folded_too() -> None:
+    x, _ = data()
+    made = []
+    for backend in ("numpy", "reference"):
+        settings = config(6, **NORM, backend={"kind": backend}, initialization={"kind": "he", "bias_init": 0.3})
+        structure = Structure(settings, CLASSES, *load_backend(settings), keep_biases=True)
+        made.append(Program(structure, settings, structure.allocate(1)))
+    assert (made[0].state()["fc1.bias"] == 0.3).all() and len(made[0].structure.folds) == 1
+    np.testing.assert_allclose(made[0].predict(x), made[1].predict(x), atol=1e-12)
 
 
 def test_the_penalty_is_that_of_the_weights_themselves() -> None:

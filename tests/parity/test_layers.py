@@ -134,6 +134,7 @@ ACTIVATION_CASES: list[tuple[dict[str, Any], Callable[[Any, Any, Any], Any]]] = 
     ({"kind": "prelu", "shared": True, "alpha": 0.4}, lambda n, f, x: n.prelu(x, "prelu1")),
     ({"kind": "elu", "alpha": 0.7}, lambda n, f, x: f.elu(x, 0.7)),
     ({"kind": "gelu"}, lambda n, f, x: f.gelu(x, approximate="tanh")),
+    ({"kind": "gelu", "approximate": "none"}, lambda n, f, x: f.gelu(x)),
     ({"kind": "silu"}, lambda n, f, x: f.silu(x)),
     ({"kind": "softplus"}, lambda n, f, x: f.softplus(x)),
     ({"kind": "tanh"}, lambda n, f, x: x.tanh()),
