@@ -165,9 +165,14 @@ class Program:
         Raises DivergedError when a loss is not finite; the state is then as it was before that step.
         """
         given = self._rows(x)
-        targets = self._targets(y, len(given))
+        targets = rows.check_y(y, self.structure.network, len(given))
         wanted = rows.check_order(order, len(given))
         weight = None if sample_weight is None else rows.check_weight(sample_weight, len(given))
+        if self.target_scale is not None:
+            # of the rows in this call alone: to scale all the pixels of a set of images takes longer than a few steps on some of them
+            used, places = np.unique(wanted, return_inverse=True)
+            given, targets, wanted = given[used], self.target_scale.apply(targets[used]), places.reshape(wanted.shape)
+            weight = None if weight is None else weight[used]
         outputs, done = self._run("train", given, targets, wanted, weight)
         self.steps_done += done
         if done < len(wanted):

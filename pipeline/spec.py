@@ -207,10 +207,19 @@ def _early_stopping(config: Experiment) -> None:
 def _loss_for_task(config: Experiment) -> None:
     """The loss fits what the data is declared to be; with data.task=auto this is checked once the data is known."""
     kind, task = config.loss, config.data.task
-    if task == "regression" and not isinstance(kind, Auto) and LOSS_RULES[type(kind)].classes:
-        raise ConfigError(at="loss.kind", got=_kind(kind), rule="needs classes, and data.task is regression", hint="use loss=auto")
+    if task in ("regression", "reconstruction") and not isinstance(kind, Auto) and LOSS_RULES[type(kind)].classes:
+        raise ConfigError(at="loss.kind", got=_kind(kind), rule=f"needs classes, and data.task is {task}", hint="use loss=auto")
     if task == "classification" and not isinstance(kind, Auto) and not LOSS_RULES[type(kind)].classes:
         raise ConfigError(at="loss.kind", got=_kind(kind), rule="needs numbers, and data.task is classification", hint="use loss=auto")
+
+
+def _moved_targets(config: Experiment) -> None:
+    """An image that is moved after its copy was taken as the target would be learned in its old place."""
+    for name in ("shift", "crop", "flip"):
+        got = getattr(config.augmentation, name)
+        if config.data.task == "reconstruction" and got:
+            rule = "data.task is reconstruction, and the targets would stay where they are"
+            raise ConfigError(at=f"augmentation.{name}", got=got, rule=rule, hint="use augmentation=none")
 
 
 def _whole_network(config: Experiment) -> None:
@@ -292,6 +301,7 @@ RULES: tuple[Callable[[Experiment], None], ...] = (
     _batch_statistics,
     _early_stopping,
     _loss_for_task,
+    _moved_targets,
     _whole_network,
     _decay_once,
     _uniform_range,

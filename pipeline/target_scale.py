@@ -18,16 +18,17 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, kw_only=True)
 class TargetScale:
-    """mean and deviation of the training targets, float64 [T]; a constant target keeps deviation 1."""
+    """mean and deviation of the training targets, float64 [T] or [1]; a constant target keeps deviation 1."""
 
     mean: Array
     deviation: Array
 
     @classmethod
-    def fit(cls, y: Array) -> TargetScale:
-        """From the training targets y [N, T]."""
-        deviation = y.std(axis=0, dtype=np.float64)
-        return cls(mean=y.mean(axis=0, dtype=np.float64), deviation=np.where(deviation > 0, deviation, 1.0))
+    def fit(cls, y: Array, *, together: bool = False) -> TargetScale:
+        """From the training targets y [N, T].  together: one mean and deviation [1] for all of them, as for the pixels of an image."""
+        rows = None if together else 0
+        mean, deviation = (np.atleast_1d(f(y, axis=rows, dtype=np.float64)) for f in (np.mean, np.std))
+        return cls(mean=mean, deviation=np.where(deviation > 0, deviation, 1.0))
 
     @classmethod
     def restore(cls, arrays: Mapping[str, Array]) -> TargetScale | None:

@@ -62,8 +62,8 @@ def material(config: Experiment) -> Material:
     loop.check(dataset, config.training)
     fitted = preprocessing.fit(config.preprocessing, dataset.train.x, precision=config.precision)
     y = dataset.train.y
-    if dataset.task == "regression" and config.preprocessing.targets == "standardize":
-        y = TargetScale.fit(y).apply(y)
+    if dataset.task != "classification" and config.preprocessing.targets == "standardize":
+        y = TargetScale.fit(y, together=dataset.task == "reconstruction").apply(y)
     x = fitted.apply(dataset.train.x)
     shape = replace(dataset.shape, input_shape=x.shape[1:])
     return Material(name=dataset.name, shape=shape, x=x, y=y, seed=config.seed, weight=dataset.train.weight)

@@ -17,6 +17,7 @@ from pipeline.data.encoder import Encoder, encode, feature_names, fit_encoder, r
 from pipeline.data.files import located
 from pipeline.data.generated import rings, two_moons
 from pipeline.data.idx import idx_images
+from pipeline.data.reconstruction import reconstruction, reconstruction_shape
 from pipeline.data.settings import TABLES, Data, check_shape, check_source
 from pipeline.data.shipped import breast_cancer, diabetes, digits, iris, wine
 from pipeline.data.split import split
@@ -59,6 +60,9 @@ def describe(config: Data, *, seed: int = 0) -> DataShape:
     if config.input_shape is not None and (config.classes is not None or config.targets is not None):
         # a program for a shape of one's own needs no data; `load` holds a declared shape against the data
         return DataShape(input_shape=config.input_shape, classes=config.classes, targets=config.targets)
+    if config.task == "reconstruction":
+        given = None if config.input_shape is None else DataShape(input_shape=config.input_shape, targets=1)
+        return reconstruction_shape(given or describe(replace(config, task="auto"), seed=seed))
     known = SOURCES[config.kind].shape if config.kind in SOURCES else None
     if known is not None:
         return _agreed(config, known)
@@ -71,6 +75,8 @@ def load(config: Data, *, seed: int) -> Dataset:
     Raises ConfigError for settings that do not fit each other or the data, DataError for files, columns and values.
     """
     check_source(config)
+    if config.task == "reconstruction":
+        return reconstruction(load(replace(config, task="auto"), seed=seed))
     if config.kind in TABLES:
         return _load_table(config, seed)
     raw = SOURCES[config.kind].read(config)

@@ -45,7 +45,7 @@ class Data:
     root          folder of the idx files (mnist, fashion_mnist)
     path          file of csv, parquet and npz; for task=predict, the file with the rows to predict
     target        the column to predict (csv, parquet)
-    task          auto: what the target holds decides
+    task          auto: what the target holds decides; reconstruction: each row is its own target
     input_shape   shape of one row, images as [H, W, C]; arrays are reshaped to it
     classes       number of classes, or targets: number of predicted values; with input_shape they let a program be compiled without data
     categorical   columns whose numbers are names, such as postal codes (csv, parquet)
@@ -60,7 +60,7 @@ class Data:
     root: str | None = setting(None)
     path: str | None = setting(None)
     target: str | None = setting(None)
-    task: Literal["auto", "classification", "regression"] = setting("auto")
+    task: Literal["auto", "classification", "regression", "reconstruction"] = setting("auto")
     input_shape: tuple[int, ...] | None = setting(None, least=1)
     classes: int | None = setting(None, least=2)
     targets: int | None = setting(None, least=1)
@@ -81,6 +81,10 @@ def check_shape(config: Data) -> None:
         raise ConfigError(at="data.split.validation", got=split.validation, rule=rule, hint="make their sum less than 1")
     if config.classes is not None and config.targets is not None:
         raise ConfigError(at="data.targets", got=config.targets, rule="data has classes or targets, not both", hint="leave one out")
+    for name, count in (("classes", config.classes), ("targets", config.targets)):
+        if config.task == "reconstruction" and count is not None:
+            rule = "data.task is reconstruction, each row is its own target"
+            raise ConfigError(at=f"data.{name}", got=count, rule=rule, hint="leave it null")
     if config.task == "regression" and config.classes is not None:
         raise ConfigError(at="data.classes", got=config.classes, rule="data.task is regression", hint="give data.targets instead")
     if config.task == "classification" and config.targets is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
@@ -115,13 +116,18 @@ def _kind_name(record: object) -> str:
 
 
 def _check_output(network: LayerGraph, units: int, config: Experiment) -> None:
+    last = len(config.architecture.layers) - 1
     if isinstance(network.output.record, Softmax) and losses.RULES[type(network.loss)].classes:
-        last = len(config.architecture.layers) - 1
         rule = f"loss={network.loss_kind} takes logits, what comes before a softmax"
         hint = "leave the softmax out: predictions are probabilities without it"
         raise ConfigError(at=f"architecture.layers[{last}].activation", got="softmax", rule=rule, hint=hint)
+    if network.output.shape != (units,) and not hasattr(config.architecture.layers[last], "units"):
+        rule = f"the last layer must give [{units}] for this data and loss={network.loss_kind}"
+        hint = "give architecture.head=auto"
+        if math.prod(network.output.shape) == math.prod(network.input_shape):
+            hint = "for an autoencoder give data.task=reconstruction, and a flatten layer at the end"
+        raise ConfigError(at=f"architecture.layers[{last}]", got=list(network.output.shape), rule=rule, hint=hint)
     if network.output.shape != (units,):
-        last = len(config.architecture.layers) - 1
         rule = f"the last layer needs {units} units for this data and loss={network.loss_kind}"
         hint = f"give units={units}, or architecture.head=auto"
         raise ConfigError(at=f"architecture.layers[{last}].units", got=network.output.shape[-1], rule=rule, hint=hint)

@@ -97,8 +97,8 @@ class _Session:
             fitted = preprocessing.fit(self.experiment.preprocessing, dataset.train.x, precision=self.experiment.precision)
             ready = prepared(dataset, fitted)
             program = compile_experiment(self.experiment, trained.shape_of_program(dataset.shape, fitted))
-            if dataset.task == "regression" and self.experiment.preprocessing.targets == "standardize":
-                program.target_scale = TargetScale.fit(dataset.train.y)
+            if dataset.task != "classification" and self.experiment.preprocessing.targets == "standardize":
+                program.target_scale = TargetScale.fit(dataset.train.y, together=dataset.task == "reconstruction")
                 fitted = replace(fitted, notes=(*fitted.notes, program.target_scale.note))
             if program.balance(dataset.train.y):
                 fitted = replace(fitted, notes=(*fitted.notes, weights.note(program.class_weights, dataset.class_names)))

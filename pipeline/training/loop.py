@@ -72,7 +72,7 @@ class Parts(Protocol):
 
     @property
     def task(self) -> str:
-        """The word classification or regression."""
+        """The word classification, regression or reconstruction."""
 
     @property
     def classes(self) -> int | None:

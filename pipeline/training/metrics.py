@@ -14,8 +14,12 @@ from pipeline.training.scores import SCORES, TOP, auc, by_class, confusion, scor
 
 Array = npt.NDArray[Any]
 
-HIGHER_IS_BETTER = frozenset({"accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "r2"})
-EACH_EPOCH = {"classification": ("accuracy",), "regression": ("rmse", "mae", "r2")}  # where training.metrics is null
+HIGHER_IS_BETTER = frozenset({"accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "r2", "r2_weighted"})
+EACH_EPOCH = {  # where training.metrics is null
+    "classification": ("accuracy",),
+    "regression": ("rmse", "mae", "r2"),
+    "reconstruction": ("rmse", "mae", "r2_weighted"),
+}
 
 
 def full(task: str, classes: int | None) -> tuple[str, ...]:

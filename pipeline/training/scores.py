@@ -105,6 +105,11 @@ def r2(value: Array, target: Array) -> float:
     return float(np.mean(1.0 - np.sum(_error(value, target) ** 2, axis=0) / _spread(target)))
 
 
+def r2_weighted(value: Array, target: Array) -> float:
+    """1 - SSE / SST of all targets together, so that each weighs as much as it varies: the pixel that is nearly always 0 hardly counts."""
+    return float(1.0 - np.sum(_error(value, target) ** 2) / np.sum(_spread(target)))
+
+
 def _spread(target: Array) -> Array:
     wanted = np.asarray(target, np.float64).reshape(len(target), -1)
     spread: Array = np.sum((wanted - wanted.mean(axis=0)) ** 2, axis=0)
@@ -124,6 +129,7 @@ SCORES: dict[str, dict[str, Callable[[Array, Array], float]]] = {
         "calibration_error": calibration_error,
     },
     "regression": {"rmse": rmse, "mae": mae, "r2": r2},
+    "reconstruction": {"rmse": rmse, "mae": mae, "r2_weighted": r2_weighted},
 }
 
 
@@ -137,6 +143,8 @@ def undefined(name: str, y: Array, classes: int | None) -> str | None:
     """Why the score has no value for labels or targets `y` whatever is predicted; None where it has one."""
     if name == "r2":
         return "a target is constant there" if not np.all(_spread(y) > 0) else None
+    if name == "r2_weighted":
+        return "every target is constant there" if not np.any(_spread(y) > 0) else None
     if name != "roc_auc":
         return None
     missing = np.flatnonzero(np.bincount(y, minlength=classes or 0) == 0)
