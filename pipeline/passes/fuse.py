@@ -39,12 +39,16 @@ RECOMPUTE_LIMIT = 8  # nodes recomputed for one value
 
 @dataclass(eq=False)
 class Group:
-    """Nodes of one kernel; `domain` is None for a node that is no candidate for fusion."""
+    """Nodes of one kernel; `domain` is None for a node that is no candidate for fusion.
+
+    avoids  states that a kernel before this one has replaced, so no value may be computed again from them
+    """
 
     domain: Domain | None
     nodes: list[Node] = field(default_factory=list)
     needs: set[Group] = field(default_factory=set)
     values: set[str] = field(default_factory=set)
+    avoids: set[str] = field(default_factory=set)
 
 
 def fuse(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
@@ -52,6 +56,10 @@ def fuse(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
     groups = _grow(graph)
     order = _topological(groups)
     stored = _stored(graph, order)
+    while late := _read_too_late(graph, order, stored):
+        for group, state in late:
+            group.avoids.add(state)
+        stored = _stored(graph, order)
     nodes: list[Node] = []
     types = dict(graph.types)
     root = graph.views()
@@ -212,6 +220,21 @@ def _stored(graph: Graph, order: list[Group]) -> set[str]:
     return stored
 
 
+def _read_too_late(graph: Graph, order: list[Group], stored: set[str]) -> list[tuple[Group, str]]:
+    """Groups that compute a value again from a state which a group that they wait for has replaced by then, and that state."""
+    root = graph.views()
+    home = {name: group for group in order for name in group.values}
+    kernels = {g: g.nodes if g.domain is None else [_fused_node(graph, g, stored)] for g in order}
+    reads = {g: {root.get(name, name) for node in nodes for name in node.inputs} for g, nodes in kernels.items()}
+    before: dict[Group, set[Group]] = {}  # a group -> all that it waits for; producers come first in `order`
+    for group in order:
+        direct = {home[name] for name in reads[group] if name in home} - {group}
+        before[group] = direct.union(*(before[g] for g in direct))
+    writers = {state: home[root.get(value, value)] for state, value in graph.updates.items() if root.get(value, value) in home}
+    late = [(g, state) for state, writer in writers.items() for g in order if state in reads[g] and writer in before[g]]
+    return [(g, state) for g, state in late if state not in g.avoids]
+
+
 def _recomputation(graph: Graph, group: Group, name: str, stored: set[str]) -> list[Node] | None:
     """The nodes that make `name` anew inside `group` from stored values and the group's own, in order, or None when that is not cheap."""
     assert group.domain
@@ -223,6 +246,8 @@ def _recomputation(graph: Graph, group: Group, name: str, stored: set[str]) -> l
         node = producers.get(value)
         level = group.domain.level(graph.types[value].shape)
         if level is None:
+            return None
+        if value in group.avoids:
             return None
         small = value != name and level in ("column", "row", "scalar")  # one number a column is cheap to store
         if value in stored or value in group.values or value in chain or small:

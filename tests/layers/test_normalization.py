@@ -234,3 +234,16 @@ def test_what_has_no_variance_or_no_groups_is_refused_in_one_sentence(sentence: 
     with pytest.raises(ConfigError) as caught:
         build(config(**changes), shape)
     assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "prelu"])
+def test_with_dropout_every_position_and_activation_trains_like_the_reference(activation: str) -> None:
+    """Behind dropout the gradients of gamma and of the layer share values, and gamma may only be replaced once both are made."""
+    changes = {"activation": activation, "regularization": {"dropout": "inverted", "keep_prob": 0.7}, "optimizer": {"kind": "sgd"}}
+    x, y = data()
+    for normalization in ({"kind": "layer", "position": "post"}, {"kind": "layer"}, {"kind": "group", "groups": 2, "position": "post"}):
+        losses = [
+            program(6, 4, normalization=normalization, backend={"kind": kind}, **changes).run(x, y, order(5))
+            for kind in ("reference", "numpy")
+        ]
+        np.testing.assert_allclose(losses[1], losses[0], rtol=1e-10)
