@@ -139,9 +139,7 @@ class _Session:
         """The outcome, and the signal that asked for an early end."""
         settings = self.experiment.training
         model = trained.model_of(dataset, fitted, program.target_scale, program.digest)
-        checkpoints = Checkpoints(
-            tracker.folder / trained.CHECKPOINTS, model=model, final="last" if settings.early_stopping is None else "best"
-        )
+        checkpoints = Checkpoints(tracker.folder / trained.CHECKPOINTS, model=model, final=settings.final)
         if found is not None:
             program.load_state(found.state)
             self._tell_again(tracker, found)

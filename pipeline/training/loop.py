@@ -351,7 +351,7 @@ class _Loop:
             epoch, values = epoch + 1, self._values()
             self.progress = replace(progress, history=(*progress.history, values))
             self.emit(EpochEnded(epoch=epoch, values=values, best=False))
-        if self.settings.early_stopping is not None and self.best_state is not None:
+        if self.settings.final == "best" and self.best_state is not None:
             self.program.load_state(self.best_state)
             epoch = progress.best_epoch
             message = f"{message}; the weights are those of epoch {epoch}, the best by {self.watched.metric}"

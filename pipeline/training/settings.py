@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pipeline.records import record, setting
 
 
 @record
 class EarlyStopping:
-    """Stops when `metric` has not improved by `min_delta` for `patience` epochs; the best weights are restored."""
+    """Stops when `metric` has not improved by `min_delta` for `patience` epochs  (Prechelt 1998).
+
+    weights   best: those of the best epoch are the result of the run, whatever ended it; last: those of the last step
+    """
 
     metric: str = setting("loss/validation")
     patience: int = setting(5, least=1)
     min_delta: float = setting(0.0, least=0)
+    weights: Literal["best", "last"] = setting("best")
 
 
 @record
@@ -26,3 +32,8 @@ class Training:
     batch_size: int = setting(64, least=1)
     metrics: tuple[str, ...] | None = setting(None)
     early_stopping: EarlyStopping | None = setting(None)
+
+    @property
+    def final(self) -> Literal["last", "best"]:
+        """Whose weights are the result: of the last step, or of the best epoch."""
+        return "last" if self.early_stopping is None else self.early_stopping.weights
