@@ -21,7 +21,7 @@ from pipeline.tracking.store import Store
 from pipeline.tracking.tracker import Receipt, start
 
 PREFERRED = ("accuracy/validation", "rmse/validation", "loss/validation", "loss/train")
-GROWING = ("r2", "f1", "precision", "recall", "roc_auc")  # and accuracies: quantities of which more is better
+GROWING = ("r2", "r2_weighted", "f1", "precision", "recall", "roc_auc")  # and accuracies: quantities of which more is better
 ASIDE = ("time", "learning_rate")
 
 
