@@ -35,7 +35,7 @@ from pipeline import tasks
 from pipeline.config import compose, explained, plain_config
 from pipeline.errors import PipelineError, Stopped
 from pipeline.help import help_text
-from pipeline.overrides import CONF, forgiving, parsed, shown
+from pipeline.overrides import CONF, asks_for_several, forgiving, parsed, shown
 from pipeline.spec import Experiment, experiment
 from pipeline.tasks import JobResult, RunContext, Senders, SweepResult
 
@@ -67,7 +67,7 @@ def _command(argv: list[str]) -> int:
     if arguments.help:
         print(help_text(arguments.overrides), end="")
         return 0
-    several = arguments.multirun or any(text.replace(" ", "") == "hydra.mode=MULTIRUN" for text in arguments.overrides)
+    several = arguments.multirun or (arguments.cfg is None and asks_for_several(arguments.overrides))
     overrides = forgiving(arguments.overrides, several=several)
     flags = _without(argv, arguments.overrides)
     if several:
@@ -174,7 +174,7 @@ def _job(config: object, context: RunContext) -> JobResult:
 def _experiment(config: object) -> tuple[Experiment, dict[str, Any]]:
     """The checked experiment of a composed config, and its plain form.  Raises PipelineError; nothing is written before this."""
     try:
-        plain = plain_config(config)
+        plain = plain_config(config, _overrides())
     except OmegaConfBaseException as error:
         raise explained(error) from None
     result = experiment(plain)

@@ -14,8 +14,9 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from pipeline.arms import with_arm
 from pipeline.errors import ConfigError, PipelineError
-from pipeline.overrides import CONF, forgiving, unknown_option
+from pipeline.overrides import CONF, forgiving, shown, unknown_option
 from pipeline.spec import experiment
 
 
@@ -29,7 +30,7 @@ def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(str(CONF), job_name="pipeline", version_base="1.3"):
-            config = plain_config(hydra.compose("config", texts))
+            config = plain_config(hydra.compose("config", texts), shown(texts))
     except (HydraException, OmegaConfBaseException) as error:
         raise explained(error) from None
     finally:
@@ -38,9 +39,14 @@ def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
     return config
 
 
-def plain_config(config: object) -> dict[str, Any]:
-    """A composed config as nested plain dicts, interpolations resolved.  Raises OmegaConf's errors; see `explained`."""
-    return cast("dict[str, Any]", OmegaConf.to_container(cast(Any, config), resolve=True, throw_on_missing=True, enum_to_str=True))
+def plain_config(config: object, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """A composed config as nested plain dicts, interpolations resolved and its arm laid over it.
+
+    overrides   what the user asked for, as `path=value`
+    Raises ConfigError for an arm that is none, and OmegaConf's errors; see `explained`.
+    """
+    plain = OmegaConf.to_container(cast(Any, config), resolve=True, throw_on_missing=True, enum_to_str=True)
+    return with_arm(cast("dict[str, Any]", plain), overrides)
 
 
 def explained(error: Exception) -> PipelineError:

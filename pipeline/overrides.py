@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
@@ -64,6 +65,18 @@ def _forgiving(text: str, known: dict[str, list[str]], *, several: bool) -> str:
             raise ConfigError(at=key, got=None, rule="a group needs an option", hint=f"use one of {', '.join(known[key])}")
         return f"+{bare}" if key in ADDED_GROUPS else bare
     return f"++{bare}"
+
+
+def asks_for_several(texts: Sequence[str]) -> bool:
+    """Whether `texts` ask for a sweep: by hydra.mode, or by an experiment whose file says so."""
+    given = {text.partition("=")[0].strip().lstrip("+"): text.partition("=")[2].strip() for text in texts}
+    if "hydra.mode" in given:
+        return given["hydra.mode"] == "MULTIRUN"
+    file = CONF / "experiment" / f"{given.get('experiment')}.yaml"
+    if not file.is_file():
+        return False
+    config = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    return bool(config.get("hydra", {}).get("mode") == "MULTIRUN")
 
 
 def shown(texts: Sequence[str]) -> tuple[str, ...]:

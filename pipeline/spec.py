@@ -68,6 +68,7 @@ class Experiment:
     resume: str | None = setting(None)
     output: str | None = setting(None)
     demonstration: str | None = setting(None)
+    arm: str | None = setting(None)
     seed: int = setting(0, least=0, most=2**32 - 1)  # one word of the generator's key
     precision: Literal["float32", "float64"] = setting("float32")
     architecture: Architecture = setting(Architecture())

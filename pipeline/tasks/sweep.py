@@ -12,6 +12,7 @@ from rich.table import Table
 
 from pipeline.errors import PipelineError
 from pipeline.tasks.context import Senders, SweepResult
+from pipeline.tracking import comparison
 from pipeline.tracking.folder import read_info, run_folders
 from pipeline.tracking.outbox import WAIT, Sender
 from pipeline.tracking.sweep import Sweep, record_sweep, summarize_sweep
@@ -28,11 +29,16 @@ def finished(sweep: SweepResult) -> None:
     folders = _folders(project, sweep.id)
     if experiment is None or not folders:
         return
-    console.print(_table(summarize_sweep(sweep.id, folders)))
+    summary = summarize_sweep(sweep.id, folders)
+    console.print(_table(summary))
+    arms = comparison.compare(summary)
+    if arms:
+        console.print(_arms(summary, arms))
     sender = (sweep.senders or Senders()).get(experiment.tracking, project)
     if experiment.tracking.kind != "none":
         _settle(sender, folders)
-    receipt = record_sweep(summarize_sweep(sweep.id, folders), experiment.tracking, project=project, sender=sender)
+    texts = {"arms.md": comparison.markdown(summary, arms)} if arms else {}
+    receipt = record_sweep(summarize_sweep(sweep.id, folders), experiment.tracking, project=project, sender=sender, texts=texts)
     say(console, f"MLflow      {receipt.link}" if receipt.link is not None else f"note: {receipt.note}")
 
 
@@ -71,4 +77,16 @@ def _table(sweep: Sweep) -> Table:
         table.add_column(escape(name), overflow="fold")
     for trial, row in sorted(zip(sweep.trials, sweep.rows(), strict=True), key=lambda pair: sweep.rank(pair[0])):
         table.add_row(*map(escape, row), style="bold" if trial is sweep.best else None)
+    return table
+
+
+def _arms(sweep: Sweep, arms: tuple[comparison.Arm, ...]) -> Table:
+    """A row an arm, best mean first."""
+    title = f"means over the seeds with their {comparison.LEVEL:.0%} intervals; differences are of pairs of one seed"
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="bold")
+    heading, *rows = comparison.table(sweep, arms)
+    for name in heading:
+        table.add_column(escape(name.rpartition(".")[2] if name in sweep.params else name), overflow="fold")
+    for index, row in enumerate(rows):
+        table.add_row(*map(escape, row), style="bold" if index == 0 and arms[0].done else None)
     return table

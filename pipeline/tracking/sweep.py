@@ -8,6 +8,7 @@ import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pipeline.records import record
@@ -157,10 +158,18 @@ def summarize_sweep(name: str, folders: Iterable[Path], *, metric: str | None = 
 
 
 def record_sweep(
-    sweep: Sweep, settings: Tracking, *, project: Path, root: Path | str = "runs", output: Path | None = None, sender: Sender | None = None
+    sweep: Sweep,
+    settings: Tracking,
+    *,
+    project: Path,
+    root: Path | str = "runs",
+    output: Path | None = None,
+    sender: Sender | None = None,
+    texts: Mapping[str, str] = MappingProxyType({}),
 ) -> Receipt:
     """Writes the summary run: the table as csv, md and html, the best values, the curves of all trials in one figure.
 
+    texts   further artifacts by file name.
     The receipt's link opens the table of the sweep's runs.  Raises as `start`.
     """
     space: dict[str, Any] = {key: _distinct(trial.params.get(key, "") for trial in sweep.trials) for key in sweep.params}
@@ -178,7 +187,7 @@ def record_sweep(
         sweep=sweep.name,
         sender=sender,
     )
-    for file, text in (("trials.csv", sweep.csv()), ("trials.md", sweep.markdown()), ("trials.html", sweep.html())):
+    for file, text in (("trials.csv", sweep.csv()), ("trials.md", sweep.markdown()), ("trials.html", sweep.html()), *texts.items()):
         tracker.text(file, text)
     best = sweep.best
     if best is not None:
@@ -206,9 +215,18 @@ def _curves(trials: Sequence[Trial]) -> dict[str, dict[str, float]]:
 
 
 def _differing(params: Sequence[Mapping[str, str]]) -> list[str]:
-    """The names whose value is not the same in all, in the order of the config."""
+    """The names whose value is not the same in all, in the order of the config; not those that the name of the arm says already."""
     names = dict.fromkeys(name for found in params for name in found)
-    return [name for name in names if len({found.get(name) for found in params}) > 1]
+    differing = [name for name in names if len({found.get(name) for found in params}) > 1]
+    if "arm" not in differing:
+        return differing
+    return ["arm", *(name for name in differing if name != "arm" and _within_an_arm(name, params))]
+
+
+def _within_an_arm(name: str, params: Sequence[Mapping[str, str]]) -> bool:
+    """Whether trials of one arm differ in `name`."""
+    pairs = {(found.get("arm"), found.get(name)) for found in params}
+    return len(pairs) > len({found.get("arm") for found in params})
 
 
 def _distinct(values: Iterable[str]) -> list[str]:
