@@ -1,45 +1,98 @@
-"""A compiled program as text: layers, graphs, passes, memory, generated code."""
+"""A compiled program as text: layers, expected variances, what the passes did, memory; on demand graphs, plan and generated code."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
+from pipeline.explanation import SHORT, Part, chosen
 from pipeline.graph.text import print_graph
 from pipeline.layers.graph import print_decay, print_layers
 from pipeline.lower import Form
-from pipeline.plan import print_plan
+from pipeline.plan import print_memory, print_plan
 from pipeline.structure import Structure
+from pipeline.variance import print_predicted
 
 
-def explain(structure: Structure) -> str:
-    """Everything from the layers to the generated program, for training and for evaluation."""
-    head = f"backend {structure.backend.name} ({structure.backend_reason}), {structure.precision}, structure {structure.digest}"
-    parts = [head, _titled("layers", print_layers(structure.network))]
-    if structure.bias_reasons:
-        parts.append(_titled("layer pass bias", "\n".join(structure.bias_reasons)))
-    if structure.fold_reasons:
-        parts.append(_titled("layer pass fold, for evaluation", "\n".join(structure.fold_reasons)))
-    parts.append(_titled("decay", print_decay(structure.network)))
-    parts += _form(structure, "train", structure.batch_size)
+def explain(structure: Structure, *, parts: tuple[Part, ...], seed: int) -> str:
+    """The parts that are asked for, for training and for evaluation; `seed` is that of the initial weights."""
+    asked = chosen(parts)
+    text = [f"backend {structure.backend.name} ({structure.backend_reason}), {structure.precision}, structure {structure.digest}"]
+    if "layers" in asked:
+        text += _layers(structure)
+    if "decay" in asked:
+        text.append(_titled("decay", print_decay(structure.network)))
+    if "variance" in asked:
+        text.append(_titled("variance", print_predicted(structure.network, seed)))
+    for part, overview in _OVERVIEWS.items():
+        if part in asked:
+            text.append(_titled(part, "\n".join(overview(structure, *form) for form in _forms(structure))))
+    for form, batch in _forms(structure):
+        for part, listing in _LISTINGS.items():
+            if part in asked:
+                text += listing(structure, form, batch)
+    if asked == SHORT:
+        text.append("the whole graphs, plan and program: explain.parts=[graphs,plan,program], or [all]")
+    return "\n\n".join(text)
+
+
+def _forms(structure: Structure) -> Iterator[tuple[Form, int]]:
+    yield "train", structure.batch_size
     if structure.folds:
-        parts += _form(structure, "fold", 1)
-    parts += _form(structure, "evaluate", structure.evaluation_batch)
-    return "\n\n".join(parts)
+        yield "fold", 1
+    yield "evaluate", structure.evaluation_batch
 
 
-def _form(structure: Structure, form: Form, batch: int) -> list[str]:
+def _layers(structure: Structure) -> list[str]:
+    text = [_titled("layers", print_layers(structure.network))]
+    if structure.bias_reasons:
+        text.append(_titled("layer pass bias", "\n".join(structure.bias_reasons)))
+    if structure.fold_reasons:
+        text.append(_titled("layer pass fold, for evaluation", "\n".join(structure.fold_reasons)))
+    return text
+
+
+def _compilation(structure: Structure, form: Form, batch: int) -> str:
+    """The way from nodes to calls, with the reasons of each pass that did something."""
     compiled = structure.compiled(form, batch)
-    parts = [_titled(f"{form}: op graph, batch {batch}", print_graph(compiled.graph))]
+    plan = compiled.plan
+    lines = [f"{form}, batch {batch}: {len(compiled.graph.nodes)} nodes -> {len(plan.calls)} calls in {plan.phases} phases"]
+    before = compiled.graph
+    for report in compiled.reports:
+        if report.reasons:
+            lines.append(f"  {report.name:<9} {len(before.nodes):>4} -> {len(report.graph.nodes):>4} nodes: {'; '.join(report.reasons)}")
+        before = report.graph
+    return "\n".join(lines)
+
+
+def _memory(structure: Structure, form: Form, batch: int) -> str:
+    return f"{form + ',':<9} batch {batch:>4}: {print_memory(structure.compiled(form, batch).plan)}"
+
+
+def _graphs(structure: Structure, form: Form, batch: int) -> list[str]:
+    compiled = structure.compiled(form, batch)
+    text = [_titled(f"{form}: op graph, batch {batch}", print_graph(compiled.graph))]
     before = compiled.graph
     for report in compiled.reports:
         reasons = "\n".join(f"- {reason}" for reason in report.reasons) or "- nothing to do"
         changed = report.graph.nodes != before.nodes
-        text = f"{reasons}\n\n{print_graph(report.graph)}" if changed else reasons
+        body = f"{reasons}\n\n{print_graph(report.graph)}" if changed else reasons
         title = f"{form}: after pass {report.name}, {len(before.nodes)} -> {len(report.graph.nodes)} nodes"
-        parts.append(_titled(title, text))
+        text.append(_titled(title, body))
         before = report.graph
-    parts.append(_titled(f"{form}: plan", print_plan(compiled.plan)))
-    parts.append(_titled(f"{form}: program", structure.executable(form, batch).source()))
-    return parts
+    return text
+
+
+def _plan(structure: Structure, form: Form, batch: int) -> list[str]:
+    return [_titled(f"{form}: plan", print_plan(structure.compiled(form, batch).plan))]
+
+
+def _program(structure: Structure, form: Form, batch: int) -> list[str]:
+    return [_titled(f"{form}: program", structure.executable(form, batch).source())]
 
 
 def _titled(title: str, text: str) -> str:
     return f"== {title} ==\n{text}"
+
+
+_OVERVIEWS: dict[Part, Callable[[Structure, Form, int], str]] = {"compilation": _compilation, "memory": _memory}
+_LISTINGS: dict[Part, Callable[[Structure, Form, int], list[str]]] = {"graphs": _graphs, "plan": _plan, "program": _program}

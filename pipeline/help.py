@@ -18,7 +18,7 @@ Trains neural networks declared by a config, and records every run.
   python -m pipeline -m +experiment=bn seed=0,1,2           a sweep: one run for each combination
   python -m pipeline task=check +experiment=bn              check gradients, start loss, a tiny batch, one step
   python -m pipeline task=lr_range +experiment=bn           find a learning rate: range test, plot, suggestion
-  python -m pipeline task=explain +experiment=bn            read the compiled program
+  python -m pipeline task=explain +experiment=bn            read the compiled network; explain.parts=[all]
   python -m pipeline task=evaluate run=FOLDER               test a trained run
   python -m pipeline task=predict run=FOLDER data.path=new.csv output=predictions.csv
   python -m pipeline task=train resume=FOLDER               continue a run that was stopped

@@ -3,7 +3,7 @@
 # N rows, S steps, B batch rows, K trials
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,12 @@ from pipeline import lower, rows, schedules, weights
 from pipeline.divergence import diverged
 from pipeline.errors import ConfigError
 from pipeline.explain import explain
+from pipeline.explanation import SHORT, Explain
 from pipeline.initialization import draw
 from pipeline.layers.graph import LayerGraph, Parameter
 from pipeline.lower import Form
 from pipeline.plateau import Plateau
+from pipeline.records import read
 from pipeline.structure import Structure
 from pipeline.values import Array, Clock, value_table, word_table
 
@@ -183,9 +185,10 @@ class Program:
         """The learning rate of `step`, counted from 0."""
         return float(self._rate(self._clock(np.asarray([step])))[0])
 
-    def explain(self) -> str:
-        """The layers, the op graph before and after each pass with its reasons, the memory plan and the generated program."""
-        return explain(self.structure)
+    def explain(self, parts: Sequence[str] = SHORT) -> str:
+        """The parts that `pipeline.explanation.Explain` lists, or ["all"].  Raises ConfigError for another."""
+        asked = read(Explain, {"parts": list(parts)}, at="explain").parts
+        return explain(self.structure, parts=asked, seed=self.seed)
 
     def feed(self, form: Form, x: Array, y: Array, order: npt.NDArray[np.int64], weight: Array | None = None) -> Feed:
         """What the plan of `form` consumes for this trial alone; its first step is the next one."""

@@ -17,6 +17,7 @@ from pipeline.augmentation import Augmentation
 from pipeline.checks.settings import Check, LearningRateRange
 from pipeline.data import Data
 from pipeline.errors import ConfigError, nearest
+from pipeline.explanation import Explain
 from pipeline.initialization import INITIALIZATIONS, He, Uniform
 from pipeline.layers import LAYERS
 from pipeline.layers.activation import ACTIVATIONS, Relu
@@ -56,7 +57,7 @@ class BackendSettings:
     threads: int | Literal["auto"] = setting("auto", least=1)
 
 
-TASK_SETTINGS = ("check", "lr_range")  # what a task alone is told, under the task's own name
+TASK_SETTINGS = ("check", "lr_range", "explain")  # what a task alone is told, under the task's own name
 
 
 @record
@@ -88,6 +89,7 @@ class Experiment:
     tracking: Tracking = setting(Tracking())
     check: Check | None = setting(None)
     lr_range: LearningRateRange | None = setting(None)
+    explain: Explain | None = setting(None)
 
 
 def experiment(config: Mapping[str, Any]) -> Experiment:

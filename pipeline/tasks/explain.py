@@ -7,17 +7,18 @@ from typing import Any
 
 from pipeline import trained
 from pipeline.compiler import compile_experiment
+from pipeline.explanation import Explain
 from pipeline.preprocessing import Fitted
 from pipeline.spec import Experiment
 from pipeline.tasks.context import RunContext
 from pipeline.training import checkpoint
 
-ALLOWED = {"task": "", "run": "", "tracking": "", "backend": "backend", "precision": "precision"}
+ALLOWED = {"task": "", "run": "", "tracking": "", "explain": "", "backend": "backend", "precision": "precision"}
 
 
 def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) -> str:
-    """Prints layers, graph, passes with their reasons, memory plan and generated program -> that text.  Raises PipelineError."""
-    shape = None
+    """Prints the parts that `explain.parts` asks for -> that text.  Raises PipelineError."""
+    shape, asked = None, experiment.explain or Explain()
     if experiment.run is not None:
         folder = trained.find(experiment.run, experiment)
         experiment = trained.with_overrides(trained.stored_experiment(folder), experiment, context.overrides, ALLOWED, task="task=explain")
@@ -25,6 +26,6 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
             model = checkpoint.load(folder / trained.CHECKPOINTS).model
             fitted = Fitted.restore(model.arrays, experiment.preprocessing.steps)
             shape = trained.shape_of_program(trained.shape_of(model.facts), fitted)
-    text = compile_experiment(experiment, shape).explain()
+    text = compile_experiment(experiment, shape).explain(asked.parts)
     print(text)
     return text

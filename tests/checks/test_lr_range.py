@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backends.contract import Plan
 from backends.numpy.executor import NumpyBackend
 from pipeline import cli
 from pipeline.checks.learning_rate_figure import png, table
@@ -87,7 +88,12 @@ def test_it_ends_when_the_loss_is_not_finite() -> None:
 def test_it_compiles_once_and_is_the_same_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = []
     load = NumpyBackend.load
-    monkeypatch.setattr(NumpyBackend, "load", lambda self, plan: (loaded.append(plan.name), load(self, plan))[1])
+
+    def counted(self: NumpyBackend, plan: Plan) -> object:
+        loaded.append(plan.name)
+        return load(self, plan)
+
+    monkeypatch.setattr(NumpyBackend, "load", counted)
     one, two = (range_test(experiment(*TEST, *MLP, f"backend.threads={threads}"), rows(*MLP)) for threads in (1, 2))
     assert loaded == ["train", "train"]
     assert table(one) == table(two) and png(one, title="a") == png(two, title="a")

@@ -236,7 +236,7 @@ def test_layers_lists_names_kinds_shapes_and_counts() -> None:
 
 
 def test_explain_shows_every_stage() -> None:
-    text = program(6, **FULL, **NATIVE).explain()
+    text = program(6, **FULL, **NATIVE).explain(["all"])
     assert text.startswith("backend numpy (asked for by name), float32, structure ")
     assert "bias of fc1 removed: batch norm follows, its gradient is zero" in text
     titles = ["layers", "train: op graph, batch 8", "train: plan", "train: program", "evaluate: plan", "evaluate: program"]
