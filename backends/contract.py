@@ -92,6 +92,8 @@ class Call:
     """One call of a kernel.  Calls of one phase do not depend on each other; phases run in order.
 
     op is `gather` (rows `order[step]` of the data array `attributes["source"]` into the output), `fused` (see `body`) or an op name.
+    A fused call with `attributes["product"]` (an op and its attributes) makes that product of its first two inputs; the body's first input
+    is the product, its others are the call's inputs from the third.
     """
 
     op: str
@@ -184,11 +186,12 @@ class Executable(Protocol):
 
 class Backend(Protocol):
     """name: for tables; keeps: the composite ops that it has kernels of its own for, so that they are not decomposed;
-    fuses: whether element-wise chains are fused for it."""
+    fuses: whether element-wise chains are fused for it; joins: the products that may go on in a fused kernel."""
 
     name: str
     keeps: frozenset[str]
     fuses: bool
+    joins: frozenset[str]
 
     def allocate(self, state: tuple[Buffer, ...], trials: int) -> Any:
         """Zeroed memory for the state of `trials` trials."""

@@ -90,7 +90,7 @@ class Structure:
         key = self._key(form, batch, weighted)
         if key not in self._compiled:
             graph = self._graph(*key)
-            final, reports = compile_passes(graph, keeps=self.backend.keeps, fuses=self.backend.fuses)
+            final, reports = compile_passes(graph, keeps=self.backend.keeps, fuses=self.backend.fuses, joins=self.backend.joins)
             plan = make_plan(final, name=form, batch=batch, state=self._layout)
             self._compiled[key] = Compiled(graph=graph, reports=reports, plan=plan)
         return self._compiled[key]

@@ -19,6 +19,7 @@ class CupyBackend:
     name = "cupy"
     keeps: frozenset[str] = frozenset()
     fuses = True
+    joins: frozenset[str] = frozenset()
 
     def __init__(self, xp: Any) -> None:
         self.xp = xp

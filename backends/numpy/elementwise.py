@@ -32,7 +32,7 @@ RULES: dict[str, Rule] = {
     "div": lambda e, x, y: e.b.fdiv(x, y),
     "neg": lambda e, x: e.b.fneg(x),
     "abs": lambda e, x: e.unary("fabs", x),
-    "sqrt": lambda e, x: e.unary("sqrt", x),
+    "sqrt": mathematics.sqrt,
     "maximum": _maximum,
     "exp": mathematics.exp,
     "expm1": mathematics.expm1,

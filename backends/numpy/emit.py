@@ -8,7 +8,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from backends.numpy.cpu import LANES
+from backends.numpy.cpu import LANES, Processor
 
 I1, I8, I32, I64 = (ir.IntType(n) for n in (1, 8, 32, 64))
 POINTER = ir.PointerType()
@@ -29,11 +29,20 @@ def vector(element: Value, lanes: int = LANES) -> Value:
     return ir.VectorType(element, lanes)
 
 
+class Module(ir.Module):  # type: ignore[misc]  # llvmlite carries no types
+    """A module of kernels for one processor."""
+
+    def __init__(self, name: str, processor: Processor | None = None) -> None:
+        super().__init__(name)
+        self.processor = processor
+
+
 class Emitter:
     """Emits one function.  Offsets are in elements where a dtype is given, in bytes otherwise."""
 
     def __init__(self, module: ir.Module, name: str, arguments: list[Value], *, internal: bool = False) -> None:
         self.module = module
+        self.processor = module.processor if isinstance(module, Module) else None
         self.function = ir.Function(module, ir.FunctionType(VOID, arguments), name)
         if internal:
             self.function.linkage = "internal"

@@ -14,6 +14,8 @@ from backends.numpy.cache import key
 from backends.numpy.concat import Runs, RunsKernel
 from backends.numpy.convolution import Convolution, ConvolutionKernel, WeightGradient, WeightGradientKernel
 from backends.numpy.cpu import Processor
+from backends.numpy.emit import Module
+from backends.numpy.epilogue import Epilogue
 from backends.numpy.fused import FusedKernel, paths, tiles
 from backends.numpy.group_norm import GroupNormKernel, Groups
 from backends.numpy.matmul import MatmulKernel, Product
@@ -37,8 +39,11 @@ class Kernel:
 
 def kernel_of(call: Call, precision: str, cpu: Processor) -> Kernel:
     """The kernel of `call`.  Calls alike but for the names of their values share it."""
-    if call.body is not None:
+    product = call.attributes.get("product")
+    if call.body is not None and product is None:
         return _fused(call, call.body, precision, cpu)
+    if product is not None:
+        return MAKERS[product["op"]](replace(call, attributes=product), precision, cpu)
     assert call.op in MAKERS, f"the numpy backend has no kernel for {call.op}"
     return MAKERS[call.op](call, precision, cpu)
 
@@ -50,7 +55,7 @@ def _fused(call: Call, body: Body, precision: str, cpu: Processor) -> Kernel:
     symbol = f"fused_{key(cpu, anonymous, tuple(dtypes), precision, *([replacing] if replacing else []))}"
 
     def build() -> ir.Module:
-        module = ir.Module(symbol)
+        module = Module(symbol, cpu)
         FusedKernel(module, symbol, anonymous, dtypes, precision, replacing).emit()
         return module
 
@@ -66,17 +71,23 @@ def _replacing(call: Call, body: Body) -> tuple[int, ...]:
     return tuple(n for n, b in enumerate(call.outputs) if (b.region, b.offset) in read and b.count == body.rows * body.columns)
 
 
+def _epilogue(call: Call) -> Epilogue | None:
+    """What follows a product in its own kernel."""
+    return Epilogue(_anonymous(call.body), tuple(b.dtype for b in call.inputs[2:])) if call.body is not None else None
+
+
 def _matmul(call: Call, precision: str, cpu: Processor) -> Kernel:
-    a, b = call.inputs
+    a, b = call.inputs[:2]
     transpose_a, transpose_b = bool(call.attributes.get("transpose_a")), bool(call.attributes.get("transpose_b"))
     k, m = a.shape if transpose_a else reversed(a.shape)
     n = b.shape[0] if transpose_b else b.shape[1]
     product = Product(m=m, n=n, k=k, transpose_a=transpose_a, transpose_b=transpose_b, precision=precision)
-    symbol = f"matmul_{key(cpu, product)}"
+    epilogue = _epilogue(call)
+    symbol = f"matmul_{key(cpu, product, *([epilogue] if epilogue else []))}"
 
     def build() -> ir.Module:
-        module = ir.Module(symbol)
-        MatmulKernel(module, symbol, product, cpu).emit()
+        module = Module(symbol, cpu)
+        MatmulKernel(module, symbol, product, cpu, epilogue).emit()
         return module
 
     return Kernel(symbol=symbol, tiles=product.tiles(cpu), scratch=product.scratch_bytes(cpu), paths=(), flops=2.0 * m * n * k, build=build)
@@ -85,10 +96,10 @@ def _matmul(call: Call, precision: str, cpu: Processor) -> Kernel:
 def _convolution(call: Call, precision: str, cpu: Processor) -> Kernel:
     sizes = Convolution.of(call, precision)
     symbol = f"conv_{key(cpu, sizes)}"
-    planned = ConvolutionKernel(ir.Module(symbol), symbol, sizes, cpu)
+    planned = ConvolutionKernel(Module(symbol, cpu), symbol, sizes, cpu)
 
     def build() -> ir.Module:
-        module = ir.Module(symbol)
+        module = Module(symbol, cpu)
         ConvolutionKernel(module, symbol, sizes, cpu).emit()
         return module
 
@@ -98,10 +109,10 @@ def _convolution(call: Call, precision: str, cpu: Processor) -> Kernel:
 def _weight_gradient(call: Call, precision: str, cpu: Processor) -> Kernel:
     sizes = WeightGradient.of(call, precision)
     symbol = f"conv_weight_{key(cpu, sizes)}"
-    planned = WeightGradientKernel(ir.Module(symbol), symbol, sizes, cpu)
+    planned = WeightGradientKernel(Module(symbol, cpu), symbol, sizes, cpu)
 
     def build() -> ir.Module:
-        module = ir.Module(symbol)
+        module = Module(symbol, cpu)
         WeightGradientKernel(module, symbol, sizes, cpu).emit()
         return module
 
@@ -113,7 +124,7 @@ def _windows(call: Call, precision: str, cpu: Processor) -> Kernel:
     symbol = f"{call.op}_{key(cpu, windows)}"
 
     def build() -> ir.Module:
-        module = ir.Module(symbol)
+        module = Module(symbol, cpu)
         WindowKernel(module, symbol, windows).emit()
         return module
 
@@ -125,7 +136,7 @@ def _runs(call: Call, precision: str, cpu: Processor) -> Kernel:
     symbol = f"{call.op}_{key(cpu, runs)}"
 
     def build() -> ir.Module:
-        module = ir.Module(symbol)
+        module = Module(symbol, cpu)
         RunsKernel(module, symbol, runs).emit()
         return module
 
@@ -138,7 +149,7 @@ def _group_norm(call: Call, precision: str, cpu: Processor) -> Kernel:
     symbol = f"{call.op}_{key(cpu, groups)}"
 
     def build() -> ir.Module:
-        module = ir.Module(symbol)
+        module = Module(symbol, cpu)
         GroupNormKernel(module, symbol, groups).emit()
         return module
 
@@ -150,7 +161,7 @@ def _images(call: Call, precision: str, cpu: Processor) -> Kernel:
     symbol = f"{call.op}_{key(cpu, images)}"
 
     def build() -> ir.Module:
-        module = ir.Module(symbol)
+        module = Module(symbol, cpu)
         ImagesKernel(module, symbol, images).emit()
         return module
 

@@ -51,6 +51,28 @@ def _polynomial(e: Emitter, x: Value, coefficients: list[float]) -> Value:
     return result
 
 
+def sqrt(e: Emitter, x: Value) -> Value:
+    """The square root, correctly rounded.
+
+    AVX-512 machines take 18 cycles for one of their vectors, in the unit that divides too; there an estimate of 1 / sqrt(x), one Newton
+    step for both and one correction by the remainder give the same bits (tested for every significand) in a third of the time.
+    """
+    lanes = x.type.count if isinstance(x.type, ir.VectorType) else 0
+    if e.processor is None or e.processor.name != "AVX-512" or _bytes(x.type) != 4 or lanes != 16:
+        return e.unary("sqrt", x)
+    small = e.b.fcmp_ordered("<", x, e.literal(2.0**-90, x.type))  # where the remainder would underflow
+    v = e.b.select(small, e.b.fmul(x, e.literal(2.0**64, x.type)), x)
+    y = e.call("llvm.x86.avx512.rsqrt14.ps.512", x.type, v, ir.Constant(x.type, None), ir.Constant(ir.IntType(16), -1))
+    half = e.literal(0.5, x.type)
+    root, slope = e.b.fmul(v, y), e.b.fmul(y, half)  # sqrt(v) and 1 / (2 sqrt(v))
+    error = e.fma(e.b.fneg(root), slope, half)
+    root, slope = e.fma(root, error, root), e.fma(slope, error, slope)
+    root = e.fma(e.fma(e.b.fneg(root), root, v), slope, root)
+    root = e.b.select(small, e.b.fmul(root, e.literal(2.0**-32, x.type)), root)
+    ends = e.b.or_(e.b.fcmp_ordered("==", x, e.literal(0.0, x.type)), e.b.fcmp_ordered("==", x, e.literal(math.inf, x.type)))
+    return e.b.select(ends, e.b.fadd(x, x), root)
+
+
 def _reduced(e: Emitter, x: Value) -> tuple[Value, Value]:
     """x = n log 2 + r with |r| <= log(2) / 2 -> exp(r) - 1, 2^n (n clamped so that 2^n is finite)."""
     size, kind = _bytes(x.type), x.type

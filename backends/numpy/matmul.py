@@ -13,7 +13,9 @@ from llvmlite import ir
 
 from backends.numpy.cpu import Processor
 from backends.numpy.emit import ELEMENT, I32, I64, POINTER, SIZE, Emitter, Value, i64, vector
+from backends.numpy.epilogue import Epilogue, apply_epilogue, prefetch
 
+RESIDENT = 1 << 19  # bytes of a packed operand that stay in the second-level cache
 DEPTH = 512  # terms of a sum taken at once: a panel and a tile's rows of that depth lie in the second-level cache
 
 
@@ -49,23 +51,42 @@ class Product:
         rows a power of two apart fall into the same few sets of the cache."""
         return self.transpose_b or (self.panels(cpu)[1] > 1 and self.rows(cpu)[1] > 1)
 
+    def packs_whole(self, cpu: Processor) -> bool:
+        """Whether all of B is copied first, and then each tile's rows of a transposed A, which lie far apart.  Tiles go along a row of
+        panels then."""
+        whole = self.panels(cpu)[1] * self.panels(cpu)[0] * self.k * SIZE[self.precision]
+        return self.transpose_a and not self.transpose_b and self.packs(cpu) and self.k < 2 * DEPTH and whole <= RESIDENT
+
+    def pitch(self, cpu: Processor) -> int:
+        """Numbers from one packed column of A to the next."""
+        lanes = cpu.vector_bytes // SIZE[self.precision]
+        return -(-self.rows(cpu)[0] // lanes) * lanes
+
     def scratch_bytes(self, cpu: Processor) -> int:
-        """Room for one packed panel of B."""
-        return self.panels(cpu)[0] * min(self.k, 2 * DEPTH) * SIZE[self.precision] if self.packs(cpu) else 0
+        """Room for what is packed: one panel of B, or all of it and a tile's rows of A."""
+        width, count = self.panels(cpu)
+        if self.packs_whole(cpu):
+            return (width * count + self.pitch(cpu)) * self.k * SIZE[self.precision]
+        return width * min(self.k, 2 * DEPTH) * SIZE[self.precision] if self.packs(cpu) else 0
 
 
 class MatmulKernel:
-    """Emits `name(a, b, c, scratch, begin, end)` for tiles begin <= t < end, counted down each panel."""
+    """Emits `name(a, b, other inputs, outputs, scratch, begin, end)` for tiles begin <= t < end, counted down each panel."""
 
-    def __init__(self, module: ir.Module, name: str, product: Product, cpu: Processor) -> None:
-        self.p, self.cpu, self.module, self.name = product, cpu, module, name
+    def __init__(self, module: ir.Module, name: str, product: Product, cpu: Processor, epilogue: Epilogue | None = None) -> None:
+        self.p, self.cpu, self.module, self.name, self.epilogue = product, cpu, module, name, epilogue
         self.lanes = cpu.vector_bytes // SIZE[product.precision]
         self.size = SIZE[product.precision]
         self.kind = vector(ELEMENT[product.precision], self.lanes)
         self.width, self.panel_count = product.panels(cpu)
         self.height, self.row_count = product.rows(cpu)
-        self.packs = product.packs(cpu)
+        self.packs, self.whole = product.packs(cpu), product.packs_whole(cpu)
         self.a_row, self.a_step = (1, product.m) if product.transpose_a else (product.k, 1)
+        if self.whole:
+            self.a_step = product.pitch(cpu)
+        # the product itself is stored, for others or to be taken up again
+        self.stores = epilogue is None or epilogue.product in epilogue.body.outputs
+        self.others = 1 if epilogue is None else len(epilogue.dtypes) + len(epilogue.body.outputs)
 
     def emit(self) -> None:
         """Emits the kernel and its tiles.
@@ -73,20 +94,70 @@ class MatmulKernel:
         A long sum is cut into blocks that stay in the cache; a tile takes its sums up again where the block before left them, so the
         order of the additions, and with it every bit, is that of one long chain.
         """
-        e = Emitter(self.module, self.name, [POINTER] * 4 + [I64, I64])
+        e = Emitter(self.module, self.name, [POINTER] * (3 + self.others) + [I64, I64])
         depth = DEPTH if self.p.k >= 2 * DEPTH else self.p.k
         whole, rest = divmod(self.p.k, depth)
-        self._block(e, i64(0), depth, first=True)
-        with e.loop(1, whole) as block:
-            self._block(e, e.b.mul(block, i64(depth)), depth, first=False)
-        if rest:
-            self._block(e, i64(whole * depth), rest, first=False)
+        if self.whole:
+            self._along_rows(e)
+        else:
+            final = whole if rest else whole - 1  # the last block, which an epilogue may follow
+            self._block(e, i64(0), depth, first=True, last=final == 0)
+            if final > 1:
+                with e.loop(1, final) as block:
+                    self._block(e, e.b.mul(block, i64(depth)), depth, first=False, last=False)
+            if final:
+                self._block(e, i64(final * depth), rest or depth, first=False, last=True)
         e.finish()
 
-    def _block(self, e: Emitter, start: Value, depth: int, *, first: bool) -> None:
+    def _along_rows(self, e: Emitter) -> None:
+        """All tiles, row of tiles after row: B is packed at once, and the rows of A when a new row of tiles begins."""
+        p = self.p
+        a, b, *others, scratch, begin, end = e.arguments
+        last_columns, last_rows = p.n - (self.panel_count - 1) * self.width, p.m - (self.row_count - 1) * self.height
+        panel_bytes = self.width * p.k * self.size
+        rows_of_a = e.at(scratch, self.panel_count * panel_bytes)
+        with e.loop(0, self.panel_count) as panel:
+            left = e.b.mul(panel, i64(self.width))
+
+            def pack(columns: int) -> None:
+                self._pack_call(e, b, e.at(scratch, e.b.mul(panel, i64(panel_bytes))), left, columns, p.k)
+
+            self._when_last(e, panel, self.panel_count, self.width, last_columns, pack)
+        with e.b.goto_entry_block():
+            packed = e.b.alloca(I64)
+        e.b.store(i64(-1), packed)
+        with e.loop(begin, end) as tile:
+            row, panel = e.b.sdiv(tile, i64(self.panel_count)), e.b.srem(tile, i64(self.panel_count))
+            top, left = e.b.mul(row, i64(self.height)), e.b.mul(panel, i64(self.width))
+            with e.b.if_then(e.b.icmp_signed("!=", e.b.load(packed, typ=I64), row)):
+
+                def pack_rows(rows: int) -> None:
+                    self._pack_rows(e, e.at(a, e.b.mul(top, i64(self.size))), rows_of_a, rows)
+
+                self._when_last(e, row, self.row_count, self.height, last_rows, pack_rows)
+                e.b.store(row, packed)
+            b_tile = e.at(scratch, e.b.mul(panel, i64(panel_bytes)))
+
+            def run(columns: int) -> None:
+                def tile_call(rows: int) -> None:
+                    self._tile_call(e, rows_of_a, b_tile, others, top, left, rows, columns, p.k, first=True, last=True)
+
+                self._when_last(e, row, self.row_count, self.height, last_rows, tile_call)
+
+            self._when_last(e, panel, self.panel_count, self.width, last_columns, run)
+
+    def _pack_rows(self, e: Emitter, source: Value, target: Value, rows: int) -> None:
+        """Copies `rows` neighbouring columns of the transposed A [K, M] together -> [K, pitch]."""
+        with e.loop(0, self.p.k) as k:
+            line, place = e.at(source, e.b.mul(k, i64(self.p.m * self.size))), e.at(target, e.b.mul(k, i64(self.a_step * self.size)))
+            for start in range(0, rows, self.lanes):
+                part = e.load_vector(e.at(line, start * self.size), self.p.precision, lanes=self.lanes, valid=min(self.lanes, rows - start))
+                e.store_vector(part, e.at(place, start * self.size), self.p.precision, lanes=self.lanes)
+
+    def _block(self, e: Emitter, start: Value, depth: int, *, first: bool, last: bool) -> None:
         """All tiles, for `depth` terms of the sums from number `start`."""
         p = self.p
-        a, b, c, scratch, begin, end = e.arguments
+        a, b, *others, scratch, begin, end = e.arguments
         last_columns = p.n - (self.panel_count - 1) * self.width
         last_rows = p.m - (self.row_count - 1) * self.height
         with e.b.goto_entry_block():
@@ -99,7 +170,6 @@ class MatmulKernel:
             left = e.b.mul(panel, i64(self.width))
             top = e.b.mul(row, i64(self.height))
             a_tile = e.at(a, e.b.mul(top, i64(self.a_row * self.size)))
-            c_tile = e.at(c, e.b.add(e.b.mul(top, i64(p.n * self.size)), e.b.mul(left, i64(self.size))))
             b_tile = scratch if self.packs else e.at(b, e.b.mul(left, i64(self.size)))
             if self.packs:
                 with e.b.if_then(e.b.icmp_signed("!=", e.b.load(packed, typ=I64), panel)):
@@ -112,7 +182,7 @@ class MatmulKernel:
 
             def run(columns: int) -> None:
                 def tile_call(rows: int) -> None:
-                    self._tile_call(e, a_tile, b_tile, c_tile, rows, columns, depth, first)
+                    self._tile_call(e, a_tile, b_tile, others, top, left, rows, columns, depth, first=first, last=last)
 
                 self._when_last(e, row, self.row_count, self.height, last_rows, tile_call)
 
@@ -130,23 +200,33 @@ class MatmulKernel:
             with otherwise:
                 emit(usual)
 
-    def _tile_call(self, e: Emitter, a: Value, b: Value, c: Value, rows: int, columns: int, depth: int, first: bool) -> None:
-        name = f"{self.name}_tile_{rows}_{columns}_{depth}_{'first' if first else 'next'}"
+    def _tile_call(
+        self, e: Emitter, a: Value, b: Value, others: list[Value], top: Value, left: Value, rows: int, columns: int, depth: int, *,
+        first: bool, last: bool,
+    ) -> None:  # fmt: skip
+        # without an epilogue the last block is like the ones before it
+        ends = last and self.epilogue is not None
+        name = f"{self.name}_tile_{rows}_{columns}_{depth}_{'first' if first else 'next'}{'_last' if ends else ''}"
         if name not in self.module.globals:
-            self._tile(name, rows, columns, depth, first)
-        e.b.call(self.module.globals[name], [a, b, c])
+            self._tile(name, rows, columns, depth, first, ends)
+        e.b.call(self.module.globals[name], [a, b, *others, top, left])
 
-    def _tile(self, name: str, rows: int, columns: int, depth: int, first: bool) -> None:
+    def _tile(self, name: str, rows: int, columns: int, depth: int, first: bool, ends: bool) -> None:
         p = self.p
-        e = Emitter(self.module, name, [POINTER] * 3, internal=True)
-        a, b, c = e.arguments
+        e = Emitter(self.module, name, [POINTER] * (2 + self.others) + [I64, I64], internal=True)
+        a, b, *others, top, left = e.arguments
         valid = [min(self.lanes, columns - start) for start in range(0, columns, self.lanes)]
         b_step = self.width if self.packs else p.n
-        places = [[e.at(c, (row * p.n + v * self.lanes) * self.size) for v in range(len(valid))] for row in range(rows)]
+        if self.stores:
+            product = others[0 if self.epilogue is None else len(self.epilogue.dtypes)]
+            c = e.at(product, e.b.mul(e.b.add(e.b.mul(top, i64(p.n)), left), i64(self.size)))
+            places = [[e.at(c, (row * p.n + v * self.lanes) * self.size) for v in range(len(valid))] for row in range(rows)]
+        if ends and self.epilogue is not None:
+            prefetch(e, self.epilogue, others, p.n, top, left, rows, columns)
         zero = ir.Constant(self.kind, None)
         start = [
-            [zero if first else e.load_vector(place, p.precision, lanes=self.lanes, valid=n) for place, n in zip(line, valid, strict=True)]
-            for line in places
+            [zero if first else e.load_vector(places[row][v], p.precision, lanes=self.lanes, valid=n) for v, n in enumerate(valid)]
+            for row in range(rows)
         ]
         entry = e.b.block
         loop, done = e.function.append_basic_block("k"), e.function.append_basic_block("done")
@@ -160,8 +240,8 @@ class MatmulKernel:
         ]
         results = []
         for row in range(rows):
-            left = e.splat(e.load(e.at(a_k, row * self.a_row * self.size), p.precision), self.lanes)
-            results.append([e.fma(left, r, s) for r, s in zip(right, sums[row], strict=True)])
+            factor = e.splat(e.load(e.at(a_k, row * self.a_row * self.size), p.precision), self.lanes)
+            results.append([e.fma(factor, r, s) for r, s in zip(right, sums[row], strict=True)])
         following = e.b.add(k, i64(1))
         a_next, b_next = e.at(a_k, self.a_step * self.size), e.at(b_k, b_step * self.size)
         for phi, before, then in ((k, i64(0), following), (a_k, a, a_next), (b_k, b, b_next)):
@@ -173,9 +253,12 @@ class MatmulKernel:
                 phi.add_incoming(result, loop)
         e.b.cbranch(e.b.icmp_signed("<", following, i64(depth)), loop, done)
         e.b.position_at_end(done)
-        for row in range(rows):
-            for v, n in enumerate(valid):
-                e.store_vector(results[row][v], places[row][v], p.precision, lanes=self.lanes, valid=n)
+        if ends and self.epilogue is not None:
+            apply_epilogue(e, self.epilogue, results, others, p.precision, self.lanes, p.n, top, left, valid)
+        else:
+            for row in range(rows):
+                for v, n in enumerate(valid):
+                    e.store_vector(results[row][v], places[row][v], p.precision, lanes=self.lanes, valid=n)
         e.finish()
 
     def _pack_call(self, e: Emitter, b: Value, scratch: Value, left: Value, columns: int, depth: int) -> None:

@@ -15,6 +15,7 @@ class ReferenceBackend:
     name = "reference"
     keeps = frozenset({"batch_norm", "softmax_cross_entropy", "softplus", "standardize"})
     fuses = False
+    joins: frozenset[str] = frozenset()
 
     def allocate(self, state: tuple[Buffer, ...], trials: int) -> Memory:
         """Zeroed memory for the state of `trials` trials."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from backends.contract import Body
 from pipeline.graph.ir import Type
 from pipeline.ops.table import Op
 
 
-def _shape(*inputs: Type, body: Body, types: tuple[Type, ...]) -> tuple[Type, ...]:
-    """The types that the replaced nodes had."""
-    assert len(inputs) == len(body.inputs) and len(types) == len(body.outputs)
+def _shape(*inputs: Type, body: Body, types: tuple[Type, ...], product: Mapping[str, Any] | None = None) -> tuple[Type, ...]:
+    """The types that the replaced nodes had.  With a product its two operands come first, in place of the product itself."""
+    assert len(inputs) == len(body.inputs) + (product is not None) and len(types) == len(body.outputs)
     return types
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pipeline.graph.ir import Graph
 from pipeline.passes.decompose import decompose
 from pipeline.passes.fuse import fuse
+from pipeline.passes.join import join
 from pipeline.passes.simplify import fold, prune, share
 from pipeline.passes.tall import cut_tall
 from pipeline.passes.verify import verify
@@ -27,14 +28,19 @@ class PassReport:
     graph: Graph
 
 
-def compile_passes(graph: Graph, *, keeps: frozenset[str], fuses: bool) -> tuple[Graph, tuple[PassReport, ...]]:
+def compile_passes(
+    graph: Graph, *, keeps: frozenset[str], fuses: bool, joins: frozenset[str] = frozenset()
+) -> tuple[Graph, tuple[PassReport, ...]]:
     """Runs every pass, the verifier after each.
 
-    keeps: composites that the backend has kernels for; fuses: whether element-wise chains become single kernels.
+    keeps: composites that the backend has kernels for; fuses: whether element-wise chains become single kernels;
+    joins: the products that may go on in such a kernel.
     """
     ordered: list[tuple[str, Pass]] = [("decompose", lambda g: decompose(g, keeps)), *PASSES]
     if fuses:
         ordered += [("fuse", fuse), ("cut", cut_tall)]
+    if joins:
+        ordered.append(("join", lambda g: join(g, joins)))
     reports: list[PassReport] = []
     verify(graph)
     for name, run in ordered:

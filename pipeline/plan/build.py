@@ -102,7 +102,7 @@ def _calls(graph: Graph, phase: dict[int, int], buffers: dict[str, Buffer]) -> t
                 inputs=tuple(buffers[v] for v in node.inputs),
                 outputs=tuple(buffers[v] for v in node.outputs),
                 phase=phase[index],
-                attributes={} if body else dict(node.attributes),
+                attributes={k: v for k, v in node.attributes.items() if k not in ("body", "types")},
                 body=body,
             )
         )

@@ -13,7 +13,7 @@ from llvmlite import ir
 from backends.contract import Array
 from backends.numpy import cpu, mathematics
 from backends.numpy.cache import compile_object, load
-from backends.numpy.emit import I64, POINTER, Emitter, i64
+from backends.numpy.emit import I64, POINTER, Emitter, Module, i64
 
 EXTREMES = [0.0, -0.0, 1.0, -1.0, 1e-30, -1e-30, 1e-7, 88.0, -87.0, 100.0, -104.0, 710.0, -750.0, 1e30, -1e30, np.inf, -np.inf, np.nan]
 REFERENCES: dict[str, tuple[Callable[[Array], Array], tuple[float, float]]] = {
@@ -31,7 +31,7 @@ def _run(name: str, x: Array) -> Array:
     symbol, processor, dtype = f"test_{name}_{x.dtype}", cpu.host(), str(x.dtype)
 
     def build() -> ir.Module:
-        module = ir.Module(symbol)
+        module = Module(symbol, processor)
         e = Emitter(module, symbol, [POINTER, POINTER, I64])
         source, target, count = e.arguments
         with e.loop(0, count) as index:
@@ -70,3 +70,17 @@ def test_extremes_are_those_of_numpy(name: str, dtype: str) -> None:
         expected = exact(x)
     tiny = np.finfo(dtype).tiny
     np.testing.assert_allclose(_run(name, x), np.where(np.abs(expected) < tiny, 0, expected), rtol=8 * np.finfo(dtype).eps, atol=tiny)
+
+
+def test_square_roots_are_those_of_the_processor_for_every_significand_and_at_the_ends_of_the_range() -> None:
+    # two neighbouring exponents see every significand; from there on only the exponent of the root changes
+    every = np.arange(1 << 24, dtype=np.uint32)
+    for exponent in (1, 37, 38, 126, 127, 200, 253):
+        x = (every + np.uint32(exponent << 23)).view(np.float32)
+        if exponent not in (1, 126, 253):
+            x = x[:: 1 << 7]
+        assert np.array_equal(_run("sqrt", x).view(np.uint32), np.sqrt(x).view(np.uint32)), exponent
+    rare = np.array([0.0, -0.0, 1e-45, 1e-39, -1.0, -1e-40, np.inf, -np.inf, np.nan, 3.4e38] + [1.0] * 6, np.float32)
+    found, expected = _run("sqrt", rare), np.sqrt(np.where(rare < 0, np.nan, rare))
+    assert np.array_equal(np.isnan(found), np.isnan(expected))
+    assert np.array_equal(found[~np.isnan(found)].view(np.uint32), expected[~np.isnan(expected)].view(np.uint32))

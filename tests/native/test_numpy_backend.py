@@ -28,7 +28,7 @@ SHAPES = [
 
 def _plan(backend: NumpyBackend, shape: dict[str, int], precision: str = "float32") -> Plan:
     graph = training_graph(**shape, precision=precision)
-    compiled, _ = compile_passes(graph, keeps=backend.keeps, fuses=backend.fuses)
+    compiled, _ = compile_passes(graph, keeps=backend.keeps, fuses=backend.fuses, joins=backend.joins)
     return make_plan(compiled, name="train", batch=shape["B"], state=state_layout([graph]))
 
 

@@ -175,3 +175,29 @@ def test_cut_shares_sums_over_many_rows_and_leaves_few_rows_alone() -> None:
     shared = ("3 kernels more, so that sums over many rows are shared",)
     # sums of blocks, their sum, what is full-size, and last the state that the others read
     assert kernels(4096) == (["8 x column 4096x32", "1 x column 8x32", "1 x column 4096x32", "1 x flat 1x32"], shared)
+
+
+def test_join_takes_a_product_along_and_stores_it_only_where_others_read_it() -> None:
+    def joined(*, read_again: bool, rows: int = 4) -> list[tuple[str, tuple[str, ...]]]:
+        b = Builder("float32", SHAPE_RULES)
+        x, w, bias = b.input("x", (rows, 3), "data"), b.input("w", (3, 5), "state"), b.input("b", (5,), "state")
+        z = b.add("matmul", x, w, name="z")
+        b.outputs["y"] = b.add("maximum", b.add("add", z, bias), b.constant(0.0), name="y")
+        if read_again:
+            b.outputs["t"] = b.add("sum", z, axes=(0,), name="t")
+        graph, _ = compile_passes(b.graph(), keeps=frozenset(), fuses=True, joins=frozenset({"matmul"}))
+        return [(n.attributes.get("product", {}).get("op", n.op), n.outputs) for n in graph.nodes]
+
+    assert joined(read_again=False) == [("matmul", ("y",))]
+    assert joined(read_again=True) == [("matmul", ("z", "y")), ("fused", ("t",))]
+
+
+def test_join_leaves_an_update_alone_whose_product_the_guard_needs() -> None:
+    b = Builder("float32", SHAPE_RULES)
+    x, w = b.input("x", (4, 3), "data"), b.input("w", (3, 3), "state")
+    gradient = b.add("matmul", x, w, name="gradient", transpose_a=False)
+    small = b.input("v", (4, 3), "state")
+    b.updates["v"] = b.add("add", small, gradient, name="new")
+    b.guard = b.outputs["norm"] = b.add("sum", b.add("mul", gradient, gradient), axes=(0, 1), name="norm")
+    graph, _ = compile_passes(b.graph(), keeps=frozenset(), fuses=True, joins=frozenset({"matmul"}))
+    assert not any(n.attributes.get("product") and "new" in n.outputs for n in graph.nodes)

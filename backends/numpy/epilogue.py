@@ -1,0 +1,138 @@
+"""What is done with the tile of a product before it leaves the registers: a fused body without reductions."""
+
+# R rows, C columns of the product
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llvmlite import ir
+
+from backends.contract import Body, Instruction
+from backends.numpy.elementwise import RULES, cast
+from backends.numpy.emit import ELEMENT, I32, SIZE, VOID, Emitter, Value, i64, vector
+
+LINE = 64  # bytes of a line of the cache
+
+
+@dataclass(frozen=True, slots=True)
+class Epilogue:
+    """body: its first input is the product; dtypes: of the other inputs.  A body whose outputs name the product stores it too."""
+
+    body: Body
+    dtypes: tuple[str, ...]
+
+    @property
+    def product(self) -> str:
+        """The name of the product in the body."""
+        return self.body.inputs[0][0]
+
+
+class EpilogueEmitter:
+    """Emits an epilogue into a tile function whose pointers are those of the other inputs, then of the outputs."""
+
+    def __init__(self, e: Emitter, epilogue: Epilogue, pointers: list[Value], precision: str, lanes: int, columns: int) -> None:
+        self.e, self.precision, self.lanes, self.columns = e, precision, lanes, columns
+        body = epilogue.body
+        others = [name for name, _ in body.inputs[1:]]
+        self.body, self.product = body, epilogue.product
+        self.pointer = dict(zip(others, pointers, strict=False))
+        self.output = dict(zip(body.outputs, pointers[len(others) :], strict=True))
+        self.level = dict(body.inputs) | {i.name: i.level for i in body.instructions}
+        self.dtype = dict(zip(others, epilogue.dtypes, strict=True)) | {i.name: i.dtype for i in body.instructions}
+        self.dtype[self.product] = precision
+        self.instruction = {i.name: i for i in body.instructions}
+        self.scalars: dict[str, Value] = {}
+        for name, level in body.inputs[1:]:
+            if level == "scalar":
+                self.scalars[name] = e.load(self.pointer[name], self.dtype[name])
+        for i in body.instructions:
+            if i.level == "scalar":
+                self.scalars[i.name] = self._scalar(i)
+
+    def apply(self, products: list[Value], row: Value, column: Value, valid: list[int]) -> None:
+        """Stores the outputs for neighbouring vectors of the product at (row, column), `valid` lanes of each."""
+        e = self.e
+        full = e.b.add(e.b.mul(row, i64(self.columns)), column)
+        for number, product in enumerate(products):
+            shift = i64(number * self.lanes)
+            place = _Place(row, e.b.add(column, shift), e.b.add(full, shift), valid[number], {self.product: product})
+            made = [self._value(name, place) for name in self.body.outputs]
+            for name, value in zip(self.body.outputs, made, strict=True):
+                dtype = self.dtype[name]
+                e.store_vector(value, e.at(self.output[name], place.full, dtype), dtype, lanes=self.lanes, valid=valid[number])
+
+    def _value(self, name: str, place: _Place) -> Value:
+        if name not in place.values:
+            place.values[name] = self._made(name, place)
+        return place.values[name]
+
+    def _made(self, name: str, place: _Place) -> Value:
+        e, dtype = self.e, self.dtype[name]
+        if name in self.scalars:
+            return e.splat(self.scalars[name], self.lanes)
+        if name in self.pointer:
+            if self.level[name] == "row":
+                return e.splat(e.load(e.at(self.pointer[name], place.row, dtype), dtype), self.lanes)
+            offset = place.column if self.level[name] == "column" else place.full
+            return e.load_vector(e.at(self.pointer[name], offset, dtype), dtype, lanes=self.lanes, valid=place.valid)
+        i = self.instruction[name]
+        if i.op == "column_index":
+            lanes = ir.Constant(vector(I32, self.lanes), list(range(self.lanes)))
+            return e.b.add(e.splat(e.b.trunc(place.column, I32), self.lanes), lanes)
+        return self._apply(i, [self._value(o, place) for o in i.operands])
+
+    def _scalar(self, i: Instruction) -> Value:
+        if i.op == "constant":
+            return ir.Constant(ELEMENT[i.dtype], i.attributes["value"])
+        return self._apply(i, [self.scalars[o] for o in i.operands])
+
+    def _apply(self, i: Instruction, operands: list[Value]) -> Value:
+        return cast(self.e, operands[0], i.dtype) if i.op == "cast" else RULES[i.op](self.e, *operands)
+
+
+def apply_epilogue(
+    e: Emitter, epilogue: Epilogue, results: list[list[Value]], pointers: list[Value], precision: str, lanes: int, columns: int,
+    top: Value, left: Value, valid: list[int],
+) -> None:  # fmt: skip
+    """Applies `epilogue` to a tile: results[row][vector] of a product with `columns` columns, its corner at (top, left).
+
+    The tile goes through the stack, so that the code is a loop over its rows and not every row written out.
+    """
+    kind, vectors = results[0][0].type, len(valid)
+    with e.b.goto_entry_block():
+        tile = e.b.alloca(kind, len(results) * vectors)
+    size = lanes * SIZE[precision]
+    for row, line in enumerate(results):
+        for v, value in enumerate(line):
+            e.store_vector(value, e.at(tile, (row * vectors + v) * size), precision, lanes=lanes)
+    body = EpilogueEmitter(e, epilogue, pointers, precision, lanes, columns)
+    with e.loop(0, len(results)) as row:
+        line = e.at(tile, e.b.mul(row, i64(vectors * size)))
+        products = [e.load_vector(e.at(line, v * size), precision, lanes=lanes, valid=lanes) for v in range(vectors)]
+        body.apply(products, e.b.add(top, row), left, valid)
+
+
+def prefetch(e: Emitter, epilogue: Epilogue, pointers: list[Value], columns: int, top: Value, left: Value, rows: int, width: int) -> None:
+    """Asks for what the epilogue will read of full-size arrays, while the product is still being summed."""
+    wanted = [
+        (q, dtype) for q, dtype, (_, level) in zip(pointers, epilogue.dtypes, epilogue.body.inputs[1:], strict=False) if level == "full"
+    ]
+    if not wanted:
+        return
+    with e.loop(0, rows) as row:
+        first = e.b.add(e.b.mul(e.b.add(top, row), i64(columns)), left)
+        for pointer, dtype in wanted:
+            for start in range(0, width, LINE // SIZE[dtype]):
+                place = e.at(pointer, e.b.add(first, i64(start)), dtype)
+                e.call("llvm.prefetch.p0", VOID, place, *(ir.Constant(I32, n) for n in (1, 3, 1)))
+
+
+@dataclass(slots=True)
+class _Place:
+    """A vector's place: its row, first column, offset in a full-size array and lanes in use, and what is known there."""
+
+    row: Value
+    column: Value
+    full: Value
+    valid: int
+    values: dict[str, Value]
