@@ -181,6 +181,11 @@ class Program:
             raise diverged(self, given, targets, wanted[done], outputs["loss"][:done], weight)
         return outputs["loss"]
 
+    def prepare(self, *, weighted: bool = False) -> None:
+        """Compiles what a training and its evaluations need, so that the first of them does not wait; weighted: with sample weights."""
+        self.structure.executable("train", self.batch_size, weighted)
+        self.structure.executable("evaluate", self.structure.evaluation_batch)
+
     def learning_rate(self, step: int) -> float:
         """The learning rate of `step`, counted from 0."""
         return float(self._rate(self._clock(np.asarray([step])))[0])

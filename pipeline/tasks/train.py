@@ -146,6 +146,7 @@ class _Session:
         with Interrupt() as interrupt, progress.display(self.console) as display:
             for note in (*dataset.notes, *fitted.notes) if found is None else ():
                 display(Noted(text=note))
+            program.prepare(weighted=dataset.train.weight is not None)  # outside what the epochs, and a budget of seconds, count
             outcome = loop.train(
                 program,
                 dataset,
