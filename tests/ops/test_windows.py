@@ -23,7 +23,7 @@ from pipeline.layers.conv_transpose import ConvTranspose
 from pipeline.layers.pool import AveragePool, MaxPool
 from tests.ops.single import layer_node, run_layer
 
-FEW = settings(max_examples=12, deadline=None, derandomize=True)
+FEW = settings(max_examples=8, deadline=None, derandomize=True)
 MANY = settings(max_examples=150, deadline=None)
 CHANNELS = st.sampled_from([1, 2, 3, 5, 8, 16, 17, 33])
 PRECISIONS = st.sampled_from(["float64", "float32"])
@@ -109,26 +109,37 @@ def near(found: Array, expected: Array, sizes: Array | float, terms: int, precis
     assert (np.abs(found - expected) <= allowed).all(), np.max(np.abs(found - expected) / allowed)
 
 
-def check_convolution(drawn: dict[str, Any], backend: Backend, *, transposed: bool, output_padding: tuple[int, int] = (0, 0)) -> None:
+def convolved_in_groups(x: Array, w: Array, drawn: dict[str, Any], groups: int) -> Array:
+    """Each group of output channels is the convolution of its group of input channels (Krizhevsky et al. 2012, section 3.5)."""
+    pairs = zip(np.split(x, groups, -1), np.split(w, groups, -1), strict=True)
+    return np.concatenate([convolved(of_x, of_w, drawn) for of_x, of_w in pairs], -1)
+
+
+def check_convolution(
+    drawn: dict[str, Any], backend: Backend, *, transposed: bool, output_padding: tuple[int, int] = (0, 0), groups: int = 1
+) -> None:
     """The output against the direct one; the gradients through linearity."""
     rng, precision = np.random.default_rng(drawn["seed"]), drawn["precision"]
-    (inputs, outputs), windows = drawn["channels"], {"kernel": drawn["k"], "stride": drawn["s"], "padding": drawn["padding"]}
+    inputs, outputs = (groups * count for count in drawn["channels"])
+    windows = {"kernel": drawn["k"], "stride": drawn["s"], "padding": drawn["padding"]}
     record = (
         ConvTranspose(channels=outputs, **windows, dilation=drawn["d"], output_padding=output_padding)
         if transposed
-        else Conv(channels=outputs, **windows, dilation=drawn["d"])
+        else Conv(channels=outputs, **windows, dilation=drawn["d"], groups=groups)
     )
     node = layer_node(record, (*drawn["n"], inputs))
     x, g, bias = numbers(rng, drawn["batch"], *drawn["n"], inputs), numbers(rng, drawn["batch"], *node.shape), numbers(rng, outputs)
     w = numbers(rng, *node.parameters[0].shape)
-    direct = (lambda a, c: spread_out(a, c, drawn, node.shape[:2])) if transposed else (lambda a, c: convolved(a, c, drawn))
+    direct = (
+        (lambda a, c: spread_out(a, c, drawn, node.shape[:2])) if transposed else (lambda a, c: convolved_in_groups(a, c, drawn, groups))
+    )
     found = run_layer(backend, node, {"x": x, "g": g, "layer.weight": w, "layer.bias": bias}, precision)
-    terms = w.shape[0] * w.shape[1] * inputs + 1
+    terms = w.shape[0] * w.shape[1] * inputs // groups + 1
     near(found["y"], direct(x, w) + bias, direct(np.abs(x), np.abs(w)) + np.abs(bias), terms, precision)
     near(found["layer.bias"], g.sum((0, 1, 2)), np.abs(g).sum((0, 1, 2)), g.size // outputs, precision)
     for name, tensor, along in (("x", x, lambda v, c: direct(v, c)), ("layer.weight", w, lambda v, c: direct(c, v))):
         v, other = rng.normal(size=tensor.shape), w if name == "x" else x
-        terms = w.shape[0] * w.shape[1] * outputs if name == "x" else g.size // outputs
+        terms = w.shape[0] * w.shape[1] * outputs // groups if name == "x" else g.size // outputs
         slope, sizes = np.vdot(along(v, other), g), np.vdot(along(np.abs(v), np.abs(other)), np.abs(g))
         allowed = (terms + 2) * np.finfo(precision).eps * sizes + v.size * np.finfo(np.float64).eps * sizes
         assert abs(np.vdot(found[name].astype(np.float64), v) - slope) <= allowed, name
@@ -163,6 +174,8 @@ def larger_than_padding(drawn: dict[str, Any]) -> bool:
     return all(max(side) < k for side, k in zip(sides, drawn["k"], strict=True))
 
 
+# 1: an ordinary convolution; more: in groups, which multiply the channels of both sides
+GROUPS = st.sampled_from([1, 1, 2, 3])
 CONVOLUTIONS, POOLS = example(), example(dilated=False).filter(larger_than_padding)
 
 
@@ -179,9 +192,9 @@ def transposed(draw: st.DrawFn) -> tuple[dict[str, Any], tuple[int, int]]:
 
 
 @FEW
-@given(drawn=CONVOLUTIONS)
-def test_convolutions_of_few_shapes(drawn: dict[str, Any], backend: Backend) -> None:
-    check_convolution(drawn, backend, transposed=False)
+@given(drawn=CONVOLUTIONS, groups=GROUPS)
+def test_convolutions_of_few_shapes(drawn: dict[str, Any], groups: int, backend: Backend) -> None:
+    check_convolution(drawn, backend, transposed=False, groups=groups)
 
 
 @FEW
@@ -198,9 +211,9 @@ def test_pools_of_few_shapes(drawn: dict[str, Any], largest: bool, backend: Back
 
 @pytest.mark.slow
 @MANY
-@given(drawn=CONVOLUTIONS)
-def test_convolutions_of_many_shapes(drawn: dict[str, Any], backend: Backend) -> None:
-    check_convolution(drawn, backend, transposed=False)
+@given(drawn=CONVOLUTIONS, groups=GROUPS)
+def test_convolutions_of_many_shapes(drawn: dict[str, Any], groups: int, backend: Backend) -> None:
+    check_convolution(drawn, backend, transposed=False, groups=groups)
 
 
 @pytest.mark.slow
