@@ -141,10 +141,11 @@ INITIALIZATIONS: dict[str, type] = {
 }
 
 
-def draw(initialization: Any, shape: tuple[int, ...], *, fan_in: int, fan_out: int, seed: int, name: str) -> Array:
+def draw(initialization: Any, shape: tuple[int, ...], *, fan_in: int, fan_out: int, seed: int, name: str, outputs: int = -1) -> Array:
     """Initial values of the tensor `name` -> float64 `shape`.  They depend on seed, name and shape alone: no other layer shifts them.
 
-    The last axis of `shape` is the outputs, the one before it the inputs.
+    The last axis of `shape` is the outputs, the one before it the inputs.  `outputs` is -2 where it is the other way: for the sparse
+    weights of a transposed convolution; the fillers of Caffe and orthogonal weights take the shape as that of the convolution it turns.
     """
     count = math.prod(shape)
     match initialization:
@@ -161,7 +162,10 @@ def draw(initialization: Any, shape: tuple[int, ...], *, fan_in: int, fan_out: i
         case Orthogonal():
             return _orthogonal(initialization, shape, random.normal(seed, random.INIT, name, 0, count))
         case Sparse():
-            return _sparse(initialization, shape, seed, name)
+            drawn = _sparse(
+                initialization, (*shape[: outputs % len(shape)], *shape[outputs % len(shape) + 1 :], shape[outputs]), seed, name
+            )
+            return np.ascontiguousarray(np.moveaxis(drawn, -1, outputs))
     std, distribution = _SPREADS[type(initialization)](initialization, shape, fan_in, fan_out)
     if std == 0:
         return np.zeros(shape)

@@ -293,4 +293,5 @@ def _initial(parameter: Parameter, seed: int) -> Array:
     """The values that `parameter` starts with."""
     if isinstance(parameter.initial, float):
         return np.full(parameter.shape, parameter.initial)
-    return draw(parameter.initial, parameter.shape, fan_in=parameter.fan_in, fan_out=parameter.fan_out, seed=seed, name=parameter.name)
+    fans = {"fan_in": parameter.fan_in, "fan_out": parameter.fan_out}
+    return draw(parameter.initial, parameter.shape, **fans, seed=seed, name=parameter.name, outputs=parameter.outputs)

@@ -78,6 +78,7 @@ def _parameters(record: ConvTranspose, name: str, shapes: tuple[Shape, ...]) -> 
         fan_in=max(1, kh * kw * channels // (sh * sw)),
         fan_out=kh * kw * record.channels,
         regularization=record.regularization,
+        outputs=-2,
     )
     return weight, Parameter(name=f"{name}.bias", shape=(made,), initial=0.0)
 

@@ -16,6 +16,7 @@ class Parameter:
     fan_in, fan_out  of a drawn tensor: inputs that one output sums over, outputs that one input feeds
     trained         whether the optimizer changes it; running statistics are not trained
     regularization  what decays it; None for biases, gamma, beta and running statistics
+    outputs         of a drawn tensor: the axis of its units, the last one or, in a transposed convolution, the one before it
     """
 
     name: str
@@ -25,6 +26,7 @@ class Parameter:
     fan_out: int = 0
     trained: bool = True
     regularization: Regularization | None = None
+    outputs: int = -1
 
     @property
     def count(self) -> int:

@@ -66,12 +66,18 @@ def max_norm_name(parameter: str) -> str:
 
 
 def _within_max_norm(b: Builder, parameter: Parameter, new: str) -> str:
-    """w * c / max(|w|, c), |w| over all axes but the last: the weights into one unit.  Structure only where max_norm is set."""
+    """w * c / max(|w|, c), |w| over all axes but that of the units: the weights into one.  Structure only where max_norm is set."""
     if parameter.regularization is None or parameter.regularization.max_norm is None:
         return new
-    bound = b.value(max_norm_name(parameter.name))
-    length = b.add("sqrt", b.add("sum", b.add("mul", new, new), axes=tuple(range(len(parameter.shape) - 1))), name="length")
-    return b.add("mul", new, b.add("div", bound, b.add("maximum", length, bound)), name="within")
+    bound, squares, last = b.value(max_norm_name(parameter.name)), b.add("mul", new, new), len(parameter.shape) - 1
+    if parameter.outputs == -1:
+        length = b.add("sqrt", b.add("sum", squares, axes=tuple(range(last))), name="length")
+        return b.add("mul", new, b.add("div", bound, b.add("maximum", length, bound)), name="within")
+    # [kh, kw, O, I]: over I, then over the places of the window, and the scale of each unit back to all of them
+    *places, units, _ = parameter.shape
+    length = b.add("sqrt", b.add("sum", b.add("sum", squares, axes=(last,)), axes=tuple(range(last - 1))), name="length")
+    scale = b.add("spread", b.add("div", bound, b.add("maximum", length, bound)), shape=(*places, units))
+    return b.add("mul", new, b.reshape(scale, (*places, units, 1)), name="within")
 
 
 def _decays(rule: Rule, parameter: Parameter) -> list[str]:

@@ -135,6 +135,14 @@ def test_sparse_gives_each_output_so_many_weights() -> None:
     assert (drawn(Sparse(connections=1000)) != 0).all()
 
 
+def test_sparse_counts_the_weights_into_an_output_channel_of_a_transposed_convolution() -> None:
+    layers = [{"kind": "conv_transpose", "channels": 7, "kernel": 3, "stride": 2}]
+    shape = DataShape(input_shape=(3, 2, 20), classes=3, targets=None)
+    made = program(shape=shape, architecture={"layers": layers, "head": "auto"}, initialization={"kind": "sparse", "connections": 12})
+    w = made.parameters()["conv_transpose1.weight"]  # [kh, kw, O, I]
+    assert w.shape == (3, 3, 7, 20) and ((w != 0).sum((0, 1, 3)) == 12).all()
+
+
 @pytest.mark.parametrize("kind", INITIALIZATIONS)
 def test_biases_of_hidden_layers_start_where_the_initialization_says(kind: str) -> None:
     state = program(6, 5, initialization={"kind": kind, "bias_init": 0.01}).state()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline import random
+from pipeline.data import DataShape
 from tests.program.configs import NUMBERS, data, order, program
 
 X, Y = data()
@@ -69,6 +70,24 @@ def test_max_norm_bounds_the_weights_into_each_unit_after_the_step(backend: str)
             assert name != "fc1.weight" or (length > bound).any()
             w = w * np.minimum(1.0, bound / length)
         np.testing.assert_allclose(made.parameters()[name], w, rtol=1e-12, atol=1e-15)
+
+
+@BACKENDS
+def test_max_norm_of_a_transposed_convolution_bounds_the_weights_into_each_output_channel(backend: str) -> None:
+    shape = DataShape(input_shape=(3, 2, 5), classes=3, targets=None)
+    layers = [{"kind": "conv_transpose", "channels": 4, "kernel": [3, 2], "stride": 2}]
+    changes = {"architecture": {"layers": layers, "head": "auto"}, "optimizer": SGD, "backend": {"kind": backend}}
+    (x, y), name, bound = data(8, shape), "conv_transpose1.weight", 3.0
+    free, made = program(shape=shape, **changes), program(shape=shape, regularization={"max_norm": bound}, **changes)
+    rng = np.random.default_rng(3)
+    scaled = {key: value * rng.uniform(0.2, 3.0, (4, 1)) if key == name else value for key, value in free.parameters().items()}
+    for one in (free, made):
+        one.load_parameters(scaled)
+        one.step(x, y)
+    w = free.parameters()[name]  # [kh, kw, O, I]
+    length = np.sqrt((w**2).sum((0, 1, 3)))
+    assert (length > bound).any() and (length < bound).any()
+    np.testing.assert_allclose(made.parameters()[name], w * np.minimum(1.0, bound / length)[:, None], rtol=1e-12, atol=1e-15)
 
 
 @BACKENDS
