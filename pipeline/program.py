@@ -21,6 +21,7 @@ from pipeline.layers.graph import LayerGraph, Parameter
 from pipeline.lower import Form
 from pipeline.plateau import Plateau
 from pipeline.records import read
+from pipeline.streamed import Streamed
 from pipeline.structure import Structure
 from pipeline.values import Array, Clock, value_table, word_table
 
@@ -116,13 +117,16 @@ class Program:
 
     def predict(self, x: npt.ArrayLike) -> Array:
         """x [N, ...] -> class probabilities [N, C] or values [N, T], with running statistics and without dropout."""
-        return self._own_units(self._evaluate(self._rows(x), None)[0])
+        return self._own_units(self._evaluate(self._given(x), None)[0])
 
     def evaluate(
         self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
     ) -> tuple[Array, npt.NDArray[np.float64]]:
-        """x [N, ...], y [N] or [N, T] -> predictions as in `predict`, data loss of each row, weighted, float64 [N]."""
-        given = self._rows(x)
+        """x [N, ...], y [N] or [N, T] -> predictions as in `predict`, data loss of each row, weighted, float64 [N].
+
+        Streamed rows are made ready chunk by chunk.
+        """
+        given = self._given(x)
         targets, of_classes = self._targets(y, len(given)), self.class_weights
         prediction, row_loss = self._evaluate(given, targets)
         if of_classes is not None:
@@ -166,14 +170,15 @@ class Program:
 
         Raises DivergedError when a loss is not finite; the state is then as it was before that step.
         """
-        given = self._rows(x)
+        given = self._given(x)
         targets = rows.check_y(y, self.structure.network, len(given))
         wanted = rows.check_order(order, len(given))
         weight = None if sample_weight is None else rows.check_weight(sample_weight, len(given))
-        if self.target_scale is not None:
+        if self.target_scale is not None or isinstance(given, Streamed):
             # of the rows in this call alone: to scale all the pixels of a set of images takes longer than a few steps on some of them
             used, places = np.unique(wanted, return_inverse=True)
-            given, targets, wanted = given[used], self.target_scale.apply(targets[used]), places.reshape(wanted.shape)
+            given, targets, wanted = given[used], targets[used], places.reshape(wanted.shape)
+            targets = targets if self.target_scale is None else self.target_scale.apply(targets)
             weight = None if weight is None else weight[used]
         outputs, done = self._run("train", given, targets, wanted, weight)
         self.steps_done += done
@@ -232,7 +237,7 @@ class Program:
             memory.write(0, buffer.name, self._memory.read(self._trial, buffer.name))
         return memory
 
-    def _evaluate(self, x: Array, y: Array | None) -> tuple[Array, npt.NDArray[np.float64]]:
+    def _evaluate(self, x: Array | Streamed, y: Array | None) -> tuple[Array, npt.NDArray[np.float64]]:
         """Evaluates in steps of one size, the last one filled up with its own first row, CHUNK of them in a call."""
         batch, count = self.structure.evaluation_batch, len(x)
         targets = self._blank_y(count) if y is None else y
@@ -263,7 +268,11 @@ class Program:
             raise ConfigError(at=weights.CLASS_WEIGHTS, got="balanced", rule="needs the training labels", hint=hint)
 
     def _rows(self, x: npt.ArrayLike) -> Array:
-        raw = np.asarray(x)
+        """All rows, ready for the network."""
+        return np.asarray(self._given(x))
+
+    def _given(self, x: npt.ArrayLike) -> Array | Streamed:
+        raw = x if isinstance(x, Streamed) else np.asarray(x)
         return rows.check_x(raw if self.preprocessing is None else self.preprocessing.apply(raw), self.structure.network)
 
     def _targets(self, y: npt.ArrayLike, count: int) -> Array:

@@ -10,18 +10,19 @@ from pipeline import losses
 from pipeline.errors import DataError
 from pipeline.layers.graph import LayerGraph
 from pipeline.one_hot import one_hot
+from pipeline.streamed import Streamed
 from pipeline.values import Array
 
 
-def check_x(x: npt.ArrayLike, network: LayerGraph) -> Array:
-    """x as a contiguous array of numbers [N, ...].  Raises DataError."""
-    array = np.asarray(x)
+def check_x(x: npt.ArrayLike, network: LayerGraph) -> Array | Streamed:
+    """x as a contiguous array of numbers [N, ...]; rows that are streamed stay so.  Raises DataError."""
+    array = x if isinstance(x, Streamed) else np.asarray(x)
     if array.dtype.kind not in "fiub":
         raise DataError(f"x has dtype {array.dtype}: must hold numbers; turn text into numbers first")
     if array.ndim == 0 or array.shape[1:] != network.input_shape:
         wanted = ", ".join(map(str, ("N", *network.input_shape)))
         raise DataError(f"x has shape {list(array.shape)}: must be [{wanted}]; give rows as the data declares them")
-    return np.ascontiguousarray(array)
+    return array if isinstance(array, Streamed) else np.ascontiguousarray(array)
 
 
 def check_y(y: npt.ArrayLike, network: LayerGraph, rows: int) -> Array:

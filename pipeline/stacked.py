@@ -27,7 +27,7 @@ class Stack:
         A trial whose loss is not finite stops there, its state as before that step, and its further losses are NaN; the others go on.
         """
         first = self.programs[0]
-        given = rows.check_x(x, first.structure.network)
+        given = np.asarray(rows.check_x(x, first.structure.network))
         targets = rows.check_y(y, first.structure.network, len(given))
         wanted = rows.check_order(orders, len(given), axes=(str(len(self.programs)), "steps", "batch"))
         rows.check_trials(wanted, len(self.programs))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from pipeline import data, preprocessing, random
 from pipeline.compiler import compile_experiment
+from pipeline.streamed import Streamed
 from pipeline.target_scale import TargetScale
 from pipeline.training import loop
 from pipeline.values import Array
@@ -32,7 +33,7 @@ class Material:
 
     name: str
     shape: DataShape
-    x: Array
+    x: Array | Streamed
     y: Array
     seed: int
     weight: Array | None = None

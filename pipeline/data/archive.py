@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.data.dataset import Raw, Task
-from pipeline.data.files import located, read_bytes
+from pipeline.data.dataset import Raw, Task, by_chunks
+from pipeline.data.files import located, read_bytes, unreadable
 from pipeline.data.settings import Data
 from pipeline.errors import DataError
 from pipeline.one_hot import one_hot
+from pipeline.streamed import loaded_type
 
 Array = npt.NDArray[Any]
 
+Check = Callable[[Array, str], Array]  # x and what to call it in a message -> x
 _SUFFIXES = {"validation": ("validation", "val", "valid"), "test": ("test",)}
 
 
@@ -30,28 +33,58 @@ def npz(config: Data) -> Raw:
     predict; data.task overrides it.
     """
     path = located(str(config.path))
-    arrays = read_npz(path)
+    return _raw(read_npz(path), config, f"data.path = {path}", "file", numeric)
+
+
+def npy(config: Data) -> Raw:
+    """The same from a folder of files x.npy, y.npy and so on, mapped into memory: x may be larger than it.  Raises DataError."""
+    root = located(str(config.root))
+    return _raw(map_npy(root), config, f"data.root = {root}", "folder", numbers)
+
+
+def _raw(arrays: dict[str, Array], config: Data, source: str, holder: str, checked: Check) -> Raw:
+    """What arrays of these names hold; `source` names them in messages, `checked` looks at each x."""
     train = "x_train" if "x_train" in arrays else "x"
-    names, pairs = {"train": train}, {"train": _pair(arrays, train, path)}
+    names, pairs = {"train": train}, {"train": _pair(arrays, train, source, checked)}
     for part, suffixes in _SUFFIXES.items():
         name = next((f"x_{suffix}" for suffix in suffixes if f"x_{suffix}" in arrays), None)
         if name is not None:
-            names[part], pairs[part] = name, _pair(arrays, name, path)
+            names[part], pairs[part] = name, _pair(arrays, name, source, checked)
     for part, (x, _) in pairs.items():
         if x.shape[1:] != pairs["train"][0].shape[1:]:
             shapes = f"{list(x.shape[1:])} and those of training {list(pairs['train'][0].shape[1:])}"
-            raise DataError(f"data.path = {path}: the rows of {part} have shape {shapes}; give them the same shape")
+            raise DataError(f"{source}: the rows of {part} have shape {shapes}; give them the same shape")
     ys, count = _from_one_hot({part: y for part, (_, y) in pairs.items()}, config)
-    labels, task, class_names = _labels(ys, config if count is None else replace(config, classes=count), path)
+    labels, task, class_names = _labels(ys, config if count is None else replace(config, classes=count), source)
     hint = "; data.task=regression takes it as numbers" if config.task == "auto" else ""
     notes = [] if count is None else [f"y is one-hot, taken as {count} classes{hint}"]
     own = {part: (x, labels[part]) for part, (x, _) in pairs.items()}
-    notes += [f"the {part} part is that of the file; data.split.{part} is not used" for part in own if part != "train"]
+    notes += [f"the {part} part is that of the {holder}; data.split.{part} is not used" for part in own if part != "train"]
     x, y = own["train"]
-    weights = _weights(arrays, config, {part: (name, len(own[part][0])) for part, name in names.items()}, path)
+    weights = _weights(arrays, config, {part: (name, len(own[part][0])) for part, name in names.items()}, source)
     return Raw(
         x=x, y=y, task=task, class_names=class_names, validation=own.get("validation"), test=own.get("test"), notes=notes, weights=weights
     )
+
+
+def map_npy(root: Path) -> dict[str, Array]:
+    """The arrays of the npy files of a folder by name, in lower case, mapped into memory and read-only.  Raises DataError."""
+    try:
+        paths = sorted(path for path in root.iterdir() if path.suffix == ".npy")
+    except FileNotFoundError as error:
+        raise DataError(f"data.root = {root}: no such folder; give the folder that holds x.npy and y.npy") from error
+    except NotADirectoryError as error:
+        raise DataError(f"data.root = {root}: is not a folder; give the folder that holds x.npy and y.npy") from error
+    except OSError as error:
+        raise unreadable(root, error, at="data.root") from error
+    arrays = {}
+    for path in paths:
+        try:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (ValueError, EOFError, OSError) as error:
+            raise DataError(f"data.root = {path}: is not a whole npy file of a plain array; write it with numpy.save") from error
+        arrays[path.stem.lower()] = array.view(np.ndarray)
+    return arrays
 
 
 def read_npz(path: Path) -> dict[str, Array]:
@@ -67,41 +100,48 @@ def read_npz(path: Path) -> dict[str, Array]:
 
 def finite(x: Array, source: str) -> Array:
     """`x` [N, ...] unchanged.  Raises DataError that names the first row and place with NaN or infinity."""
-    if x.dtype.kind in "iub" or bool(np.isfinite(x).all()):
+    if x.dtype.kind in "iub":
         return x
-    row, *place = (int(i) for i in np.argwhere(~np.isfinite(x))[0])
-    where = f", column {place[0]}" if len(place) == 1 else f", position {tuple(place)}" if place else ""
-    raise DataError(f"{source}: row {row}{where} is {x[(row, *place)]}; every number must be finite")
+    first = 0
+    for chunk in by_chunks(x):
+        if not np.isfinite(chunk).all():
+            row, *place = (int(i) for i in np.argwhere(~np.isfinite(chunk))[0])
+            where = f", column {place[0]}" if len(place) == 1 else f", position {tuple(place)}" if place else ""
+            raise DataError(f"{source}: row {first + row}{where} is {chunk[(row, *place)]}; every number must be finite")
+        first += len(chunk)
+    return x
+
+
+def numbers(x: Array, source: str) -> Array:
+    """`x` [N, ...] of finite numbers as it is stored.  Raises DataError."""
+    if x.dtype.kind not in "iufb" or x.ndim == 0:
+        raise DataError(f"{source}: has type {x.dtype}, shape {x.shape}; it must be an array of numbers with one row per example")
+    return finite(x, source)
 
 
 def numeric(x: Array, source: str) -> Array:
     """`x` [N, ...] as float32, or float64 where it has more digits than float32 holds.  Raises DataError."""
-    if x.dtype.kind not in "iufb" or x.ndim == 0:
-        raise DataError(f"{source}: has type {x.dtype}, shape {x.shape}; it must be an array of numbers with one row per example")
-    wide = x.dtype == np.float64 or x.dtype in (np.int32, np.int64, np.uint32, np.uint64)
-    return finite(x, source).astype(np.float64 if wide else np.float32, copy=False)
+    return numbers(x, source).astype(loaded_type(x.dtype), copy=False)
 
 
-def _pair(arrays: dict[str, Array], x_name: str, path: Path) -> tuple[Array, Array]:
+def _pair(arrays: dict[str, Array], x_name: str, source: str, checked: Check) -> tuple[Array, Array]:
     """x [N, ...] and the y that belongs to it."""
     y_name = x_name.replace("x", "y", 1)
     for name in (x_name, y_name):
         if name not in arrays:
             names = ", ".join(sorted(arrays)) or "nothing"
             hint = "name them x and y, or x_train, y_train, x_test, y_test"
-            raise DataError(f"data.path = {path}: has no array {name}, its arrays are {names}; {hint}")
-    x, y = numeric(arrays[x_name], f"data.path = {path}, {x_name}"), arrays[y_name]
+            raise DataError(f"{source}: has no array {name}, its arrays are {names}; {hint}")
+    x, y = checked(arrays[x_name], f"{source}, {x_name}"), arrays[y_name]
     x = x[:, None] if x.ndim == 1 else x
     if y.ndim == 0 or len(x) != len(y):
-        raise DataError(f"data.path = {path}: {x_name} has {len(x)} rows and {y_name} has shape {y.shape}; give one y per row")
+        raise DataError(f"{source}: {x_name} has {len(x)} rows and {y_name} has shape {y.shape}; give one y per row")
     if not x.size or not y.size:
-        raise DataError(
-            f"data.path = {path}: {x_name} has shape {x.shape} and {y_name} {y.shape}, which is no value at all; leave empty arrays out"
-        )
+        raise DataError(f"{source}: {x_name} has shape {x.shape} and {y_name} {y.shape}, which is no value at all; leave empty arrays out")
     return x, np.char.decode(y, "utf-8", "replace") if y.dtype.kind == "S" else y
 
 
-def _weights(arrays: dict[str, Array], config: Data, parts: dict[str, tuple[str, int]], path: Path) -> dict[str, Array]:
+def _weights(arrays: dict[str, Array], config: Data, parts: dict[str, tuple[str, int]], source: str) -> dict[str, Array]:
     """The weights of the rows of each part: for x_train, `NAME_train`; parts: part -> (name of its x, rows).  Raises DataError."""
     if config.sample_weight is None:
         return {}
@@ -109,14 +149,14 @@ def _weights(arrays: dict[str, Array], config: Data, parts: dict[str, tuple[str,
     for part, (x_name, rows) in parts.items():
         name = x_name.replace("x", config.sample_weight.lower(), 1)
         if name not in arrays:
-            rule = f"{path} has no array {name}, its arrays are {', '.join(sorted(arrays))}"
+            rule = f"{source.partition(' = ')[2]} has no array {name}, its arrays are {', '.join(sorted(arrays))}"
             raise DataError(f"data.sample_weight = {config.sample_weight}: {rule}; give one weight for each row of {x_name}")
-        values = numeric(arrays[name], f"data.path = {path}, {name}").astype(np.float64)
+        values = numeric(arrays[name], f"{source}, {name}").astype(np.float64)
         if values.shape != (rows,):
-            raise DataError(f"data.path = {path}: {name} has shape {values.shape} and {x_name} {rows} rows; give one weight per row")
+            raise DataError(f"{source}: {name} has shape {values.shape} and {x_name} {rows} rows; give one weight per row")
         wrong = np.flatnonzero(values < 0)
         if len(wrong):
-            raise DataError(f"data.path = {path}, {name}: row {wrong[0]} is {values[wrong[0]]:g}; a weight must be a number of at least 0")
+            raise DataError(f"{source}, {name}: row {wrong[0]} is {values[wrong[0]]:g}; a weight must be a number of at least 0")
         found[part] = values
     return found
 
@@ -130,12 +170,12 @@ def _from_one_hot(ys: dict[str, Array], config: Data) -> tuple[dict[str, Array],
     return {part: y.argmax(axis=1) for part, y in ys.items()}, int(widths.pop()[0])
 
 
-def _labels(ys: dict[str, Array], config: Data, path: Path) -> tuple[dict[str, Array], Task, tuple[str, ...]]:
+def _labels(ys: dict[str, Array], config: Data, source: str) -> tuple[dict[str, Array], Task, tuple[str, ...]]:
     """y of each part, the task, and the class names."""
     one_column = all(y.ndim == 1 or y.shape[1:] == (1,) for y in ys.values())
     classes = all(y.dtype.kind in "iubUS" for y in ys.values()) and one_column
     task: Task = config.task if config.task != "auto" else ("classification" if classes else "regression")
-    source = f"data.path = {path}, y"
+    source = f"{source}, y"
     if task == "regression":
         values = {part: numeric(y, source).astype(np.float64) for part, y in ys.items()}
         return {part: y.reshape(len(y), -1) for part, y in values.items()}, task, ()

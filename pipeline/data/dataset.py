@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.streamed import Streamed
+
 Array = npt.NDArray[Any]
 Task = Literal["classification", "regression", "reconstruction"]
+CHUNK_BYTES = 2**24  # of what is read at a time where all of it is looked at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +34,11 @@ class DataShape:
 class Part:
     """x float32 or float64 [N, *input_shape]; y int32 [N] for classes, float64 [N, T] for numbers; rows int64 [N], places in the source.
 
+    x        in memory, or streamed from where it is stored
     weight   what each row counts in the loss, float64 [N]; None: every row counts once
     """
 
-    x: Array
+    x: Array | Streamed
     y: Array
     rows: npt.NDArray[np.int64]
     weight: npt.NDArray[np.float64] | None = None
@@ -50,7 +54,8 @@ class Dataset:
     rows         of a set with test files of its own, `test.rows` are places in those files
     encoder      how the columns of a table become x, as JSON; None for arrays
     notes        sentences about what was done to the data, to print and to record
-    fingerprint  see `fingerprint`
+    fingerprint  of the source, whatever its rows are divided into; see `fingerprint`
+    division     what says which rows are held out: shares and seed
     """
 
     name: str
@@ -60,6 +65,7 @@ class Dataset:
     validation: Part
     test: Part
     fingerprint: str
+    division: str = ""
     class_names: tuple[str, ...] = ()
     feature_names: tuple[str, ...] = ()
     encoder: Mapping[str, Any] | None = None
@@ -75,6 +81,8 @@ class Dataset:
 class Raw:
     """What a source gives: its rows, and its own validation and test rows where it has them.  x [N, *], y int32 [N] or float64 [N, T].
 
+    x        any numeric type, or a file mapped into memory
+    digest   of what the source holds, where x is not that but made of it for this split (a table); None: of x, y and the rest
     weights  of the rows (`train`) and of its own parts (`validation`, `test`), float64 [N]; empty where the config asks for none
     """
 
@@ -87,14 +95,25 @@ class Raw:
     test: tuple[Array, Array] | None = None
     notes: list[str] = field(default_factory=list)
     weights: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+    digest: str | None = None
 
 
-def fingerprint(*parts: Part) -> str:
-    """SHA-256 (hex) over names, shapes, types and bytes of the arrays of `parts`.  SHA-256 for its CPU instructions: 1.2 GB/s here."""
+def fingerprint(raw: Raw) -> str:
+    """SHA-256 (hex) over names, shapes, types and bytes of all that a source gives, in its own order: the split has no part in it."""
     digest = hashlib.sha256()
-    for part in parts:
-        weight = () if part.weight is None else (("weight", part.weight),)
-        for name, array in (("x", part.x), ("y", part.y), ("rows", part.rows), *weight):
-            digest.update(f"{name} {array.shape} {array.dtype.str};".encode())
-            digest.update(np.ascontiguousarray(array).data if array.size else b"")
+    own = {"validation": raw.validation, "test": raw.test}
+    arrays = {"y": raw.y} if raw.digest is not None else {"x": raw.x, "y": raw.y}
+    arrays |= {f"{name}.{part}": array for part, pair in own.items() if pair is not None for name, array in zip("xy", pair, strict=True)}
+    arrays |= {f"weight.{part}": array for part, array in raw.weights.items()}
+    for name, array in arrays.items():
+        digest.update(f"{name} {array.shape} {array.dtype.str};".encode())
+        for part in by_chunks(array):
+            digest.update(np.ascontiguousarray(part).data)
+    digest.update((raw.digest or "").encode())
     return digest.hexdigest()
+
+
+def by_chunks(array: Array) -> Iterator[Array]:
+    """Whole rows, at most CHUNK_BYTES of them at a time (but at least one): what is mapped from a file need not fit in memory."""
+    rows = max(1, CHUNK_BYTES * len(array) // max(array.nbytes, 1))
+    return (array[start : start + rows] for start in range(0, len(array), rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from pathlib import Path
 
@@ -26,6 +27,17 @@ def read_bytes(path: Path, *, at: str) -> bytes:
     if not content:
         raise DataError(f"{at} = {path}: the file is empty; give a file with data")
     return content
+
+
+def map_bytes(path: Path, *, at: str) -> memoryview:
+    """The content of `path` mapped into memory: what is not looked at is not read.  Raises DataError as `read_bytes` does."""
+    try:
+        with path.open("rb") as file:
+            if not file.seek(0, os.SEEK_END):
+                return memoryview(read_bytes(path, at=at))  # which says that it is empty
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except OSError:
+        return memoryview(read_bytes(path, at=at))  # which says why, or reads what cannot be mapped
 
 
 def unreadable(path: Path, error: OSError, *, at: str) -> DataError:

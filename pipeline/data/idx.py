@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.data.dataset import Raw
-from pipeline.data.files import located, read_bytes, unreadable
+from pipeline.data.files import located, map_bytes, unreadable
 from pipeline.data.settings import Data
 from pipeline.errors import DataError
 
@@ -41,13 +41,14 @@ def idx_images(config: Data) -> Raw:
 
 
 def read_idx(path: Path, *, at: str) -> Bytes:
-    """The array of one idx file, gzip or plain -> uint8 [N, ...], read-only.  Raises DataError."""
-    content, whole = _unpacked(read_bytes(path, at=at), path, at=at)
+    """The array of one idx file -> uint8 [N, ...], read-only; of a plain file only what is used is read.  Raises DataError."""
+    content, whole = _unpacked(map_bytes(path, at=at), path, at=at)
     again = "get the file again, this one is cut short or damaged"
-    if len(content) < 4 or (content[:3] == b"\x00\x00\x08" and len(content) < 4 + 4 * content[3]):
+    head = bytes(content[:4])
+    if len(content) < 4 or (head[:3] == b"\x00\x00\x08" and len(content) < 4 + 4 * content[3]):
         raise DataError(f"{at} = {path}: ends within its header, after {len(content)} bytes; {again}")
-    if content[:3] != b"\x00\x00\x08" or not 1 <= content[3] <= 4:
-        raise DataError(f"{at} = {path}: starts with {content[:4].hex(' ')}, not 00 00 08; give an idx file of unsigned bytes")
+    if head[:3] != b"\x00\x00\x08" or not 1 <= content[3] <= 4:
+        raise DataError(f"{at} = {path}: starts with {head.hex(' ')}, not 00 00 08; give an idx file of unsigned bytes")
     start = 4 + 4 * content[3]
     shape = struct.unpack(f">{content[3]}I", content[4:start])
     expected = start + math.prod(shape)
@@ -59,13 +60,13 @@ def read_idx(path: Path, *, at: str) -> Bytes:
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
-def _unpacked(content: bytes, path: Path, *, at: str) -> tuple[bytes, bool]:
+def _unpacked(content: memoryview, path: Path, *, at: str) -> tuple[memoryview, bool]:
     """The content of a gzip stream, or as much as one that is cut short still holds, and whether it is whole; other bytes as they are."""
-    if content[:2] != b"\x1f\x8b":
+    if bytes(content[:2]) != b"\x1f\x8b":
         return content, True
     stream = zlib.decompressobj(wbits=31)
     try:
-        return stream.decompress(content), stream.eof
+        return memoryview(stream.decompress(content)), stream.eof
     except zlib.error as error:
         raise DataError(f"{at} = {path}: the gzip stream is damaged; get the file again") from error
 

@@ -11,20 +11,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.data.archive import npz
+from pipeline.data.archive import npy, npz
 from pipeline.data.dataset import Dataset, DataShape, Part, Raw, fingerprint
 from pipeline.data.encoder import Encoder, encode, feature_names, fit_encoder, read_target, read_weight
 from pipeline.data.files import located
 from pipeline.data.generated import rings, two_moons
 from pipeline.data.idx import idx_images
+from pipeline.data.memory import memory_bytes
 from pipeline.data.reconstruction import reconstruction, reconstruction_shape
 from pipeline.data.settings import TABLES, Data, check_shape, check_source
 from pipeline.data.shipped import breast_cancer, diabetes, digits, iris, wine
 from pipeline.data.split import split
-from pipeline.data.table import read_table
+from pipeline.data.table import digest, read_table
 from pipeline.errors import ConfigError, DataError
+from pipeline.streamed import Streamed, loaded_type
 
 Array = npt.NDArray[Any]
+_STREAMED = "the rows would fill more than half of the memory: they are streamed (data.stream=false loads them all)"
 Rows = npt.NDArray[np.int64]
 
 
@@ -47,6 +50,7 @@ SOURCES: dict[str, Source] = {
     "mnist": Source(idx_images, DataShape(input_shape=(28, 28, 1), classes=10)),
     "fashion_mnist": Source(idx_images, DataShape(input_shape=(28, 28, 1), classes=10)),
     "npz": Source(npz),
+    "npy": Source(npy),
 }
 
 
@@ -76,11 +80,14 @@ def load(config: Data, *, seed: int) -> Dataset:
     """
     check_source(config)
     if config.task == "reconstruction":
-        return reconstruction(load(replace(config, task="auto"), seed=seed))
+        if config.stream is True:
+            rule = "the targets of a reconstruction are its rows, and targets are kept in memory"
+            raise ConfigError(at="data.stream", got=True, rule=rule, hint="leave it auto")
+        return reconstruction(load(replace(config, task="auto", stream=False), seed=seed))
     if config.kind in TABLES:
         return _load_table(config, seed)
     raw = SOURCES[config.kind].read(config)
-    return _dataset(config, raw, _split(config, raw, seed), config.kind, None)
+    return _dataset(config, raw, _split(config, raw, seed), config.kind, None, seed)
 
 
 def _load_table(config: Data, seed: int) -> Dataset:
@@ -92,9 +99,19 @@ def _load_table(config: Data, seed: int) -> Dataset:
     encoder, fit_notes = fit_encoder(table, config, rows[0])
     x, encode_notes = encode(table, encoder)
     notes += fit_notes + encode_notes
+    used = [entry["name"] for entry in encoder["columns"]]
     weights = {} if config.sample_weight is None else {"train": read_weight(table, config.sample_weight)}
-    raw = Raw(x=x, y=y, task=task, class_names=class_names, feature_names=feature_names(encoder), notes=notes, weights=weights)
-    return _dataset(config, raw, rows, path.stem, encoder)
+    raw = Raw(
+        x=x,
+        y=y,
+        task=task,
+        class_names=class_names,
+        feature_names=feature_names(encoder),
+        notes=notes,
+        weights=weights,
+        digest=digest(table, used),
+    )
+    return _dataset(config, raw, rows, path.stem, encoder, seed)
 
 
 def _split(config: Data, raw: Raw, seed: int) -> tuple[Rows, Rows, Rows]:
@@ -104,7 +121,7 @@ def _split(config: Data, raw: Raw, seed: int) -> tuple[Rows, Rows, Rows]:
     return split(raw.y, validation=validation, test=test, seed=seed)
 
 
-def _dataset(config: Data, raw: Raw, rows: tuple[Rows, Rows, Rows], name: str, encoder: Encoder | None) -> Dataset:
+def _dataset(config: Data, raw: Raw, rows: tuple[Rows, Rows, Rows], name: str, encoder: Encoder | None, seed: int) -> Dataset:
     """The parts, checked against what the config declares."""
     found = DataShape(
         input_shape=raw.x.shape[1:],
@@ -115,14 +132,17 @@ def _dataset(config: Data, raw: Raw, rows: tuple[Rows, Rows, Rows], name: str, e
         raise DataError(f"data = {name}: all rows are of class {raw.class_names[0]}; nothing can be learned from one class")
     shape = _agreed(config, found)
     train, validation, test = rows
+    division = f"validation {config.split.validation:g}, test {config.split.test:g}, seed {seed}"
+    streams = _streams(config, raw)
+    part = _streamed_part if streams else _part
     weights = raw.weights
     own = weights.get("train")
     parts = (
-        _part(raw.x, raw.y, train, shape, own),
-        _part(raw.x, raw.y, validation, shape, own)
+        part(raw.x, raw.y, train, shape, own),
+        part(raw.x, raw.y, validation, shape, own)
         if raw.validation is None
-        else _whole(*raw.validation, shape, weights.get("validation")),
-        _part(raw.x, raw.y, test, shape, own) if raw.test is None else _whole(*raw.test, shape, weights.get("test")),
+        else part(*raw.validation, _all(raw.validation[0]), shape, weights.get("validation")),
+        part(raw.x, raw.y, test, shape, own) if raw.test is None else part(*raw.test, _all(raw.test[0]), shape, weights.get("test")),
     )
     return Dataset(
         name=name,
@@ -131,24 +151,45 @@ def _dataset(config: Data, raw: Raw, rows: tuple[Rows, Rows, Rows], name: str, e
         train=parts[0],
         validation=parts[1],
         test=parts[2],
-        fingerprint=fingerprint(*parts),
+        fingerprint=fingerprint(raw),
+        division=division,
         class_names=raw.class_names,
         feature_names=raw.feature_names,
         encoder=encoder,
-        notes=(*raw.notes, *_absent(raw, parts), *_weighed(config, parts[0])),
+        notes=(
+            *raw.notes,
+            *([_STREAMED] if streams and config.stream == "auto" else []),
+            *_absent(raw, parts),
+            *_weighed(config, parts[0]),
+        ),
     )
 
 
 def _part(x: Array, y: Array, rows: Rows, shape: DataShape, weight: Array | None) -> Part:
-    """The given rows; images become float32 only here, so that at most one copy of that size exists."""
+    """The given rows; bytes become float32 only here, so that at most one copy of that size exists."""
     chosen = x if len(rows) == len(x) else x[rows]
-    floats = chosen.astype(np.float32) if chosen.dtype == np.uint8 else chosen
+    floats = chosen.astype(loaded_type(x.dtype), copy=False)
     x_part = np.ascontiguousarray(floats).reshape(len(rows), *shape.input_shape)
     return Part(x=x_part, y=np.ascontiguousarray(y[rows]), rows=rows, weight=None if weight is None else weight[rows])
 
 
-def _whole(x: Array, y: Array, shape: DataShape, weight: Array | None) -> Part:
-    return _part(x, y, np.arange(len(x), dtype=np.int64), shape, weight)
+def _streamed_part(x: Array, y: Array, rows: Rows, shape: DataShape, weight: Array | None) -> Part:
+    """The given rows, left where they are."""
+    row, chosen = shape.input_shape, None if len(rows) == len(x) else rows
+    streamed = Streamed(store=x, rows=chosen, stored_shape=row, row_shape=row, dtype=loaded_type(x.dtype))
+    return Part(x=streamed, y=np.ascontiguousarray(y[rows]), rows=rows, weight=None if weight is None else weight[rows])
+
+
+def _all(x: Array) -> Rows:
+    return np.arange(len(x), dtype=np.int64)
+
+
+def _streams(config: Data, raw: Raw) -> bool:
+    """Whether rows stay where they are: as asked for, or where two copies of them (as read, as prepared) would fill half of the memory."""
+    if config.stream != "auto":
+        return config.stream
+    own = (pair[0] for pair in (raw.validation, raw.test) if pair is not None)
+    return 2 * 4 * sum(x.size for x in (raw.x, *own)) > memory_bytes() / 2
 
 
 def _weighed(config: Data, train: Part) -> Iterable[str]:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
+
 from pipeline.data.dataset import Dataset, DataShape, Part
 
 
@@ -18,7 +20,7 @@ def reconstruction(dataset: Dataset) -> Dataset:
     """y [N, T] = x, as the data gives it and not copied; classes have served to divide the rows and are left behind."""
 
     def own(part: Part) -> Part:
-        return replace(part, y=part.x.reshape(len(part), -1))
+        return replace(part, y=np.asarray(part.x).reshape(len(part), -1))
 
     return replace(
         dataset,

@@ -13,17 +13,17 @@ IDX = ("mnist", "fashion_mnist")  # given by data.root
 GENERATED = ("two_moons", "rings")
 
 Kind = Literal[
-    "digits", "breast_cancer", "wine", "iris", "diabetes", "two_moons", "rings", "mnist", "fashion_mnist", "csv", "parquet", "npz"
+    "digits", "breast_cancer", "wine", "iris", "diabetes", "two_moons", "rings", "mnist", "fashion_mnist", "csv", "parquet", "npz", "npy"
 ]
 
 # Fields that only some kinds read. Set for another kind, they would be silently ignored.
 READ_BY: dict[str, tuple[str, ...]] = {
-    "root": IDX,
+    "root": (*IDX, "npy"),
     "path": FILES,
     "target": TABLES,
     "categorical": TABLES,
     "ignore": TABLES,
-    "sample_weight": FILES,
+    "sample_weight": (*FILES, "npy"),
     "samples": GENERATED,
     "noise": GENERATED,
     "seed": GENERATED,
@@ -42,7 +42,7 @@ class Split:
 class Data:
     """The data set.
 
-    root          folder of the idx files (mnist, fashion_mnist)
+    root          folder of the idx files (mnist, fashion_mnist), or of x.npy and y.npy (npy)
     path          file of csv, parquet and npz; for task=predict, the file with the rows to predict
     target        the column to predict (csv, parquet)
     task          auto: what the target holds decides; reconstruction: each row is its own target
@@ -50,7 +50,9 @@ class Data:
     classes       number of classes, or targets: number of predicted values; with input_shape they let a program be compiled without data
     categorical   columns whose numbers are names, such as postal codes (csv, parquet)
     ignore        columns left out (csv, parquet)
-    sample_weight column (csv, parquet) or array (npz) with what each row counts in the loss; see pipeline/weights.py
+    sample_weight column (csv, parquet) or array (npz, npy) with what each row counts in the loss; see pipeline/weights.py
+    stream        rows stay as they are stored, bytes as bytes and files on disk, and each block of steps is made ready while the one
+                  before it trains; the bits are the same.  auto: where the rows would fill more than half of the memory
     samples       number of generated points, 1000 when null (two_moons, rings)
     noise         standard deviation of the normal noise on each coordinate, 0.1 when null (two_moons, rings)
     seed          of the generated points, 0 when null: the points stay the same while the seed of the run varies
@@ -68,6 +70,7 @@ class Data:
     categorical: tuple[str, ...] = setting(())
     ignore: tuple[str, ...] = setting(())
     sample_weight: str | None = setting(None)
+    stream: bool | Literal["auto"] = setting("auto")
     samples: int | None = setting(None, least=4)
     noise: float | None = setting(None, least=0)
     seed: int | None = setting(None, least=0, most=2**32 - 1)
@@ -103,6 +106,9 @@ def check_source(config: Data) -> None:
         raise ConfigError(at="data.path", got="null", rule=f"data={config.kind} needs a file", hint=f"give data.path=FILE.{config.kind}")
     if config.sample_weight is not None and config.sample_weight == config.target:
         raise ConfigError(at="data.sample_weight", got=config.sample_weight, rule="is the target", hint="give another column")
+    if config.kind == "npy" and config.root is None:
+        rule = "data=npy needs the folder that holds x.npy and y.npy"
+        raise ConfigError(at="data.root", got="null", rule=rule, hint="give data.root=FOLDER")
     if config.kind in IDX and config.root is None:
         rule = f"data={config.kind} needs the folder that holds its four idx files"
         raise ConfigError(at="data.root", got="null", rule=rule, hint="give data.root=FOLDER")

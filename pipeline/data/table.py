@@ -7,9 +7,10 @@ CSV is read by the standard library: it counts lines exactly, quoted line breaks
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -99,6 +100,19 @@ def as_texts(table: Table, column: Column) -> Texts:
     if column.kind == "bool":
         return [None if np.isnan(v) else ("true" if v else "false") for v in column.numbers.tolist()]
     return [None if np.isnan(v) else (str(int(v)) if v.is_integer() else str(v)) for v in column.numbers.tolist()]
+
+
+def digest(table: Table, names: Iterable[str]) -> str:
+    """SHA-256 (hex) of the named columns: of the numbers of those that hold any, of the words of the others."""
+    made = hashlib.sha256()
+    for name in names:
+        column = table.columns[name]
+        made.update(f"{name};".encode())
+        if column.kind in ("number", "bool", "date"):
+            made.update(np.ascontiguousarray(as_numbers(table, column)).data)
+        else:
+            made.update("\0".join("\1" if text is None else text for text in as_texts(table, column)).encode())
+    return made.hexdigest()
 
 
 def column_list(names: Sequence[str]) -> str:

@@ -63,7 +63,7 @@ def bn_test_stats(config: Experiment) -> list[Figure]:
     y = dataset.validation.y
     found: dict[str, tuple[float, float]] = {}
     for statistics in ("ema", "population"):
-        made = _trained(config, dataset, fitted.apply(dataset.train.x), {"kind": "batch", "statistics": statistics})
+        made = _trained(config, dataset, fitted.apply(np.asarray(dataset.train.x)), {"kind": "batch", "statistics": statistics})
         prediction, row_loss = made.evaluate(x, y)
         found[statistics] = float(np.mean(prediction.argmax(axis=1) == y)), float(row_loss.mean())
     # every row alone in its batch is its own mean: all rows give the same prediction, and no constant beats the entropy of the labels

@@ -24,7 +24,7 @@ def dead_relu(config: Experiment) -> list[Figure]:
     The notes' slightly positive bias makes no clear difference here.
     """
     dataset = data.load(described(config, data={"kind": "digits"}).data, seed=config.seed)
-    x = preprocessing.fit(Preprocessing(), dataset.train.x, precision="float64").apply(dataset.train.x)
+    x = preprocessing.fit(Preprocessing(), dataset.train.x, precision="float64").apply(np.asarray(dataset.train.x))
 
     def share(activation: str, learning_rate: float, bias: float = 0.0) -> float:
         return float(np.mean([_dead(config, dataset, x, activation, learning_rate, bias, run) for run in range(RUNS)]))

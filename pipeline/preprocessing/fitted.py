@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from pipeline.errors import DataError
 from pipeline.preprocessing.settings import Preprocessing
 from pipeline.preprocessing.statistics import Array, Arrays, Chunks
 from pipeline.preprocessing.steps import STEPS, Shape
+from pipeline.streamed import Streamed
 
 CHUNK_VALUES = 2**18  # 2 MiB of float64: a chunk stays in cache from the first step to the last
 
@@ -25,8 +27,18 @@ class Fitted:
     precision: str = "float32"
     notes: tuple[str, ...] = ()
 
-    def apply(self, x: Array) -> Array:
-        """x [N, F...] of any numeric type -> a new array in the program's precision, its rows of `shape`.  Raises DataError."""
+    @overload
+    def apply(self, x: Array) -> Array: ...
+
+    @overload
+    def apply(self, x: Array | Streamed) -> Array | Streamed: ...
+
+    def apply(self, x: Array | Streamed) -> Array | Streamed:
+        """x [N, F...] of any numeric type -> rows of `shape` in the program's precision; what is streamed stays so.  Raises DataError."""
+        row = self.shape(x.shape[1:])
+        return x.then(self._made, row, self.precision) if isinstance(x, Streamed) else self._made(x)
+
+    def _made(self, x: Array) -> Array:
         row = self.shape(x.shape[1:])
         out = np.empty((len(x), *row), self.precision)
         wide = x.dtype == np.float64  # keeps its digits until it is centered, whatever the precision
@@ -59,7 +71,7 @@ class Fitted:
         return cls(steps=tuple(steps), fitted=fitted, precision=precision)
 
 
-def fit(config: Preprocessing, x: Array, *, precision: str = "float32") -> Fitted:
+def fit(config: Preprocessing, x: Array | Streamed, *, precision: str = "float32") -> Fitted:
     """The steps of `config` fitted on the training rows x [N, F...], in float64, chunk by chunk: no second copy of x."""
     fitted: list[Arrays] = []
     notes: list[str] = []
@@ -72,7 +84,7 @@ def fit(config: Preprocessing, x: Array, *, precision: str = "float32") -> Fitte
     return Fitted(steps=config.steps, fitted=tuple(fitted), precision=precision, notes=tuple(notes))
 
 
-def _chunks(x: Array, steps: tuple[str, ...], fitted: tuple[Arrays, ...]) -> Chunks:
+def _chunks(x: Array | Streamed, steps: tuple[str, ...], fitted: tuple[Arrays, ...]) -> Chunks:
     """Passes over x after the steps fitted so far."""
     return lambda: (_run(x[start:stop].astype(np.float64), steps, fitted) for start, stop in _bounds(x))
 
@@ -83,7 +95,7 @@ def _run(chunk: Array, steps: tuple[str, ...], fitted: tuple[Arrays, ...]) -> Ar
     return chunk
 
 
-def _bounds(x: Array) -> Iterator[tuple[int, int]]:
+def _bounds(x: Array | Streamed) -> Iterator[tuple[int, int]]:
     """First and last row of each chunk; fixed by the shape alone, so sums have one order."""
     rows = max(1, CHUNK_VALUES * len(x) // max(x.size, 1))
     return ((start, min(start + rows, len(x))) for start in range(0, len(x), rows))

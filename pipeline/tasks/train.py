@@ -250,6 +250,7 @@ class _Session:
                 "pipeline.digest": program.digest,
                 "pipeline.data": dataset.name,
                 "pipeline.data_fingerprint": dataset.fingerprint,
+                "pipeline.data_split": dataset.division,
                 "pipeline.parameters": str(parameter_count(program)),
                 **({"pipeline.data_notes": "\n".join(dataset.notes)} if dataset.notes else {}),
             },

@@ -18,8 +18,10 @@ import numpy.typing as npt
 from pipeline import random
 from pipeline.errors import ConfigError, DataError
 from pipeline.plateau import Plateau
+from pipeline.streamed import Streamed
 from pipeline.training import budget as budgets
 from pipeline.training import metrics
+from pipeline.training.blocks import Blocks, Rows
 from pipeline.training.budget import Budget, End
 from pipeline.training.checkpoint import Checkpoints, Progress, State
 from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Saved, Started
@@ -41,7 +43,7 @@ class Trainable(Protocol):
     def run(self, x: Array, y: Array, order: Array, sample_weight: Array | None = None) -> Array:
         """Trains on the rows order [steps, B] -> losses [steps].  Raises DivergedError."""
 
-    def evaluate(self, x: Array, y: Array, sample_weight: Array | None = None) -> tuple[Array, Array]:
+    def evaluate(self, x: Array | Streamed, y: Array, sample_weight: Array | None = None) -> tuple[Array, Array]:
         """-> (prediction [N, ...], row loss [N])."""
 
     def state(self) -> dict[str, Array]:
@@ -49,22 +51,6 @@ class Trainable(Protocol):
 
     def load_state(self, state: State) -> None:
         """Goes back to `state`."""
-
-
-class Rows(Protocol):
-    """A part of the data: x [N, ...], y [N] or [N, T]."""
-
-    @property
-    def x(self) -> Array:
-        """One row a first index."""
-
-    @property
-    def y(self) -> Array:
-        """Classes or targets."""
-
-    @property
-    def weight(self) -> Array | None:
-        """What each row counts in the loss; None: once."""
 
 
 class Parts(Protocol):
@@ -226,8 +212,15 @@ class _Loop:
             validation = self.dataset.validation
             for text in metrics.left_out(self.measured, validation.y, self.dataset.classes, "validation"):
                 self.emit(Noted(text=text))
+        blocks = Blocks(self.dataset.train, self._order, epochs=epochs, steps=self.steps, batch=self.settings.batch_size)
+        try:
+            return self._run(blocks)
+        finally:
+            blocks.close()
+
+    def _run(self, blocks: Blocks) -> Outcome:
         while not self._complete():
-            if not self._train_epoch():
+            if not self._train_epoch(blocks):
                 return self._stopped()
             if self.progress.step < self.steps:  # the budget ends within the epoch
                 break
@@ -266,15 +259,18 @@ class _Loop:
     def _out_of_patience(self) -> bool:
         return self.settings.early_stopping is not None and self.progress.waited >= self.settings.early_stopping.patience
 
-    def _train_epoch(self) -> bool:
+    def _order(self, epoch: int) -> npt.NDArray[np.int64]:
+        """The rows of each step of `epoch` [S, B]."""
+        order = random.permutation(self.seed, random.ORDER, epoch, self.rows)
+        return order[: self.steps * self.settings.batch_size].reshape(self.steps, self.settings.batch_size)
+
+    def _train_epoch(self, blocks: Blocks) -> bool:
         """Trains the steps left of the epoch, or of the budget -> False when it was asked to stop."""
-        order = random.permutation(self.seed, random.ORDER, self.progress.epoch, self.rows)
-        order = order[: self.steps * self.settings.batch_size].reshape(self.steps, self.settings.batch_size)
         last = self.steps if self.end.steps is None else min(self.steps, self.end.steps - self.progress.epoch * self.steps)
         while self.progress.step < self.steps and self._spent() is None:
             start = time.perf_counter()
-            chunk = order[self.progress.step : min(self.progress.step + self.chunk, last)]
-            losses = self.program.run(self.dataset.train.x, self.dataset.train.y, chunk, self.dataset.train.weight)
+            feed = blocks.feed(self.progress.epoch, self.progress.step, min(self.chunk, last - self.progress.step))
+            losses = self.program.run(feed.x, feed.y, feed.order, feed.weight)
             seconds = time.perf_counter() - start
             done = self.progress.step + len(losses)
             self.progress = replace(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -133,9 +134,22 @@ def test_a_field_that_is_needed_or_that_nobody_reads_is_named(config: Data, sent
     assert str(error.value) == sentence
 
 
-def test_the_fingerprint_changes_with_any_value_label_or_split() -> None:
+def test_the_fingerprint_changes_with_any_value_and_not_with_the_split() -> None:
     config = Data(kind="two_moons", samples=100)
-    prints = [load(config, seed=0).fingerprint, load(config, seed=1).fingerprint, load(replace(config, seed=1), seed=0).fingerprint]
-    assert load(config, seed=0).fingerprint == prints[0]
-    assert len(set(prints)) == 3
-    assert all(len(text) == 64 for text in prints)
+    first, other_split, other_points = load(config, seed=0), load(config, seed=1), load(replace(config, seed=1), seed=0)
+    assert first.fingerprint == other_split.fingerprint != other_points.fingerprint
+    assert len(first.fingerprint) == 64
+    assert first.division == "validation 0.1, test 0.1, seed 0" != other_split.division == "validation 0.1, test 0.1, seed 1"
+
+
+def test_the_fingerprint_of_a_table_is_that_of_its_cells_whatever_the_training_rows_make_of_them(tmp_path: Path) -> None:
+    """A rare word and a missing number: both are encoded by what the training rows hold."""
+    lines = [f"{i if i % 5 else ''},{'rare' if i == 7 else 'usual'},{'ab'[i % 2]}" for i in range(40)]
+    prints, encoders = [], []
+    for number, cells in enumerate((lines, lines, [line.replace("39,", "40,") for line in lines])):
+        (tmp_path / f"{number}.csv").write_text("\n".join(["size,word,kind", *cells]) + "\n")
+        found = load(Data(kind="csv", path=str(tmp_path / f"{number}.csv"), target="kind"), seed=number)
+        prints.append(found.fingerprint)
+        encoders.append(found.encoder)
+    assert encoders[0] != encoders[1]
+    assert prints[0] == prints[1] != prints[2]

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.compiler import compile_stack
 from pipeline.errors import ConfigError, DataError, DivergedError
+from pipeline.streamed import Streamed
 from tests.program.configs import CLASSES, config, data, order, program
 
 NATIVE: dict[str, Any] = {"precision": "float32", "backend": {"kind": "numpy"}}
@@ -258,3 +259,13 @@ def test_layer_values_are_what_the_layers_make_of_x_in_evaluation(backend: str) 
         np.testing.assert_allclose(values[name], expected, rtol=1e-10, atol=1e-12)
     logits = values["fc2"] - values["fc2"].max(axis=1, keepdims=True)
     np.testing.assert_allclose(made.predict(x), np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), rtol=1e-10)
+
+
+def test_streamed_rows_give_what_rows_in_memory_give() -> None:
+    x, y = data()
+    weight = np.linspace(0.5, 2, len(x))
+    streamed = Streamed(store=x, rows=None, stored_shape=(4,), row_shape=(4,), dtype=x.dtype)
+    one, other = program(5), program(5)
+    assert np.array_equal(one.run(x, y, order(6), weight), other.run(streamed, y, order(6), weight))
+    assert np.array_equal(one.predict(x), other.predict(streamed))
+    assert one.loss(x, y) == other.loss(streamed, y)

@@ -1,0 +1,87 @@
+"""Rows that are read and prepared only when they are asked for: data larger than memory, or kept in memory as bytes.
+
+A `Streamed` looks like the array that it would be if all its rows were made at once, and gives the same bits; only the rows of a
+block exist at a time.  What it reads from may be a memory-mapped file.
+"""
+
+# N rows of the view, M rows of the store, F... shape of one row
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Step = Callable[[Array], Array]  # rows [n, F...] -> a new array of their values [n, G...], each row by itself
+
+
+@dataclass(frozen=True, kw_only=True)
+class Streamed:
+    """The rows `rows` [N] of `store` [M, ...] (all of them when None), seen in `row_shape` and sent through `steps`.
+
+    row_shape  of what comes out, and dtype its type;  stored_shape  of a row before the first step
+    """
+
+    store: Array
+    rows: npt.NDArray[np.int64] | None
+    stored_shape: tuple[int, ...]
+    row_shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, F...)."""
+        return (len(self), *self.row_shape)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return math.prod(self.shape)
+
+    def __len__(self) -> int:
+        return len(self.store) if self.rows is None else len(self.rows)
+
+    def __getitem__(self, key: slice | npt.NDArray[np.int64]) -> Array:
+        """The rows of a slice, or of row numbers [n] in any order -> a new array [n, F...]."""
+        x = np.ascontiguousarray(self._read(key), self._first_type)
+        x = x.reshape(len(x), *self.stored_shape)
+        for step in self.steps:
+            x = step(x)
+        assert x.dtype == self.dtype and x.shape[1:] == self.row_shape, f"a step made {x.dtype} {x.shape[1:]}"
+        return x
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """All rows at once."""
+        return self[:] if dtype is None else self[:].astype(dtype)
+
+    def then(self, step: Step, row_shape: tuple[int, ...], dtype: npt.DTypeLike) -> Streamed:
+        """These rows, each block sent through one more step, which makes rows of `row_shape` of type `dtype`."""
+        return replace(self, steps=(*self.steps, step), row_shape=row_shape, dtype=np.dtype(dtype))
+
+    @property
+    def _first_type(self) -> np.dtype[Any]:
+        return loaded_type(self.store.dtype)
+
+    def _read(self, key: slice | npt.NDArray[np.int64]) -> Array:
+        if self.rows is None and isinstance(key, slice):
+            return self.store[key]
+        places = np.asarray(key) if self.rows is None else self.rows[key]
+        if len(places) and isinstance(key, slice) and places[-1] - places[0] + 1 == len(places):
+            return self.store[places[0] : places[-1] + 1]  # the rows of a part ascend
+        return np.asarray(self.store[places])
+
+
+def loaded_type(stored: np.dtype[Any]) -> np.dtype[Any]:
+    """The type that numbers have in memory: float32, or float64 where they have more digits than float32 holds."""
+    wide = stored == np.float64 or (stored.kind in "iu" and stored.itemsize >= 4)
+    return np.dtype(np.float64 if wide else np.float32)

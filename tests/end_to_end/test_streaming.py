@@ -1,0 +1,58 @@
+"""A run over streamed rows is the run over rows in memory, to the last bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pipeline
+from pipeline.training import blocks, checkpoint
+from tests.end_to_end.conftest import Command
+from tests.end_to_end.test_train import assert_same_run
+
+SMALL = ["architecture=mlp_small", "+experiment=bn", "training.epochs=3", "training.batch_size=16", "tracking=none"]
+
+
+def files(work: Path) -> None:
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 400)
+    np.save(work / "y.npy", y)
+    np.save(work / "x.npy", (rng.normal(size=(400, 6, 5, 1)) * 20 + 30 * y[:, None, None, None] + 90).clip(0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("extra", [[], ["preprocessing=whiten"], ["augmentation=shift"]], ids=str)
+def test_training_has_the_same_bits(work: Path, monkeypatch: pytest.MonkeyPatch, extra: list[str]) -> None:
+    files(work)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 7 * 16 * 30 * 4)
+    folders = {}
+    for stream in ("false", "true"):
+        cfg = pipeline.compose([*SMALL, "data=npy", f"data.root={work}", f"data.stream={stream}", f"output=run-{stream}", *extra])
+        result = pipeline.train(cfg, quiet=True)
+        folders[stream] = result
+    assert_same_run(folders["false"].folder, folders["true"].folder)
+    assert folders["false"].metrics["accuracy/test"] == folders["true"].metrics["accuracy/test"]
+
+
+def test_a_streamed_run_goes_on_bit_for_bit(work: Path, pipeline_command: Command) -> None:
+    files(work)
+    common = [*SMALL, "data=npy", f"data.root={work}", "data.stream=true"]
+    for epochs, name in ((3, "whole"), (2, "part")):
+        assert pipeline_command(*common, f"training.epochs={epochs}", f"output={name}").returncode == 0
+    resumed = pipeline_command("resume=part", "training.epochs=3")
+    assert resumed.returncode == 0, resumed.stderr
+    whole, part = (checkpoint.load(work / name / "checkpoints").state for name in ("whole", "part"))
+    assert all(np.array_equal(value, whole[name]) for name, value in part.items())
+
+
+def test_evaluate_reads_streamed_rows(work: Path, pipeline_command: Command) -> None:
+    files(work)
+    arguments = [*SMALL, "data=npy", f"data.root={work}"]
+    values = []
+    for stream in ("false", "true"):
+        assert pipeline_command(*arguments, f"data.stream={stream}", f"output=run-{stream}").returncode == 0
+        done = pipeline_command("task=evaluate", f"run=run-{stream}")
+        assert done.returncode == 0, done.stderr
+        values.append((work / f"run-{stream}" / "evaluation.json").read_text())
+    assert values[0] == values[1]

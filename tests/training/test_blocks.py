@@ -1,0 +1,75 @@
+"""Blocks of streamed rows: the same steps as in memory, whatever they are cut into."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.streamed import Streamed
+from pipeline.training import blocks as module
+from pipeline.training.blocks import Blocks
+from tests.training.softmax_program import Part
+
+GENERATOR = np.random.default_rng(0)
+X, Y, W = GENERATOR.normal(size=(40, 3)), np.arange(40) % 2, GENERATOR.random(40)
+ORDERS = [GENERATOR.permutation(40)[:35].reshape(7, 5) for _ in range(3)]
+
+
+def part(*, streamed: bool) -> Part:
+    x: Any = X
+    if streamed:
+        x = Streamed(store=X, rows=None, stored_shape=(3,), row_shape=(3,), dtype=X.dtype)
+    return Part(x, Y, W)
+
+
+@pytest.mark.parametrize("steps_of_a_block", [1, 2, 3, 7, 100])
+@pytest.mark.parametrize("start", [0, 4])
+def test_every_step_sees_its_rows_in_every_epoch(monkeypatch: pytest.MonkeyPatch, steps_of_a_block: int, start: int) -> None:
+    monkeypatch.setattr(module, "BLOCK_BYTES", steps_of_a_block * 5 * 3 * 8)
+    made = Blocks(part(streamed=True), ORDERS.__getitem__, epochs=3, steps=7, batch=5)
+    for epoch in range(3):
+        step = start if epoch == 0 else 0
+        while step < 7:
+            feed = made.feed(epoch, step, 2)
+            assert 1 <= len(feed.order) <= 2
+            for rows in feed.order:
+                wanted = ORDERS[epoch][step]
+                np.testing.assert_array_equal(feed.x[rows], X[wanted])
+                np.testing.assert_array_equal(feed.y[rows], Y[wanted])
+                assert feed.weight is not None
+                np.testing.assert_array_equal(feed.weight[rows], W[wanted])
+                step += 1
+    made.close()
+
+
+def test_at_most_two_blocks_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BLOCK_BYTES", 2 * 5 * 3 * 8)
+    made = Blocks(part(streamed=True), ORDERS.__getitem__, epochs=3, steps=7, batch=5)
+    for epoch in range(3):
+        for step in range(7):
+            made.feed(epoch, step, 1)
+            assert len(made._ready) <= 2
+    made.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("rows")]
+
+
+def test_rows_in_memory_are_handed_over_as_they_are() -> None:
+    made = Blocks(part(streamed=False), ORDERS.__getitem__, epochs=3, steps=7, batch=5)
+    feed = made.feed(1, 2, 3)
+    assert feed.x is X and feed.y is Y and feed.weight is W
+    np.testing.assert_array_equal(feed.order, ORDERS[1][2:5])
+
+
+def test_what_goes_wrong_in_the_thread_is_raised_where_the_rows_are_wanted() -> None:
+    def broken(x: np.ndarray) -> np.ndarray:
+        raise OSError("the disk is gone")
+
+    rows = part(streamed=True)
+    assert isinstance(rows.x, Streamed)
+    made = Blocks(Part(rows.x.then(broken, (3,), X.dtype), Y), ORDERS.__getitem__, epochs=1, steps=7, batch=5)
+    with pytest.raises(OSError, match="the disk is gone"):
+        made.feed(0, 0, 1)
+    made.close()
