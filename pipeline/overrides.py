@@ -11,6 +11,7 @@ Overrides of `hydra.*` stay as they are.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import yaml
@@ -19,6 +20,7 @@ from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
 
 from pipeline.errors import ConfigError, nearest
+from pipeline.spec import Experiment
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 ADDED_GROUPS = ("experiment", "sweep")  # groups that the defaults list does not hold
@@ -64,7 +66,17 @@ def _forgiving(text: str, known: dict[str, list[str]], *, several: bool) -> str:
         if override.value() is None and key not in ADDED_GROUPS:
             raise ConfigError(at=key, got=None, rule="a group needs an option", hint=f"use one of {', '.join(known[key])}")
         return f"+{bare}" if key in ADDED_GROUPS else bare
+    root = {*known, *(f.name for f in fields(Experiment))}  # more than `spec` knows: it never sees the groups that are added
+    if key.partition(".")[0] not in root:
+        raise ConfigError(at=key, got=text.partition("=")[2], rule="unknown key", hint=_nearest_path(key, root))
     return f"++{bare}"
+
+
+def _nearest_path(key: str, root: set[str]) -> str:
+    """`did you mean X?` for the first word of a path; the rest stays."""
+    first, dot, rest = key.partition(".")
+    said = nearest(first, root)
+    return f"{said[:-1]}{dot}{rest}?" if said.endswith("?") else said
 
 
 def asks_for_several(texts: Sequence[str]) -> bool:
