@@ -145,6 +145,21 @@ def check_convolution(
         assert abs(np.vdot(found[name].astype(np.float64), v) - slope) <= allowed, name
 
 
+def check_adjoint(drawn: dict[str, Any], output_padding: tuple[int, int], backend: Backend) -> None:
+    """<C z, x> = <z, C' x> for both layers over one weight [kh, kw, O, I], within 1e-12 of the sum of the sizes of their terms."""
+    rng, (inputs, outputs) = np.random.default_rng(drawn["seed"]), drawn["channels"]
+    windows = {"kernel": drawn["k"], "stride": drawn["s"], "padding": drawn["padding"], "dilation": drawn["d"]}
+    turned = layer_node(ConvTranspose(channels=outputs, **windows, output_padding=output_padding), (*drawn["n"], inputs))
+    forward = layer_node(Conv(channels=inputs, **windows), turned.shape)
+    assert forward.shape == (*drawn["n"], inputs) and forward.parameters[0].shape == turned.parameters[0].shape
+    x, z = rng.normal(size=(drawn["batch"], *forward.shape)), rng.normal(size=(drawn["batch"], *turned.shape))
+    w = rng.normal(size=forward.parameters[0].shape)
+    convolution = run_layer(backend, forward, {"x": z, "g": x, "layer.weight": w, "layer.bias": np.zeros(inputs)})["y"]
+    transpose = run_layer(backend, turned, {"x": x, "g": z, "layer.weight": w, "layer.bias": np.zeros(outputs)})["y"]
+    sizes = np.vdot(spread_out(np.abs(x), np.abs(w), drawn, turned.shape[:2]), np.abs(z))
+    assert abs(np.vdot(convolution, x) - np.vdot(z, transpose)) <= 1e-12 * sizes
+
+
 def check_pool(drawn: dict[str, Any], backend: Backend, *, largest: bool) -> None:
     """Every number in its own loop; the gradient of a maximum goes to the first of its window, that of a mean to all alike."""
     rng, precision, padding = np.random.default_rng(drawn["seed"]), drawn["precision"], drawn["padding"]
@@ -207,6 +222,23 @@ def test_transposed_convolutions_of_few_shapes(drawn: tuple[dict[str, Any], tupl
 @given(drawn=POOLS, largest=st.booleans())
 def test_pools_of_few_shapes(drawn: dict[str, Any], largest: bool, backend: Backend) -> None:
     check_pool(drawn, backend, largest=largest)
+
+
+@settings(FEW, max_examples=5)
+@given(drawn=transposed())
+def test_transposed_convolutions_of_few_shapes_are_adjoints_of_convolutions(
+    drawn: tuple[dict[str, Any], tuple[int, int]], backend: Backend
+) -> None:
+    check_adjoint(*drawn, backend)
+
+
+@pytest.mark.slow
+@MANY
+@given(drawn=transposed())
+def test_transposed_convolutions_of_many_shapes_are_adjoints_of_convolutions(
+    drawn: tuple[dict[str, Any], tuple[int, int]], backend: Backend
+) -> None:
+    check_adjoint(*drawn, backend)
 
 
 @pytest.mark.slow
