@@ -192,11 +192,11 @@ REJECTED = [
     ),
     (
         {"normalization": "batch", "training": {"batch_size": 1}},
-        "training.batch_size = 1: batch norm needs at least 2 rows a batch; use normalization=none",
+        "training.batch_size = 1: batch norm needs at least 2 rows a batch; use normalization=layer or none",
     ),
     (
         {"training": {"batch_size": 1}, **network({"normalization": "batch"})},
-        "training.batch_size = 1: batch norm needs at least 2 rows a batch; use normalization=none",
+        "training.batch_size = 1: batch norm needs at least 2 rows a batch; use normalization=layer or none",
     ),
     (
         {"training": {"early_stopping": {}}, "data": {"split": {"validation": 0}}},
