@@ -197,7 +197,9 @@ def _batch_statistics(config: Experiment) -> None:
     """The variance of one row is 0: batch norm would pass beta alone."""
     normalizations = [config.normalization, *(getattr(layer, "normalization", None) for _, layer in _layers(config))]
     if config.training.batch_size == 1 and any(isinstance(entry, BatchNormalization) for entry in normalizations):
-        raise ConfigError(at="training.batch_size", got=1, rule="batch norm needs at least 2 rows a batch", hint="use normalization=layer or none")
+        raise ConfigError(
+            at="training.batch_size", got=1, rule="batch norm needs at least 2 rows a batch", hint="use normalization=layer or none"
+        )
 
 
 def _early_stopping(config: Experiment) -> None:

@@ -59,8 +59,22 @@ def levels(domain: Domain, nodes: Sequence[Node], root: Mapping[str, str], types
         made = _result_level(domain, node, [known[root.get(n, n)] for n in node.inputs], types[result].shape)
         if made is None or math.prod(types[result].shape) != domain.count(made):
             return None
+        if made == "full" and not _broadcasts_alike(domain, node, known, root, types):
+            return None
         known[result] = made
     return known
+
+
+def _broadcasts_alike(domain: Domain, node: Node, known: Mapping[str, Level], root: Mapping[str, str], types: Mapping[str, Type]) -> bool:
+    """Whether the node's own shapes broadcast its thin operands over the grid.
+
+    A value may be seen with another last axis than the grid's: [8, 4] numbers as [4, 8], where what has 8 numbers is a column, not a row.
+    """
+    thin = {name: known[root.get(name, name)] for name in node.inputs if known[root.get(name, name)] in ("row", "column")}
+    if not thin or "axes" in node.attributes or domain.rows == 1 or domain.columns == 1:
+        return True
+    last = {"row": 1, "column": domain.columns}
+    return types[node.outputs[0]].shape[-1] == domain.columns and all(types[n].shape[-1] == last[at] for n, at in thin.items())
 
 
 def _result_level(domain: Domain, node: Node, operands: list[Level], shape: tuple[int, ...]) -> Level | None:

@@ -129,6 +129,19 @@ def test_fuse_never_closes_a_circle_through_a_product() -> None:
     assert _kernels(graph) == ["flat 1x16", "matmul", "flat 1x16"]
 
 
+@pytest.mark.parametrize("thin", ["row", "column"])
+def test_fuse_keeps_apart_what_is_seen_with_another_last_axis(thin: str) -> None:
+    """8 rows of 4 seen as 4 rows of 8: 8 numbers are one a row there and one a column here, and a common grid would mix them up."""
+    b = Builder("float32", SHAPE_RULES)
+    x, v = b.input("x", (8, 4), "data"), b.input("v", (8,), "state")
+    first = b.add("mul", x, b.reshape(v, (8, 1)), name="first") if thin == "row" else b.add("exp", x, name="first")
+    seen = b.reshape(b.add("sub", first, b.reshape(b.add("sum", first, axes=(1,)), (8, 1))), (4, 8))
+    b.outputs["y"] = b.add("mul", seen, v, name="y")
+    graph, _ = fuse(b.graph())
+    verify(graph)
+    assert _kernels(graph) == ["row 8x4", "column 4x8"]
+
+
 def test_the_digest_follows_the_structure_and_not_the_names() -> None:
     one, other = training_graph(), training_graph()
     assert digest(one) == digest(other) != digest(training_graph(dropout=False))
