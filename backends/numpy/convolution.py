@@ -17,6 +17,7 @@ from llvmlite import ir
 from backends.contract import Call
 from backends.numpy.cpu import Processor
 from backends.numpy.emit import ELEMENT, I64, POINTER, SIZE, Emitter, Value, i64, vector
+from backends.numpy.epilogue import Epilogue, apply_epilogue
 from backends.numpy.matmul import transposed
 
 SHARES = 64  # parts that the work is cut into at least, where there are so many rows: threads take them
@@ -75,10 +76,14 @@ class Convolution:
     @classmethod
     def of(cls, call: Call, precision: str) -> Convolution:
         """The sizes of `call`."""
-        a, source, weight, out = call.attributes, call.inputs[0].shape, call.inputs[1].shape, call.outputs[0].shape
+        a, (_, *source), (kh, kw, c, o) = call.attributes, call.inputs[0].shape, call.inputs[1].shape
+        back = call.op == "conv_data_gradient"
+        around = (a["padding"][0] + a["padding"][1], a["padding"][2] + a["padding"][3])
+        sides = zip(source, around, a["dilation"], (kh, kw), a["stride"], strict=False)
+        size = a["size"] if back else [(n + extra - d * (k - 1) - 1) // s + 1 for n, extra, d, k, s in sides]
         return cls(
-            back=call.op == "conv_data_gradient", images=source[0], source=(source[1], source[2], source[3]), out=(out[1], out[2], out[3]),
-            window=(weight[0], weight[1]), stride=a["stride"], padding=a["padding"], dilation=a["dilation"], precision=precision,
+            back=back, images=call.inputs[0].shape[0], source=(source[0], source[1], source[2]), out=(size[0], size[1], c if back else o),
+            window=(kh, kw), stride=a["stride"], padding=a["padding"], dilation=a["dilation"], precision=precision,
         )  # fmt: skip
 
     def axis(self, axis: int) -> tuple[Lattice, ...]:
@@ -107,11 +112,23 @@ class Run:
     valid: tuple[tuple[int, int], ...]
 
 
-class ConvolutionKernel:
-    """Emits `name(source, weight, out, scratch, begin, end)` for shares begin <= t < end: a share is some rows of one image."""
+@dataclass(frozen=True, slots=True)
+class _Tile:
+    """A tile to be called: what decides its code, its pointers, and its position with the taps of the rows that it takes."""
 
-    def __init__(self, module: ir.Module, name: str, sizes: Convolution, cpu: Processor) -> None:
-        self.module, self.name, self.p, self.cpu = module, name, sizes, cpu
+    rows: Lattice
+    columns: Lattice
+    run: Run
+    pointers: list[Value]
+    numbers: list[Value]
+
+
+class ConvolutionKernel:
+    """Emits `name(source, weight, other inputs, outputs, scratch, begin, end)` for shares begin <= t < end: some rows of one image."""
+
+    def __init__(self, module: ir.Module, name: str, sizes: Convolution, cpu: Processor, epilogue: Epilogue | None = None) -> None:
+        self.module, self.name, self.p, self.cpu, self.epilogue = module, name, sizes, cpu, epilogue
+        self.others = 1 if epilogue is None else len(epilogue.dtypes) + len(epilogue.body.outputs)
         self.size = SIZE[sizes.precision]
         self.lanes = cpu.vector_bytes // self.size
         self.kind = vector(ELEMENT[sizes.precision], self.lanes)
@@ -141,15 +158,15 @@ class ConvolutionKernel:
 
     def emit(self) -> None:
         """Emits the kernel and its tiles."""
-        e = Emitter(self.module, self.name, [POINTER] * 4 + [I64, I64])
-        source, weight, out, scratch, begin, end = e.arguments
+        e = Emitter(self.module, self.name, [POINTER] * (3 + self.others) + [I64, I64])
+        source, weight, *others, scratch, begin, end = e.arguments
         self._pack_all(e, weight, scratch)
         if self.scratch_bytes <= RESIDENT:
             with e.loop(begin, end) as share, e.loop(0, self.panels) as panel:
-                self._share(e, source, out, scratch, share, panel)
+                self._share(e, source, others, scratch, share, panel)
         else:
             with e.loop(0, self.panels) as panel, e.loop(begin, end) as share:
-                self._share(e, source, out, scratch, share, panel)
+                self._share(e, source, others, scratch, share, panel)
         e.finish()
 
     # -- weights -----------------------------------------------------------------------------------------------------------------
@@ -212,18 +229,15 @@ class ConvolutionKernel:
 
     # -- the walk over the output --------------------------------------------------------------------------------------------------
 
-    def _share(self, e: Emitter, source: Value, out: Value, scratch: Value, share: Value, panel: Value) -> None:
+    def _share(self, e: Emitter, source: Value, others: list[Value], scratch: Value, share: Value, panel: Value) -> None:
         """One panel of the rows of one share."""
         p = self.p
         image, band = e.b.sdiv(share, i64(self.shares_per_image)), e.b.srem(share, i64(self.shares_per_image))
         source = e.at(source, e.b.mul(image, i64(p.source[0] * p.source[1] * p.source[2] * self.size)))
-        out = e.at(
-            out, e.b.add(e.b.mul(image, i64(p.out[0] * p.out[1] * p.out[2] * self.size)), e.b.mul(panel, i64(self.width * self.size)))
-        )
-        start = 0
+        packed = 0
         for phase, (rows, columns) in enumerate(self.phases):
-            weights = e.at(scratch, e.b.add(i64(start), e.b.mul(panel, i64(self._panel_bytes(phase)))))
-            start += self.panels * self._panel_bytes(phase)
+            weights = e.at(scratch, e.b.add(i64(packed), e.b.mul(panel, i64(self._panel_bytes(phase)))))
+            packed += self.panels * self._panel_bytes(phase)
             low = e.b.sdiv(e.b.mul(band, i64(rows.count)), i64(self.shares_per_image))
             high = e.b.sdiv(e.b.mul(e.b.add(band, i64(1)), i64(rows.count)), i64(self.shares_per_image))
             with e.loop(low, high) as row:
@@ -231,9 +245,14 @@ class ConvolutionKernel:
                 line = e.b.add(e.b.mul(row, i64(rows.pace)), i64(rows.taps[0][1] if rows.taps else 0))
                 x = e.at(source, e.b.mul(line, i64(p.source[1] * p.source[2] * self.size)))
                 place = e.b.add(e.b.mul(row, i64(rows.step)), i64(rows.first))
-                y = e.at(out, e.b.mul(place, i64(p.out[1] * p.out[2] * self.size)))
+                top = e.b.mul(e.b.add(e.b.mul(image, i64(p.out[0])), place), i64(p.out[1]))  # the row's first position in the batch
                 for run in self._runs(columns):
-                    self._run(e, rows, columns, run, panel, x, weights, y, first, last)
+                    with e.loop(0, run.tiles) as number:
+                        start = e.b.add(i64(run.start), e.b.mul(number, i64(run.width)))
+                        x_tile = e.at(x, e.b.mul(start, i64(columns.pace * p.source[2] * self.size)))
+                        position = e.b.add(top, e.b.add(i64(columns.first), e.b.mul(start, i64(columns.step))))
+                        tile = _Tile(rows, columns, run, [x_tile, weights, *others], [position, first, last])
+                        self._call_tile(e, tile, panel)
 
     def _tap_range(self, e: Emitter, rows: Lattice, row: Value) -> tuple[Value, Value]:
         """First and last + 1 of the taps of the rows that read inside the source."""
@@ -265,51 +284,37 @@ class ConvolutionKernel:
                 result.append(Run(start, 1, count, valid))
         return result
 
-    def _run(
-        self,
-        e: Emitter,
-        rows: Lattice,
-        columns: Lattice,
-        run: Run,
-        panel: Value,
-        x: Value,
-        weights: Value,
-        y: Value,
-        first: Value,
-        last: Value,
-    ) -> None:
-        p = self.p
-        rest = p.out[2] - (self.panels - 1) * self.width
-        with e.loop(0, run.tiles) as number:
-            start = e.b.add(i64(run.start), e.b.mul(number, i64(run.width)))
-            x_tile = e.at(x, e.b.mul(start, i64(columns.pace * p.source[2] * self.size)))
-            place = e.b.add(i64(columns.first), e.b.mul(start, i64(columns.step)))
-            y_tile = e.at(y, e.b.mul(place, i64(p.out[2] * self.size)))
+    def _call_tile(self, e: Emitter, tile: _Tile, panel: Value) -> None:
+        left = e.b.mul(panel, i64(self.width))
+        rest = self.p.out[2] - (self.panels - 1) * self.width
 
-            def call(channels: int) -> None:
-                e.b.call(self._tile(rows, columns, run, channels), [x_tile, weights, y_tile, first, last])
+        def call(channels: int) -> None:
+            e.b.call(self._tile(tile, channels), [*tile.pointers, *tile.numbers, left])
 
-            if self.panels == 1 or rest == self.width:
-                call(rest if self.panels == 1 else self.width)
-            else:
-                with e.b.if_else(e.b.icmp_signed("==", panel, i64(self.panels - 1))) as (then, otherwise):
-                    with then:
-                        call(rest)
-                    with otherwise:
-                        call(self.width)
+        if self.panels == 1 or rest == self.width:
+            return call(rest if self.panels == 1 else self.width)
+        with e.b.if_else(e.b.icmp_signed("==", panel, i64(self.panels - 1))) as (then, otherwise):
+            with then:
+                call(rest)
+            with otherwise:
+                call(self.width)
+        return None
 
     # -- the tile ------------------------------------------------------------------------------------------------------------------
 
-    def _tile(self, rows: Lattice, columns: Lattice, run: Run, channels: int) -> ir.Function:
-        """tile(source, weights, out, first, last): the sums over the taps first <= i < last of the rows, stored."""
+    def _tile(self, tile: _Tile, channels: int) -> ir.Function:
+        """tile(source, weights, others, position, first, last, left): the sums over the taps first <= i < last of the rows."""
+        rows, columns, run = tile.rows, tile.columns, tile.run
         offsets = tuple(offset for _, offset in columns.taps)
         key = (rows.rise, offsets, columns.pace, columns.step, run.width, run.valid, channels)
         if key in self.made:
             return self.made[key]
         p, depth = self.p, self.p.source[2]
-        e = Emitter(self.module, f"{self.name}_tile_{len(self.made)}", [POINTER] * 3 + [I64, I64], internal=True)
+        kinds = [POINTER] * (2 + self.others) + [I64] * 4
+        e = Emitter(self.module, f"{self.name}_tile_{len(self.made)}", kinds, internal=True)
         self.made[key] = e.function
-        x, w, y, first, last = e.arguments
+        x, w, *others, place, first, last, left = e.arguments
+        valid = [min(self.lanes, channels - start) for start in range(0, channels, self.lanes)]
         vectors = -(-channels // self.lanes)
         cells = [[e.b.alloca(self.kind) for _ in range(vectors)] for _ in range(run.width)]
         for line in cells:
@@ -325,15 +330,19 @@ class ConvolutionKernel:
                     x_k, w_k = (e.at(q, e.b.mul(k, i64(step * self.size))) for q, step in ((x_tap, 1), (w_tap, self.width)))
                     right = [e.b.load(e.at(w_k, v * self.lanes * self.size), align=self.size, typ=self.kind) for v in range(vectors)]
                     for position in range(low, high):
-                        left = e.splat(e.load(e.at(x_k, position * columns.pace * depth * self.size), p.precision), self.lanes)
+                        factor = e.splat(e.load(e.at(x_k, position * columns.pace * depth * self.size), p.precision), self.lanes)
                         for v in range(vectors):
                             cell = cells[position][v]
-                            e.b.store(e.fma(left, right[v], e.b.load(cell, typ=self.kind)), cell)
-        for position in range(run.width):
-            for v in range(vectors):
-                value = e.b.load(cells[position][v], typ=self.kind)
-                place = e.at(y, (position * columns.step * p.out[2] + v * self.lanes) * self.size)
-                e.store_vector(value, place, p.precision, lanes=self.lanes, valid=min(self.lanes, channels - v * self.lanes))
+                            e.b.store(e.fma(factor, right[v], e.b.load(cell, typ=self.kind)), cell)
+        sums = [[e.b.load(cell, typ=self.kind) for cell in line] for line in cells]
+        if self.epilogue is not None:
+            apply_epilogue(e, self.epilogue, sums, others, p.precision, self.lanes, p.out[2], place, left, valid, columns.step)
+        else:
+            y = e.at(others[0], e.b.add(e.b.mul(place, i64(p.out[2])), left), p.precision)
+            for position, line in enumerate(sums):
+                for v, value in enumerate(line):
+                    address = e.at(y, position * columns.step * p.out[2] + v * self.lanes, p.precision)
+                    e.store_vector(value, address, p.precision, lanes=self.lanes, valid=valid[v])
         e.finish()
         return e.function
 

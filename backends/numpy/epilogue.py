@@ -92,9 +92,10 @@ class EpilogueEmitter:
 
 def apply_epilogue(
     e: Emitter, epilogue: Epilogue, results: list[list[Value]], pointers: list[Value], precision: str, lanes: int, columns: int,
-    top: Value, left: Value, valid: list[int],
+    top: Value, left: Value, valid: list[int], step: int = 1,
 ) -> None:  # fmt: skip
-    """Applies `epilogue` to a tile: results[row][vector] of a product with `columns` columns, its corner at (top, left).
+    """Applies `epilogue` to a tile: results[row][vector] of a product with `columns` columns, its corner at (top, left), `step` from one
+    of its rows to the next.
 
     The tile goes through the stack, so that the code is a loop over its rows and not every row written out.
     """
@@ -109,7 +110,7 @@ def apply_epilogue(
     with e.loop(0, len(results)) as row:
         line = e.at(tile, e.b.mul(row, i64(vectors * size)))
         products = [e.load_vector(e.at(line, v * size), precision, lanes=lanes, valid=lanes) for v in range(vectors)]
-        body.apply(products, e.b.add(top, row), left, valid)
+        body.apply(products, e.b.add(top, e.b.mul(row, i64(step))), left, valid)
 
 
 def prefetch(e: Emitter, epilogue: Epilogue, pointers: list[Value], columns: int, top: Value, left: Value, rows: int, width: int) -> None:

@@ -160,7 +160,7 @@ class NumpyBackend:
     name = "numpy"
     keeps: frozenset[str] = frozenset()
     fuses = True
-    joins: frozenset[str] = frozenset({"matmul"})
+    joins: frozenset[str] = frozenset({"matmul", "conv", "conv_data_gradient"})
 
     def __init__(
         self, *, threads: int | Literal["auto"] = "auto", processor: processors.Processor | None = None, cache: ObjectCache | None = None

@@ -43,7 +43,7 @@ def kernel_of(call: Call, precision: str, cpu: Processor) -> Kernel:
     if call.body is not None and product is None:
         return _fused(call, call.body, precision, cpu)
     if product is not None:
-        return MAKERS[product["op"]](replace(call, attributes=product), precision, cpu)
+        return MAKERS[product["op"]](replace(call, op=product["op"], attributes=product), precision, cpu)
     assert call.op in MAKERS, f"the numpy backend has no kernel for {call.op}"
     return MAKERS[call.op](call, precision, cpu)
 
@@ -95,12 +95,13 @@ def _matmul(call: Call, precision: str, cpu: Processor) -> Kernel:
 
 def _convolution(call: Call, precision: str, cpu: Processor) -> Kernel:
     sizes = Convolution.of(call, precision)
-    symbol = f"conv_{key(cpu, sizes)}"
+    epilogue = _epilogue(call)
+    symbol = f"conv_{key(cpu, sizes, *([epilogue] if epilogue else []))}"
     planned = ConvolutionKernel(Module(symbol, cpu), symbol, sizes, cpu)
 
     def build() -> ir.Module:
         module = Module(symbol, cpu)
-        ConvolutionKernel(module, symbol, sizes, cpu).emit()
+        ConvolutionKernel(module, symbol, sizes, cpu, epilogue).emit()
         return module
 
     return Kernel(symbol=symbol, tiles=planned.tiles, scratch=planned.scratch_bytes, paths=(), flops=sizes.flops(), build=build)
