@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.tracking.journal import end_of, read_journal, series
 from pipeline.training import checkpoint
+from pipeline.training.metrics import full
 from tests.end_to_end.conftest import Command, command, environment, only_run
 
 SMALL = ("+experiment=bn", "architecture=mlp_small", "data=iris", "training.batch_size=16")
@@ -38,9 +39,8 @@ def test_a_run_prints_its_epochs_and_results_and_leaves_a_whole_folder(work: Pat
     end = end_of(read_journal(folder))
     assert end is not None and (end["status"], end["message"]) == ("FINISHED", "trained 3 epochs")
     assert {"config.yaml", "journal.jsonl", "run.json", "checkpoints"} <= {path.name for path in folder.iterdir()}
-    assert {"loss/train", "loss/validation", "accuracy/validation", "learning_rate", "loss/test", "accuracy/test"} == set(
-        metrics_of(folder)
-    )
+    epochs = {"loss/train", "loss/validation", "accuracy/validation", "learning_rate"}
+    assert epochs | {f"{name}/test" for name in ("loss", *full("classification", 3))} == set(metrics_of(folder))
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others(work: Path, pipeline_command: Command) -> None:
@@ -96,7 +96,8 @@ def test_resume_refuses_another_config(work: Path, pipeline_command: Command) ->
     pipeline_command(*SMALL, "training.epochs=2", "output=done")
     again = pipeline_command("resume=done", "optimizer.learning_rate=0.5")
     assert again.returncode == 2
-    rule = "resume works with the stored config of the run; only training.epochs, data.root, data.path, backend can be changed"
+    limits = "training.epochs, budget.epochs, budget.steps, budget.samples, budget.seconds"
+    rule = f"resume works with the stored config of the run; only {limits}, data.root, data.path, backend can be changed"
     assert again.stderr == f"error: optimizer.learning_rate = 0.5: {rule}\n"
 
 
