@@ -23,12 +23,13 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline import tasks
@@ -183,7 +184,8 @@ def _experiment(config: object) -> tuple[Experiment, dict[str, Any]]:
 
 
 def _overrides() -> tuple[str, ...]:
-    return shown(HydraConfig.get().overrides.task)
+    """What was asked for, as it was written: an interpolation in it is resolved where the config is, with the path in its error."""
+    return shown(cast("list[str]", OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)))
 
 
 def _hydra(argv: list[str], job: Callable[[Any], None]) -> int:
