@@ -15,7 +15,7 @@ from pipeline.values import Array
 
 UNITS, STEPS, BATCH, RUNS = 64, 44, 32, 4
 USUAL, LARGE = 1e-3, 0.1  # of Adam
-OTHERS = ("leaky_relu", "prelu", "elu")
+OTHERS = ("leaky_relu", "prelu", "elu", "maxout")
 
 
 def dead_relu(config: Experiment) -> list[Figure]:

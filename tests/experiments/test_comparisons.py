@@ -74,6 +74,13 @@ def test_sigmoid_is_last_and_relu_is_not(compared: Compared) -> None:
     assert arms["sigmoid"].values[ACCURACY].mean < 0.75 < 0.85 < arms["relu"].values[ACCURACY].mean
 
 
+def test_large_batches_learn_less_of_the_same_rows_unless_the_learning_rate_is_scaled(compared: Compared) -> None:
+    arms = compared("batch_budget", "arm=b8,b512,b512_scaled", "seed=0,1")
+    small, large, scaled = (arms[name].values["loss/train"].mean for name in ("b8", "b512", "b512_scaled"))
+    assert large > 10 * small and abs(scaled - small) < 0.3 * small
+    assert abs(arms["b512_scaled"].values[ACCURACY].mean - arms["b8"].values[ACCURACY].mean) < 0.02
+
+
 def test_one_arm_alone_is_one_run(tmp_path: Path, compared: Compared, capsys: pytest.CaptureFixture[str]) -> None:
     from pipeline import cli
 
