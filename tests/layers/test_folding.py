@@ -119,7 +119,7 @@ def test_what_was_folded_is_said() -> None:
     text = program(6, **NORM, backend={"kind": "numpy"}).explain()
     said = "bn1 folded into fc1: weight * gamma / sqrt(running_variance + epsilon), once an evaluation"
     assert f"== layer pass fold, for evaluation ==\n{said}\n" in text
-    assert "== fold: program ==" in text and "== evaluate: program ==" in text
+    assert "fold, batch 1: " in text and "evaluate, batch 256: " in text
 
 
 def test_a_norm_after_an_activation_stays() -> None:
