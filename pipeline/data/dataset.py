@@ -86,7 +86,7 @@ class Raw:
     weights  of the rows (`train`) and of its own parts (`validation`, `test`), float64 [N]; empty where the config asks for none
     """
 
-    x: Array
+    x: Array | Streamed
     y: Array
     task: Task
     class_names: tuple[str, ...] = ()
@@ -102,7 +102,8 @@ def fingerprint(raw: Raw) -> str:
     """SHA-256 (hex) over names, shapes, types and bytes of all that a source gives, in its own order: the split has no part in it."""
     digest = hashlib.sha256()
     own = {"validation": raw.validation, "test": raw.test}
-    arrays = {"y": raw.y} if raw.digest is not None else {"x": raw.x, "y": raw.y}
+    assert raw.digest is not None or isinstance(raw.x, np.ndarray), "streamed rows have a digest of their source"
+    arrays = {"y": raw.y} if raw.digest is not None else {"x": np.asarray(raw.x), "y": raw.y}
     arrays |= {f"{name}.{part}": array for part, pair in own.items() if pair is not None for name, array in zip("xy", pair, strict=True)}
     arrays |= {f"weight.{part}": array for part, array in raw.weights.items()}
     for name, array in arrays.items():

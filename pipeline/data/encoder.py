@@ -82,7 +82,7 @@ def read_target(table: Table, config: Data) -> tuple[npt.NDArray[Any], Task, tup
     _no_missing(table, column)
     hint = "mend it, or give data.task=classification if the cells are names of classes"
     words = column.kind in ("text", "bool") or (column.kind == "mixed" and config.task == "classification")
-    values: Any = np.array(as_texts(table, column)) if words and config.task != "regression" else as_numbers(table, column, hint=hint)
+    values: Any = np.array(list(as_texts(table, column))) if words and config.task != "regression" else as_numbers(table, column, hint=hint)
     task, notes = _task(values, config)
     if task == "regression":
         return values[:, None], task, (), notes
@@ -169,8 +169,7 @@ def _filled(table: Table, column: Column, entry: Mapping[str, Any], notes: list[
     values = as_numbers(table, column, hint=f"mend it, the model was trained on {trained_on} here")
     empty = np.isnan(values)
     if empty.any():
-        filled = _count(int(empty.sum()), "missing value")
-        notes.append(f"column {column.name}: {filled} filled with {entry['fill']:g}, the median of the training part")
+        notes.append(filled_note(entry, int(empty.sum())))
     return np.where(empty, entry["fill"], values)[:, None]
 
 
@@ -185,11 +184,21 @@ def _one_hot(table: Table, column: Column, entry: Mapping[str, Any], notes: list
     x[rows, np.array(places)[rows]] = 1
     unknown = [row for row, place in enumerate(places) if place < 0]
     if unknown:
-        first = as_texts(table, column)[unknown[0]]
-        word = "no value" if first is None else repr(first)
-        rule = f"{_count(len(unknown), 'row')} with a category that the training part does not have"
-        notes.append(f"column {column.name}: {rule} ({word}, {table.place(unknown[0])}); its columns are all 0 there")
+        notes.append(unknown_note(table, column, len(unknown), unknown[0]))
     return x
+
+
+def filled_note(entry: Mapping[str, Any], count: int) -> str:
+    """What was done about `count` missing cells."""
+    return f"column {entry['name']}: {_count(count, 'missing value')} filled with {entry['fill']:g}, the median of the training part"
+
+
+def unknown_note(table: Table, column: Column, count: int, first: int) -> str:
+    """That `count` rows, the first of them `first`, have a word that the training rows do not have."""
+    text = as_texts(table, column)[first]
+    word = "no value" if text is None else repr(text)
+    rule = f"{_count(count, 'row')} with a category that the training part does not have"
+    return f"column {column.name}: {rule} ({word}, {table.place(first)}); its columns are all 0 there"
 
 
 def _count(number: int, noun: str) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.data.archive import npy, npz
+from pipeline.data.cells import streamed
 from pipeline.data.dataset import Dataset, DataShape, Part, Raw, fingerprint
 from pipeline.data.encoder import Encoder, encode, feature_names, fit_encoder, read_target, read_weight
 from pipeline.data.files import located
@@ -23,6 +24,7 @@ from pipeline.data.settings import TABLES, Data, check_shape, check_source
 from pipeline.data.shipped import breast_cancer, diabetes, digits, iris, wine
 from pipeline.data.split import split
 from pipeline.data.table import digest, read_table
+from pipeline.data.table_cache import cached_table, is_cached
 from pipeline.errors import ConfigError, DataError
 from pipeline.streamed import Streamed, loaded_type
 
@@ -93,13 +95,16 @@ def load(config: Data, *, seed: int) -> Dataset:
 def _load_table(config: Data, seed: int) -> Dataset:
     """The target decides the split, the training rows the encoder, the encoder x."""
     path = located(str(config.path))
-    table = read_table(path, parquet=config.kind == "parquet")
-    y, task, class_names, notes = read_target(table, config)
+    notes: list[str] = []
+    cached = is_cached(path, config)
+    table = cached_table(path, config, say=notes.append) if cached else read_table(path, parquet=config.kind == "parquet")
+    y, task, class_names, target_notes = read_target(table, config)
     rows = split(y, validation=config.split.validation, test=config.split.test, seed=seed)
     encoder, fit_notes = fit_encoder(table, config, rows[0])
-    x, encode_notes = encode(table, encoder)
-    notes += fit_notes + encode_notes
-    used = [entry["name"] for entry in encoder["columns"]]
+    x, encode_notes = encode(table, encoder) if table.cells is None else streamed(table, encoder)
+    notes += target_notes + fit_notes + encode_notes
+    words = [entry["name"] for entry in encoder["columns"] if entry["kind"] == "category"]
+    numbers = [entry["name"] for entry in encoder["columns"] if entry["kind"] != "category"]
     weights = {} if config.sample_weight is None else {"train": read_weight(table, config.sample_weight)}
     raw = Raw(
         x=x,
@@ -109,7 +114,7 @@ def _load_table(config: Data, seed: int) -> Dataset:
         feature_names=feature_names(encoder),
         notes=notes,
         weights=weights,
-        digest=digest(table, used),
+        digest=digest(table, numbers, words),
     )
     return _dataset(config, raw, rows, path.stem, encoder, seed)
 
@@ -165,22 +170,25 @@ def _dataset(config: Data, raw: Raw, rows: tuple[Rows, Rows, Rows], name: str, e
     )
 
 
-def _part(x: Array, y: Array, rows: Rows, shape: DataShape, weight: Array | None) -> Part:
+def _part(x: Array | Streamed, y: Array, rows: Rows, shape: DataShape, weight: Array | None) -> Part:
     """The given rows; bytes become float32 only here, so that at most one copy of that size exists."""
-    chosen = x if len(rows) == len(x) else x[rows]
+    chosen = x[:] if len(rows) == len(x) else x[rows]
     floats = chosen.astype(loaded_type(x.dtype), copy=False)
     x_part = np.ascontiguousarray(floats).reshape(len(rows), *shape.input_shape)
     return Part(x=x_part, y=np.ascontiguousarray(y[rows]), rows=rows, weight=None if weight is None else weight[rows])
 
 
-def _streamed_part(x: Array, y: Array, rows: Rows, shape: DataShape, weight: Array | None) -> Part:
+def _streamed_part(x: Array | Streamed, y: Array, rows: Rows, shape: DataShape, weight: Array | None) -> Part:
     """The given rows, left where they are."""
     row, chosen = shape.input_shape, None if len(rows) == len(x) else rows
-    streamed = Streamed(store=x, rows=chosen, stored_shape=row, row_shape=row, dtype=loaded_type(x.dtype))
-    return Part(x=streamed, y=np.ascontiguousarray(y[rows]), rows=rows, weight=None if weight is None else weight[rows])
+    if isinstance(x, Streamed):
+        view = replace(x, rows=chosen).then(lambda made: made.reshape(len(made), *row), row, x.dtype)
+    else:
+        view = Streamed(store=x, rows=chosen, stored_shape=row, row_shape=row, dtype=loaded_type(x.dtype))
+    return Part(x=view, y=np.ascontiguousarray(y[rows]), rows=rows, weight=None if weight is None else weight[rows])
 
 
-def _all(x: Array) -> Rows:
+def _all(x: Array | Streamed) -> Rows:
     return np.arange(len(x), dtype=np.int64)
 
 

@@ -10,11 +10,12 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,7 @@ from pipeline.data.files import read_bytes
 from pipeline.errors import DataError
 
 Numbers = npt.NDArray[np.float64]
-Texts = list[str | None]
+Texts = Sequence[str | None]
 Kind = Literal["number", "bool", "date", "text", "mixed", "other"]
 
 MISSING = frozenset(("", "na", "n/a", "#n/a", "nan", "<na>", "null", "?"))  # in lower case; `none` may well be a category
@@ -46,13 +47,31 @@ class Column:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cells:
+    """The used columns of a table as one matrix on disk, float64 [N, C]; see pipeline/data/convert.py.
+
+    index    column -> its place in the matrix;  words  column -> what its numbers stand for, where they stand for words
+    digests  column -> SHA-256 of its cells
+    """
+
+    matrix: npt.NDArray[np.float64]
+    index: Mapping[str, int]
+    words: Mapping[str, Sequence[str]]
+    digests: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Table:
-    """The columns of a file by name; `places` [N] are line numbers (CSV, from 1) or row numbers (Parquet, from 0)."""
+    """The columns of a file by name; `places` [N] are line numbers (CSV, from 1) or row numbers (Parquet, from 0).
+
+    cells  where the columns lie on disk, when the file has been converted
+    """
 
     path: Path
     columns: dict[str, Column]
     places: npt.NDArray[np.int64]
     unit: Literal["line", "row"]
+    cells: Cells | None = None
 
     def place(self, row: int) -> str:
         """`line 7` or `row 5`."""
@@ -75,7 +94,7 @@ def as_numbers(table: Table, column: Column, *, hint: str | None = None) -> Numb
         values = column.numbers
     else:
         assert column.texts is not None
-        parse: Callable[[str], float | None] = {"date": _days, "bool": _truth}.get(column.kind, _number)
+        parse: Callable[[str], float | None] = {"date": days, "bool": truth}.get(column.kind, number)
         parsed = [np.nan if text is None else parse(text) for text in column.texts]
         bad = next((row for row, value in enumerate(parsed) if value is None), None)
         if bad is not None:
@@ -102,17 +121,25 @@ def as_texts(table: Table, column: Column) -> Texts:
     return [None if np.isnan(v) else (str(int(v)) if v.is_integer() else str(v)) for v in column.numbers.tolist()]
 
 
-def digest(table: Table, names: Iterable[str]) -> str:
-    """SHA-256 (hex) of the named columns: of the numbers of those that hold any, of the words of the others."""
+def digest(table: Table, numbers: Iterable[str], words: Iterable[str]) -> str:
+    """SHA-256 (hex) of the named columns, those of numbers and those of words."""
     made = hashlib.sha256()
-    for name in names:
-        column = table.columns[name]
+    for name in (*numbers, *words):
         made.update(f"{name};".encode())
-        if column.kind in ("number", "bool", "date"):
-            made.update(np.ascontiguousarray(as_numbers(table, column)).data)
-        else:
-            made.update("\0".join("\1" if text is None else text for text in as_texts(table, column)).encode())
+        if table.cells is not None:
+            made.update(table.cells.digests[name].encode())
+            continue
+        column = table.columns[name]
+        content = as_texts(table, column) if name in words else as_numbers(table, column)
+        made.update(hashlib.sha256(cell_bytes(content)).hexdigest().encode())
     return made.hexdigest()
+
+
+def cell_bytes(content: Numbers | Texts) -> bytes:
+    """The cells of a column, or of a part of it, one after the other."""
+    if isinstance(content, np.ndarray):
+        return content.tobytes()
+    return "".join("\1" if text is None else f"{text}\0" for text in content).encode()
 
 
 def column_list(names: Sequence[str]) -> str:
@@ -126,28 +153,38 @@ def _read_csv(path: Path) -> Table:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"data.path = {path}: byte {error.start} is not UTF-8 text; give a CSV in UTF-8, or data=parquet") from error
-    records = _records(path, text)
-    _, header = next(records, (0, []))
+    ((names, lines, rows),) = csv_chunks(path, io.StringIO(text, newline=""), sys.maxsize)
+    columns = {name: typed(name, [cell(text) for text in texts]) for name, texts in zip(names, zip(*rows, strict=True), strict=True)}
+    return Table(path=path, columns=columns, places=np.array(lines, np.int64), unit="line")
+
+
+def csv_chunks(path: Path, file: TextIO, size: int) -> Iterator[tuple[list[str], list[int], list[list[str]]]]:
+    """(names of the columns, line of each row, cells of each row) of up to `size` rows at a time, at least once.  Raises DataError."""
+    found = records(path, file)
+    _, header = next(found, (0, []))
     names = [name.strip() for name in header]
     _check_header(path, names)
     lines: list[int] = []
     rows: list[list[str]] = []
-    for line, cells in records:
+    for line, cells in found:
         if len(cells) != len(names):
             raise DataError(f"data.path = {path}: line {line} has {len(cells)} cells and the header {len(names)}; mend the line")
+        if len(rows) == size:
+            yield names, lines, rows
+            lines, rows = [], []
         lines.append(line)
         rows.append(cells)
     if not rows:
         raise DataError(f"data.path = {path}: has a header and no rows; give a CSV with data")
-    columns = {name: _typed(name, [_cell(cell) for cell in cells]) for name, cells in zip(names, zip(*rows, strict=True), strict=True)}
-    return Table(path=path, columns=columns, places=np.array(lines, np.int64), unit="line")
+    yield names, lines, rows
 
 
-def _records(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+def records(path: Path, file: TextIO) -> Iterator[tuple[int, list[str]]]:
     """(line it starts on, cells) of each record that is not blank.  The delimiter is the one the header uses most: , ; tab or |."""
-    header = next((line for line in text.splitlines() if line.strip()), "")
+    header = next((line for line in file if line.strip()), "")
+    file.seek(0)
     delimiter = max(",;\t|", key=header.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(file, delimiter=delimiter, strict=True)
     while True:
         line = reader.line_num + 1
         try:
@@ -163,7 +200,7 @@ def _records(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
 def _check_header(path: Path, names: list[str]) -> None:
     if not names:
         raise DataError(f"data.path = {path}: the file is blank; give a CSV with a header line and rows")
-    if all(_number(name) is not None for name in names) and names != [str(i) for i in range(len(names))]:
+    if all(number(name) is not None for name in names) and names != [str(i) for i in range(len(names))]:
         raise DataError(f"data.path = {path}: line 1 holds numbers where the names of the columns belong; put a header line before it")
     for index, name in enumerate(names):
         if not name:
@@ -172,40 +209,42 @@ def _check_header(path: Path, names: list[str]) -> None:
             raise DataError(f"data.path = {path}: two columns of the header are named {name}; rename one")
 
 
-def _cell(text: str) -> str | None:
+def cell(text: str) -> str | None:
+    """A cell of a CSV without the blanks around it; None where it is missing."""
     stripped = text.strip()
     return None if stripped.lower() in MISSING else stripped
 
 
-def _typed(name: str, texts: Texts) -> Column:
+def typed(name: str, texts: Texts) -> Column:
     """The column with the kind that all its present cells share."""
     try:  # all cells at once: fast where all are numbers, as in most columns
         numbers = np.array(["nan" if text is None else text for text in texts], np.float64)
         return Column(name=name, kind="number", texts=texts, numbers=numbers)
     except ValueError:
         present = [text for text in texts if text is not None]
-    if all(_truth(text) is not None for text in present):
+    if all(truth(text) is not None for text in present):
         return Column(name=name, kind="bool", texts=texts)
-    if all(_days(text) is not None for text in present):
+    if all(days(text) is not None for text in present):
         return Column(name=name, kind="date", texts=texts)
-    parsed = sum(_number(text) is not None for text in present)
+    parsed = sum(number(text) is not None for text in present)
     return Column(name=name, kind="mixed" if 2 * parsed > len(present) else "text", texts=texts)
 
 
-def _number(text: str) -> float | None:
+def number(text: str) -> float | None:
+    """A number, or None where it is none."""
     try:
         return float(text)
     except ValueError:
         return None
 
 
-def _truth(text: str) -> float | None:
+def truth(text: str) -> float | None:
     """true and false; 0 and 1 too, as another program may write them."""
-    value = _BOOL.get(text.lower(), _number(text))
+    value = _BOOL.get(text.lower(), number(text))
     return value if value in (0.0, 1.0) else None
 
 
-def _days(text: str) -> float | None:
+def days(text: str) -> float | None:
     """Days since 1970-01-01 of an ISO 8601 date or time; without a zone it is UTC."""
     if not _DATE.fullmatch(text):
         return None
@@ -247,11 +286,11 @@ def _read_parquet(path: Path) -> Table:
         raise DataError(f"data.path = {path}: is not a whole Parquet file; write it again, or give data=csv") from error
     if not table.num_rows or not table.num_columns:
         raise DataError(f"data.path = {path}: has no rows; give a Parquet file with data")
-    columns = {str(name): _arrow_column(pa, str(name), table.column(name)) for name in table.column_names if name != "__index_level_0__"}
+    columns = {str(name): arrow_column(pa, str(name), table.column(name)) for name in table.column_names if name != "__index_level_0__"}
     return Table(path=path, columns=columns, places=np.arange(table.num_rows, dtype=np.int64), unit="row")
 
 
-def _arrow_column(pa: Any, name: str, values: Any) -> Column:
+def arrow_column(pa: Any, name: str, values: Any) -> Column:
     """An Arrow column as ours, by its type."""
     kind, types = values.type, pa.types
     if types.is_dictionary(kind) or types.is_string(kind) or types.is_large_string(kind):

@@ -35,6 +35,26 @@ def test_training_has_the_same_bits(work: Path, monkeypatch: pytest.MonkeyPatch,
     assert folders["false"].metrics["accuracy/test"] == folders["true"].metrics["accuracy/test"]
 
 
+def test_a_streamed_table_is_trained_evaluated_and_predicted_from_as_one_in_memory(
+    work: Path, pipeline_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(work / "cache"))
+    rng = np.random.default_rng(0)
+    rows = [f"{x:.3f},{'red' if x > 0 else 'blue'},{3 * x + rng.normal():.3f}" for x in rng.normal(size=300)]
+    (work / "table.csv").write_text("\n".join(["size,colour,price", *rows]) + "\n")
+    found = {}
+    for stream in ("false", "true"):
+        arguments = [*SMALL, "data=csv", "data.path=table.csv", "data.target=price", f"data.stream={stream}", f"output=run-{stream}"]
+        done = pipeline_command(*arguments)
+        assert done.returncode == 0, done.stderr
+        assert pipeline_command("task=evaluate", f"run=run-{stream}").returncode == 0
+        done = pipeline_command("task=predict", f"run=run-{stream}", "data.path=table.csv", f"output={stream}.csv")
+        assert done.returncode == 0, done.stderr
+        found[stream] = (work / f"run-{stream}" / "evaluation.json").read_text(), (work / f"{stream}.csv").read_text()
+    assert_same_run(work / "run-false", work / "run-true")
+    assert found["false"] == found["true"]
+
+
 def test_a_streamed_run_goes_on_bit_for_bit(work: Path, pipeline_command: Command) -> None:
     files(work)
     common = [*SMALL, "data=npy", f"data.root={work}", "data.stream=true"]
