@@ -17,6 +17,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pipeline.arms import with_arm
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.overrides import CONF, forgiving, shown, unknown_option
+from pipeline.search import with_trial
 from pipeline.spec import experiment
 
 
@@ -40,13 +41,13 @@ def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def plain_config(config: object, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """A composed config as nested plain dicts, interpolations resolved and its arm laid over it.
+    """A composed config as nested plain dicts, interpolations resolved, its arm laid over it and its trial put in.
 
     overrides   what the user asked for, as `path=value`
-    Raises ConfigError for an arm that is none, and OmegaConf's errors; see `explained`.
+    Raises ConfigError for an arm or a trial that is none, and OmegaConf's errors; see `explained`.
     """
     plain = OmegaConf.to_container(cast(Any, config), resolve=True, throw_on_missing=True, enum_to_str=True)
-    return with_arm(cast("dict[str, Any]", plain), overrides)
+    return with_trial(with_arm(cast("dict[str, Any]", plain), overrides), overrides)
 
 
 def explained(error: Exception) -> PipelineError:

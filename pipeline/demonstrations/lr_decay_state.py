@@ -24,7 +24,7 @@ def lr_decay_state(config: Experiment) -> list[Figure]:
     The loss is that of all training rows; the figures are means over RUNS runs.
     """
     dataset = data.load(described(config, data={"kind": "digits"}).data, seed=config.seed)
-    x = preprocessing.fit(Preprocessing(), dataset.train.x, precision="float64").apply(dataset.train.x)
+    x = preprocessing.fit(Preprocessing(), dataset.train.x, precision="float64").apply(np.asarray(dataset.train.x))
     adam, momentum = {"kind": "adam", "learning_rate": 0.01}, {"kind": "momentum", "learning_rate": 0.01}
 
     def losses(optimizer: dict[str, Any], state: str) -> Array:

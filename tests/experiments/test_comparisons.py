@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline import spec
+from pipeline import cli, spec
 from pipeline.arms import with_arm
 from pipeline.config import compose
 from pipeline.overrides import CONF
@@ -15,7 +15,7 @@ from tests.experiments.conftest import Compared
 
 ACCURACY = "accuracy/validation"
 FILES = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((CONF / "experiment").glob("*.yaml"))}
-COMPARISONS = [name for name, file in FILES.items() if "hydra" in file]
+COMPARISONS = [name for name, file in FILES.items() if "arms" in file]
 
 
 @pytest.mark.parametrize("name", COMPARISONS)
@@ -81,9 +81,20 @@ def test_large_batches_learn_less_of_the_same_rows_unless_the_learning_rate_is_s
     assert abs(arms["b512_scaled"].values[ACCURACY].mean - arms["b8"].values[ACCURACY].mean) < 0.02
 
 
-def test_one_arm_alone_is_one_run(tmp_path: Path, compared: Compared, capsys: pytest.CaptureFixture[str]) -> None:
-    from pipeline import cli
+def test_random_search_finds_the_best_learning_rates_within_the_range(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["+experiment=random_search", "tracking=none", "training.epochs=3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    start = next(index for index, line in enumerate(lines) if line.startswith("ranked by"))
+    heading, rows = lines[start + 2].split(), [line.split() for line in lines[start + 4 : start + 13]]
+    assert heading[:3] == ["job", "learning_rate", "momentum"] and sorted(row[0] for row in rows) == [str(job) for job in range(9)]
+    assert len({row[1] for row in rows}) == len({row[2] for row in rows}) == 9
+    assert all(0.01 < float(row[1]) < 0.3 for row in rows[:3])
 
+
+def test_one_arm_alone_is_one_run(tmp_path: Path, compared: Compared, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["+experiment=init_rings", "hydra.mode=RUN", "arm=he", "training.epochs=1", "tracking=none", "output=one"]
     assert cli.main(arguments) == 0
     stored = yaml.safe_load((tmp_path / "one" / "config.yaml").read_text())
@@ -105,15 +116,11 @@ def test_one_arm_alone_is_one_run(tmp_path: Path, compared: Compared, capsys: py
 def test_a_mistake_about_arms_is_one_line(
     compared: Compared, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], line: str
 ) -> None:
-    from pipeline import cli
-
     assert cli.main(["+experiment=init_rings", *arguments]) == 2
     assert capsys.readouterr().err == line
 
 
 def test_an_experiment_without_arms_takes_none(capsys: pytest.CaptureFixture[str]) -> None:
-    from pipeline import cli
-
     assert cli.main(["+experiment=bn", "arm=he"]) == 2
     assert capsys.readouterr().err == "error: arm = he: the experiment declares no arms; leave it out\n"
 

@@ -1,0 +1,94 @@
+"""Search spaces: where their values fall, that they hold still, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.errors import ConfigError
+from pipeline.search import Integer, Linear, Log, LogRandn, OneMinusLog, draw, grid, with_trial, zoom
+
+SPACES: list[tuple[Any, Any]] = [
+    (Linear(low=-1, high=3), lambda v: (v + 1) / 4),
+    (Log(low=1e-4, high=1), lambda v: (np.log10(v) + 4) / 4),
+    (OneMinusLog(low=0.9, high=0.999), lambda v: (-np.log10(1 - v) - 1) / 2),
+]
+
+
+@pytest.mark.parametrize(("space", "share"), SPACES, ids=lambda each: type(each).__name__)
+def test_values_are_uniform_on_the_scale_of_the_space(space: Any, share: Any) -> None:
+    shares = share(draw(space, 5000, seed=1, path="a.b"))
+    assert shares.min() >= -1e-12 and shares.max() <= 1 + 1e-12
+    for q in (0.1, 0.5, 0.9):
+        assert abs(np.mean(shares < q) - q) < 3 * np.sqrt(q * (1 - q) / 5000)
+
+
+def test_whole_numbers_are_equally_likely_with_both_ends() -> None:
+    values, counts = np.unique(draw(Integer(low=50, high=53), 4000, seed=0, path="units"), return_counts=True)
+    assert values.tolist() == [50, 51, 52, 53]
+    assert np.all(np.abs(counts / 4000 - 0.25) < 3 * np.sqrt(0.25 * 0.75 / 4000))
+
+
+@pytest.mark.parametrize(
+    "space", [Linear(low=0, high=1), LogRandn(low=1e-4, high=1), Integer(low=0, high=9)], ids=lambda s: type(s).__name__
+)
+def test_more_trials_leave_the_first_as_they_were_and_paths_and_seeds_differ(space: Any) -> None:
+    few, many = draw(space, 5, seed=0, path="a"), draw(space, 500, seed=0, path="a")
+    assert few.tolist() == many[:5].tolist()
+    assert few.tolist() != draw(space, 5, seed=1, path="a").tolist()
+    assert few.tolist() != draw(space, 5, seed=0, path="b").tolist()
+
+
+def test_a_grid_is_even_on_the_scale() -> None:
+    np.testing.assert_allclose(grid(Log(low=1e-4, high=1), 5), [1e-4, 1e-3, 1e-2, 1e-1, 1.0], rtol=1e-12)
+    np.testing.assert_allclose(grid(OneMinusLog(low=0.9, high=0.999), 3), [0.9, 0.99, 0.999], rtol=1e-12)
+
+
+def test_zooming_keeps_a_share_of_the_range_about_the_best_and_within_the_old_one() -> None:
+    space = Log(low=1e-4, high=1)
+    middle, edge = zoom(space, 1e-2, share=0.25), zoom(space, 0.9, share=0.25)
+    assert (middle.low, middle.high) == pytest.approx((10**-2.5, 10**-1.5))
+    assert (edge.low, edge.high) == pytest.approx((0.1, 1.0))
+
+
+CONFIG: dict[str, Any] = {
+    "optimizer": {"kind": "momentum", "learning_rate": 0.1},
+    "search": {"seed": 3, "space": {"optimizer.learning_rate": {"kind": "log", "low": 1e-4, "high": 1}}},
+}
+
+
+def test_a_trial_puts_its_values_into_the_config_and_no_trial_leaves_it() -> None:
+    found = with_trial({**CONFIG, "trial": 4})
+    value = draw(Log(low=1e-4, high=1), 5, seed=3, path="optimizer.learning_rate")[4]
+    assert found == {"optimizer": {"kind": "momentum", "learning_rate": float(f"{value:.6g}")}}
+    assert with_trial(CONFIG) == {"optimizer": CONFIG["optimizer"]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "overrides", "sentence"),
+    [
+        ({"search": None, "trial": 0}, (), "trial = 0: the experiment declares no search; leave it out"),
+        ({"trial": -1}, (), "trial = -1: must be a whole number from 0; give trial=0"),
+        (
+            {"trial": 0},
+            ("optimizer.learning_rate=0.5",),
+            "optimizer.learning_rate = 0.5: the search draws it; give hydra.mode=RUN for one run without the search",
+        ),
+        (
+            {"trial": 0, "search": {"space": {"seed": {"kind": "lin", "low": 0, "high": 1}}}},
+            (),
+            "search.space.seed.kind = lin: unknown kind; did you mean linear?",
+        ),
+        (
+            {"trial": 0, "search": {"space": {"a": {"kind": "linear", "low": 2, "high": 1}}}},
+            (),
+            "search.space.a.high = 1.0: must be above search.space.a.low, which is 2.0",
+        ),
+    ],
+)
+def test_a_mistake_is_one_sentence(changes: dict[str, Any], overrides: tuple[str, ...], sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        with_trial({**CONFIG, **changes}, overrides)
+    assert str(caught.value) == sentence
