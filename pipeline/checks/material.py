@@ -60,7 +60,7 @@ class Material:
 def material(config: Experiment) -> Material:
     """Loads the data that `config` names and fits its preprocessing.  Raises ConfigError and DataError, as a training would."""
     dataset = data.load(config.data, seed=config.seed)
-    loop.check(dataset, config.training)
+    loop.check(dataset, config.training, config.budget)
     fitted = preprocessing.fit(config.preprocessing, dataset.train.x, precision=config.precision)
     y = dataset.train.y
     if dataset.task != "classification" and config.preprocessing.targets == "standardize":

@@ -24,6 +24,7 @@ LENET = (
     "training.batch_size=32",
 )
 WEIGHTED = (*MLP, "loss.class_weights=balanced", "preprocessing=whiten", "normalization=layer")
+STREAMED = (*CNN, "data.stream=true", "budget=steps", "budget.steps=7")
 AUGMENTED = (*CNN, "augmentation.shift=1", "augmentation.flip=0.5")
 LINEAR = ("data=diabetes", "architecture=linear_regression", "optimizer=sgd", "regularization=elastic_net")
 LOGISTIC = ("data=breast_cancer", "architecture=logistic_regression", "training.batch_size=16")

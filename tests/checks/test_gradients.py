@@ -86,7 +86,7 @@ def test_an_element_at_a_kink_is_left_out_and_said() -> None:
     probe = Probe(config, given, np.arange(8))
     # every unit of fc1 is moved onto its kink for row 0
     weight, bias = probe.parameters["fc1.weight"], probe.parameters["fc1.bias"]
-    bias[:] = -(given.x[0].astype(np.float64) @ weight)
+    bias[:] = -(given.x[:1][0].astype(np.float64) @ weight)
     probe._memory.write(0, "fc1.bias", bias)
     analytic = probe.gradients()
     found = check_tensor(probe, "fc1.bias", analytic["fc1.bias"], 16, seed=0)

@@ -62,7 +62,7 @@ def test_plain_gradient_descent_takes_the_rates_that_are_told() -> None:
     given = rows(*LINEAR)
     found = range_test(config, given)
     program = given.program(config)
-    x, y = given.x.astype(np.float64), given.y
+    x, y = np.asarray(given.x, np.float64), given.y
     weight, bias = (program.parameters()[name].astype(np.float64) for name in ("fc1.weight", "fc1.bias"))
     for rate, loss in zip(found.rates, found.losses, strict=True):
         error = x @ weight + bias - y

@@ -13,10 +13,12 @@ from pipeline.checks.penalty import check_penalty
 from pipeline.checks.run import check
 from pipeline.checks.start_loss import check_start_loss, constant_loss, expected
 from pipeline.checks.tiny_batch import check_tiny_batch
-from tests.checks.networks import AUGMENTED, BN, LINEAR, LOGISTIC, MLP, WEIGHTED, experiment, rows
+from tests.checks.networks import AUGMENTED, BN, LINEAR, LOGISTIC, MLP, STREAMED, WEIGHTED, experiment, rows
 
 
-@pytest.mark.parametrize("overrides", [BN, AUGMENTED, WEIGHTED, LINEAR, LOGISTIC], ids=["bn", "cnn", "weighted", "linear", "logistic"])
+@pytest.mark.parametrize(
+    "overrides", [BN, AUGMENTED, STREAMED, WEIGHTED, LINEAR, LOGISTIC], ids=["bn", "cnn", "streamed", "weighted", "linear", "logistic"]
+)
 def test_a_sound_network_passes_every_check(overrides: tuple[str, ...]) -> None:
     findings = check(experiment(*overrides, "check.elements=2"), rows(*overrides))
     assert [finding for finding in findings if not finding.passed] == []
