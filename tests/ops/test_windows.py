@@ -23,7 +23,7 @@ from pipeline.layers.conv_transpose import ConvTranspose
 from pipeline.layers.pool import AveragePool, MaxPool
 from tests.ops.single import layer_node, run_layer
 
-FEW = settings(max_examples=8, deadline=None, derandomize=True)
+FEW = settings(max_examples=6, deadline=None, derandomize=True)
 MANY = settings(max_examples=150, deadline=None)
 CHANNELS = st.sampled_from([1, 2, 3, 5, 8, 16, 17, 33])
 PRECISIONS = st.sampled_from(["float64", "float32"])
@@ -224,7 +224,7 @@ def test_pools_of_few_shapes(drawn: dict[str, Any], largest: bool, backend: Back
     check_pool(drawn, backend, largest=largest)
 
 
-@settings(FEW, max_examples=5)
+@settings(FEW, max_examples=4)
 @given(drawn=transposed())
 def test_transposed_convolutions_of_few_shapes_are_adjoints_of_convolutions(
     drawn: tuple[dict[str, Any], tuple[int, int]], backend: Backend
