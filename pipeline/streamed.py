@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-Step = Callable[[Array], Array]  # rows [n, F...] -> a new array of their values [n, G...], each row by itself
+Step = Callable[[Array], Array]  # rows [n, F...] (the first step: as stored) -> a new array of their values [n, G...], each row by itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +53,12 @@ class Streamed:
 
     def __getitem__(self, key: slice | npt.NDArray[np.int64]) -> Array:
         """The rows of a slice, or of row numbers [n] in any order -> a new array [n, F...]."""
-        x = np.ascontiguousarray(self._read(key), self._first_type)
+        x = self._read(key)
         x = x.reshape(len(x), *self.stored_shape)
         for step in self.steps:
             x = step(x)
+        if not self.steps:
+            x = np.ascontiguousarray(x, self.dtype)
         assert x.dtype == self.dtype and x.shape[1:] == self.row_shape, f"a step made {x.dtype} {x.shape[1:]}"
         return x
 
@@ -67,10 +69,6 @@ class Streamed:
     def then(self, step: Step, row_shape: tuple[int, ...], dtype: npt.DTypeLike) -> Streamed:
         """These rows, each block sent through one more step, which makes rows of `row_shape` of type `dtype`."""
         return replace(self, steps=(*self.steps, step), row_shape=row_shape, dtype=np.dtype(dtype))
-
-    @property
-    def _first_type(self) -> np.dtype[Any]:
-        return loaded_type(self.store.dtype)
 
     def _read(self, key: slice | npt.NDArray[np.int64]) -> Array:
         if self.rows is None and isinstance(key, slice):

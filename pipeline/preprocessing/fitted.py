@@ -13,7 +13,7 @@ from pipeline.errors import DataError
 from pipeline.preprocessing.settings import Preprocessing
 from pipeline.preprocessing.statistics import Array, Arrays, Chunks
 from pipeline.preprocessing.steps import STEPS, Shape
-from pipeline.streamed import Streamed
+from pipeline.streamed import Streamed, loaded_type
 
 CHUNK_VALUES = 2**18  # 2 MiB of float64: a chunk stays in cache from the first step to the last
 
@@ -41,7 +41,7 @@ class Fitted:
     def _made(self, x: Array) -> Array:
         row = self.shape(x.shape[1:])
         out = np.empty((len(x), *row), self.precision)
-        wide = x.dtype == np.float64  # keeps its digits until it is centered, whatever the precision
+        wide = loaded_type(x.dtype) == np.float64  # keeps its digits until it is centered, whatever the precision
         apart = wide or any(STEPS[step].flattens for step in self.steps)
         for start, stop in _bounds(x):
             chunk = np.empty(x[start:stop].shape, np.float64 if wide else self.precision) if apart else out[start:stop]
