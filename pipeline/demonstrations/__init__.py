@@ -24,6 +24,7 @@ DEMONSTRATIONS: dict[str, str] = {
     "rand_for_randn": "initialization",
     "caffe_norm": "caffe_norm",
     "bn_bias": "batch_norm",
+    "bn_gradient": "batch_norm",
     "bn_test_stats": "batch_norm",
     "dead_relu": "dead_relu",
     "zero_centred": "zero_centred",
@@ -41,6 +42,7 @@ DEMONSTRATIONS: dict[str, str] = {
     "wd_vs_l2": "weight_decay",
     "wd_prior": "weight_decay",
     "pooling_shift": "pooling",
+    "batch_sharpness": "sharpness",
     "deconv": "deconv",
     "linear_vs_logistic": "linear_vs_logistic",
 }

@@ -18,7 +18,7 @@ from pipeline.structure import Structure
 from pipeline.values import Array
 
 ROWS, FEATURES, CLASSES, STEPS = 64, 8, 3, 30
-EPOCHS, BATCH = 8, 64
+EPOCHS, BATCH, RUNS = 8, 64, 5
 
 
 def bn_bias(config: Experiment) -> list[Figure]:
@@ -77,6 +77,33 @@ def bn_test_stats(config: Experiment) -> list[Figure]:
         at_least("loss, statistics of batches of one row", entropy, float(np.mean(alone))),
         at_most("loss, running statistics", entropy / 4, found["ema"][1]),
     ]
+
+
+def bn_gradient(config: Experiment) -> list[Figure]:
+    """Four tanh layers before training: the norm of the first layer's gradient with batch norm, over that without; the least of RUNS runs.
+
+    Batch norm does not see the scale of the weights before it, so that small ones neither starve the signal nor the gradient.
+    """
+    shape = DataShape(input_shape=(FEATURES,), classes=CLASSES)
+
+    def norm(run: int, normalization: str, initialization: dict[str, Any]) -> float:
+        made = program(
+            config,
+            shape,
+            seed=config.seed + run,
+            architecture={"layers": [{"kind": "dense", "units": 32}] * 4},
+            normalization=normalization,
+            activation="tanh",
+            initialization=initialization,
+        )
+        x = random.normal(config.seed + run, random.GENERATOR, "bn_gradient", 0, ROWS * FEATURES).reshape(ROWS, FEATURES)
+        return float(np.linalg.norm(made.gradients(x, np.argmax(x[:, :CLASSES], axis=1).astype(np.int32))["fc1.weight"]))
+
+    figures = []
+    for name, bound, initialization in (("weights 0.05", 50.0, {"kind": "normal", "std": 0.05}), ("xavier", 1.0, {"kind": "xavier"})):
+        ratios = [norm(run, "batch", initialization) / norm(run, "none", initialization) for run in range(RUNS)]
+        figures.append(at_least(f"{name}: with batch norm over without", bound, min(ratios)))
+    return figures
 
 
 def _program(structure: Structure, config: Experiment) -> Program:

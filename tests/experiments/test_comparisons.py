@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import pipeline
 from pipeline import cli, spec
 from pipeline.arms import with_arm
 from pipeline.config import compose
@@ -60,6 +61,15 @@ def test_both_dropouts_reach_the_same_accuracy(compared: Compared) -> None:
     for arm in arms.values():
         if arm.difference is not None:
             assert abs(arm.difference.mean) <= max(arm.difference.half, 0.02)
+
+
+@pytest.mark.parametrize(("arm", "scaled"), [("inverted", False), ("traditional", True)])
+def test_evaluation_has_no_op_of_inverted_dropout_and_one_product_of_traditional(arm: str, scaled: bool) -> None:
+    made = pipeline.compile(compose(["+experiment=dropout_modes", "hydra.mode=RUN", f"arm={arm}"]))
+    train, evaluate = (made.structure.lowered(form, 64) for form in ("train", "evaluate"))
+    assert any(node.op == "uniform" for node in train.nodes)
+    assert not any(node.op == "uniform" for node in evaluate.nodes)
+    assert any("dropout" in name for node in evaluate.nodes for name in node.outputs) == scaled
 
 
 def test_pooling_costs_little_and_the_global_average_more(compared: Compared) -> None:
