@@ -1,7 +1,8 @@
 """Convolution without unfolding: the tile kernel walks over the image itself.
 
-A tile is up to `tile_rows` neighbouring positions of one output row times a panel of channels.  Its sums stay in registers while window
-rows, window columns and input channels run; places outside the image are left out, so no image is ever padded.  Every element is one
+A tile is some neighbouring positions of one output row times a panel of channels.  Its sums stay in registers while window rows and input
+channels run; a number of the source is read once for all the windows of the tile that it lies in.  Places outside the image are left
+out, so no image is ever padded.  Every element is one
 chain of fused multiply-adds in a fixed order: bits depend neither on the tiles nor on the number of threads.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 from llvmlite import ir
 
@@ -20,6 +22,8 @@ from backends.numpy.emit import ELEMENT, I64, POINTER, SIZE, Emitter, Value, i64
 from backends.numpy.epilogue import Epilogue, apply_epilogue
 from backends.numpy.matmul import transposed
 
+CHAINS = 12  # sums that must run at once to hide the latency of a multiply-add
+MOST_TAPS = 5  # of a row of the window that are summed at once
 SHARES = 64  # parts that the work is cut into at least, where there are so many rows: threads take them
 RESIDENT = 1 << 19  # bytes of packed weights that stay in the second-level cache beside an image
 
@@ -132,10 +136,24 @@ class ConvolutionKernel:
         self.size = SIZE[sizes.precision]
         self.lanes = cpu.vector_bytes // self.size
         self.kind = vector(ELEMENT[sizes.precision], self.lanes)
-        self.width = self.lanes * (cpu.tile_vectors if sizes.out[2] > self.lanes else 1)
-        self.panels = -(-sizes.out[2] // self.width)
         self.made: dict[tuple[object, ...], ir.Function] = {}
         self.phases = [(rows, columns) for rows in sizes.axis(0) for columns in sizes.axis(1)]
+        vectors = -(-sizes.out[2] // self.lanes)
+        choices = [-(-vectors // -(-vectors // most)) for most in range(1, min(vectors, cpu.tile_vectors) + 1)]
+        self.width = self.lanes * min(choices, key=self._loads)
+        self.panels = -(-sizes.out[2] // self.width)
+
+    def _loads(self, vectors: int) -> float:
+        """Loads for one multiply-add where a tile is `vectors` wide."""
+        columns = self.phases[0][1]
+        count, taps = self._positions(columns, vectors), max(map(len, _groups(columns)), default=1)
+        return (count + taps - 1 + taps * vectors) / (taps * count * vectors)
+
+    def _positions(self, columns: Lattice, vectors: int) -> int:
+        """Positions of a tile, shared out evenly: their sums, a group's weights and one number of the source fill the registers."""
+        taps = max(map(len, _groups(columns)), default=1)
+        most = max(1, (self.cpu.registers - 1) // vectors - taps)
+        return -(-columns.count // -(-columns.count // most))
 
     @cached_property
     def shares_per_image(self) -> int:
@@ -175,22 +193,23 @@ class ConvolutionKernel:
         k, o = self.p.source[2], self.p.out[2]
         offset = 0
         for rows, columns in self.phases:
-            for panel in range(self.panels):
-                start = panel * self.width
+            for start in range(0, self.panels * self.width, self.width):
                 for i, _ in rows.taps:
-                    for j, _ in columns.taps:
-                        block = (i * self.p.window[1] + j) * k * o + (start * k if self.p.back else start)
-                        self._pack_call(e, e.at(weight, block * self.size), e.at(scratch, offset), min(self.width, o - start))
-                        offset += k * self.width * self.size
+                    for group in _groups(columns):
+                        for place, (j, _) in enumerate(columns.taps[number] for number in group):
+                            block = (i * self.p.window[1] + j) * k * o + (start * k if self.p.back else start)
+                            target = e.at(scratch, offset + place * self.width * self.size)
+                            self._pack_call(e, e.at(weight, block * self.size), target, min(self.width, o - start), len(group))
+                        offset += len(group) * k * self.width * self.size
 
-    def _pack_call(self, e: Emitter, source: Value, target: Value, columns: int) -> None:
-        name = f"{self.name}_pack_{columns}"
+    def _pack_call(self, e: Emitter, source: Value, target: Value, columns: int, taps: int) -> None:
+        name = f"{self.name}_pack_{columns}_{taps}"
         if name not in self.module.globals:
-            (self._pack_transposed if self.p.back else self._pack)(name, columns)
+            (self._pack_transposed if self.p.back else self._pack)(name, columns, taps * self.width)
         e.b.call(self.module.globals[name], [source, target])
 
-    def _pack(self, name: str, columns: int) -> None:
-        """Columns of a block [K, O] -> [K, width], zeros to the right."""
+    def _pack(self, name: str, columns: int, pitch: int) -> None:
+        """Columns of a block [K, O] -> K runs of `width` numbers that lie `pitch` apart, zeros to the right."""
         e = Emitter(self.module, name, [POINTER] * 2, internal=True)
         source, target = e.arguments
         with e.loop(0, self.p.source[2]) as k:
@@ -198,12 +217,12 @@ class ConvolutionKernel:
                 address = e.at(source, e.b.mul(e.b.add(e.b.mul(k, i64(self.p.out[2])), i64(start)), i64(self.size)))
                 valid = min(self.lanes, columns - start)
                 row = e.load_vector(address, self.p.precision, lanes=self.lanes, valid=valid) if valid > 0 else ir.Constant(self.kind, None)
-                offset = e.b.add(e.b.mul(k, i64(self.width)), i64(start))
+                offset = e.b.add(e.b.mul(k, i64(pitch)), i64(start))
                 e.store_vector(row, e.at(target, e.b.mul(offset, i64(self.size))), self.p.precision, lanes=self.lanes)
         e.finish()
 
-    def _pack_transposed(self, name: str, columns: int) -> None:
-        """Rows of a block [O, K] -> [K, width], zeros to the right: squares of vectors, exchanged in registers."""
+    def _pack_transposed(self, name: str, columns: int, pitch: int) -> None:
+        """Rows of a block [O, K] -> K runs of `width` numbers that lie `pitch` apart: squares of vectors, exchanged in registers."""
         depth = self.p.source[2]
         e = Emitter(self.module, name, [POINTER] * 2, internal=True)
         source, target = e.arguments
@@ -212,19 +231,19 @@ class ConvolutionKernel:
             valid = max(0, min(self.lanes, columns - start))
             if whole:
                 with e.loop(0, whole) as block:
-                    self._square(e, source, target, e.b.mul(block, i64(self.lanes)), start, valid, self.lanes)
+                    self._square(e, source, target, e.b.mul(block, i64(self.lanes)), start, valid, self.lanes, pitch)
             if rest:
-                self._square(e, source, target, i64(whole * self.lanes), start, valid, rest)
+                self._square(e, source, target, i64(whole * self.lanes), start, valid, rest, pitch)
         e.finish()
 
-    def _square(self, e: Emitter, source: Value, target: Value, k: Value, start: int, columns: int, depth: int) -> None:
+    def _square(self, e: Emitter, source: Value, target: Value, k: Value, start: int, columns: int, depth: int, pitch: int) -> None:
         rows = []
         for n in range(self.lanes):
             address = e.at(source, e.b.mul(e.b.add(k, i64((start + n) * self.p.source[2])), i64(self.size)))
             zero = ir.Constant(self.kind, None)
             rows.append(e.load_vector(address, self.p.precision, lanes=self.lanes, valid=depth) if n < columns else zero)
         for n, row in enumerate(transposed(e, rows, self.lanes)[:depth]):
-            offset = e.b.add(e.b.mul(e.b.add(k, i64(n)), i64(self.width)), i64(start))
+            offset = e.b.add(e.b.mul(e.b.add(k, i64(n)), i64(pitch)), i64(start))
             e.store_vector(row, e.at(target, e.b.mul(offset, i64(self.size))), self.p.precision, lanes=self.lanes)
 
     # -- the walk over the output --------------------------------------------------------------------------------------------------
@@ -271,8 +290,7 @@ class ConvolutionKernel:
 
     def _runs(self, columns: Lattice) -> list[Run]:
         """The tiles of one output row: positions shared out evenly, tiles alike put together."""
-        tiles = -(-columns.count // self.cpu.tile_rows)
-        width = -(-columns.count // tiles)
+        width = self._positions(columns, self.width // self.lanes)
         result: list[Run] = []
         for start in range(0, columns.count, width):
             count = min(width, columns.count - start)
@@ -323,17 +341,22 @@ class ConvolutionKernel:
         with e.loop(first, last) as i:
             x_row = e.at(x, e.b.mul(i, i64(rows.rise * p.source[1] * depth * self.size)))
             w_row = e.at(w, e.b.mul(i, i64(len(columns.taps) * depth * self.width * self.size)))
-            for start, count, (low, high) in _chains(run.valid, columns.rise):
-                x_tap = e.at(x_row, offsets[start] * depth * self.size)
-                w_tap = e.at(w_row, start * depth * self.width * self.size)
-                with e.loop(0, count * depth) as k:
-                    x_k, w_k = (e.at(q, e.b.mul(k, i64(step * self.size))) for q, step in ((x_tap, 1), (w_tap, self.width)))
-                    right = [e.b.load(e.at(w_k, v * self.lanes * self.size), align=self.size, typ=self.kind) for v in range(vectors)]
-                    for position in range(low, high):
-                        factor = e.splat(e.load(e.at(x_k, position * columns.pace * depth * self.size), p.precision), self.lanes)
-                        for v in range(vectors):
-                            cell = cells[position][v]
-                            e.b.store(e.fma(factor, right[v], e.b.load(cell, typ=self.kind)), cell)
+            for group in _groups(columns):
+                pitch = len(group) * self.width
+                w_group = e.at(w_row, group[0] * depth * self.width * self.size)
+                users = _users(columns, run, group)
+                with e.loop(0, depth if users else 0) as k:
+                    w_k = e.at(w_group, e.b.mul(k, i64(pitch * self.size)))
+                    weights = {
+                        (tap, v): e.b.load(e.at(w_k, (place * self.width + v * self.lanes) * self.size), align=self.size, typ=self.kind)
+                        for place, tap in enumerate(group)
+                        for v in range(vectors)
+                    }
+                    for column, readers in users:
+                        factor = e.splat(e.load(e.at(x_row, e.b.add(i64(column * depth), k), p.precision), p.precision), self.lanes)
+                        for tap, position in readers:
+                            for v, cell in enumerate(cells[position]):
+                                e.b.store(e.fma(factor, weights[tap, v], e.b.load(cell, typ=self.kind)), cell)
         sums = [[e.b.load(cell, typ=self.kind) for cell in line] for line in cells]
         if self.epilogue is not None:
             apply_epilogue(e, self.epilogue, sums, others, p.precision, self.lanes, p.out[2], place, left, valid, columns.step)
@@ -347,19 +370,25 @@ class ConvolutionKernel:
         return e.function
 
 
-def _chains(valid: tuple[tuple[int, int], ...], rise: int) -> list[tuple[int, int, tuple[int, int]]]:
-    """(first tap, number of taps, positions): neighbouring taps that the same positions take are one long sum, as their channels lie
-    side by side in the source and in the packed weights."""
-    result: list[tuple[int, int, tuple[int, int]]] = []
-    for number, positions in enumerate(valid):
-        if positions[0] == positions[1]:
-            continue
-        last = result[-1] if result else None
-        if last and rise == 1 and last[0] + last[1] == number and last[2] == positions:
-            result[-1] = (last[0], last[1] + 1, positions)
-        else:
-            result.append((number, 1, positions))
-    return result
+def _groups(columns: Lattice) -> list[tuple[int, ...]]:
+    """The taps of the columns by their numbers, in groups whose weights the registers hold at once."""
+    count = len(columns.taps)
+    parts = -(-count // MOST_TAPS)
+    limits = [count * n // parts for n in range(parts + 1)] if parts else []
+    return [tuple(range(a, b)) for a, b in pairwise(limits)]
+
+
+def _users(columns: Lattice, run: Run, group: tuple[int, ...]) -> list[tuple[int, list[tuple[int, int]]]]:
+    """(column of the source, counted from the tile's first, [(tap, position of the tile that reads it there)]), in order of the columns.
+
+    A number of the source is read once for all the positions whose windows it lies in.
+    """
+    found: dict[int, list[tuple[int, int]]] = {}
+    for tap in group:
+        low, high = run.valid[tap]
+        for position in range(low, high):
+            found.setdefault(position * columns.pace + columns.taps[tap][1], []).append((tap, position))
+    return sorted(found.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -393,11 +422,25 @@ class WeightGradient:
 BAND = 36 * 1024  # bytes of image and gradient rows that a band of output rows may take: they stay in the first-level cache
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A tile of the weight gradient: neighbouring taps of a row of the window x `height` input channels x a panel of output channels.
+
+    At step t it reads the image at column t * pace + base and the gradient at column t - shift for each of its taps' shifts.
+    segments: (first step, last step + 1, taps that take part), for the steps in order.
+    """
+
+    pace: int
+    base: int
+    shifts: tuple[int, ...]
+    segments: tuple[tuple[int, int, tuple[int, ...]], ...]
+
+
 class WeightGradientKernel:
     """Emits `name(image, gradient, result, scratch, begin, end)`: a share is one panel of one part's sums over the part's images.
 
-    A tile is up to `tile_rows` input channels at one place of the window times a panel of output channels; its sums run over the
-    positions of a band of rows and are taken up again at the next band, in the order of images, rows and columns.
+    The sums of a tile run over the positions of a band of rows and are taken up again at the next band; every element is one chain in
+    the order of images, rows and columns.  Taps that move by one column share what they read of the image.
     """
 
     def __init__(self, module: ir.Module, name: str, sizes: WeightGradient, cpu: Processor) -> None:
@@ -405,11 +448,57 @@ class WeightGradientKernel:
         self.size = SIZE[sizes.precision]
         self.lanes = cpu.vector_bytes // self.size
         self.kind = vector(ELEMENT[sizes.precision], self.lanes)
-        self.width = self.lanes * (cpu.tile_vectors if sizes.out[2] > self.lanes else 1)
+        self.made: dict[tuple[object, ...], ir.Function] = {}
+        vectors = -(-sizes.out[2] // self.lanes)
+        widths = {-(-vectors // -(-vectors // most)) for most in range(1, min(vectors, cpu.tile_vectors) + 1)}
+        together = range(1, min(sizes.window[1], MOST_TAPS) + 1) if sizes.stride[1] == 1 else (1,)
+        self.taps, vectors = min(((taps, v) for taps in together for v in sorted(widths)), key=self._loads)
+        self.width = self.lanes * vectors
         self.panels = -(-sizes.out[2] // self.width)
         self.tiles = sizes.parts * self.panels
-        blocks = -(-sizes.image[2] // cpu.tile_rows)
-        self.height = -(-sizes.image[2] // blocks)
+        self.height = self._height(self.taps, vectors)
+
+    def _loads(self, shape: tuple[int, int]) -> float:
+        """Loads for one multiply-add of tiles of (taps, vectors); few sums at once wait for each other and count as more."""
+        taps, vectors = shape
+        height = self._height(taps, vectors)
+        sums = taps * height * vectors
+        return (height + taps * vectors) / sums * max(1.0, CHAINS / sums)
+
+    def _height(self, taps: int, vectors: int) -> int:
+        """Input channels of a tile, shared out evenly: their sums, the gradient's vectors and one number fill the registers."""
+        most = max(1, (self.cpu.registers - 1) // (taps * vectors) - 1)
+        return -(-self.p.image[2] // -(-self.p.image[2] // most))
+
+    def _blocks(self) -> list[tuple[int, Block]]:
+        """(first tap, tile) for the groups of taps of a row of the window."""
+        p = self.p
+        count = p.window[1]
+        parts = -(-count // self.taps)
+        limits = [count * n // parts for n in range(parts + 1)]
+        return [(a, self._block(range(a, b))) for a, b in pairwise(limits)]
+
+    def _block(self, taps: range) -> Block:
+        p = self.p
+        offsets = [j * p.dilation[1] - p.padding[2] for j in taps]
+        inside = [[q for q in range(p.out[1]) if 0 <= q * p.stride[1] + offset < p.image[1]] for offset in offsets]
+        if p.stride[1] == 1:
+            pace, base, shifts = 1, 0, tuple(offsets)
+        else:
+            assert len(offsets) == 1
+            pace, base, shifts = p.stride[1], offsets[0], (0,)
+        at: dict[int, list[int]] = {}
+        for tap, positions in enumerate(inside):
+            for q in positions:
+                at.setdefault(q + shifts[tap], []).append(tap)
+        segments: list[tuple[int, int, tuple[int, ...]]] = []
+        for step in sorted(at):
+            last = segments[-1] if segments else None
+            if last and last[1] == step and last[2] == tuple(at[step]):
+                segments[-1] = (last[0], step + 1, last[2])
+            else:
+                segments.append((step, step + 1, tuple(at[step])))
+        return Block(pace, base, shifts, tuple(segments))
 
     def emit(self) -> None:
         """Emits the kernel and its tiles."""
@@ -471,14 +560,9 @@ class WeightGradientKernel:
             g_row = e.at(g, e.b.mul(first, i64(p.out[1] * p.out[2] * self.size)))
             d_row = e.at(d, e.b.mul(i, i64(p.window[1] * p.image[2] * p.out[2] * self.size)))
             with e.b.if_then(e.b.icmp_signed(">", count, i64(0))):
-                for j in range(p.window[1]):
-                    offset = j * p.dilation[1] - p.padding[2]
-                    inside = [q for q in range(p.out[1]) if 0 <= q * p.stride[1] + offset < p.image[1]]
-                    if inside:
-                        x_tap = e.at(x_row, (inside[0] * p.stride[1] + offset) * p.image[2] * self.size)
-                        g_tap = e.at(g_row, inside[0] * p.out[2] * self.size)
-                        d_tap = e.at(d_row, j * p.image[2] * p.out[2] * self.size)
-                        self._channels(e, x_tap, g_tap, d_tap, count, len(inside), channels)
+                for tap, block in self._blocks():
+                    if block.segments:
+                        self._channels(e, block, x_row, g_row, e.at(d_row, tap * p.image[2] * p.out[2] * self.size), count, channels)
 
     def _above(self, e: Emitter, rows: Value) -> Value:
         """ceil(rows / stride)."""
@@ -491,50 +575,53 @@ class WeightGradientKernel:
     def _at_least(self, e: Emitter, x: Value, y: Value) -> Value:
         return e.b.select(e.b.icmp_signed("<", x, y), y, x)
 
-    def _channels(self, e: Emitter, x: Value, g: Value, d: Value, rows: Value, columns: int, channels: int) -> None:
-        """Every block of input channels at one place of the window."""
+    def _channels(self, e: Emitter, block: Block, x: Value, g: Value, d: Value, rows: Value, channels: int) -> None:
+        """Every run of input channels at a group of taps."""
         p = self.p
         whole, rest = divmod(p.image[2], self.height)
-        with e.loop(0, whole) as block:
-            start = e.b.mul(block, i64(self.height * self.size))
-            d_block = e.at(d, e.b.mul(start, i64(p.out[2])))
-            e.b.call(self._tile(self.height, columns, channels), [e.at(x, start), g, d_block, rows])
+        with e.loop(0, whole) as number:
+            start = e.b.mul(number, i64(self.height * self.size))
+            e.b.call(self._tile(block, self.height, channels), [e.at(x, start), g, e.at(d, e.b.mul(start, i64(p.out[2]))), rows])
         if rest:
             start = whole * self.height * self.size
-            e.b.call(self._tile(rest, columns, channels), [e.at(x, start), g, e.at(d, start * p.out[2]), rows])
+            e.b.call(self._tile(block, rest, channels), [e.at(x, start), g, e.at(d, start * p.out[2]), rows])
 
-    def _tile(self, height: int, columns: int, channels: int) -> ir.Function:
-        """tile(image, gradient, result, rows): adds the sums over rows x columns positions."""
-        name = f"{self.name}_tile_{height}_{columns}_{channels}"
-        if name in self.module.globals:
-            return self.module.globals[name]
+    def _tile(self, block: Block, height: int, channels: int) -> ir.Function:
+        """tile(image, gradient, result, rows): adds the sums over the steps of `rows` rows."""
+        key = (block, height, channels)
+        if key in self.made:
+            return self.made[key]
         p = self.p
-        e = Emitter(self.module, name, [POINTER] * 3 + [I64], internal=True)
+        e = Emitter(self.module, f"{self.name}_tile_{len(self.made)}", [POINTER] * 3 + [I64], internal=True)
+        self.made[key] = e.function
         x, g, d, rows = e.arguments
-        vectors = -(-channels // self.lanes)
-        valid = [min(self.lanes, channels - v * self.lanes) for v in range(vectors)]
-        places = [[e.at(d, (m * p.out[2] + v * self.lanes) * self.size) for v in range(vectors)] for m in range(height)]
-        cells = [[e.b.alloca(self.kind) for _ in range(vectors)] for _ in range(height)]
-        for m in range(height):
-            for v in range(vectors):
-                e.b.store(e.load_vector(places[m][v], p.precision, lanes=self.lanes, valid=valid[v]), cells[m][v])
+        valid = [min(self.lanes, channels - start) for start in range(0, channels, self.lanes)]
+        sums = [(tap, m, v) for tap in range(len(block.shifts)) for m in range(height) for v in range(len(valid))]
+        places = {(tap, m, v): e.at(d, ((tap * p.image[2] + m) * p.out[2] + v * self.lanes) * self.size) for tap, m, v in sums}
+        cells = {place: e.b.alloca(self.kind) for place in sums}
+        for place, cell in cells.items():
+            e.b.store(e.load_vector(places[place], p.precision, lanes=self.lanes, valid=valid[place[2]]), cell)
         with e.loop(0, rows) as row:
             x_row = e.at(x, e.b.mul(row, i64(p.stride[0] * p.image[1] * p.image[2] * self.size)))
             g_row = e.at(g, e.b.mul(row, i64(p.out[1] * p.out[2] * self.size)))
-            with e.loop(0, columns) as q:
-                x_q = e.at(x_row, e.b.mul(q, i64(p.stride[1] * p.image[2] * self.size)))
-                g_q = e.at(g_row, e.b.mul(q, i64(p.out[2] * self.size)))
-                right = [
-                    e.load_vector(e.at(g_q, v * self.lanes * self.size), p.precision, lanes=self.lanes, valid=valid[v])
-                    for v in range(vectors)
-                ]
-                for m in range(height):
-                    left = e.splat(e.load(e.at(x_q, m * self.size), p.precision), self.lanes)
-                    for v in range(vectors):
-                        cell = cells[m][v]
-                        e.b.store(e.fma(left, right[v], e.b.load(cell, typ=self.kind)), cell)
-        for m in range(height):
-            for v in range(vectors):
-                e.store_vector(e.b.load(cells[m][v], typ=self.kind), places[m][v], p.precision, lanes=self.lanes, valid=valid[v])
+            for first, last, taps in block.segments:
+                with e.loop(first, last) as step:
+                    x_step = e.at(x_row, e.b.mul(e.b.add(e.b.mul(step, i64(block.pace)), i64(block.base)), i64(p.image[2] * self.size)))
+                    g_step = e.at(g_row, e.b.mul(step, i64(p.out[2] * self.size)))
+                    right = {
+                        (tap, v): e.load_vector(
+                            e.at(g_step, (v * self.lanes - block.shifts[tap] * p.out[2]) * self.size),
+                            p.precision, lanes=self.lanes, valid=valid[v],
+                        )
+                        for tap in taps
+                        for v in range(len(valid))
+                    }  # fmt: skip
+                    for m in range(height):
+                        factor = e.splat(e.load(e.at(x_step, m * self.size), p.precision), self.lanes)
+                        for tap, v in right:
+                            cell = cells[tap, m, v]
+                            e.b.store(e.fma(factor, right[tap, v], e.b.load(cell, typ=self.kind)), cell)
+        for place, cell in cells.items():
+            e.store_vector(e.b.load(cell, typ=self.kind), places[place], p.precision, lanes=self.lanes, valid=valid[place[2]])
         e.finish()
         return e.function

@@ -8,20 +8,25 @@ from functools import cache
 
 import llvmlite.binding as llvm
 
+MOST_ROWS = 16  # of a tile: more would not hide more latency
 LANES = 16  # logical lanes of element-wise code: LLVM splits them where the machine is narrower, so bits do not depend on it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Processor:
-    """vector_bytes: width of a vector register; tile_rows x tile_vectors: accumulators of the tile kernel, chosen to fit the registers."""
+    """vector_bytes and registers: width and number of the vector registers; tile_vectors: most vectors side by side in a tile."""
 
     name: str
     triple: str
     cpu: str
     features: str
     vector_bytes: int
-    tile_rows: int
+    registers: int
     tile_vectors: int
+
+    def tile_rows(self, vectors: int) -> int:
+        """Rows of a tile that is `vectors` wide: its sums, a row of the right operand and one number of the left fill the registers."""
+        return min(MOST_ROWS, (self.registers - 1) // vectors - 1)
 
     def machine(self) -> llvm.TargetMachine:
         """LLVM's description of this processor."""
@@ -43,19 +48,19 @@ def host() -> Processor:
     flat = features.flatten()
     triple, cpu = llvm.get_process_triple(), llvm.get_host_cpu_name()
     if "avx512f" in has and "avx512vl" in has:
-        return Processor(name="AVX-512", triple=triple, cpu=cpu, features=flat, vector_bytes=64, tile_rows=14, tile_vectors=2)
+        return Processor(name="AVX-512", triple=triple, cpu=cpu, features=flat, vector_bytes=64, registers=32, tile_vectors=4)
     if "avx2" in has and "fma" in has:
-        return Processor(name="AVX2", triple=triple, cpu=cpu, features=flat, vector_bytes=32, tile_rows=6, tile_vectors=2)
+        return Processor(name="AVX2", triple=triple, cpu=cpu, features=flat, vector_bytes=32, registers=16, tile_vectors=2)
     if triple.startswith(("aarch64", "arm64")):
-        return Processor(name="NEON", triple=triple, cpu=cpu, features=flat, vector_bytes=16, tile_rows=6, tile_vectors=4)
-    return Processor(name="plain", triple=triple, cpu=cpu, features=flat, vector_bytes=16, tile_rows=4, tile_vectors=2)
+        return Processor(name="NEON", triple=triple, cpu=cpu, features=flat, vector_bytes=16, registers=32, tile_vectors=4)
+    return Processor(name="plain", triple=triple, cpu=cpu, features=flat, vector_bytes=16, registers=16, tile_vectors=2)
 
 
 def avx2() -> Processor:
     """An AVX2 machine without AVX-512, to run or inspect its code on any x86-64 with AVX2."""
     _initialize()
     return Processor(
-        name="AVX2", triple=llvm.get_process_triple(), cpu="haswell", features="", vector_bytes=32, tile_rows=6, tile_vectors=2
+        name="AVX2", triple=llvm.get_process_triple(), cpu="haswell", features="", vector_bytes=32, registers=16, tile_vectors=2
     )
 
 
@@ -63,7 +68,7 @@ def plain() -> Processor:
     """The oldest x86-64, without fused multiply-add."""
     _initialize()
     return Processor(
-        name="plain", triple=llvm.get_process_triple(), cpu="x86-64", features="", vector_bytes=16, tile_rows=4, tile_vectors=2
+        name="plain", triple=llvm.get_process_triple(), cpu="x86-64", features="", vector_bytes=16, registers=16, tile_vectors=2
     )
 
 
@@ -71,7 +76,7 @@ def neon() -> Processor:
     """A 64-bit Arm machine; its code can be compiled and read anywhere."""
     _initialize()
     return Processor(
-        name="NEON", triple="aarch64-unknown-linux-gnu", cpu="generic", features="+neon", vector_bytes=16, tile_rows=6, tile_vectors=4
+        name="NEON", triple="aarch64-unknown-linux-gnu", cpu="generic", features="+neon", vector_bytes=16, registers=32, tile_vectors=4
     )
 
 

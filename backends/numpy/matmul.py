@@ -31,15 +31,17 @@ class Product:
     precision: str
 
     def panels(self, cpu: Processor) -> tuple[int, int]:
-        """Columns of a panel, and the number of panels."""
+        """Columns of a panel (vectors shared out evenly), and the number of panels."""
         lanes = cpu.vector_bytes // SIZE[self.precision]
-        width = lanes * (cpu.tile_vectors if self.n > lanes else 1)
+        vectors = -(-self.n // lanes)
+        count = -(-vectors // cpu.tile_vectors)
+        width = -(-vectors // count) * lanes
         return width, -(-self.n // width)
 
     def rows(self, cpu: Processor) -> tuple[int, int]:
         """Rows of a tile (the rows shared out evenly), and the number of tiles down a panel."""
-        count = -(-self.m // cpu.tile_rows)
-        rows = -(-self.m // count)
+        most = cpu.tile_rows(self.panels(cpu)[0] * SIZE[self.precision] // cpu.vector_bytes)
+        rows = -(-self.m // -(-self.m // most))
         return rows, -(-self.m // rows)
 
     def tiles(self, cpu: Processor) -> int:
