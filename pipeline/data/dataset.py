@@ -32,9 +32,9 @@ class DataShape:
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """x float32 or float64 [N, *input_shape]; y int32 [N] for classes, float64 [N, T] for numbers; rows int64 [N], places in the source.
+    """x [N, *input_shape]; y int32 [N] for classes, float64 [N, T] for numbers; rows int64 [N], places in the source.
 
-    x        in memory, or streamed from where it is stored
+    x        float32, float64 or bytes, in memory or streamed from where it is stored
     weight   what each row counts in the loss, float64 [N]; None: every row counts once
     """
 

@@ -26,7 +26,7 @@ from pipeline.data.split import split
 from pipeline.data.table import digest, read_table
 from pipeline.data.table_cache import cached_table, is_cached
 from pipeline.errors import ConfigError, DataError
-from pipeline.streamed import Streamed, loaded_type
+from pipeline.streamed import Streamed, kept_type
 
 Array = npt.NDArray[Any]
 _STREAMED = "the rows would fill more than half of the memory: they are streamed (data.stream=false loads them all)"
@@ -171,10 +171,9 @@ def _dataset(config: Data, raw: Raw, rows: tuple[Rows, Rows, Rows], name: str, e
 
 
 def _part(x: Array | Streamed, y: Array, rows: Rows, shape: DataShape, weight: Array | None) -> Part:
-    """The given rows; bytes become float32 only here, so that at most one copy of that size exists."""
+    """The given rows; bytes stay bytes until the preprocessing, a quarter of the numbers that they become."""
     chosen = x[:] if len(rows) == len(x) else x[rows]
-    floats = chosen.astype(loaded_type(x.dtype), copy=False)
-    x_part = np.ascontiguousarray(floats).reshape(len(rows), *shape.input_shape)
+    x_part = np.ascontiguousarray(chosen, kept_type(x.dtype)).reshape(len(rows), *shape.input_shape)
     return Part(x=x_part, y=np.ascontiguousarray(y[rows]), rows=rows, weight=None if weight is None else weight[rows])
 
 
@@ -184,7 +183,7 @@ def _streamed_part(x: Array | Streamed, y: Array, rows: Rows, shape: DataShape, 
     if isinstance(x, Streamed):
         view = replace(x, rows=chosen).then(lambda made: made.reshape(len(made), *row), row, x.dtype)
     else:
-        view = Streamed(store=x, rows=chosen, stored_shape=row, row_shape=row, dtype=loaded_type(x.dtype))
+        view = Streamed(store=x, rows=chosen, stored_shape=row, row_shape=row, dtype=kept_type(x.dtype))
     return Part(x=view, y=np.ascontiguousarray(y[rows]), rows=rows, weight=None if weight is None else weight[rows])
 
 

@@ -20,6 +20,7 @@ ALLOWED = {
     "tracking": "",
     "data.root": "data.root",
     "data.path": "data.path",
+    "data.stream": "data.stream",
     "backend": "backend",
 }
 

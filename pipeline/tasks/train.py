@@ -46,6 +46,7 @@ RESUMABLE = {
     **{f"budget.{name}": f"budget.{name}" for name in ("epochs", "steps", "samples", "seconds")},
     "data.root": "data.root",
     "data.path": "data.path",
+    "data.stream": "data.stream",
     "backend": "backend",
 }
 

@@ -50,7 +50,7 @@ def test_the_training_files_are_split_and_the_test_files_are_the_test_part(folde
     dataset = load(config(folder), seed=0)
     assert dataset.shape == describe(config(folder))
     assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (30, 10, 20)
-    assert dataset.train.x.dtype == np.float32
+    assert dataset.train.x.dtype == np.uint8
     for part in (dataset.train, dataset.validation, dataset.test):
         np.testing.assert_array_equal(part.x[:, 3, 5, 0], part.rows)
         np.testing.assert_array_equal(part.y, part.rows % 10)

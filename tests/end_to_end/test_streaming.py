@@ -72,7 +72,7 @@ def test_evaluate_reads_streamed_rows(work: Path, pipeline_command: Command) -> 
     values = []
     for stream in ("false", "true"):
         assert pipeline_command(*arguments, f"data.stream={stream}", f"output=run-{stream}").returncode == 0
-        done = pipeline_command("task=evaluate", f"run=run-{stream}")
+        done = pipeline_command("task=evaluate", f"run=run-{stream}", f"data.stream={'true' if stream == 'false' else 'false'}")
         assert done.returncode == 0, done.stderr
         values.append((work / f"run-{stream}" / "evaluation.json").read_text())
     assert values[0] == values[1]
