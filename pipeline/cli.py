@@ -36,7 +36,7 @@ from pipeline import tasks
 from pipeline.config import compose, explained, plain_config
 from pipeline.errors import PipelineError, Stopped
 from pipeline.help import help_text
-from pipeline.overrides import CONF, asks_for_several, forgiving, parsed, shown
+from pipeline.overrides import CONF, as_one_run, asks_for_several, forgiving, parsed, shown
 from pipeline.spec import Experiment, experiment
 from pipeline.tasks import JobResult, RunContext, Senders, SweepResult
 
@@ -75,7 +75,7 @@ def _command(argv: list[str]) -> int:
         return _sweep(flags, overrides)
     if arguments.cfg == "job" and not (arguments.config_dir or arguments.config_path or arguments.config_name):
         compose(arguments.overrides)  # what is printed is a config that would run
-    return _single(flags + overrides)
+    return _single(flags + overrides + as_one_run(arguments.overrides))
 
 
 def _arguments(argv: list[str]) -> Namespace:

@@ -80,10 +80,25 @@ def _nearest_path(key: str, root: set[str]) -> str:
 
 
 def asks_for_several(texts: Sequence[str]) -> bool:
-    """Whether `texts` ask for a sweep: by hydra.mode, or by an experiment whose file says so."""
-    given = {text.partition("=")[0].strip().lstrip("+"): text.partition("=")[2].strip() for text in texts}
+    """Whether `texts` ask for a sweep: by hydra.mode, or by an experiment whose file says so.  Tasks but train look at one config."""
+    given = _given(texts)
     if "hydra.mode" in given:
         return given["hydra.mode"] == "MULTIRUN"
+    return given.get("task", "train") == "train" and _declares_sweep(given)
+
+
+def as_one_run(texts: Sequence[str]) -> list[str]:
+    """What Hydra has to be told beside `texts`, which ask for no sweep, where the experiment declares one."""
+    given = _given(texts)
+    return ["hydra.mode=RUN"] if "hydra.mode" not in given and _declares_sweep(given) else []
+
+
+def _given(texts: Sequence[str]) -> dict[str, str]:
+    """path -> value."""
+    return {text.partition("=")[0].strip().lstrip("+"): text.partition("=")[2].strip() for text in texts}
+
+
+def _declares_sweep(given: dict[str, str]) -> bool:
     file = CONF / "experiment" / f"{given.get('experiment')}.yaml"
     if not file.is_file():
         return False

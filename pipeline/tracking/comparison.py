@@ -110,11 +110,13 @@ def table(sweep: Sweep, arms: Sequence[Arm]) -> list[list[str]]:
     """Heading and rows, as text."""
     params = [name for name in sweep.params if name != SEED]
     metrics = shown_metrics(sweep)
-    rows = [[*params, "seeds", *metrics, f"{sweep.metric} minus best"]]
+    paired = any(arm.difference is not None for arm in arms)
+    rows = [[*params, "seeds", *metrics, *([f"{sweep.metric} minus best"] if paired else [])]]
     for arm in arms:
         seeds = str(arm.trials) if arm.done == arm.trials else f"{arm.done} of {arm.trials}"
         values = [str(arm.values[name]) if name in arm.values else "" for name in metrics]
-        rows.append([*(arm.params[name] for name in params), seeds, *values, "" if arm.difference is None else str(arm.difference)])
+        difference = ["" if arm.difference is None else str(arm.difference)] if paired else []
+        rows.append([*(arm.params[name] for name in params), seeds, *values, *difference])
     return rows
 
 

@@ -112,6 +112,12 @@ def test_one_arm_alone_is_one_run(tmp_path: Path, compared: Compared, capsys: py
     assert "sweep" not in capsys.readouterr().out
 
 
+def test_other_tasks_look_at_one_config_of_a_comparison(compared: Compared, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["+experiment=init_rings", "task=explain", "arm=he"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("97 parameters") == 1 and "sweep" not in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
