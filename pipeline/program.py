@@ -58,6 +58,7 @@ class Program:
         self.target_scale: TargetScale | None = None
         self._memory, self._trial = memory, trial
         network = network or structure.network
+        self._folded = False  # whether the folded weights are those of the present state
         self._values = lower.values(network, config)
         self._rate = lower.learning_rate(config)
         for parameter in network.parameters:
@@ -67,6 +68,11 @@ class Program:
         self._balances = self._unbalanced = given == "balanced"
         if isinstance(given, tuple):
             memory.write(trial, weights.CLASS_WEIGHTS, np.array(given))
+
+    def trained_by_stack(self, done: int) -> None:
+        """Notes `done` steps that a stack took with this program's state."""
+        self.steps_done += done
+        self._folded = False
 
     @property
     def layers(self) -> tuple[tuple[str, str, tuple[int, ...], int], ...]:
@@ -221,9 +227,12 @@ class Program:
         feed = self.feed(form, x, y, order, weight)
         executable = self.structure.executable(form, order.shape[1], weight is not None)
         memory = self._memory if self._memory.trials == 1 else self._alone()
-        if form == "evaluate" and self.structure.folds:
+        if form == "evaluate" and self.structure.folds and not self._folded:
             once = np.zeros((1, 1), np.int64)
             self.structure.executable("fold", 1).run(memory, self.feed("fold", x[:1], y[:1], once))
+            self._folded = memory is self._memory
+        if form == "train":
+            self._folded = False
         results = executable.run(memory, feed)
         if memory is not self._memory and form == "train":
             for buffer in self.structure.state:
@@ -239,7 +248,8 @@ class Program:
 
     def _evaluate(self, x: Array | Streamed, y: Array | None) -> tuple[Array, npt.NDArray[np.float64]]:
         """Evaluates in steps of one size, the last one filled up with its own first row, CHUNK of them in a call."""
-        batch, count = self.structure.evaluation_batch, len(x)
+        count = len(x)
+        batch = self.structure.evaluation_rows(count)
         targets = self._blank_y(count) if y is None else y
         shapes = {name: buffer.shape for name, buffer in self.structure.compiled("evaluate", batch).plan.outputs}
         prediction: list[Array] = [np.zeros((0, *shapes["prediction"][1:]), self.structure.precision)]
@@ -293,6 +303,7 @@ class Program:
     def _write(self, mapping: Mapping[str, npt.ArrayLike], wanted: dict[str, tuple[int, ...]], *, what: str) -> None:
         given = {name: np.asarray(value) for name, value in mapping.items()}
         rows.check_tensors(given, wanted, what=what)
+        self._folded = False
         for name in wanted:
             if name != "step":
                 self._memory.write(self._trial, name, given[name])

@@ -38,6 +38,6 @@ class Stack:
         results = executable.run(self._memory, replace(feeds[0], order=wanted, values=values, words=words))
         losses = np.array(results.outputs["loss"])
         for program, done, row in zip(self.programs, results.done, losses, strict=True):
-            program.steps_done += int(done)
+            program.trained_by_stack(int(done))
             row[int(done) :] = np.nan
         return losses

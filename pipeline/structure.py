@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _Key = tuple[Form, int, bool]  # form, batch size, whether rows have weights
 EVALUATION_ROWS = 256
+FEW_ROWS = (1, 32)
 EVALUATION_NUMBERS = 2**24  # of one layer's values in an evaluation batch
 
 
@@ -140,6 +141,13 @@ class Structure:
         while batch > 1 and batch * widest > EVALUATION_NUMBERS:
             batch //= 2
         return batch
+
+    def evaluation_rows(self, count: int) -> int:
+        """The rows of a step that evaluates `count` rows: a few sizes, so that few programs are compiled and a single row is quick.
+
+        A row's values are the same to the bit for every size.
+        """
+        return next((size for size in FEW_ROWS if count <= size < self.evaluation_batch), self.evaluation_batch)
 
     @cached_property
     def digest(self) -> str:

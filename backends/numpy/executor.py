@@ -18,7 +18,8 @@ from backends.numpy.fused import instructions_by_stage
 from backends.numpy.kernels import Kernel, kernel_of
 from backends.numpy.step import FIELDS, StepProgram
 
-FLOPS, BARRIER = 5e10, 2e-6  # a core's rough speed, and seconds that a meeting of threads costs: they decide whether threads pay
+# a core's rough speed, and seconds that a meeting of threads and their start cost: they decide whether threads pay
+FLOPS, BARRIER, SUBMIT = 5e10, 2e-6, 1e-4
 
 
 def aligned_bytes(count: int) -> Array:
@@ -83,7 +84,8 @@ class NumpyExecutable:
         if cache.made > made:
             cache.prune()
         self.native = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 4)(address)
-        self.threads = threads if _worth_threads(plan, self.kernels) else 1
+        self.gain = _gain(plan, self.kernels) if threads > 1 else 0.0
+        self.threads = threads if self.gain > 0 else 1
         self.cores = threads
         self.scratch_bytes = max([ALIGNMENT, *(-(-k.scratch // ALIGNMENT) * ALIGNMENT for k in self.kernels.values())])
         self.work_stride = max(ALIGNMENT, plan.work_bytes)
@@ -96,7 +98,7 @@ class NumpyExecutable:
         trials, steps = feed.order.shape[:2]
         # with as many trials as cores, threads take trials; with fewer, they share each trial
         teams = min(trials, self.cores) if trials > 1 and (trials >= self.cores or self.threads == 1) else 1
-        members = self.threads if teams == 1 else 1
+        members = self.threads if teams == 1 and self.gain * steps > SUBMIT else 1
         self._reserve(teams, teams * members)
         # steps that a stopped trial did not take stay without a value
         blank = {"float32": np.nan, "float64": np.nan}
@@ -198,6 +200,6 @@ def _without_names(plan: Plan) -> tuple[object, ...]:
     return (plan.precision, plan.batch, calls, len(plan.values), len(plan.words), outputs, guard)
 
 
-def _worth_threads(plan: Plan, kernels: dict[int, Kernel]) -> bool:
-    saved = sum(k.flops for k in kernels.values()) / FLOPS / 2
-    return saved > BARRIER * plan.phases
+def _gain(plan: Plan, kernels: dict[int, Kernel]) -> float:
+    """Seconds of a step that a second thread saves, negative where its barriers cost more."""
+    return sum(k.flops for k in kernels.values()) / FLOPS / 2 - BARRIER * plan.phases

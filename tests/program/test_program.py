@@ -52,6 +52,38 @@ def test_predictions_do_not_depend_on_the_rows_around_them() -> None:
     assert made.predict(x[:0]).shape == (0, 3)
 
 
+@pytest.mark.parametrize("count", [1, 2, 32, 33, 300])
+def test_a_row_is_evaluated_to_the_same_bits_with_any_number_of_others(count: int) -> None:
+    made = program(16, 12, **NATIVE, **FULL)
+    made.run(X, Y, order(2))
+    x, y = np.resize(X, (300, X.shape[1])), np.resize(Y, 300)
+    whole, losses = made.evaluate(x, y)
+    prediction, row_loss = made.evaluate(x[:count], y[:count])
+    np.testing.assert_array_equal(prediction, whole[:count])
+    np.testing.assert_array_equal(row_loss, losses[:count])
+
+
+@pytest.mark.parametrize("change", ["run", "load_parameters", "load_state", "stack"])
+def test_folded_weights_follow_every_change_of_the_parameters(change: str) -> None:
+    made = program(16, **NATIVE, **FULL)
+    before = made.predict(X)
+    start = made.state()
+    made.run(X, Y, order(3))
+    after = made.predict(X)
+    assert not np.array_equal(before, after)
+    if change == "load_state":
+        made.load_state(start)
+        np.testing.assert_array_equal(made.predict(X), before)
+    elif change == "load_parameters":
+        made.load_parameters({name: 2 * value for name, value in made.parameters().items()})
+        assert not np.array_equal(made.predict(X), after)
+    elif change == "stack":
+        stack = compile_stack([config(16, seed=seed, **NATIVE, **FULL) for seed in (0, 1)], CLASSES)
+        first = stack.programs[0].predict(X)
+        stack.run(X, Y, np.stack([order(2)] * 2))
+        assert not np.array_equal(stack.programs[0].predict(X), first)
+
+
 def test_gradients_take_any_number_of_rows() -> None:
     made = program(6)
     parts = [made.gradients(X[:3], Y[:3]), made.gradients(X[3:10], Y[3:10])]
