@@ -28,6 +28,11 @@ class Processor:
         """Rows of a tile that is `vectors` wide: its sums, a row of the right operand and one number of the left fill the registers."""
         return min(MOST_ROWS, (self.registers - 1) // vectors - 1)
 
+    @property
+    def multiplies_and_adds(self) -> bool:
+        """Whether x * y + z is one instruction, rounded once."""
+        return self.name != "plain"
+
     def machine(self) -> llvm.TargetMachine:
         """LLVM's description of this processor."""
         target = llvm.Target.from_triple(self.triple)
@@ -38,6 +43,17 @@ class Processor:
 def _initialize() -> None:
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
+
+
+def avx512() -> Processor:
+    """An AVX-512 machine; its code can be compiled and read anywhere."""
+    _initialize()
+    return Processor(name="AVX-512", triple=_x86(), cpu="icelake-server", features="", vector_bytes=64, registers=32, tile_vectors=4)
+
+
+def _x86() -> str:
+    triple = llvm.get_process_triple()
+    return str(triple) if triple.startswith("x86_64") else "x86_64-unknown-linux-gnu"
 
 
 def host() -> Processor:
@@ -59,17 +75,13 @@ def host() -> Processor:
 def avx2() -> Processor:
     """An AVX2 machine without AVX-512, to run or inspect its code on any x86-64 with AVX2."""
     _initialize()
-    return Processor(
-        name="AVX2", triple=llvm.get_process_triple(), cpu="haswell", features="", vector_bytes=32, registers=16, tile_vectors=2
-    )
+    return Processor(name="AVX2", triple=_x86(), cpu="haswell", features="", vector_bytes=32, registers=16, tile_vectors=2)
 
 
 def plain() -> Processor:
     """The oldest x86-64, without fused multiply-add."""
     _initialize()
-    return Processor(
-        name="plain", triple=llvm.get_process_triple(), cpu="x86-64", features="", vector_bytes=16, registers=16, tile_vectors=2
-    )
+    return Processor(name="plain", triple=_x86(), cpu="x86-64", features="", vector_bytes=16, registers=16, tile_vectors=2)
 
 
 def neon() -> Processor:

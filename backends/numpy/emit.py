@@ -109,7 +109,9 @@ class Emitter:
         return ir.Constant(kind, value)
 
     def fma(self, x: Value, y: Value, z: Value) -> Value:
-        """x * y + z, rounded once."""
+        """x * y + z, rounded once; twice on a processor that has no instruction for it, where the exact sum would be a call of libm."""
+        if self.processor is not None and not self.processor.multiplies_and_adds:
+            return self.b.fadd(self.b.fmul(x, y), z)
         return self.call(f"llvm.fma.{_suffix(x.type)}", x.type, x, y, z)
 
     def unary(self, intrinsic: str, x: Value) -> Value:
