@@ -17,6 +17,7 @@ from backends.numpy.elementwise import RULES
 from backends.numpy.emit import ELEMENT, I64, POINTER, Emitter, Value, i64, vector
 
 STRIP = 4 * LANES
+MOST_PLACES = 9  # of a window that is written out
 UNROLLED = 4 * STRIP  # elements that a copy moves without a loop
 Pair = tuple[int, int]
 
@@ -47,6 +48,12 @@ class Windows:
             op=call.op, images=image[0], size=(image[1], image[2]), out=(out[1], out[2]), channels=image[3], window=a["window"],
             stride=a["stride"], padding=a["padding"], dilation=a.get("dilation", (1, 1)), precision=precision,
         )  # fmt: skip
+
+    @property
+    def apart(self) -> bool:
+        """Whether the windows are small, none meets another and none leaves the image."""
+        small = self.window[0] * self.window[1] <= MOST_PLACES
+        return small and not any(self.padding) and all(s >= k for s, k in zip(self.stride, self.window, strict=True))
 
     @property
     def work(self) -> float:
@@ -173,7 +180,9 @@ class WindowKernel:
 
     def max_pool_gradient(self, x: Value, g: Value, dx: Value) -> None:
         """x, dx [H, W, C]; g [Ho, Wo, C]: position after position adds its g at the first place that holds the maximum."""
-        e = self.e
+        e, p = self.e, self.p
+        if p.apart:
+            return self._max_pool_gradient_apart(x, g, dx)
         self._clear(dx)
 
         def spread(row: Value, column: Value, start: Value, valid: list[int], offset: Value) -> None:
@@ -198,6 +207,30 @@ class WindowKernel:
             self._covered(row, column, hit)
 
         self._positions(self.p.out, spread)
+
+    def _max_pool_gradient_apart(self, x: Value, g: Value, dx: Value) -> None:
+        """The same where no two windows meet and none leaves the image: every place is read once and written once."""
+        e, p = self.e, self.p
+        if p.stride != p.window or any(out * k != n for out, k, n in zip(p.out, p.window, p.size, strict=True)):
+            self._clear(dx)  # places that no window covers
+        places = [(i * p.size[1] + j) * p.channels for i in range(p.window[0]) for j in range(p.window[1])]
+        zero = ir.Constant(self.kind, None)
+
+        def spread(row: Value, column: Value, start: Value, valid: list[int], offset: Value) -> None:
+            corner = e.b.add(e.b.mul(row, i64(p.stride[0] * p.size[1])), e.b.mul(column, i64(p.stride[1])))
+            origin = e.b.add(e.b.mul(corner, i64(p.channels)), start)
+            values = [self._load(self._at(x, e.b.add(origin, i64(place))), valid) for place in places]
+            left = self._load(self._at(g, offset), valid)
+            tops = values[0]
+            for part in values[1:]:
+                tops = [RULES["maximum"](e, old, new) for old, new in zip(tops, part, strict=True)]
+            for place, part in zip(places, values, strict=True):
+                here = [e.b.fcmp_ordered("==", value, top) for value, top in zip(part, tops, strict=True)]
+                new = [e.b.select(hit, rest, zero) for hit, rest in zip(here, left, strict=True)]
+                left = [e.b.select(hit, zero, rest) for hit, rest in zip(here, left, strict=True)]  # it goes nowhere else
+                self._store(new, self._at(dx, e.b.add(origin, i64(place))), valid)
+
+        self._positions(p.out, spread)
 
     def average_pool(self, x: Value, y: Value) -> None:
         """x [H, W, C] -> y [Ho, Wo, C]: sum over the places in the image, divided by their number."""
