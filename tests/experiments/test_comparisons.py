@@ -79,7 +79,7 @@ def test_pooling_costs_little_and_the_global_average_more(compared: Compared) ->
 
 
 def test_sigmoid_is_last_and_relu_is_not(compared: Compared) -> None:
-    arms = compared("activation_zoo", "arm=relu,tanh,identity,sigmoid", "seed=0,1", "training.epochs=12")
+    arms = compared("activation_zoo", "arm=relu,identity,sigmoid", "seed=0,1", "training.epochs=12")
     assert list(arms)[-2:] == ["identity", "sigmoid"]
     assert arms["sigmoid"].values[ACCURACY].mean < 0.75 < 0.85 < arms["relu"].values[ACCURACY].mean
 
