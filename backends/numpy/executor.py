@@ -29,6 +29,10 @@ def aligned_bytes(count: int) -> Array:
     return raw[start : start + count]
 
 
+def _data(feed: Feed) -> dict[str, Array]:
+    return {"x": feed.x, "y": feed.y, "weight": feed.weight}
+
+
 def _address(array: Array) -> int:
     return int(array.__array_interface__["data"][0])  # a third of the time of array.ctypes.data
 
@@ -109,7 +113,7 @@ class NumpyExecutable:
         blank = {"float32": np.nan, "float64": np.nan}
         outputs = {name: np.full((trials, steps, *b.shape), blank.get(b.dtype, 0), b.dtype) for name, b in plan.outputs}
         done, barrier = np.zeros(trials, np.int64), aligned_bytes(ALIGNMENT).view(np.int64)
-        data = {s: np.ascontiguousarray(a, self.gathered.get(s, a.dtype)) for s, a in (("x", feed.x), ("y", feed.y), ("weight", feed.weight))}
+        data = {s: np.ascontiguousarray(a, self.gathered.get(s, a.dtype)) for s, a in _data(feed).items()}
         order = np.ascontiguousarray(feed.order, np.int64)
         values = np.ascontiguousarray(feed.values, plan.precision)
         words = np.ascontiguousarray(feed.words, np.uint32)
