@@ -29,7 +29,12 @@ def pipeline_command(work: Path) -> Command:
 
     def call(*arguments: str, tracking: str | None = "none", **options: Any) -> Finished:
         return subprocess.run(
-            command(*arguments, tracking=tracking), cwd=work, env=environment(), capture_output=True, text=True, timeout=120, **options
+            command(*arguments, tracking=tracking),
+            cwd=work,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            **{"timeout": 120, **options},
         )
 
     return call

@@ -29,6 +29,22 @@ def test_fashion_mnist_reaches_the_accuracy_of_the_recipe(work: Path, pipeline_c
     assert min(accuracies) >= 0.883 and sum(accuracies) / 3 >= 0.886, accuracies
 
 
+@pytest.mark.slow
+def test_the_small_cnn_reaches_its_accuracy_on_digits(work: Path, pipeline_command: Command) -> None:
+    finished = pipeline_command("+experiment=cnn", "training.epochs=15", "output=runs/digits")
+    assert finished.returncode == 0, finished.stderr
+    assert last_values(read_journal(work / "runs" / "digits"))["accuracy/test"] >= 0.985
+
+
+@pytest.mark.slow
+def test_the_small_cnn_reaches_its_accuracy_on_fashion_mnist_in_five_epochs(work: Path, pipeline_command: Command) -> None:
+    if not FASHION.is_dir():
+        pytest.skip("Fashion-MNIST does not lie in ../shared/data/fashion-mnist")
+    finished = pipeline_command("+experiment=cnn", "data=fashion_mnist", f"data.root={FASHION}", "output=runs/fashion", timeout=1800)
+    assert finished.returncode == 0, finished.stderr
+    assert last_values(read_journal(work / "runs" / "fashion"))["accuracy/test"] >= 0.912
+
+
 def test_one_and_two_threads_train_the_same_bits(work: Path, pipeline_command: Command) -> None:
     for threads in (1, 2):
         finished = pipeline_command("+experiment=bn", "training.epochs=2", f"backend.threads={threads}", f"output={threads}")
