@@ -85,6 +85,7 @@ class _Growing:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.root = graph.views()
+        self.place_of = {node.outputs[0]: number for number, node in enumerate(graph.nodes)}
         self.home: dict[str, Group] = {}
         self.groups: list[Group] = []
         self.for_updates = _only_for_updates(graph)
@@ -124,7 +125,7 @@ class _Growing:
             return None
         if group.values & self.before_guard and producer.values & self.for_updates:
             return None
-        nodes = [n for n in self.graph.nodes if n.outputs[0] in producer.values or n.outputs[0] in group.values]
+        nodes = sorted(producer.nodes + group.nodes, key=lambda node: self.place_of[node.outputs[0]])
         random = any(node.op == "uniform" for node in nodes)
         for common in (refined(producer.domain, group.domain), producer.domain, group.domain):
             if common and random and common.rows > 1 and common.columns % RANDOM_BLOCK:
