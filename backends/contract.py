@@ -198,3 +198,6 @@ class Backend(Protocol):
 
     def load(self, plan: Plan) -> Executable:
         """Compiles `plan`."""
+
+    def scratch_bytes(self, plan: Plan) -> int | None:
+        """What a run of one trial of `plan` takes beside state and work; None where an array library takes memory as it goes."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
+from backends.contract import ITEM_BYTES
 from pipeline.explanation import SHORT, Part, chosen
 from pipeline.graph.text import print_graph
 from pipeline.layers.graph import print_decay, print_layers
@@ -25,7 +27,8 @@ def explain(structure: Structure, *, parts: tuple[Part, ...], seed: int) -> str:
         text.append(_titled("variance", print_predicted(structure.network, seed)))
     for part, overview in _OVERVIEWS.items():
         if part in asked:
-            text.append(_titled(part, "\n".join(overview(structure, *form) for form in _forms(structure))))
+            lines = [overview(structure, *form) for form in _forms(structure)]
+            text.append(_titled(part, "\n".join([*lines, _peak(structure)] if part == "memory" else lines)))
     for form, batch in _forms(structure):
         for part, listing in _LISTINGS.items():
             if part in asked:
@@ -66,6 +69,16 @@ def _compilation(structure: Structure, form: Form, batch: int) -> str:
 
 def _memory(structure: Structure, form: Form, batch: int) -> str:
     return f"{form + ',':<9} batch {batch:>4}: {print_memory(structure.compiled(form, batch).plan)}"
+
+
+def _peak(structure: Structure) -> str:
+    """What a training with its evaluations takes at once: they share one room for the values of a step."""
+    peak = structure.peak()
+    if peak is None:
+        return f"peak:     not planned: the {structure.backend.name} backend makes arrays as it goes"
+    numbers = math.prod(structure.network.input_shape)
+    row = f"{numbers * ITEM_BYTES[structure.precision]:,} bytes a row ({numbers:,} where they are stored as bytes)"
+    return f"peak:     {peak:,} bytes in training and evaluation; beside it the data: {row}"
 
 
 def _graphs(structure: Structure, form: Form, batch: int) -> list[str]:

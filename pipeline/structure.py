@@ -103,6 +103,19 @@ class Structure:
             self._executables[key] = self.backend.load(self.compiled(*key).plan)
         return self._executables[key]
 
+    def peak(self) -> int | None:
+        """The bytes that one trial takes in training and evaluation, without the data; None where the backend cannot tell.
+
+        Forms run one after another in the same room, so the largest counts.
+        """
+        plans = [self.compiled("train", self.batch_size).plan, self.compiled("evaluate", self.evaluation_batch).plan]
+        plans += [self.compiled("fold", 1).plan] if self.folds else []
+        scratch = [self.backend.scratch_bytes(plan) for plan in plans]
+        known = [size for size in scratch if size is not None]
+        if len(known) < len(plans):
+            return None
+        return max(plan.state_bytes for plan in plans) + max(plan.work_bytes for plan in plans) + max(known)
+
     def _key(self, form: Form, batch: int, weighted: bool | None) -> _Key:
         """Evaluation gives the plain losses of the rows: whoever wants them weighted multiplies."""
         return form, batch, form not in ("evaluate", "fold", "layers") and (self.weighted if weighted is None else weighted)

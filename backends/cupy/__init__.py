@@ -32,6 +32,9 @@ class CupyBackend:
         """`plan` made ready to run."""
         return Executable(self.xp, plan)
 
+    def scratch_bytes(self, plan: Plan) -> None:
+        """Unknown: each operation makes arrays of its own."""
+
 
 def create(*, threads: int | Literal["auto"] = "auto") -> CupyBackend:
     """The CuPy backend on the current device; `threads` concerns the host and is not used."""

@@ -69,14 +69,31 @@ class NumpyMemory:
         self.view(trial, name)[...] = value
 
 
+class Arena:
+    """Room for the values of a step, and for what threads pack, grown when a plan needs more.
+
+    The executables of a backend share it, as one runs at a time.
+    """
+
+    def __init__(self) -> None:
+        self.work = aligned_bytes(0)
+        self.scratch = aligned_bytes(0)
+
+    def reserve(self, work: int, scratch: int) -> None:
+        """At least so many bytes of each."""
+        if self.work.size < work:
+            self.work = aligned_bytes(0)  # given back first, so that the old and the new never take memory together
+            self.work = aligned_bytes(work)
+        if self.scratch.size < scratch:
+            self.scratch = aligned_bytes(scratch)
+
+
 class NumpyExecutable:
     """A compiled plan."""
 
-    def __init__(self, plan: Plan, processor: processors.Processor, cache: ObjectCache, threads: int) -> None:
-        self.plan = plan
-        self.kernels: dict[int, Kernel] = {
-            n: kernel_of(call, plan.precision, processor) for n, call in enumerate(plan.calls) if call.op != "gather"
-        }
+    def __init__(self, plan: Plan, processor: processors.Processor, cache: ObjectCache, threads: int, arena: Arena) -> None:
+        self.plan, self.arena = plan, arena
+        self.kernels = _kernels(plan, processor)
         # kernels first: the step links to them by name
         made = cache.made
         for kernel in self.kernels.values():
@@ -95,10 +112,8 @@ class NumpyExecutable:
         self.gain = _gain(plan, self.kernels) if threads > 1 else 0.0
         self.threads = threads if self.gain > 0 else 1
         self.cores = threads
-        self.scratch_bytes = max([ALIGNMENT, *(-(-k.scratch // ALIGNMENT) * ALIGNMENT for k in self.kernels.values())])
+        self.scratch_bytes = _scratch(self.kernels)
         self.work_stride = max(ALIGNMENT, plan.work_bytes)
-        self.work = aligned_bytes(0)
-        self.scratch = aligned_bytes(0)
         self.gathered = {c.attributes["source"]: np.dtype(c.outputs[0].dtype) for c in plan.calls if c.op == "gather"}
 
     def run(self, memory: NumpyMemory, feed: Feed) -> Results:
@@ -108,7 +123,7 @@ class NumpyExecutable:
         # with as many trials as cores, threads take trials; with fewer, they share each trial
         teams = min(trials, self.cores) if trials > 1 and (trials >= self.cores or self.threads == 1) else 1
         members = self.threads if teams == 1 and self.gain * steps > SUBMIT else 1
-        self._reserve(teams, teams * members)
+        self.arena.reserve(teams * self.work_stride, teams * members * self.scratch_bytes)
         # steps that a stopped trial did not take stay without a value
         blank = {"float32": np.nan, "float64": np.nan}
         outputs = {name: np.full((trials, steps, *b.shape), blank.get(b.dtype, 0), b.dtype) for name, b in plan.outputs}
@@ -118,8 +133,8 @@ class NumpyExecutable:
         values = np.ascontiguousarray(feed.values, plan.precision)
         words = np.ascontiguousarray(feed.words, np.uint32)
         address = {
-            "state": memory.bytes, "work": self.work, **data, "order": order, "values": values, "words": words,
-            "barrier": barrier, "done": done, "scratch": self.scratch,
+            "state": memory.bytes, "work": self.arena.work, **data, "order": order, "values": values, "words": words,
+            "barrier": barrier, "done": done, "scratch": self.arena.scratch,
         }  # fmt: skip
         number = {
             "state_stride": memory.stride, "work_stride": self.work_stride, "steps": steps, "trials": trials,
@@ -157,12 +172,6 @@ class NumpyExecutable:
                 )
         return "\n".join(lines)
 
-    def _reserve(self, teams: int, threads: int) -> None:
-        if self.work.size < teams * self.work_stride:
-            self.work = aligned_bytes(teams * self.work_stride)
-        if self.scratch.size < threads * self.scratch_bytes:
-            self.scratch = aligned_bytes(threads * self.scratch_bytes)
-
 
 class NumpyBackend:
     """NumPy arrays, native steps."""
@@ -178,6 +187,7 @@ class NumpyBackend:
         self.threads = processors.usable_cores() if threads == "auto" else threads
         self.processor = processor or processors.host()
         self.cache = cache or ObjectCache()
+        self.arena = Arena()
 
     def allocate(self, state: tuple[Buffer, ...], trials: int) -> NumpyMemory:
         """Zeroed memory."""
@@ -185,12 +195,26 @@ class NumpyBackend:
 
     def load(self, plan: Plan) -> NumpyExecutable:
         """Compiles `plan`, or takes its object code from the cache."""
-        return NumpyExecutable(plan, self.processor, self.cache, self.threads)
+        return NumpyExecutable(plan, self.processor, self.cache, self.threads, self.arena)
+
+    def scratch_bytes(self, plan: Plan) -> int:
+        """What the threads that share a trial pack."""
+        kernels = _kernels(plan, self.processor)
+        return _scratch(kernels) * (self.threads if _gain(plan, kernels) > 0 else 1)
 
 
 def create(*, threads: int | Literal["auto"] = "auto") -> NumpyBackend:
     """The backend for this machine."""
     return NumpyBackend(threads=threads)
+
+
+def _kernels(plan: Plan, processor: processors.Processor) -> dict[int, Kernel]:
+    return {n: kernel_of(call, plan.precision, processor) for n, call in enumerate(plan.calls) if call.op != "gather"}
+
+
+def _scratch(kernels: dict[int, Kernel]) -> int:
+    """Bytes a thread needs."""
+    return max([ALIGNMENT, *(-(-k.scratch // ALIGNMENT) * ALIGNMENT for k in kernels.values())])
 
 
 def _ready(symbol: str, build: object, processor: processors.Processor, cache: ObjectCache) -> int:

@@ -248,7 +248,11 @@ class FusedKernel:
                     part = e.b.select(e.mask(strip.valid[number]), part, e.literal(self._neutral(i), part.type))
                 cell = cells[0 if across else number]
                 e.b.store(self._combine(i)(e.b.load(cell, typ=part.type), part), cell)
-        for name in self._stores(stage):
+        stores = self._stores(stage)
+        if self.replacing.intersection(stores):
+            for name in stores:  # all that is read is read before anything is replaced
+                self._vectors(name, strip, stage)
+        for name in stores:
             self._store(name, self._vectors(name, strip, stage), strip.full, strip)
 
     def _vectors(self, name: str, strip: Strip, stage: int) -> list[Value]:

@@ -67,7 +67,7 @@ def _replacing(call: Call, body: Body) -> tuple[int, ...]:
     """The outputs that lie where an input lies, of a body of several passes; in one pass each number is read before it is replaced."""
     if body.kind == "flat" or not any("axes" in i.attributes for i in body.instructions):
         return ()
-    read = {(b.region, b.offset) for b in call.inputs if b.region == "state"}
+    read = {(b.region, b.offset) for b in call.inputs if b.region in ("state", "work")}
     return tuple(n for n, b in enumerate(call.outputs) if (b.region, b.offset) in read and b.count == body.rows * body.columns)
 
 

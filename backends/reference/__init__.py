@@ -25,6 +25,9 @@ class ReferenceBackend:
         """`plan` made ready to run."""
         return Executable(plan)
 
+    def scratch_bytes(self, plan: Plan) -> None:
+        """Unknown: each operation makes arrays of its own."""
+
 
 def create(*, threads: int | Literal["auto"] = "auto") -> ReferenceBackend:
     """The reference backend; it runs on one thread whatever `threads` says."""

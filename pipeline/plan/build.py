@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from backends.contract import Buffer, Call, Plan
 from pipeline.graph.ir import Graph, Type
 from pipeline.graph.text import digest
 from pipeline.plan.memory import Lifetime, aligned, place
 from pipeline.plan.order import phases
+from pipeline.plan.reuse import taken_over
 
 
 def state_layout(graphs: Iterable[Graph]) -> tuple[Buffer, ...]:
@@ -29,6 +31,7 @@ def make_plan(graph: Graph, *, name: str, batch: int, state: tuple[Buffer, ...])
     """The static program of `graph`: `name` for the reader, `batch` rows a step, `state` from `state_layout`.
 
     An update lands in the buffer of the state that it replaces; a value that replaces two states or leaves the graph is copied.
+    An element-wise result may lie where an input lies that is read for the last time, see `taken_over`.
     """
     phase, guard_phase = phases(graph)
     last_phase = max(phase.values(), default=0)
@@ -44,8 +47,8 @@ def make_plan(graph: Graph, *, name: str, batch: int, state: tuple[Buffer, ...])
         for value in node.outputs:
             if node.op != "reshape" and value not in in_place:
                 work[value], first[value] = graph.types[value], phase[index]
-    lifetimes = [Lifetime(name=v, bytes=_bytes(t), first=first[v], last=max(first[v], last.get(v, first[v]))) for v, t in work.items()]
-    offsets, work_bytes = place(lifetimes)
+    lifetimes = {v: Lifetime(name=v, bytes=_bytes(t), first=first[v], last=max(first[v], last.get(v, first[v]))) for v, t in work.items()}
+    offsets, work_bytes = _placed(lifetimes, taken_over(graph, phase, last, set(work)))
     for value, t in work.items():
         buffers[value] = Buffer(name=value, dtype=t.dtype, shape=t.shape, region="work", offset=offsets[value])
     for value, replaced in in_place.items():
@@ -67,9 +70,24 @@ def make_plan(graph: Graph, *, name: str, batch: int, state: tuple[Buffer, ...])
         guard_phase=guard_phase,
         state_bytes=_end(state),
         work_bytes=work_bytes,
-        unshared_bytes=sum(aligned(b.bytes) for b in lifetimes),
+        unshared_bytes=sum(aligned(b.bytes) for b in lifetimes.values()),
         digest=digest(graph),
     )
+
+
+def _placed(lifetimes: dict[str, Lifetime], over: dict[str, str]) -> tuple[dict[str, int], int]:
+    """-> (name -> offset, size of the arena), results `over` the inputs whose places they take where that makes the arena smaller."""
+    apart = place(list(lifetimes.values()))
+    first = {name: over.get(name, name) for name in lifetimes}
+    while any(over.get(place, place) != place for place in first.values()):
+        first = {name: over.get(place, place) for name, place in first.items()}
+    chains: dict[str, list[Lifetime]] = {}
+    for name, lifetime in lifetimes.items():
+        chains.setdefault(first[name], []).append(lifetime)
+    offsets, size = place(
+        [replace(chain[0], name=name, first=min(b.first for b in chain), last=max(b.last for b in chain)) for name, chain in chains.items()]
+    )
+    return ({name: offsets[first[name]] for name in lifetimes}, size) if size < apart[1] else apart
 
 
 def _end(state: tuple[Buffer, ...]) -> int:

@@ -16,7 +16,7 @@ UNARY = ("neg", "tanh", "sigmoid", "abs")
 BINARY = ("add", "sub", "mul", "maximum")
 
 
-def _draw(seed: int, *, length: int = 14) -> tuple[Graph, dict[str, Array]]:
+def draw(seed: int, *, length: int = 14) -> tuple[Graph, dict[str, Array]]:
     """A graph over tensors of shape [R, C], [C], [R, 1] and []; every value that nothing reads is an output, and some that are read."""
     rng = np.random.default_rng(seed)
     rows, columns = SHAPES[seed % len(SHAPES)]
@@ -49,7 +49,7 @@ def _grow(b: Builder, rng: np.random.Generator, values: list[str]) -> str:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_random_graph_gives_the_numbers_of_the_reference(seed: int, other: Backend, reference: Backend) -> None:
-    graph, arrays = _draw(seed)
+    graph, arrays = draw(seed)
     expected = run_graph(reference, graph, [arrays])
     for name, value in run_graph(other, graph, [arrays]).items():
         assert distance(value, expected[name]) < 1e-11, name

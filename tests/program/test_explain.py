@@ -37,6 +37,17 @@ def test_the_default_is_short_and_says_how_to_see_more() -> None:
     assert re.search(
         r"^train,    batch   64: state [\d,]+ bytes; work [\d,]+ bytes \([\d,]+ without reuse, \d+ % saved\)$", text, re.MULTILINE
     )
+    row = r"beside it the data: 256 bytes a row \(64 where they are stored as bytes\)"
+    assert re.search(rf"^peak:     [\d,]+ bytes in training and evaluation; {row}$", text, re.MULTILINE)
+
+
+def test_the_peak_is_the_state_and_the_largest_room_of_a_form() -> None:
+    made = program("architecture=mlp_small", "normalization=batch").structure
+    plans = [made.compiled(form, batch).plan for form, batch in (("train", 64), ("fold", 1), ("evaluate", made.evaluation_batch))]
+    scratch = [made.backend.scratch_bytes(plan) or 0 for plan in plans]
+    assert made.peak() == plans[0].state_bytes + max(plan.work_bytes for plan in plans) + max(scratch)
+    oracle = program("architecture=mlp_small", "backend=reference")
+    assert oracle.explain(["memory"]).endswith("peak:     not planned: the reference backend makes arrays as it goes")
 
 
 def test_parts_come_in_their_order_and_only_those() -> None:
