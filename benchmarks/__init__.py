@@ -1,1 +1,1 @@
-"""Comparisons with PyTorch and JAX that a reader can repeat: `make bench`."""
+"""Comparisons with PyTorch, JAX and scikit-learn that a reader can repeat: `make bench`."""

@@ -1,106 +1,102 @@
-"""`python -m benchmarks [WORKLOAD ...]`: every contender of a workload in turn, round by round; ratios, JSON and a table."""
+"""`python -m benchmarks [--quick] [--output FOLDER] [NAME ...]`: measures, and writes results.json, RESULTS.md and plots/.
+
+NAME is a workload or a part: workloads (all of them), agreement, startup, roofline, scaling, scaling_CURVE.  Without a name: everything.
+--quick takes a few steps only, to see that all of it runs; it writes nothing unless --output says where.
+"""
 
 from __future__ import annotations
 
-import importlib.metadata
+import argparse
 import json
-import platform
-import statistics
-import subprocess
 import sys
-import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.workloads import WORKLOADS, Workload
+from benchmarks import agreement, compare, report, roofline, scaling, startup
+from benchmarks.machine import Watch
+from benchmarks.workloads import WORKLOADS
 
-ROUNDS = 15
 HERE = Path(__file__).parent
+PARTS = ("workloads", "agreement", "startup", "roofline", "scaling")
+CURVES = tuple(f"scaling_{curve}" for curve in scaling.POINTS)
 
 
-def main() -> None:
-    """Runs the named workloads (all by default) and writes results.json and RESULTS.md."""
-    names = sys.argv[1:] or list(WORKLOADS)
-    path = HERE / "results.json"
-    results: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    for name in names:
-        results[name] = compare(WORKLOADS[name])
-        path.write_text(json.dumps(results, indent=1) + "\n")
-        (HERE / "RESULTS.md").write_text(table(results))
-        print(table({name: results[name]}).split("\n\n", 1)[1], flush=True)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs what is named -> the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join((*PARTS, *CURVES, *WORKLOADS)))
+    parser.add_argument("--quick", action="store_true", help="a few steps only; the times mean nothing")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="where results go; benchmarks/ by default")
+    given = parser.parse_args(arguments)
+    unknown = [name for name in given.names if name not in (*PARTS, *CURVES, *WORKLOADS)]
+    if unknown:
+        print(f"error: {unknown[0]}: unknown workload or part; use one of {', '.join((*PARTS, *CURVES, *WORKLOADS))}", file=sys.stderr)
+        return 2
+    folder = given.output or (None if given.quick else HERE)
+    results = stored(folder)
+    for part, name in chosen(given.names or PARTS):
+        watch = Watch()
+        measured = {**measure(part, name, quick=given.quick), "others": watch.others()}
+        if part in ("workloads", "agreement"):
+            results[part][name] = measured
+            shown = {part: {name: measured}}
+        else:
+            results[part] = merged(results[part], measured)
+            shown = {part: measured}
+        print("\n".join(report.table(shown).split("\n")[4:]), flush=True)
+        if folder:
+            write(folder, results)
+    return 0
 
 
-def compare(workload: Workload) -> dict[str, Any]:
-    """Times of each contender, and of how many times slower than ours it is in each round."""
-    workers = {name: _start(workload.name, name) for name in workload.contenders}
-    times: dict[str, list[float]] = {name: [] for name in workers}
-    for _ in range(ROUNDS):
-        for name, worker in workers.items():
-            assert worker.stdin and worker.stdout
-            worker.stdin.write("go\n")
-            worker.stdin.flush()
-            times[name].append(float(worker.stdout.readline()))
-    for worker in workers.values():
-        assert worker.stdin
-        worker.stdin.close()
-        worker.wait()
-    ours = times["caviar"]
-    ratios = {name: [t / o for t, o in zip(values, ours, strict=True)] for name, values in times.items() if name != "caviar"}
-    return {
-        "date": time.strftime("%Y-%m-%d"),
-        "machine": _machine(),
-        "versions": _versions(workload.contenders),
-        "rounds": ROUNDS,
-        "microseconds": {name: [round(1e6 * t, 2) for t in values] for name, values in times.items()},
-        "ratio": {name: [round(r, 3) for r in values] for name, values in ratios.items()},
-    }
+def chosen(names: Sequence[str]) -> list[tuple[str, str]]:
+    """(part, what of it) in the order of PARTS; a part alone means all of it."""
+    found: list[tuple[str, str]] = []
+    for part in PARTS:
+        if part == "workloads":
+            found += [(part, name) for name in WORKLOADS if part in names or name in names]
+        elif part == "agreement":
+            found += [(part, name) for name in agreement.COMPARED if part in names]
+        elif part == "scaling":
+            found += [(part, curve) for curve in scaling.POINTS if part in names or f"scaling_{curve}" in names]
+        elif part in names:
+            found.append((part, ""))
+    return found
 
 
-def table(results: dict[str, Any]) -> str:
-    """The results as Markdown: medians, and the ratios with their quartiles."""
-    lines = [
-        "# Benchmarks",
-        "",
-        "Written by `make bench`.  Time of one training step of one trial; a ratio says how many times longer than ours the other takes:",
-        "the median over rounds in which all contenders take turns, with the lower and upper quartile.",
-        "",
-        "| workload | contender | median µs | ratio | quartiles |",
-        "|---|---|---|---|---|",
-    ]
-    for name, result in results.items():
-        for contender, values in result["microseconds"].items():
-            ratio = result["ratio"].get(contender)
-            quartiles = statistics.quantiles(ratio, n=4) if ratio else None
-            shown = f"**{statistics.median(ratio):.2f}x** | {quartiles[0]:.2f} to {quartiles[2]:.2f}" if ratio and quartiles else "1 |"
-            lines.append(f"| {name} | {contender} | {statistics.median(values):.1f} | {shown} |")
-    machines = sorted({f"{r['date']}: {r['machine']}; {', '.join(f'{k} {v}' for k, v in r['versions'].items())}" for r in results.values()})
-    return "\n".join([*lines, "", *machines, ""])
+def measure(part: str, name: str, *, quick: bool) -> dict[str, Any]:
+    """One entry of the results."""
+    if part == "workloads":
+        return compare.compare(WORKLOADS[name].quick() if quick else WORKLOADS[name])
+    if part == "agreement":
+        return agreement.agreement(name, steps=3 if quick else None)
+    if part == "startup":
+        return startup.startup(quick=quick)
+    return roofline.roofline(quick=quick) if part == "roofline" else scaling.scaling([name], quick=quick)
 
 
-def _start(workload: str, contender: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "benchmarks.worker", workload, contender]
-    worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=HERE.parent)
-    assert worker.stdout
-    assert worker.stdout.readline().strip() == "ready", f"{contender} could not start"
-    return worker
+def merged(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """The newer result; curves that it lacks stay."""
+    if "microseconds" not in now:
+        return now
+    return {**now, "microseconds": {**before.get("microseconds", {}), **now["microseconds"]}}
 
 
-def _machine() -> str:
-    model = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model)
-        cores = sum(line.startswith("processor") for line in lines)
-    except OSError:
-        return model
-    return f"{cores} cores, {model}"
+def stored(folder: Path | None) -> dict[str, Any]:
+    """The results of earlier runs by part; a file of another form counts as none."""
+    path = folder / "results.json" if folder else None
+    found = json.loads(path.read_text()) if path and path.exists() else {}
+    return {part: found.get(part, {}) for part in PARTS}
 
 
-def _versions(contenders: tuple[str, ...]) -> dict[str, str]:
-    packages = {"torch": "torch", "torch_compile": "torch", "jax": "jax", "sklearn": "scikit-learn", "caviar": "numpy"}
-    wanted = ["llvmlite", *dict.fromkeys(packages[c] for c in contenders)]
-    return {"python": platform.python_version(), **{p: importlib.metadata.version(p) for p in wanted}}
+def write(folder: Path, results: dict[str, Any]) -> None:
+    """results.json, RESULTS.md and the plots."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    (folder / "RESULTS.md").write_text(report.table(results))
+    scaling.draw(results["scaling"].get("microseconds", {}), folder / "plots")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 
 from benchmarks.contenders import CONTENDERS
-from benchmarks.workloads import WORKLOADS
+from benchmarks.workloads import Workload
 
 
 def main() -> None:
-    """`python -m benchmarks.worker WORKLOAD CONTENDER`: prints ready, then the seconds of each round."""
-    workload, contender = WORKLOADS[sys.argv[1]], sys.argv[2]
-    run = CONTENDERS[contender](workload)
-    # fewer trial-steps for a contender that takes the trials in turn
-    steps = max(1, workload.steps // workload.trials) if contender.startswith("torch") else workload.steps
-    run(0, 3)
-    done = 3
+    """`python -m benchmarks.worker CONTENDER WORKLOAD`: prints `ready` or `failed REASON`, then the seconds of each round."""
+    contender, w = sys.argv[1], Workload.of(sys.argv[2])
+    if w.threads and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: w.threads])
+    # fewer steps for a contender that takes the trials in turn
+    steps = max(1, w.steps // w.trials) if contender.startswith("torch") else w.steps
+    try:
+        run = CONTENDERS[contender](w)
+        run(0, min(3, steps))
+    except Exception as error:  # whatever goes wrong in a peer is a reason to go on without it
+        print(f"failed {type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}", flush=True)
+        raise
     print("ready", flush=True)
-    for _ in sys.stdin:
+    for line in sys.stdin:
+        run(int(line), 1)  # wakes threads and caches that the other contenders' turns cooled
+        first = int(line) + 1 if w.unit != "epoch" else 0
         start = time.perf_counter()
-        run(done, steps)
-        print((time.perf_counter() - start) / (steps * workload.trials), flush=True)
-        done += steps
+        run(first, steps)
+        print((time.perf_counter() - start) * w.unit_steps / (steps * w.trials), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,70 @@
+"""Compile times: from an empty cache of kernels, and from a full one, a fresh process each."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import stamp
+from benchmarks.workloads import WORKLOADS
+
+LIMITS = {"mlp": {"cold": 5.0, "warm": 1.0}, "cnn": {"cold": 15.0, "warm": 1.0}}  # seconds
+REPEATS = 3
+
+
+def startup(*, quick: bool = False) -> dict[str, Any]:
+    """workload -> cold and warm -> seconds of each part, the median of several processes.
+
+    process  from the start of the process to the end of the first training step;  import  of the package
+    compile  config to native programs of training and evaluation (cold: kernels made; warm: read from the cache);  step  the first one
+    """
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for name in LIMITS:
+        runs: dict[str, list[dict[str, float]]] = {"cold": [], "warm": []}
+        for _ in range(1 if quick else REPEATS):
+            with tempfile.TemporaryDirectory() as folder:
+                for kind in runs:
+                    runs[kind].append(first_step(name, Path(folder)))
+        found[name] = {kind: {part: statistics.median(run[part] for run in made) for part in made[0]} for kind, made in runs.items()}
+    return {**stamp(), "seconds": found, "limits": LIMITS}
+
+
+def first_step(name: str, cache: Path) -> dict[str, float]:
+    """Seconds of a fresh process that compiles and takes one step, its kernels kept in `cache`."""
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+    command = [sys.executable, "-m", "benchmarks.startup", name]
+    start = time.perf_counter()
+    with subprocess.Popen(command, env=environment, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        line = process.stdout.readline()
+        seconds = time.perf_counter() - start
+    return {"process": seconds, **json.loads(line)}
+
+
+def main() -> None:
+    """`python -m benchmarks.startup WORKLOAD`: one step; prints the seconds of the parts."""
+    start = time.perf_counter()
+    from benchmarks.contenders import own
+
+    imported = time.perf_counter()
+    w = WORKLOADS[sys.argv[1]]
+    program = own.program(w)
+    program.prepare()
+    compiled = time.perf_counter()
+    import numpy as np
+
+    x, y = np.zeros((w.batch, *w.inputs), np.float32), np.zeros(w.batch, np.int32)
+    program.run(x, y, np.arange(w.batch)[None])
+    stepped = time.perf_counter()
+    print(json.dumps({"import": imported - start, "compile": compiled - imported, "step": stepped - compiled}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

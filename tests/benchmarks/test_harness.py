@@ -1,0 +1,158 @@
+"""The parts of the harness that need no peer: ratios, goals, skipping, the table, the command line, the rooflines' arithmetic."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import __main__ as harness
+from benchmarks import compare, machine, report, roofline, scaling
+from benchmarks.agreement import apart
+from benchmarks.contenders import CONTENDERS, NEEDS
+from benchmarks.workloads import WORKLOADS, Goal, Workload
+
+TIMES = {"caviar": [1.0, 2.0, 4.0], "torch": [4.0, 6.0, 20.0], "jax": [2.0, 6.0, 6.0]}
+RATIOS = {"torch": [4.0, 3.0, 5.0], "jax": [2.0, 3.0, 1.5]}
+
+
+def result(**changes: Any) -> dict[str, Any]:
+    entry = {"date": "2026-01-01 12:00", "machine": "2 cores", "versions": {"numpy": "2"}, "commit": "abc", "others": 0.021}
+    return {**entry, "unit": "step", "rounds": 3, "microseconds": TIMES, "ratio": RATIOS, "skipped": {}, **changes}
+
+
+def test_ratios_are_paired_round_by_round() -> None:
+    assert compare.paired(TIMES) == RATIOS
+    assert compare.paired({}) == {}
+
+
+def test_a_goal_is_judged_by_the_best_of_its_peers() -> None:
+    found = compare.judged(Goal(ratio=1.9, peers=("torch", "jax")), RATIOS)
+    assert found == {"asked": 1.9, "best": "jax", "median": 2.0, "quartiles": (1.75, 2.5), "reached": True}
+    missed = compare.judged(Goal(ratio=4.1, peers=("torch",)), RATIOS)
+    assert missed is not None
+    assert (missed["best"], missed["median"], missed["reached"]) == ("torch", 4.0, False)
+
+
+def test_a_goal_none_of_whose_peers_took_part_is_not_judged() -> None:
+    assert compare.judged(Goal(ratio=2, peers=("sklearn",)), RATIOS) is None
+
+
+def test_the_table_says_yes_no_and_skipped() -> None:
+    skipped = {"sklearn": "scikit-learn is not installed", "torch_compile": "no compiler"}
+    lines = report.table({"workloads": {"mlp_plain": result(skipped=skipped)}}).splitlines()
+    assert "| mlp_plain | jax | 1.3x | **2.00x** | 1.75 to 2.50 | yes |" in lines
+    assert "| mlp_plain | torch, torch_compile: torch | 2.5x | **4.00x** | 3.50 to 4.50 | yes |" in lines
+    assert "| mlp_plain | sklearn | 6x | skipped: scikit-learn is not installed | | |" in lines
+    assert "| mlp_plain | torch | 6.0 | step | 4.00x | 3.50 to 4.50 |" in lines
+    assert "Measured 2026-01-01 12:00 to 2026-01-01 12:00; others took at most 2 % of the processors' time meanwhile." in lines
+    assert "- 2 cores; commit abc; numpy 2" in lines
+    missed = report.table({"workloads": {"mlp_small": result()}}).splitlines()
+    assert "| mlp_small | torch | 15x | **4.00x** | 3.50 to 4.50 | **no** |" in missed
+
+
+def test_every_goal_names_a_contender_of_its_workload() -> None:
+    for w in WORKLOADS.values():
+        assert w.contenders[0] == "caviar"
+        assert {peer for goal in w.goals for peer in goal.peers} == set(w.contenders[1:])
+    assert set(CONTENDERS) == set(NEEDS) == {name for w in WORKLOADS.values() for name in w.contenders}
+
+
+def test_a_workload_survives_the_command_line_of_its_worker() -> None:
+    for w in WORKLOADS.values():
+        assert Workload.of(w.text()) == replace(w, goals=())
+
+
+def test_peers_that_are_not_there_are_skipped_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare, "missing", lambda name: None if name == "caviar" else f"{name} is not installed")
+    found = compare.compare(WORKLOADS["mlp"].quick())
+    assert found["microseconds"] == found["ratio"] == {}
+    assert found["skipped"] == {name: f"{name} is not installed" for name in ("torch", "torch_compile", "jax")}
+
+
+def test_a_package_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(NEEDS, "torch", ("no_such_module", "torch"))
+    reason = "torch is not installed; `make bench` or `pip install '.[peers]'` brings it"
+    assert harness.compare.missing("torch") == reason
+    assert harness.compare.missing("caviar") is None
+
+
+def test_ours_and_a_peer_are_timed_in_turn_and_one_that_fails_is_skipped_with_its_words() -> None:
+    w = replace(WORKLOADS["mlp_plain"], batch=8, inputs=(4,), hidden=8, batches=2, steps=2, rounds=3)
+    times = compare.timed(w, ["caviar", "sklearn", "no_such_contender"], skipped := {})
+    assert {name: len(values) for name, values in times.items()} == {"caviar": 3, "sklearn": 3}
+    assert skipped == {"no_such_contender": "KeyError: 'no_such_contender'"}
+    assert min(min(values) for values in times.values()) > 0
+
+
+def test_an_unknown_name_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert harness.main(["mlq"]) == 2
+    known = ", ".join((*harness.PARTS, *harness.CURVES, *WORKLOADS))
+    assert capsys.readouterr().err == f"error: mlq: unknown workload or part; use one of {known}\n"
+
+
+def test_names_choose_parts_and_workloads() -> None:
+    assert harness.chosen(["cnn", "scaling_width"]) == [("workloads", "cnn"), ("scaling", "width")]
+    assert harness.chosen(["roofline", "agreement"])[-1] == ("roofline", "")
+    assert [name for part, name in harness.chosen(harness.PARTS) if part == "workloads"] == list(WORKLOADS)
+
+
+def test_results_are_kept_beside_those_of_other_names(tmp_path: Path) -> None:
+    harness.write(tmp_path, {part: {} for part in harness.PARTS} | {"workloads": {"mlp": result()}})
+    kept = harness.stored(tmp_path)
+    assert kept["workloads"] == {"mlp": json.loads(json.dumps(result()))}
+    assert "| mlp | jax | 1.5x | **2.00x** |" in (tmp_path / "RESULTS.md").read_text()
+    (tmp_path / "results.json").write_text('{"mlp": {"rounds": 3}}')
+    assert harness.stored(tmp_path) == {part: {} for part in harness.PARTS}
+
+
+def test_newer_curves_replace_older_ones_alone() -> None:
+    before = {"date": "old", "microseconds": {"batch": {"8": 1}, "width": {"8": 2}}}
+    assert harness.merged(before, {"date": "new", "microseconds": {"width": {"8": 3}}}) == {
+        "date": "new",
+        "microseconds": {"batch": {"8": 1}, "width": {"8": 3}},
+    }
+
+
+def test_curves_are_drawn(tmp_path: Path) -> None:
+    scaling.draw({"batch": {"8": {"caviar": 1.0, "torch": 3.0}, "32": {"caviar": 1.5, "torch": 4.0}}}, tmp_path)
+    assert (tmp_path / "batch.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_kernel_is_bound_by_the_lower_ceiling() -> None:
+    ceilings = {
+        "flops": {"one core": 100.0},
+        "bytes": {"L2": {"one core": 10.0}, "memory": {"one core": 1.0}},
+        "sizes": {"L2": 50, "memory": 1000},
+    }
+    found = roofline.rated(2.0, flops=100.0, moved=5.0, machine=ceilings)
+    assert (found["bound"], found["share"], found["flops"], found["bytes"]) == ("arithmetic", 0.5, 50.0, 2.5)
+    found = roofline.rated(400.0, flops=100.0, moved=200.0, machine=ceilings)
+    assert (found["bound"], found["share"]) == ("memory", 0.5)
+
+
+def test_what_others_take_is_what_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = machine.Watch()
+    watch.start, watch.busy, watch.own = 0.0, 10.0, 1.0
+    monkeypatch.setattr(machine, "_busy", lambda: 30.0)
+    monkeypatch.setattr(machine, "_own", lambda: 11.0)
+    monkeypatch.setattr(machine.time, "perf_counter", lambda: 10.0)
+    monkeypatch.setattr(machine.os, "cpu_count", lambda: 2)
+    assert watch.others() == 0.5
+    watch.busy = None
+    assert watch.others() is None
+
+
+def test_losses_that_are_not_numbers_are_far_apart() -> None:
+    assert apart([1.0, 2.0], [1.5, 2.25]) == 0.5
+    assert apart([1.0, float("nan")], [1.0, 2.0]) == float("inf")
+
+
+def test_a_machine_reaches_no_more_than_its_ceilings() -> None:
+    from benchmarks.ceilings import bandwidth, peak_flops
+
+    assert peak_flops(1, rounds=20_000, repeats=3) > 1e8
+    assert bandwidth(2**14, 1, moved=1e7, repeats=3) > 1e7
