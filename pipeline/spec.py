@@ -51,10 +51,14 @@ class Architecture:
 
 @record
 class BackendSettings:
-    """What runs the program; auto is cupy where a GPU is usable, else numpy.  threads auto: one a core."""
+    """What runs the program; auto is cupy where a GPU is usable, else numpy.  threads auto: one a core.
+
+    recompute: the backward half makes outputs of batch norm, activation and dropout again, not kept till then: less memory, same bits.
+    """
 
     kind: Literal["numpy", "reference", "cupy", "auto"] = setting("numpy")
     threads: int | Literal["auto"] = setting("auto", least=1)
+    recompute: bool = setting(False)
 
 
 TASK_SETTINGS = ("check", "lr_range", "explain")  # what a task alone is told, under the task's own name

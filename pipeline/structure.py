@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from backends.contract import Backend, Buffer, Executable, Plan
 from pipeline import augmentation
+from pipeline.errors import ConfigError
 from pipeline.graph.ir import Graph
 from pipeline.graph.text import digest
 from pipeline.layers.bias import remove_biases
@@ -57,6 +58,11 @@ class Structure:
         self.folded, self.folds, self.fold_reasons = fold_batch_norms(self.network) if backend.fuses else (self.network, (), ())
         self.backend, self.backend_reason = backend, reason
         self.precision, self.batch_size = config.precision, config.training.batch_size
+        self._recomputes = config.backend.recompute
+        if self._recomputes and not backend.fuses:
+            raise ConfigError(
+                at="backend.recompute", got=True, rule=f"the {backend.name} backend keeps every value", hint="use numpy, or leave it out"
+            )
         self.weighted = config.data.sample_weight is not None
         self._optimizer, self._regularization = config.optimizer, config.regularization
         self.augmentation = config.augmentation
@@ -91,7 +97,9 @@ class Structure:
         key = self._key(form, batch, weighted)
         if key not in self._compiled:
             graph = self._graph(*key)
-            final, reports = compile_passes(graph, keeps=self.backend.keeps, fuses=self.backend.fuses, joins=self.backend.joins)
+            final, reports = compile_passes(
+                graph, keeps=self.backend.keeps, fuses=self.backend.fuses, joins=self.backend.joins, recomputes=self._recomputes
+            )
             plan = make_plan(final, name=form, batch=batch, state=self._layout)
             self._compiled[key] = Compiled(graph=graph, reports=reports, plan=plan)
         return self._compiled[key]

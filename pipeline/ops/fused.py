@@ -10,8 +10,13 @@ from pipeline.graph.ir import Type
 from pipeline.ops.table import Op
 
 
-def _shape(*inputs: Type, body: Body, types: tuple[Type, ...], product: Mapping[str, Any] | None = None) -> tuple[Type, ...]:
-    """The types that the replaced nodes had.  With a product its two operands come first, in place of the product itself."""
+def _shape(
+    *inputs: Type, body: Body, types: tuple[Type, ...], product: Mapping[str, Any] | None = None, after: tuple[str, ...] = ()
+) -> tuple[Type, ...]:
+    """The types that the replaced nodes had.  With a product its two operands come first, in place of the product itself.
+
+    after: values that must be there before this node runs, though it does not read them.
+    """
     assert len(inputs) == len(body.inputs) + (product is not None) and len(types) == len(body.outputs)
     return types
 

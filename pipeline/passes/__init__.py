@@ -9,6 +9,7 @@ from pipeline.graph.ir import Graph
 from pipeline.passes.decompose import decompose
 from pipeline.passes.fuse import fuse
 from pipeline.passes.join import join
+from pipeline.passes.recompute import recompute
 from pipeline.passes.simplify import fold, prune, share
 from pipeline.passes.tall import cut_tall
 from pipeline.passes.verify import verify
@@ -29,18 +30,20 @@ class PassReport:
 
 
 def compile_passes(
-    graph: Graph, *, keeps: frozenset[str], fuses: bool, joins: frozenset[str] = frozenset()
+    graph: Graph, *, keeps: frozenset[str], fuses: bool, joins: frozenset[str] = frozenset(), recomputes: bool = False
 ) -> tuple[Graph, tuple[PassReport, ...]]:
     """Runs every pass, the verifier after each.
 
     keeps: composites that the backend has kernels for; fuses: whether element-wise chains become single kernels;
-    joins: the products that may go on in such a kernel.
+    joins: the products that may go on in such a kernel; recomputes: whether the backward half makes cheap values again.
     """
     ordered: list[tuple[str, Pass]] = [("decompose", lambda g: decompose(g, keeps)), *PASSES]
     if fuses:
         ordered += [("fuse", fuse), ("cut", cut_tall)]
     if joins:
         ordered.append(("join", lambda g: join(g, joins)))
+    if recomputes:
+        ordered.append(("recompute", recompute))
     reports: list[PassReport] = []
     verify(graph)
     for name, run in ordered:

@@ -120,7 +120,7 @@ def _calls(graph: Graph, phase: dict[int, int], buffers: dict[str, Buffer]) -> t
                 inputs=tuple(buffers[v] for v in node.inputs),
                 outputs=tuple(buffers[v] for v in node.outputs),
                 phase=phase[index],
-                attributes={k: v for k, v in node.attributes.items() if k not in ("body", "types")},
+                attributes={k: v for k, v in node.attributes.items() if k not in ("body", "types", "after")},
                 body=body,
             )
         )

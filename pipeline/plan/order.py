@@ -8,11 +8,14 @@ from pipeline.graph.ir import Graph
 def phases(graph: Graph) -> tuple[dict[int, int], int]:
     """-> (index of the node -> phase, first phase at which state may change).
 
-    A node runs as early as its inputs allow.  A node that writes state waits for the guard, and for every other reader of that state.
+    A node runs as early as its inputs, and the values that it is told to come after, allow.  A node that writes state waits for the guard,
+    and for every other reader of that state.
     Phase 0 gathers the batch.
     """
     producer = {name: index for index, node in enumerate(graph.nodes) for name in node.outputs}
     waits = {index: {producer[name] for name in node.inputs if name in producer} for index, node in enumerate(graph.nodes)}
+    for index, node in enumerate(graph.nodes):
+        waits[index] |= {producer[name] for name in node.attributes.get("after", ())}
     readers = _state_readers(graph)
     for index, states in _writers(graph).items():
         waits[index] |= {reader for state in states for reader in readers.get(state, [])} - {index}

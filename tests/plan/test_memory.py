@@ -83,6 +83,13 @@ def test_no_value_is_lost_before_it_is_read_for_the_last_time(architecture: str,
     _check_owners(structure.compiled(form, 16).plan)
 
 
+@pytest.mark.parametrize("architecture", ["mlp", "cnn_small", "resnet20"])
+def test_nor_is_one_that_is_made_again(architecture: str) -> None:
+    options = [f"architecture={architecture}", "regularization=dropout", "normalization=batch", "data=mnist", "backend.recompute=true"]
+    structure = compile_experiment(experiment(compose([*options, "training.batch_size=16"]))).structure
+    _check_owners(structure.compiled("train", 16).plan)
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_no_value_of_a_random_graph_is_lost(seed: int) -> None:
     graph, _ = draw(seed, length=30)
