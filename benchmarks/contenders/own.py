@@ -19,7 +19,7 @@ def config(w: Workload) -> dict[str, Any]:
         f"architecture={architecture}",
         f"data.input_shape={list(w.inputs)}",
         f"data.classes={w.classes}",
-        f"training.batch_size={w.batch}",
+        f"training.batch_size={w.batch if w.task == 'train' else 128}",
         f"optimizer={w.optimizer}",
         f"optimizer.learning_rate={LEARNING_RATE[w.optimizer]}",
         f"backend.threads={w.threads or 'auto'}",
