@@ -33,12 +33,13 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline import tasks
-from pipeline.config import compose, explained, plain_config
+from pipeline.config import compose, explained, plain_config, resolved
 from pipeline.errors import PipelineError, Stopped
 from pipeline.help import help_text
 from pipeline.overrides import CONF, as_one_run, asks_for_several, forgiving, parsed, shown
-from pipeline.spec import Experiment, experiment
+from pipeline.spec import Experiment, experiment, to_plain
 from pipeline.tasks import JobResult, RunContext, Senders, SweepResult
+from pipeline.trials import Tried, at_the_end, declared
 
 INTERRUPTED = 130
 SOME_FAILED = 3
@@ -121,12 +122,14 @@ def _sweep(flags: list[str], overrides: list[str]) -> int:
     placed = [] if given else [f"hydra.sweep.dir={folder}"]
     new = not folder.exists()
     jobs: list[JobResult] = []
-
+    tried: list[Tried] = []
+    notes: list[str] = []
     senders = Senders()
 
     def job(config: object) -> None:
         number = int(HydraConfig.get().job.num)
-        jobs.append(_job(config, RunContext(sweep=folder.name, job=number, overrides=_overrides(), senders=senders)))
+        jobs.append(_job(config, RunContext(sweep=folder.name, job=number, overrides=_overrides(), senders=senders), tried))
+        notes[:] = _keep(config, jobs[-1], tried)
         if isinstance(jobs[-1].error, KeyboardInterrupt):  # meant for the sweep, not for the job
             raise jobs[-1].error
 
@@ -143,6 +146,8 @@ def _sweep(flags: list[str], overrides: list[str]) -> int:
     try:
         if started:
             tasks.sweep_finished(SweepResult(id=folder.name, folder=folder, jobs=tuple(jobs), stopped=stop is not None, senders=senders))
+        for note in notes:
+            print(f"note: {note}", flush=True)
     finally:
         senders.close()
     if stop is not None:
@@ -151,8 +156,8 @@ def _sweep(flags: list[str], overrides: list[str]) -> int:
     return code if done == len(jobs) else SOME_FAILED if done else 1
 
 
-def _job(config: object, context: RunContext) -> JobResult:
-    """One job of a sweep, whatever becomes of it; a failure is told at once."""
+def _job(config: object, context: RunContext, tried: Sequence[Tried]) -> JobResult:
+    """One job of a sweep, whatever becomes of it; a failure is told at once.  `tried`: the trials of a search before it."""
     label = f"job {context.job}: {', '.join(context.overrides)}"
     print(label, flush=True)
     began = time.perf_counter()
@@ -160,7 +165,7 @@ def _job(config: object, context: RunContext) -> JobResult:
     value: object = None
     failure: BaseException | None = None
     try:
-        described, plain = _experiment(config)
+        described, plain = _experiment(config, tried)
         value = tasks.run(described, plain, context)
     except KeyboardInterrupt as stop:
         failure = stop
@@ -172,10 +177,24 @@ def _job(config: object, context: RunContext) -> JobResult:
     return JobResult(context=context, experiment=described, value=value, error=failure, seconds=time.perf_counter() - began)
 
 
-def _experiment(config: object) -> tuple[Experiment, dict[str, Any]]:
+def _keep(config: object, job: JobResult, tried: list[Tried]) -> list[str]:
+    """Adds what became of a job to the trials of the search, if it is one of them -> what is to be said of the best of them."""
+    plain = resolved(config) if job.experiment is not None else {}
+    found = declared(plain)
+    if found is None or job.experiment is None:
+        return []
+    from pipeline.tracking.sweep import score  # noqa: PLC0415  # the command line starts without it
+
+    search, trial = found
+    metrics = getattr(job.value, "metrics", {})
+    tried.append(Tried(trial=trial, config=to_plain(job.experiment), score=score(metrics)))
+    return at_the_end(search, tried)
+
+
+def _experiment(config: object, tried: Sequence[Tried] = ()) -> tuple[Experiment, dict[str, Any]]:
     """The checked experiment of a composed config, and its plain form.  Raises PipelineError; nothing is written before this."""
     try:
-        plain = plain_config(config, _overrides())
+        plain = plain_config(config, _overrides(), tried)
     except OmegaConfBaseException as error:
         raise explained(error) from None
     result = experiment(plain)

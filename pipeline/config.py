@@ -17,8 +17,8 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pipeline.arms import with_arm
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.overrides import CONF, forgiving, shown, unknown_option
-from pipeline.search import with_trial
 from pipeline.spec import experiment
+from pipeline.trials import Tried, with_trial
 
 
 def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -40,14 +40,20 @@ def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
     return config
 
 
-def plain_config(config: object, overrides: Sequence[str] = ()) -> dict[str, Any]:
+def plain_config(config: object, overrides: Sequence[str] = (), tried: Sequence[Tried] = ()) -> dict[str, Any]:
     """A composed config as nested plain dicts, interpolations resolved, its arm laid over it and its trial put in.
 
     overrides   what the user asked for, as `path=value`
+    tried       the trials that the sweep has behind it
     Raises ConfigError for an arm or a trial that is none, and OmegaConf's errors; see `explained`.
     """
+    return with_trial(with_arm(resolved(config), overrides), overrides, tried)
+
+
+def resolved(config: object) -> dict[str, Any]:
+    """A composed config as nested plain dicts, as it is written.  Raises OmegaConf's errors; see `explained`."""
     plain = OmegaConf.to_container(cast(Any, config), resolve=True, throw_on_missing=True, enum_to_str=True)
-    return with_trial(with_arm(cast("dict[str, Any]", plain), overrides), overrides)
+    return cast("dict[str, Any]", plain)
 
 
 def explained(error: Exception) -> PipelineError:

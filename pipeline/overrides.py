@@ -21,6 +21,7 @@ from hydra.errors import HydraException
 
 from pipeline.errors import ConfigError, nearest
 from pipeline.spec import Experiment
+from pipeline.trials import SEARCH, TRIAL
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 ADDED_GROUPS = ("experiment", "sweep")  # groups that the defaults list does not hold
@@ -66,7 +67,8 @@ def _forgiving(text: str, known: dict[str, list[str]], *, several: bool) -> str:
         if override.value() is None and key not in ADDED_GROUPS:
             raise ConfigError(at=key, got=None, rule="a group needs an option", hint=f"use one of {', '.join(known[key])}")
         return f"+{bare}" if key in ADDED_GROUPS else bare
-    root = {*known, *(f.name for f in fields(Experiment))}  # more than `spec` knows: it never sees the groups that are added
+    # more than `spec` knows: it never sees the groups that are added, nor a search and its trial
+    root = {*known, *(f.name for f in fields(Experiment)), SEARCH, TRIAL}
     if key.partition(".")[0] not in root:
         raise ConfigError(at=key, got=text.partition("=")[2], rule="unknown key", hint=_nearest_path(key, root))
     return f"++{bare}"

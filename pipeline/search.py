@@ -1,17 +1,9 @@
-"""Random search: values drawn for the trials of a sweep, each on the scale that suits it (Bergstra & Bengio 2012).
-
-    search:
-      space:
-        optimizer.learning_rate: {kind: log, low: 1.0e-4, high: 1}
-        optimizer.momentum: {kind: one_minus_log, low: 0.9, high: 0.999}
-
-`trial=k` puts the k-th values into the config.  They depend on `search.seed`, the path and k alone: more trials change no earlier one.
-"""
+"""Search spaces: values on the scale that suits them, drawn at random, on a grid, or closer about a good one (Bergstra & Bengio 2012)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -19,11 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import random
-from pipeline.errors import ConfigError
-from pipeline.records import read_kind, record, setting
+from pipeline.records import record, setting
 
 Array = npt.NDArray[np.float64]
-SEARCH, TRIAL = "search", "trial"
 
 
 @record
@@ -109,47 +99,12 @@ def zoom(space: Any, best: float, *, share: float) -> Any:
     return replace(space, low=cast(ends[0]), high=cast(ends[1]))
 
 
+def share_of(space: Any, value: float) -> float:
+    """Where `value` lies in the range, on its own scale: 0 at low, 1 at high."""
+    low, high = _ends(space)
+    return (_SCALES[type(space)][0](value) - low) / (high - low)
+
+
 def _ends(space: Any) -> tuple[float, float]:
     to, _ = _SCALES[type(space)]
     return to(space.low), to(space.high)
-
-
-def with_trial(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """The config with the values of its trial put in; `search` and `trial` are left out.
-
-    overrides   what the user asks for as `path=value`: a search may not overrule it silently
-    Raises ConfigError.
-    """
-    result = dict(config)
-    search, trial = result.pop(SEARCH, None), result.pop(TRIAL, None)
-    if trial is None:
-        return result
-    if not search:
-        raise ConfigError(at=TRIAL, got=trial, rule="the experiment declares no search", hint="leave it out")
-    if not isinstance(trial, int) or isinstance(trial, bool) or trial < 0:
-        raise ConfigError(at=TRIAL, got=trial, rule="must be a whole number from 0", hint="give trial=0")
-    asked = {text.partition("=")[0]: text.partition("=")[2] for text in overrides}
-    for path, entry in search["space"].items():
-        space = _space(entry, at=f"search.space.{path}")
-        if path in asked:
-            raise ConfigError(
-                at=path, got=asked[path], rule="the search draws it", hint="give hydra.mode=RUN for one run without the search"
-            )
-        value = draw(space, trial + 1, seed=int(search.get("seed", 0)), path=path)[trial]
-        value = float(f"{value:.6g}")  # digits enough to run it again by hand
-        result = _put(result, path.split("."), int(value) if isinstance(space, Integer) else value)
-    return result
-
-
-def _space(entry: object, *, at: str) -> Any:
-    space = read_kind(SPACES, entry, at=at)
-    if space.low >= space.high:
-        raise ConfigError(at=f"{at}.high", got=space.high, rule=f"must be above {at}.low, which is {space.low}")
-    return space
-
-
-def _put(config: Mapping[str, Any], keys: Sequence[str], value: object) -> dict[str, Any]:
-    if len(keys) == 1:
-        return {**config, keys[0]: value}
-    inner = config.get(keys[0])
-    return {**config, keys[0]: _put(inner if isinstance(inner, Mapping) else {}, keys[1:], value)}

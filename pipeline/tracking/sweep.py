@@ -126,6 +126,15 @@ def grows(metric: str) -> bool:
     return quantity in GROWING or quantity.endswith("accuracy")
 
 
+def score(metrics: Mapping[str, float]) -> float:
+    """What a trial is ranked by where there is no table: its preferred metric, less being better; infinite without a finite one."""
+    name = next((name for name in PREFERRED if name in metrics), None)
+    value = math.nan if name is None else metrics[name]
+    if name is None or not math.isfinite(value):
+        return math.inf
+    return -value if grows(name) else value
+
+
 def summarize_sweep(name: str, folders: Iterable[Path], *, metric: str | None = None) -> Sweep:
     """Reads the table from the journals of the trials.
 

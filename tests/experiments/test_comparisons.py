@@ -104,6 +104,31 @@ def test_random_search_finds_the_best_learning_rates_within_the_range(
     assert all(0.01 < float(row[1]) < 0.3 for row in rows[:3])
 
 
+def test_a_second_stage_is_better_than_the_first_and_near_its_best(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["+experiment=coarse_to_fine", "tracking=none", "training.epochs=3"]) == 0
+    out = capsys.readouterr().out
+    assert "lies at an end" not in out
+    lines = out.splitlines()
+    start = next(index for index, line in enumerate(lines) if line.startswith("ranked by accuracy/validation"))
+    rows = {int(line.split()[0]): [float(cell) for cell in line.split()[1:4]] for line in lines[start + 4 : start + 22]}
+    coarse, fine = [rows[k] for k in range(9)], [rows[k] for k in range(9, 18)]
+    assert sum(row[2] for row in fine) / 9 > sum(row[2] for row in coarse) / 9 + 0.1
+    best = max(coarse, key=lambda row: row[2])[0]
+    assert all(best / 10**0.51 <= row[0] <= best * 10**0.51 for row in fine)  # half of a quarter of four decades
+
+
+def test_trials_of_a_search_are_chosen_on_the_command_line(compared: Compared, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["+experiment=random_search", "hydra.mode=RUN", "trial=3", "training.epochs=1", "tracking=none", "output=one"]) == 0
+    stored = yaml.safe_load(Path("one/config.yaml").read_text())
+    assert stored["optimizer"]["learning_rate"] == 0.0001931 and "trial" not in stored
+    capsys.readouterr()
+    assert cli.main(["+experiment=random_search", "trial=range(1,3)", "search.seed=1", "training.epochs=1", "tracking=none"]) == 0
+    assert "2 of 2 jobs done" in capsys.readouterr().out
+
+
 def test_one_arm_alone_is_one_run(tmp_path: Path, compared: Compared, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["+experiment=init_rings", "hydra.mode=RUN", "arm=he", "training.epochs=1", "tracking=none", "output=one"]
     assert cli.main(arguments) == 0

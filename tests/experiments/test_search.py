@@ -1,14 +1,16 @@
-"""Search spaces: where their values fall, that they hold still, and what is refused."""
+"""Search spaces: where their values fall, that they hold still, how stages narrow them, and what is refused."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.search import Integer, Linear, Log, LogRandn, OneMinusLog, draw, grid, with_trial, zoom
+from pipeline.search import Integer, Linear, Log, LogRandn, OneMinusLog, draw, grid, zoom
+from pipeline.trials import Search, Tried, at_the_end, with_trial
 
 SPACES: list[tuple[Any, Any]] = [
     (Linear(low=-1, high=3), lambda v: (v + 1) / 4),
@@ -66,6 +68,59 @@ def test_a_trial_puts_its_values_into_the_config_and_no_trial_leaves_it() -> Non
     assert with_trial(CONFIG) == {"optimizer": CONFIG["optimizer"]}
 
 
+def tried(*points: tuple[int, float, float], arm: str | None = None) -> list[Tried]:
+    """(trial, learning rate, score) of each run."""
+    return [Tried(trial=trial, config={"arm": arm, "optimizer": {"learning_rate": rate}}, score=score) for trial, rate, score in points]
+
+
+def staged(trial: int, so_far: list[Tried], *stages: int, **others: Any) -> float:
+    search = {**CONFIG["search"], "stages": list(stages), **others}
+    return float(with_trial({**CONFIG, "search": search, "trial": trial}, (), so_far)["optimizer"]["learning_rate"])
+
+
+def test_a_second_stage_draws_from_a_quarter_of_the_range_about_the_best_of_the_first() -> None:
+    so_far = tried((0, 0.5, 3.0), (1, 0.01, 1.0), (2, 0.3, 2.0))
+    assert staged(2, so_far, 3, 3) == with_trial({**CONFIG, "trial": 2})["optimizer"]["learning_rate"]
+    values = [staged(k, so_far, 3, 3) for k in range(3, 203)]  # the last stage has no end
+    assert 10**-2.5 <= min(values) < 10**-2.45 and 10**-1.55 < max(values) <= 10**-1.5
+    halves = [staged(k, so_far, 3, 3, zoom=0.5) for k in range(3, 203)]
+    assert 10**-3 <= min(halves) < 10**-2.9 and 10**-1.1 < max(halves) <= 10**-1
+
+
+def test_a_third_stage_narrows_the_second_about_the_best_of_both() -> None:
+    so_far = tried((0, 0.01, 2.0), (1, 0.02, 1.0), (2, 0.015, 3.0))
+    values = [staged(k, so_far, 1, 2, 1) for k in range(3, 203)]
+    center = math.log10(0.02)
+    assert center - 0.125 <= math.log10(min(values)) < center - 0.1 and center + 0.1 < math.log10(max(values)) <= center + 0.125
+
+
+def test_a_stage_looks_at_the_mean_over_seeds_and_at_its_own_arm_and_is_decided_once() -> None:
+    so_far = tried((0, 0.01, 1.0), (0, 0.01, 1.2), (1, 0.5, 0.0), (1, 0.5, math.inf))  # trial 1 diverged with its second seed
+    value = staged(5, so_far, 2, 9)
+    assert 10**-2.5 <= value <= 10**-1.5
+    assert staged(5, so_far + tried((2, 0.03, 0.5), (0, 0.01, 9.0), (1, 0.5, 0.1)), 2, 9) == value
+    assert staged(5, so_far + tried((1, 0.9, 0.0), arm="other"), 2, 9) == value
+
+
+def test_a_later_stage_without_the_one_before_is_refused() -> None:
+    sentence = (
+        "trial = 5: is drawn about the best of the trials before trial 2, and none of them finished in this sweep; "
+        "run them together, from trial 0 on"
+    )
+    for so_far in ([], tried((0, 0.1, math.inf))):
+        with pytest.raises(ConfigError) as caught:
+            staged(5, so_far, 2, 9)
+        assert str(caught.value) == sentence
+
+
+def test_a_best_value_at_an_end_of_its_range_is_said() -> None:
+    search = Search(space=CONFIG["search"]["space"])
+    note = "the best optimizer.learning_rate, 0.9, lies at an end of 0.0001 to 1: widen search.space.optimizer.learning_rate"
+    assert at_the_end(search, tried((0, 0.1, 1.0), (1, 0.9, 0.5))) == [note]
+    assert at_the_end(search, tried((0, 0.1, 0.5), (1, 0.9, 1.0))) == []
+    assert at_the_end(search, tried((0, 0.9, math.inf))) == []
+
+
 @pytest.mark.parametrize(
     ("changes", "overrides", "sentence"),
     [
@@ -86,6 +141,10 @@ def test_a_trial_puts_its_values_into_the_config_and_no_trial_leaves_it() -> Non
             (),
             "search.space.a.high = 1.0: must be above search.space.a.low, which is 2.0",
         ),
+        ({"trial": 0, "search": {"space": {}, "stage": [3]}}, (), "search.stage = [3]: unknown key; did you mean stages?"),
+        ({"trial": 0, "search": {"space": {}, "stages": [3, 0]}}, (), "search.stages[1] = 0: must be at least 1"),
+        ({"trial": 0, "search": {"space": {}, "zoom": 1}}, (), "search.zoom = 1: must be below 1"),
+        ({"trial": 0, "search": {"space": [1]}}, (), "search.space = [1]: must be a mapping of config paths to ranges"),
     ],
 )
 def test_a_mistake_is_one_sentence(changes: dict[str, Any], overrides: tuple[str, ...], sentence: str) -> None:
