@@ -16,6 +16,7 @@ from backends.numpy import cpu as processors
 from backends.numpy.cache import ObjectCache, is_loaded, key, load
 from backends.numpy.fused import instructions_by_stage
 from backends.numpy.kernels import Kernel, kernel_of
+from backends.numpy.progress import Compiling
 from backends.numpy.step import FIELDS, StepProgram
 
 # a core's rough speed, and seconds that a meeting of threads and their start cost: they decide whether threads pay
@@ -96,8 +97,12 @@ class NumpyExecutable:
         self.kernels = _kernels(plan, processor)
         # kernels first: the step links to them by name
         made = cache.made
-        for kernel in self.kernels.values():
-            _ready(kernel.symbol, kernel.build, processor, cache)
+        distinct = {kernel.symbol: kernel for kernel in self.kernels.values()}
+        with Compiling(f"{plan.name}, batch {plan.batch}", len(distinct)) as progress:
+            # one by one: llvmlite lets one thread at a time into LLVM
+            for number, kernel in enumerate(distinct.values()):
+                progress.done(number)
+                _ready(kernel.symbol, kernel.build, processor, cache)
         symbol = f"step_{key(processor, _without_names(plan), [k.symbol for k in self.kernels.values()])}"
 
         def build() -> ir.Module:
