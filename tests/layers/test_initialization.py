@@ -75,32 +75,66 @@ def test_the_fans_of_caffe_count_the_window() -> None:
         assert abs(w.var() - 1 / fan) < 3 / fan * np.sqrt(0.8 / n)
 
 
-# a convolution of 3 x 2 from 16 to 48 channels, its transpose that strides by 2 x 1, and a dense layer of 300 inputs
-FANS = [
-    ({"kind": "conv", "channels": 48, "kernel": [3, 2]}, 3 * 2 * 16, 3 * 2 * 48),
-    ({"kind": "conv_transpose", "channels": 48, "kernel": [3, 2], "stride": [2, 1]}, 3 * 2 * 16 // 2, 3 * 2 * 48),
-    ({"kind": "dense", "units": 200}, 300, 200),
-]
-SPREADS = [
-    ({"kind": "lecun"}, lambda fan_in, fan_out: 1 / fan_in),
-    ({"kind": "he"}, lambda fan_in, fan_out: 2 / fan_in),
-    ({"kind": "xavier"}, lambda fan_in, fan_out: 2 / (fan_in + fan_out)),
+# each layer with its fans, and those that Caffe reads from the shape of its weight (of the convolution that a transposed one turns)
+FANS: dict[str, tuple[dict[str, Any], tuple[int, int], tuple[int, int]]] = {
+    "conv": ({"kind": "conv", "channels": 48, "kernel": [3, 2]}, (3 * 2 * 16, 3 * 2 * 48), (3 * 2 * 16, 3 * 2 * 48)),
+    "groups": ({"kind": "conv", "channels": 48, "kernel": 3, "groups": 4}, (9 * 4, 9 * 12), (9 * 4, 9 * 48)),
+    "conv_transpose": (
+        {"kind": "conv_transpose", "channels": 48, "kernel": [3, 2], "stride": [2, 1]},
+        (3 * 2 * 16 // 2, 3 * 2 * 48),
+        (3 * 2 * 48, 3 * 2 * 16),
+    ),
+    "dense": ({"kind": "dense", "units": 200}, (300, 200), (300, 200)),
+}
+# initialization -> mean, variance and kurtosis of its weights, of fan_in and fan_out as above
+SPREADS: list[tuple[dict[str, Any], Any]] = [
+    ({"kind": "normal", "std": 0.3}, lambda i, o: (0.0, 0.09, 3.0)),
+    ({"kind": "uniform", "low": -0.1, "high": 0.3}, lambda i, o: (0.1, 0.16 / 12, 1.8)),
+    ({"kind": "lecun", "distribution": "normal"}, lambda i, o: (0.0, 1 / i, 3.0)),
+    ({"kind": "lecun", "distribution": "uniform"}, lambda i, o: (0.0, 1 / i, 1.8)),
+    ({"kind": "he", "distribution": "normal"}, lambda i, o: (0.0, 2 / i, 3.0)),
+    ({"kind": "he", "distribution": "uniform"}, lambda i, o: (0.0, 2 / i, 1.8)),
+    ({"kind": "xavier", "distribution": "normal"}, lambda i, o: (0.0, 2 / (i + o), 3.0)),
+    ({"kind": "xavier", "distribution": "uniform"}, lambda i, o: (0.0, 2 / (i + o), 1.8)),
+    ({"kind": "caffe_xavier", "variance_norm": "fan_in"}, lambda i, o: (0.0, 1 / i, 1.8)),
+    ({"kind": "caffe_xavier", "variance_norm": "fan_out"}, lambda i, o: (0.0, 1 / o, 1.8)),
+    ({"kind": "caffe_xavier", "variance_norm": "average"}, lambda i, o: (0.0, 2 / (i + o), 1.8)),
+    ({"kind": "caffe_msra", "variance_norm": "fan_in"}, lambda i, o: (0.0, 2 / i, 3.0)),
+    ({"kind": "caffe_msra", "variance_norm": "fan_out"}, lambda i, o: (0.0, 2 / o, 3.0)),
+    ({"kind": "caffe_msra", "variance_norm": "average"}, lambda i, o: (0.0, 4 / (i + o), 3.0)),
+    ({"kind": "rand"}, lambda i, o: (0.5 / np.sqrt(i), 1 / (12 * i), 1.8)),
 ]
 
 
-@pytest.mark.parametrize("distribution", ["normal", "uniform"])
-@pytest.mark.parametrize(("layer", "fan_in", "fan_out"), FANS, ids=["conv", "conv_transpose", "dense"])
-def test_layers_have_the_variance_of_their_fans(layer: dict[str, Any], fan_in: int, fan_out: int, distribution: str) -> None:
+def first_weight(layer: dict[str, Any], initialization: dict[str, Any]) -> np.ndarray:
     shape = (300,) if layer["kind"] == "dense" else (5, 4, 16)
     data = DataShape(input_shape=shape, classes=None, targets=1)
-    for initialization, variance in SPREADS:
-        made = program(
-            shape=data, architecture={"layers": [layer], "head": "auto"}, initialization={**initialization, "distribution": distribution}
-        )
-        w = next(value for name, value in made.parameters().items() if name.endswith("weight"))
-        expected, kurtosis = variance(fan_in, fan_out), 3.0 if distribution == "normal" else 1.8
-        assert abs(w.mean()) < 3 * np.sqrt(expected / w.size)
-        assert abs(w.var() - expected) < 3 * expected * np.sqrt((kurtosis - 1) / w.size), initialization
+    made = program(shape=data, architecture={"layers": [layer], "head": "auto"}, initialization=initialization, precision="float64")
+    return next(value for name, value in made.parameters().items() if name.endswith("weight"))
+
+
+@pytest.mark.parametrize("kind", FANS)
+@pytest.mark.parametrize(
+    ("initialization", "spread"), SPREADS, ids=lambda each: "_".join(map(str, each.values())) if isinstance(each, dict) else ""
+)
+def test_layers_have_the_variance_of_their_fans(kind: str, initialization: dict[str, Any], spread: Any) -> None:
+    layer, fans, caffe = FANS[kind]
+    w = first_weight(layer, initialization)
+    mean, variance, kurtosis = spread(*(caffe if initialization["kind"].startswith("caffe") else fans))
+    assert abs(w.mean() - mean) < 3 * np.sqrt(variance / w.size)
+    assert abs(w.var() - variance) < 3 * variance * np.sqrt((kurtosis - 1) / w.size)
+
+
+@pytest.mark.parametrize("kind", FANS)
+def test_orthogonal_and_sparse_weights_of_layers_have_their_variance(kind: str) -> None:
+    layer, _, _ = FANS[kind]
+    w = first_weight(layer, {"kind": "orthogonal", "gain": 2.0})
+    longer = max(w.size // w.shape[-1], w.shape[-1])
+    np.testing.assert_allclose(np.mean(w**2), 4 / longer, rtol=1e-12)  # the shorter side's vectors have length 2 each
+    w = first_weight(layer, {"kind": "sparse", "connections": 30, "std": 0.5})
+    kept, outputs = w[w != 0], w.shape[-2 if kind == "conv_transpose" else -1]
+    assert kept.size == 30 * outputs
+    assert abs(kept.mean()) < 3 * 0.5 / np.sqrt(kept.size) and abs(kept.var() - 0.25) < 3 * 0.25 * np.sqrt(2 / kept.size)
 
 
 def test_uniform_has_the_mean_and_variance_of_its_range() -> None:

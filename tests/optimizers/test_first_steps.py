@@ -168,7 +168,8 @@ def test_the_first_five_steps_of_adamw_decay_the_weight_and_not_the_bias(backend
 #   sgd       the slopes are 1, 1/2, 1/4, ...: each step halves the error
 #   momentum  slopes 1, 1/2, 0, -1/4, -1/4 and so v 1, 1, 1/2, 0, -1/4; the weighted average is half of it at twice the rate
 #   nesterov  slopes 1, 1/4, -1/16, -7/64, -17/256 and so v 1, 3/4, 5/16, 3/64, -11/256, g + v/2 3/2, 5/8, 3/32, -11/128, -45/512
-# and Adam's in 40-digit decimal arithmetic (here b does not move half as far), its first step being 0.1 / (1 + 1e-8) of w.
+# Those that divide by a root of squared gradients (DIVIDED) are worked out in 40-digit decimal arithmetic; there b moves by more than half
+# of what w does: Adam's first step is 0.1 / (1 + 1e-8) of w and 0.05 / (0.5 + 1e-8) of b.  beta2 = 0.5 lets AMSGrad's second moment fall.
 PAPER: dict[str, tuple[dict[str, Any], list[float]]] = {
     "sgd": ({"kind": "sgd", "learning_rate": 0.05}, [0.7, 0.675, 0.6625, 0.65625, 0.653125]),
     "momentum": ({"kind": "momentum", "learning_rate": 0.05, "momentum": 0.5}, [0.7, 0.65, 0.625, 0.625, 0.6375]),
@@ -180,21 +181,60 @@ PAPER: dict[str, tuple[dict[str, Any], list[float]]] = {
         {"kind": "nesterov", "learning_rate": 0.05, "momentum": 0.5},
         [0.675, 0.64375, 0.6390625, 0.643359375, 0.64775390625],
     ),
+}
+DIVIDED: dict[str, tuple[dict[str, Any], list[float], list[float]]] = {
+    "adagrad": (
+        {"kind": "adagrad", "learning_rate": 0.1},
+        [0.6500000000100000, 0.6696116135068095, 0.6661483827130363, 0.6667578686207143, 0.6666506179999216],
+        [-0.3499999999800000, -0.3303883864851136, -0.3338516172785474, -0.3332421313709291, -0.3333493819917113],
+    ),
+    "rmsprop": (
+        {"kind": "rmsprop", "learning_rate": 0.01},
+        [0.7183772243983162, 0.7010671125399083, 0.6897348402605525, 0.6819698546078903, 0.6766183185502475],
+        [-0.2816227746016839, -0.2989328859772117, -0.3102651579454756, -0.3180301433803233, -0.3233816792820132],
+    ),
+    "adadelta": (
+        {"kind": "adadelta"},
+        [0.7455279087656892, 0.7411222832553582, 0.7368474893522080, 0.7327336737252123, 0.7287956871393840],
+        [-0.2544719570802938, -0.2588774449004812, -0.2631521024362556, -0.2672657850966253, -0.2712036431675724],
+    ),
     "adam": (
         {"kind": "adam", "learning_rate": 0.1},
         [0.6500000010000000, 0.5988973926650445, 0.6078765983900190, 0.6420145540771564, 0.6809953828592347],
+        [-0.3499999980000000, -0.4011026056261262, -0.3921234000203982, -0.3579854447937228, -0.3190046165882444],
+    ),
+    "adamw": (
+        {"kind": "adamw", "learning_rate": 0.1, "weight_decay": 0.5},
+        [0.6125000010000000, 0.5552412960849627, 0.5566486405472148, 0.5794042018797255, 0.6072900289216264],
+        [-0.3499999980000000, -0.3766337025280941, -0.3474642935888435, -0.2968763007892492, -0.2400202643267007],
+    ),
+    "amsgrad": (
+        {"kind": "amsgrad", "learning_rate": 0.1, "beta2": 0.5},
+        [0.6500000010000000, 0.6048778210489458, 0.6103189953519845, 0.6412365541974451, 0.6753630482890187],
+        [-0.3499999980000000, -0.3951221773984227, -0.3896810031673639, -0.3587634447452594, -0.3246369511287065],
+    ),
+    "nadam": (
+        {"kind": "nadam", "learning_rate": 0.1},
+        [0.6443548232209129, 0.6653017190908244, 0.6626166756020217, 0.6640199272936686, 0.6642102797663622],
+        [-0.3556451757226353, -0.3346982801389406, -0.3373833235828040, -0.3359800719182534, -0.3357897194496683],
     ),
 }
-ADAM_BIAS = [-0.3499999980000000, -0.4011026056261262, -0.3921234000203982, -0.3579854447937228, -0.3190046165882444]
 
 
 @pytest.mark.parametrize("backend", ["reference", "numpy"])
-@pytest.mark.parametrize("case", PAPER)
+@pytest.mark.parametrize("case", [*PAPER, *DIVIDED])
 def test_the_first_five_steps_on_paper(case: str, backend: str) -> None:
-    optimizer, weights = PAPER[case]
-    biases = ADAM_BIAS if case == "adam" else [-0.25 - (0.75 - w) / 2 for w in weights]
+    if case in DIVIDED:
+        optimizer, weights, biases = DIVIDED[case]
+    else:
+        optimizer, weights = PAPER[case]
+        biases = [-0.25 - (0.75 - w) / 2 for w in weights]
     found = points(optimizer, backend, one_by_one=True)
     np.testing.assert_allclose(found, list(zip(weights, biases, strict=True)), rtol=1e-13)
+
+
+def test_every_optimizer_has_its_steps_on_paper() -> None:
+    assert {optimizer["kind"] for optimizer, *_ in (*PAPER.values(), *DIVIDED.values())} == set(OPTIMIZERS)
 
 
 def test_by_hand_the_first_step_of_those_that_divide_by_the_gradient() -> None:
