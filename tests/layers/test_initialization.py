@@ -106,10 +106,12 @@ SPREADS: list[tuple[dict[str, Any], Any]] = [
 ]
 
 
-def first_weight(layer: dict[str, Any], initialization: dict[str, Any]) -> np.ndarray:
+def first_weight(layer: dict[str, Any], initialization: dict[str, Any], seed: int = 0) -> np.ndarray:
     shape = (300,) if layer["kind"] == "dense" else (5, 4, 16)
     data = DataShape(input_shape=shape, classes=None, targets=1)
-    made = program(shape=data, architecture={"layers": [layer], "head": "auto"}, initialization=initialization, precision="float64")
+    made = program(
+        shape=data, architecture={"layers": [layer], "head": "auto"}, initialization=initialization, precision="float64", seed=seed
+    )
     return next(value for name, value in made.parameters().items() if name.endswith("weight"))
 
 
@@ -131,9 +133,10 @@ def test_orthogonal_and_sparse_weights_of_layers_have_their_variance(kind: str) 
     w = first_weight(layer, {"kind": "orthogonal", "gain": 2.0})
     longer = max(w.size // w.shape[-1], w.shape[-1])
     np.testing.assert_allclose(np.mean(w**2), 4 / longer, rtol=1e-12)  # the shorter side's vectors have length 2 each
-    w = first_weight(layer, {"kind": "sparse", "connections": 30, "std": 0.5})
+    # of 200 seeds two lie beyond 3 standard errors at the convolution; 0 is one of them
+    w = first_weight(layer, {"kind": "sparse", "connections": 10, "std": 0.5}, seed=1)
     kept, outputs = w[w != 0], w.shape[-2 if kind == "conv_transpose" else -1]
-    assert kept.size == 30 * outputs
+    assert kept.size == 10 * outputs
     assert abs(kept.mean()) < 3 * 0.5 / np.sqrt(kept.size) and abs(kept.var() - 0.25) < 3 * 0.25 * np.sqrt(2 / kept.size)
 
 
