@@ -52,6 +52,8 @@ def value_table(names: Sequence[str], values: Mapping[str, Value], clock: Clock)
 
 def word_table(names: Sequence[str], seed: int, clock: Clock) -> npt.NDArray[np.uint32]:
     """The words `seed`, `step_low` and `step_high` at every step of `clock` -> uint32 [S, W]."""
+    if not names:
+        return np.empty((len(clock.steps), 0), np.uint32)
     steps = clock.steps.astype(np.uint64)
     words = {"seed": np.uint64(seed), "step_low": steps & np.uint64(0xFFFFFFFF), "step_high": steps >> np.uint64(32)}
     table = np.empty((len(clock.steps), len(names)), np.uint32)

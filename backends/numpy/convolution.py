@@ -20,9 +20,8 @@ from backends.contract import Call
 from backends.numpy.cpu import Processor
 from backends.numpy.emit import ELEMENT, I64, POINTER, SIZE, Emitter, Value, i64, vector
 from backends.numpy.epilogue import Epilogue, apply_epilogue
-from backends.numpy.matmul import transposed
+from backends.numpy.matmul import CHAINS, transposed
 
-CHAINS = 12  # sums that must run at once to hide the latency of a multiply-add
 MOST_TAPS = 5  # of a row of the window that are summed at once
 SHARES = 64  # parts that the work is cut into at least, where there are so many rows: threads take them
 RESIDENT = 1 << 19  # bytes of packed weights that stay in the second-level cache beside an image

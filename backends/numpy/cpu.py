@@ -14,7 +14,10 @@ LANES = 16  # logical lanes of element-wise code: LLVM splits them where the mac
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Processor:
-    """vector_bytes and registers: width and number of the vector registers; tile_vectors: most vectors side by side in a tile."""
+    """vector_bytes    width of a vector register
+    registers       vector registers that a tile may use: all, but on plain x86-64 those for the rounded products
+    tile_vectors    most vectors side by side in a tile of a convolution
+    """
 
     name: str
     triple: str
@@ -69,7 +72,7 @@ def host() -> Processor:
         return Processor(name="AVX2", triple=triple, cpu=cpu, features=flat, vector_bytes=32, registers=16, tile_vectors=2)
     if triple.startswith(("aarch64", "arm64")):
         return Processor(name="NEON", triple=triple, cpu=cpu, features=flat, vector_bytes=16, registers=32, tile_vectors=4)
-    return Processor(name="plain", triple=triple, cpu=cpu, features=flat, vector_bytes=16, registers=16, tile_vectors=2)
+    return Processor(name="plain", triple=triple, cpu=cpu, features=flat, vector_bytes=16, registers=12, tile_vectors=2)
 
 
 def avx2() -> Processor:
@@ -81,7 +84,7 @@ def avx2() -> Processor:
 def plain() -> Processor:
     """The oldest x86-64, without fused multiply-add."""
     _initialize()
-    return Processor(name="plain", triple=_x86(), cpu="x86-64", features="", vector_bytes=16, registers=16, tile_vectors=2)
+    return Processor(name="plain", triple=_x86(), cpu="x86-64", features="", vector_bytes=16, registers=12, tile_vectors=2)
 
 
 def neon() -> Processor:

@@ -1,6 +1,6 @@
 """The tile kernel: register-blocked outer products with every size and stride a literal.
 
-C[m, n] = sum over k of A[m, k] B[k, n].  A tile of `tile_rows` x `tile_vectors` accumulators stays in registers while k runs; each
+C[m, n] = sum over k of A[m, k] B[k, n].  A tile of accumulators stays in registers while k runs; each
 element of C is one chain of fused multiply-adds in the order of k, so its bits depend neither on the tiling nor on the number of threads.
 """
 
@@ -16,6 +16,7 @@ from backends.numpy.emit import ELEMENT, I32, I64, POINTER, SIZE, Emitter, Value
 from backends.numpy.epilogue import Epilogue, apply_epilogue, prefetch
 
 RESIDENT = 1 << 19  # bytes of a packed operand that stay in the second-level cache
+CHAINS = 12  # sums that must run at once to hide the latency of a multiply-add
 DEPTH = 512  # terms of a sum taken at once: a panel and a tile's rows of that depth lie in the second-level cache
 
 
@@ -30,18 +31,26 @@ class Product:
     transpose_b: bool
     precision: str
 
-    def panels(self, cpu: Processor) -> tuple[int, int]:
-        """Columns of a panel (vectors shared out evenly), and the number of panels."""
+    def shape(self, cpu: Processor) -> tuple[int, int]:
+        """Rows and vectors of a tile, shared out evenly: of the tiles that the registers hold, the one with the fewest loads in all."""
         lanes = cpu.vector_bytes // SIZE[self.precision]
         vectors = -(-self.n // lanes)
-        count = -(-vectors // cpu.tile_vectors)
-        width = -(-vectors // count) * lanes
+        shapes = []
+        for most in range(1, min(vectors, cpu.registers // 2 - 1) + 1):
+            width = -(-vectors // -(-vectors // most))
+            rows = -(-self.m // -(-self.m // cpu.tile_rows(width)))
+            loads = -(-self.m // rows) * -(-vectors // width) * (rows + width)
+            shapes.append((loads * max(1.0, CHAINS / (rows * width)), rows, width))
+        return min(shapes)[1:]
+
+    def panels(self, cpu: Processor) -> tuple[int, int]:
+        """Columns of a panel, and the number of panels."""
+        width = self.shape(cpu)[1] * cpu.vector_bytes // SIZE[self.precision]
         return width, -(-self.n // width)
 
     def rows(self, cpu: Processor) -> tuple[int, int]:
-        """Rows of a tile (the rows shared out evenly), and the number of tiles down a panel."""
-        most = cpu.tile_rows(self.panels(cpu)[0] * SIZE[self.precision] // cpu.vector_bytes)
-        rows = -(-self.m // -(-self.m // most))
+        """Rows of a tile, and the number of tiles down a panel."""
+        rows = self.shape(cpu)[0]
         return rows, -(-self.m // rows)
 
     def tiles(self, cpu: Processor) -> int:
