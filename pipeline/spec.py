@@ -208,7 +208,12 @@ def _batch_statistics(config: Experiment) -> None:
 
 def _early_stopping(config: Experiment) -> None:
     stopping = config.training.early_stopping
-    if stopping is not None and stopping.metric.endswith("/validation") and config.data.split.validation == 0:
+    if (
+        stopping is not None
+        and stopping.metric.endswith("/validation")
+        and config.data.split.validation == 0
+        and not config.data.split.folds
+    ):
         hint = "give data.split.validation=0.1 or training.early_stopping=null"
         raise ConfigError(at="data.split.validation", got=0.0, rule="early stopping needs a validation part", hint=hint)
 

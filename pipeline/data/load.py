@@ -99,7 +99,7 @@ def _load_table(config: Data, seed: int) -> Dataset:
     cached = is_cached(path, config)
     table = cached_table(path, config, say=notes.append) if cached else read_table(path, parquet=config.kind == "parquet")
     y, task, class_names, target_notes = read_target(table, config)
-    rows = split(y, validation=config.split.validation, test=config.split.test, seed=seed)
+    rows = _split_rows(config, y, config.split.validation, config.split.test, seed)
     encoder, fit_notes = fit_encoder(table, config, rows[0])
     x, encode_notes = encode(table, encoder) if table.cells is None else streamed(table, encoder)
     notes += target_notes + fit_notes + encode_notes
@@ -123,7 +123,19 @@ def _split(config: Data, raw: Raw, seed: int) -> tuple[Rows, Rows, Rows]:
     """Rows of the source for each part; a part that the source has of its own gets none."""
     validation = config.split.validation if raw.validation is None else 0.0
     test = config.split.test if raw.test is None else 0.0
-    return split(raw.y, validation=validation, test=test, seed=seed)
+    if raw.validation is not None and config.split.folds is not None:
+        rule = "the data has a validation part of its own"
+        raise ConfigError(at="data.split.folds", got=config.split.folds, rule=rule, hint="leave it null")
+    return _split_rows(config, raw.y, validation, test, seed)
+
+
+def _split_rows(config: Data, y: Any, validation: float, test: float, seed: int) -> tuple[Rows, Rows, Rows]:
+    """The split of `y` by the config's shares or folds.  Raises ConfigError for a fold without rows."""
+    rows = split(y, validation=validation, test=test, seed=seed, folds=config.split.folds, fold=config.split.fold)
+    if config.split.folds is not None and not (len(rows[0]) and len(rows[1])):
+        rule = f"{len(rows[0]) + len(rows[1])} rows are left for them beside the test part"
+        raise ConfigError(at="data.split.folds", got=config.split.folds, rule=rule, hint="use fewer")
+    return rows
 
 
 def _dataset(config: Data, raw: Raw, rows: tuple[Rows, Rows, Rows], name: str, encoder: Encoder | None, seed: int) -> Dataset:
@@ -137,7 +149,9 @@ def _dataset(config: Data, raw: Raw, rows: tuple[Rows, Rows, Rows], name: str, e
         raise DataError(f"data = {name}: all rows are of class {raw.class_names[0]}; nothing can be learned from one class")
     shape = _agreed(config, found)
     train, validation, test = rows
-    division = f"validation {config.split.validation:g}, test {config.split.test:g}, seed {seed}"
+    by_fold = f"fold {config.split.fold} of {config.split.folds}"
+    held = by_fold if config.split.folds is not None else f"validation {config.split.validation:g}"
+    division = f"{held}, test {config.split.test:g}, seed {seed}"
     streams = _streams(config, raw)
     part = _streamed_part if streams else _part
     weights = raw.weights

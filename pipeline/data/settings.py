@@ -32,10 +32,16 @@ READ_BY: dict[str, tuple[str, ...]] = {
 
 @record
 class Split:
-    """Shares of the rows held out; the rest is the training part. A set with test files of its own does not read `test`."""
+    """Shares of the rows held out; the rest is the training part. A set with test files of its own does not read `test`.
+
+    folds  for cross-validation: so many parts of the rows that are not tested on, and fold number `fold` is the validation part in
+           place of a share; one run for each fold uses every row once for validation (Stone 1974)
+    """
 
     validation: float = setting(0.1, least=0, below=1)
     test: float = setting(0.1, least=0, below=1)
+    folds: int | None = setting(None, least=2)
+    fold: int = setting(0, least=0)
 
 
 @record
@@ -79,7 +85,11 @@ class Data:
 def check_shape(config: Data) -> None:
     """The rules that join the declared shape, task and split.  Raises ConfigError."""
     split = config.split
-    if split.validation + split.test >= 1:
+    if split.fold >= (split.folds or 1):
+        rule = "there are no folds" if split.folds is None else f"the {split.folds} folds are numbered from 0"
+        hint = "give data.split.folds=5" if split.folds is None else f"use one up to {split.folds - 1}"
+        raise ConfigError(at="data.split.fold", got=split.fold, rule=rule, hint=hint)
+    if split.folds is None and split.validation + split.test >= 1:
         rule = f"validation and test together must leave rows to train on, and test is {split.test}"
         raise ConfigError(at="data.split.validation", got=split.validation, rule=rule, hint="make their sum less than 1")
     if config.classes is not None and config.targets is not None:

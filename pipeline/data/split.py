@@ -13,11 +13,14 @@ from pipeline import random
 Rows = npt.NDArray[np.int64]
 
 
-def split(y: npt.NDArray[Any], *, validation: float, test: float, seed: int) -> tuple[Rows, Rows, Rows]:
+def split(
+    y: npt.NDArray[Any], *, validation: float, test: float, seed: int, folds: int | None = None, fold: int = 0
+) -> tuple[Rows, Rows, Rows]:
     """Row numbers (train, validation, test), each ascending, for labels int [N] (stratified) or values float [N, T] (not).
 
     Each part gets round(share * N) rows. The test rows come first in the random order, so `validation` does not change the test part.
-    A class keeps at least one row in the training part.
+    A class keeps at least one row in the training part.  With `folds` k the rows that are not tested on are dealt out to k folds, class
+    after class, so that these differ by at most one row, as a whole and in each class; fold number `fold` is the validation part.
     """
     count = len(y)
     order = random.permutation(seed, random.SPLIT, 0, count)
@@ -25,13 +28,30 @@ def split(y: npt.NDArray[Any], *, validation: float, test: float, seed: int) -> 
     sizes = np.array([len(group) for group in groups], np.int64)
     test_sizes = _shares(sizes, test, sizes - 1)
     validation_sizes = _shares(sizes, validation, sizes - 1 - test_sizes)
+    if folds is not None:
+        rest = [group[tested:] for group, tested in zip(groups, test_sizes, strict=True)]
+        chosen = _fold(sizes - test_sizes, folds, fold)
+        trained, kept = ([group[mask] for group, mask in zip(rest, masks, strict=True)] for masks in ([~mask for mask in chosen], chosen))
+        return _joined(trained), _joined(kept), _joined([group[:tested] for group, tested in zip(groups, test_sizes, strict=True)])
     parts: tuple[list[Rows], list[Rows], list[Rows]] = ([], [], [])
     for group, held, tested in zip(groups, validation_sizes, test_sizes, strict=True):
         parts[2].append(group[:tested])
         parts[1].append(group[tested : tested + held])
         parts[0].append(group[tested + held :])
-    train_rows, validation_rows, test_rows = (np.sort(np.concatenate(part)) if part else np.zeros(0, np.int64) for part in parts)
-    return train_rows, validation_rows, test_rows
+    return _joined(parts[0]), _joined(parts[1]), _joined(parts[2])
+
+
+def _joined(part: list[Rows]) -> Rows:
+    return np.sort(np.concatenate(part)) if part else np.zeros(0, np.int64)
+
+
+def _fold(sizes: Rows, folds: int, fold: int) -> list[npt.NDArray[np.bool_]]:
+    """Which of the `sizes` rows left of each group are in the fold; a row that is alone in its class is trained on in every fold."""
+    dealt = np.cumsum(np.where(sizes > 1, sizes, 0))
+    starts = np.concatenate([[0], dealt[:-1]])
+    return [
+        (start + np.arange(size)) % folds == fold if size > 1 else np.zeros(size, bool) for start, size in zip(starts, sizes, strict=True)
+    ]
 
 
 def _by_class(order: Rows, y: npt.NDArray[Any]) -> list[Rows]:

@@ -82,7 +82,9 @@ def _table(sweep: Sweep) -> Table:
 
 def _arms(sweep: Sweep, arms: tuple[comparison.Arm, ...]) -> Table:
     """A row an arm, best mean first."""
-    title = f"means over the seeds with their {comparison.LEVEL:.0%} intervals; differences are of pairs of one seed"
+    repeats = comparison.repeats(sweep)
+    one = repeats.replace("seeds", "seed").replace("folds", "fold")
+    title = f"means over the {repeats} with their {comparison.LEVEL:.0%} intervals; differences are of pairs of one {one}"
     table = Table(box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="bold")
     heading, *rows = comparison.table(sweep, arms)
     for name in heading:

@@ -1,7 +1,8 @@
 """The arms of a sweep over seeds: mean and interval of each, and its difference to the best, paired by seed.
 
 An arm is what trials have in common when the seed is left aside.  Seeds decide split, order, weights and masks, so the same seed in two
-arms is a pair, and the difference of a pair holds less luck than the difference of two means.
+arms is a pair, and the difference of a pair holds less luck than the difference of two means.  The folds of a cross-validation count as
+seeds do; since their training rows overlap, their interval is somewhat too narrow (Bengio & Grandvalet 2004).
 """
 
 # n seeds of an arm
@@ -13,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pipeline.records import record
 from pipeline.tracking.sweep import Sweep, Trial, grows
 
-SEED = "seed"
+REPEATS = ("seed", "data.split.fold")
 LEVEL = 0.95
 
 
@@ -59,16 +60,13 @@ def interval(values: Sequence[float]) -> Interval:
 
 def compare(sweep: Sweep) -> tuple[Arm, ...]:
     """The arms, best mean of `sweep.metric` first; none where the sweep has one seed.  An arm with a trial that failed stands below."""
-    if SEED not in sweep.params:
+    if not repeats(sweep):
         return ()
-    names = [name for name in sweep.params if name != SEED]
+    names = [name for name in sweep.params if name not in REPEATS]
     groups: dict[tuple[str, ...], list[Trial]] = {}
     for trial in sweep.trials:
         groups.setdefault(tuple(trial.params.get(name, "") for name in names), []).append(trial)
-    scores = {
-        key: {t.params.get(SEED, ""): t.metrics[sweep.metric] for t in group if math.isfinite(sweep.rank(t))}
-        for key, group in groups.items()
-    }
+    scores = {key: {_repeat(t): t.metrics[sweep.metric] for t in group if math.isfinite(sweep.rank(t))} for key, group in groups.items()}
     sign = -1.0 if grows(sweep.metric) else 1.0
 
     def rank(key: tuple[str, ...]) -> tuple[bool, float]:
@@ -88,7 +86,7 @@ def _arm(
     scores: Mapping[str, float],
     best: Mapping[str, float] | None,
 ) -> Arm:
-    done = [trial for trial in group if trial.params.get(SEED, "") in scores]
+    done = [trial for trial in group if _repeat(trial) in scores]
     values = {}
     for metric in shown_metrics(sweep):
         found = [trial.metrics[metric] for trial in done if math.isfinite(trial.metrics.get(metric, math.nan))]
@@ -97,6 +95,15 @@ def _arm(
     pairs = [scores[seed] - best[seed] for seed in scores if seed in best] if best is not None else []
     difference = interval(pairs) if pairs else None
     return Arm(params=dict(zip(names, key, strict=True)), trials=len(group), done=len(done), values=values, difference=difference)
+
+
+def repeats(sweep: Sweep) -> str:
+    """What the trials of an arm differ in: seeds, folds, both, or nothing."""
+    return " and ".join(f"{name.rpartition('.')[2]}s" for name in REPEATS if name in sweep.params)
+
+
+def _repeat(trial: Trial) -> str:
+    return " ".join(trial.params.get(name, "") for name in REPEATS)
 
 
 def shown_metrics(sweep: Sweep) -> tuple[str, ...]:
@@ -108,10 +115,10 @@ def shown_metrics(sweep: Sweep) -> tuple[str, ...]:
 
 def table(sweep: Sweep, arms: Sequence[Arm]) -> list[list[str]]:
     """Heading and rows, as text."""
-    params = [name for name in sweep.params if name != SEED]
+    params = [name for name in sweep.params if name not in REPEATS]
     metrics = shown_metrics(sweep)
     paired = any(arm.difference is not None for arm in arms)
-    rows = [[*params, "seeds", *metrics, *([f"{sweep.metric} minus best"] if paired else [])]]
+    rows = [[*params, repeats(sweep), *metrics, *([f"{sweep.metric} minus best"] if paired else [])]]
     for arm in arms:
         seeds = str(arm.trials) if arm.done == arm.trials else f"{arm.done} of {arm.trials}"
         values = [str(arm.values[name]) if name in arm.values else "" for name in metrics]

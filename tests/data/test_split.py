@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.data import Data, load
 from pipeline.data.split import split
+from pipeline.errors import ConfigError
+from pipeline.records import read
 
 
 @settings(deadline=None)
@@ -54,6 +59,58 @@ def test_the_validation_share_does_not_change_the_test_part() -> None:
     y = np.repeat(np.arange(3, dtype=np.int32), 50)
     for validation in (0.0, 0.1, 0.3):
         np.testing.assert_array_equal(split(y, validation=validation, test=0.2, seed=1)[2], split(y, validation=0.05, test=0.2, seed=1)[2])
+
+
+@settings(deadline=None)
+@given(
+    counts=st.lists(st.integers(0, 30), min_size=1, max_size=5).filter(lambda counts: sum(counts) > 12),
+    folds=st.integers(2, 7),
+    test=st.sampled_from([0.0, 0.2]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_each_row_is_in_one_fold_and_folds_differ_by_one_row_as_a_whole_and_in_each_class(
+    counts: list[int], folds: int, test: float, seed: int
+) -> None:
+    y = np.repeat(np.arange(len(counts)), counts).astype(np.int32)
+    parts = [split(y, validation=0.1, test=test, seed=seed, folds=folds, fold=fold) for fold in range(folds)]
+    for train, validation, tested in parts:
+        np.testing.assert_array_equal(np.sort(np.concatenate([train, validation, tested])), np.arange(len(y)))
+        np.testing.assert_array_equal(tested, split(y, validation=0.1, test=test, seed=seed)[2])
+        assert set(y[train]) == set(y)
+    held = np.concatenate([validation for _, validation, _ in parts])
+    rest = np.setdiff1d(np.arange(len(y)), parts[0][2])
+    alone = [row for row in rest if (y[rest] == y[row]).sum() == 1]  # trained on in every fold
+    np.testing.assert_array_equal(np.sort(held), np.setdiff1d(rest, alone))
+    sizes = np.array([np.bincount(y[validation], minlength=len(counts)) for _, validation, _ in parts])
+    assert np.ptp(sizes.sum(axis=1)) <= 1 and (np.ptp(sizes, axis=0) <= 1).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"fold": 5, "folds": 5}, "data.split.fold = 5: the 5 folds are numbered from 0; use one up to 4"),
+        ({"fold": 1}, "data.split.fold = 1: there are no folds; give data.split.folds=5"),
+        ({"folds": 1}, "data.split.folds = 1: must be at least 2"),
+        ({"folds": 400, "fold": 399}, "data.split.folds = 400: 160 rows are left for them beside the test part; use fewer"),
+    ],
+)
+def test_folds_that_cannot_be_are_refused(changes: dict[str, int], sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(read(Data, {"kind": "wine", "split": changes}, at="data"), seed=0)
+    assert str(caught.value) == sentence
+
+
+def test_data_with_a_validation_part_of_its_own_has_no_folds(tmp_path: Path) -> None:
+    x, y = np.zeros((6, 2)), np.array([0, 1] * 3)
+    np.savez(tmp_path / "own.npz", x_train=x, y_train=y, x_validation=x, y_validation=y)
+    with pytest.raises(ConfigError) as caught:
+        load(read(Data, {"kind": "npz", "path": str(tmp_path / "own.npz"), "split": {"folds": 3}}, at="data"), seed=0)
+    assert str(caught.value) == "data.split.folds = 3: the data has a validation part of its own; leave it null"
+
+
+def test_a_fold_is_said_in_the_division() -> None:
+    found = load(read(Data, {"kind": "wine", "split": {"folds": 4, "fold": 2}}, at="data"), seed=3)
+    assert found.division == "fold 2 of 4, test 0.1, seed 3" and len(found.validation.x) == 40
 
 
 def test_numbers_to_predict_are_split_at_random_and_without_strata() -> None:

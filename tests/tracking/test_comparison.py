@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,19 @@ def test_the_table_shows_the_differences_to_the_best() -> None:
 
 def test_a_sweep_of_one_seed_has_no_arms() -> None:
     assert compare(Sweep(name="s", metric="loss/train", params=("arm",), metrics=("loss/train",), trials=(trial("a", 0, 0.1),))) == ()
+
+
+def test_folds_count_as_seeds_do_and_are_paired() -> None:
+    def fold(arm: str, number: int, seed: int, accuracy: float) -> Trial:
+        made = trial(arm, seed, accuracy)
+        return replace(made, params={**made.params, "data.split.fold": str(number)})
+
+    trials = [fold(arm, k, s, 0.5 + k / 10 + s / 100 + (arm == "b") / 5) for arm in "ab" for k in range(3) for s in range(2)]
+    both = replace(sweep(*trials), params=("arm", "data.split.fold", "seed"))
+    first, second = compare(both)
+    assert (first.params, first.trials) == ({"arm": "b"}, 6)
+    assert second.difference is not None
+    assert second.difference.mean == pytest.approx(-0.2) and second.difference.half == pytest.approx(0.0, abs=1e-12)
+    assert table(both, (first, second))[0][:2] == ["arm", "seeds and folds"]
+    only = replace(both, params=("arm", "data.split.fold"), trials=tuple(t for t in trials if t.params["seed"] == "0"))
+    assert [arm.trials for arm in compare(only)] == [3, 3] and table(only, compare(only))[0][1] == "folds"
