@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline import data, files, trained
+from pipeline.dead_units import dead_units, shown_rows
 from pipeline.errors import RunError
 from pipeline.spec import Experiment
 from pipeline.tasks.context import RunContext
@@ -44,7 +45,8 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
 def evaluated(run_: trained.Trained, dataset: data.Dataset) -> dict[str, Any]:
     """What there is to say of the parts that have rows.
 
-    {"metrics": {name: value}, "notes": what is left out, "classes": names, part: {"confusion": [C, C], "by_class": [{...}]}}
+    {"metrics": {name: value}, "notes": what is left out, "classes": names, "dead_units": {layer: [dead, units]},
+     part: {"confusion": [C, C], "by_class": [{...}]}}
     """
     result: dict[str, Any] = {"metrics": {}, "notes": [], "classes": list(dataset.class_names)}
     for name, part in (("train", dataset.train), ("validation", dataset.validation), ("test", dataset.test)):
@@ -57,6 +59,14 @@ def evaluated(run_: trained.Trained, dataset: data.Dataset) -> dict[str, Any]:
         if dataset.task == "classification":
             counts = confusion(part.y, prediction.argmax(axis=1), len(dataset.class_names))
             result[name] = {"confusion": counts.tolist(), "by_class": metrics.class_table(prediction, part.y)}
+    found = dead_units(run_.program, dataset.train.x)
+    result["dead_units"] = {layer: list(counts) for layer, counts in found.items()}
+    rows = shown_rows(len(dataset.train.x))
+    result["notes"] += [
+        f"{dead} of {units} units of {layer} are dead: one value for all of {rows:,} training rows"
+        for layer, (dead, units) in found.items()
+        if dead
+    ]
     return result
 
 

@@ -37,6 +37,22 @@ def test_evaluate_prints_and_keeps_metrics_classes_and_confusion(work: Path, pip
     assert kept["metrics"]["accuracy/test"] == right / 15
 
 
+def test_evaluate_counts_dead_units(work: Path, pipeline_command: Command) -> None:
+    layers = "architecture.layers=[{kind: conv, channels: 6}, {kind: dense, units: 24}, {kind: dense, units: 8, activation: identity}]"
+    common = ["training.epochs=1", "tracking=none", "data=digits", layers]
+    pipeline_command(*common, "optimizer=sgd", "optimizer.learning_rate=1e-6", "initialization.bias_init=-1000", "output=dead")
+    done = pipeline_command("task=evaluate", "run=dead")
+    assert done.returncode == 0, done.stderr
+    assert "note: 6 of 6 units of relu1 are dead: one value for all of 1,437 training rows" in done.stdout
+    kept = json.loads((work / "dead" / "evaluation.json").read_text())
+    assert kept["dead_units"] == {"relu1": [6, 6], "relu2": [24, 24]}
+    pipeline_command(*common, "activation=leaky_relu", "output=alive")
+    done = pipeline_command("task=evaluate", "run=alive")
+    assert "are dead" not in done.stdout
+    kept = json.loads((work / "alive" / "evaluation.json").read_text())
+    assert list(kept["dead_units"].values()) == [[0, 6], [0, 24]]
+
+
 def test_predict_writes_classes_and_probabilities_for_an_array(work: Path, pipeline_command: Command) -> None:
     pipeline_command(*SMALL, "data=iris", "output=flowers")
     from sklearn.datasets import load_iris
