@@ -20,7 +20,7 @@ import sys
 import time
 import traceback
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn, cast
@@ -167,6 +167,7 @@ def _job(config: object, context: RunContext, tried: Sequence[Tried]) -> JobResu
     try:
         described, plain = _experiment(config, tried)
         value = tasks.run(described, plain, context)
+        value = getattr(value, "metrics", value)  # a training's program would keep its memory to the end of the sweep
     except KeyboardInterrupt as stop:
         failure = stop
     except (Exception, SystemExit) as error:
@@ -186,7 +187,7 @@ def _keep(config: object, job: JobResult, tried: list[Tried]) -> list[str]:
     from pipeline.tracking.sweep import score  # noqa: PLC0415  # the command line starts without it
 
     search, trial = found
-    metrics = getattr(job.value, "metrics", {})
+    metrics = job.value if isinstance(job.value, Mapping) else {}
     tried.append(Tried(trial=trial, config=to_plain(job.experiment), score=score(metrics)))
     return at_the_end(search, tried)
 

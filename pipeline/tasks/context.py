@@ -51,7 +51,7 @@ class RunContext:
 
 @record
 class JobResult:
-    """One job of a sweep: `value` is what its task returned, `error` why there is none."""
+    """One job of a sweep: `value` is what its task returned, of a training its metrics alone; `error` why there is none."""
 
     context: RunContext
     experiment: Experiment | None

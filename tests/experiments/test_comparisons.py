@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 import pipeline
-from pipeline import cli, spec
+from pipeline import cli, spec, tasks
 from pipeline.arms import with_arm
 from pipeline.config import compose
 from pipeline.overrides import CONF
@@ -127,6 +127,18 @@ def test_trials_of_a_search_are_chosen_on_the_command_line(compared: Compared, c
     capsys.readouterr()
     assert cli.main(["+experiment=random_search", "trial=range(1,3)", "search.seed=1", "training.epochs=1", "tracking=none"]) == 0
     assert "2 of 2 jobs done" in capsys.readouterr().out
+
+
+def test_a_sweep_keeps_of_a_job_its_metrics_and_not_its_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compared: Compared
+) -> None:
+    finished: list[tasks.SweepResult] = []
+    monkeypatch.setattr(tasks, "sweep_finished", finished.append)
+    assert cli.main(["-m", "seed=0,1", "architecture=mlp_small", "training.epochs=1", "tracking=none", "data=iris"]) == 0
+    (sweep,) = finished
+    for job in sweep.jobs:
+        assert isinstance(job.value, dict) and all(isinstance(value, float) for value in job.value.values())
+        assert "accuracy/validation" in job.value
 
 
 def test_one_arm_alone_is_one_run(tmp_path: Path, compared: Compared, capsys: pytest.CaptureFixture[str]) -> None:
