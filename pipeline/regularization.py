@@ -19,7 +19,8 @@ class Regularization:
     dropout       inverted: units are kept with `keep_prob` and divided by it in training; evaluation has no dropout op
                   traditional: units are kept with `keep_prob` in training; evaluation multiplies by it (Srivastava et al. 2014)
     l1            adds l1 * sum(|w|) over the weights to the loss (Tibshirani 1996); with l2 an elastic net (Zou & Hastie 2005)
-    l2            adds l2 / 2 * sum(w^2) over the weights to the loss (Krogh & Hertz 1991)
+    l2            adds l2 / 2 * sum(w^2) over the weights to the loss (Krogh & Hertz 1991), which is a mean over rows:
+                  neither penalty is divided by their number
     weight_decay  decoupled: w <- w - learning_rate * weight_decay * w beside the gradient step (Loshchilov & Hutter 2019)
     max_norm      after each step the weights into a unit are scaled down to this length where they are longer (Srivastava et al. 2014)
 
