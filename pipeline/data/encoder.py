@@ -87,6 +87,9 @@ def read_target(table: Table, config: Data) -> tuple[npt.NDArray[Any], Task, tup
     if task == "regression":
         return values[:, None], task, (), notes
     labels, class_names = encode_labels(values, config.classes)
+    if 2 * len(class_names) > len(values):
+        otherwise = "a quantity, give data.task=regression" if values.dtype.kind == "f" else "a column of names, give another target"
+        notes.append(f"target {target}: {len(class_names)} classes for {len(values)} rows; if it is {otherwise}")
     return labels, task, class_names, notes
 
 

@@ -178,6 +178,7 @@ def _dataset(config: Data, raw: Raw, rows: tuple[Rows, Rows, Rows], name: str, e
         notes=(
             *raw.notes,
             *([_STREAMED] if streams and config.stream == "auto" else []),
+            *_empty(config, raw, rows),
             *_absent(raw, parts),
             *_weighed(config, parts[0]),
         ),
@@ -222,6 +223,15 @@ def _weighed(config: Data, train: Part) -> Iterable[str]:
             f"data.sample_weight = {config.sample_weight}: no row of the training part has a weight above 0; nothing can be learned"
         )
     yield f"rows count by {config.sample_weight} in the loss: its mean over the training part is {train.weight.mean():.3g}"
+
+
+def _empty(config: Data, raw: Raw, rows: tuple[Rows, Rows, Rows]) -> Iterable[str]:
+    """Notes on parts that were asked for and got no row."""
+    asked = {"validation": (raw.validation, config.split.validation, rows[1]), "test": (raw.test, config.split.test, rows[2])}
+    for name, (own, share, got) in asked.items():
+        if own is None and share > 0 and not len(got):
+            kept = ", of which each class keeps one for training" if raw.task == "classification" else ""
+            yield f"the {name} part is empty: data.split.{name}={share:g} of {sum(map(len, rows))} rows{kept}"
 
 
 def _absent(raw: Raw, parts: tuple[Part, Part, Part]) -> Iterable[str]:

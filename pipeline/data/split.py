@@ -26,8 +26,9 @@ def split(
     order = random.permutation(seed, random.SPLIT, 0, count)
     groups = _by_class(order, y) if y.dtype.kind in "iu" else [order]
     sizes = np.array([len(group) for group in groups], np.int64)
-    test_sizes = _shares(sizes, test, sizes - 1)
-    validation_sizes = _shares(sizes, validation, sizes - 1 - test_sizes)
+    test_ties, validation_ties = (random.permutation(seed, random.SPLIT, use, len(groups)) for use in (1, 2))  # the rows' order is use 0
+    test_sizes = _shares(sizes, test, sizes - 1, test_ties)
+    validation_sizes = _shares(sizes, validation, sizes - 1 - test_sizes, validation_ties)
     if folds is not None:
         rest = [group[tested:] for group, tested in zip(groups, test_sizes, strict=True)]
         chosen = _fold(sizes - test_sizes, folds, fold)
@@ -62,12 +63,16 @@ def _by_class(order: Rows, y: npt.NDArray[Any]) -> list[Rows]:
     return [group for group in np.split(by_label, starts) if len(group)]
 
 
-def _shares(sizes: Rows, share: float, most: Rows) -> Rows:
-    """How many of each group make up `share` of all: whole parts first, the rest to the largest remainders; ties to the earlier group."""
+def _shares(sizes: Rows, share: float, most: Rows, ties: Rows) -> Rows:
+    """How many of each group make up `share` of all: whole parts first, the rest to the largest remainders.
+
+    Of equal remainders the earlier group comes first; among groups whose share is less than a row, the one with the smaller number in
+    `ties`: else of many classes of few rows the same first ones would be held out under every seed.
+    """
     exact = sizes * share
     result = np.minimum(np.floor(exact).astype(np.int64), np.maximum(most, 0))
     missing = round(int(sizes.sum()) * share) - int(result.sum())
-    for group in np.argsort(-(exact - np.floor(exact)), kind="stable"):
+    for group in np.lexsort((np.where(exact < 1, ties, -1), np.floor(exact) - exact)):
         if missing > 0 and result[group] < most[group]:
             result[group] += 1
             missing -= 1

@@ -43,10 +43,12 @@ def words(test: RangeTest) -> list[str]:
     if test.lowest is None or test.steepest is None or test.tenth is None:
         begun = "the loss did not fall" if count > test.reach else f"the loss was lost before {test.reach + 1} steps"
         return [*lines, f"no suggestion: {begun}; try a lower lr_range.start, more lr_range.steps, or task=check"]
+    rate, careful = f"{test.tenth:.2g}", f"{min(test.steepest, test.tenth):.2g}"
+    range_ = "" if careful == rate else f", or down to {careful} to be careful"
     return [
         *lines,
         f"lowest smoothed loss  {test.smoothed[test.lowest]:.4g} at {test.rates[test.lowest]:.2g}",
         f"steepest descent      {test.steepest:.2g}",
         f"minimum / 10          {test.tenth:.2g}",
-        f"suggestion            optimizer.learning_rate={test.tenth:.2g}, or down to {min(test.steepest, test.tenth):.2g} to be careful",
+        f"suggestion            optimizer.learning_rate={rate}{range_}",
     ]

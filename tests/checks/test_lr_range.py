@@ -39,6 +39,13 @@ def test_the_suggestion_is_where_the_loss_falls_fastest_and_a_tenth_of_its_minim
     assert words(found)[-1] == "suggestion            optimizer.learning_rate=0.01, or down to 0.001 to be careful"
 
 
+def test_a_suggestion_below_the_steepest_descent_is_no_range() -> None:
+    at = np.linspace(-4, 0, 121)  # a fall around 0.1, close before the minimum
+    found = made(2 - np.tanh(8 * (at + 1)) + 3 * np.maximum(at + 0.7, 0))
+    assert found.steepest is not None and found.tenth is not None and found.steepest > found.tenth
+    assert words(found)[-1] == f"suggestion            optimizer.learning_rate={found.tenth:.2g}"
+
+
 @pytest.mark.parametrize("losses", [np.full(30, 2.0), np.linspace(1.0, 3.0, 30)], ids=["flat", "rising"])
 def test_a_loss_that_does_not_fall_gives_no_suggestion(losses: np.ndarray) -> None:
     found = made(losses)

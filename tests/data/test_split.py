@@ -55,6 +55,24 @@ def test_the_split_is_the_one_it_always_was() -> None:
     assert (validation.tolist(), test.tolist()) == ([2, 8, 11, 15], [1, 3, 12, 16])
 
 
+def test_which_rare_classes_are_held_out_depends_on_the_seed() -> None:
+    """100 classes of 4 rows, a tenth each: 40 classes get a row, others under another seed, others in validation than in test."""
+    y = np.repeat(np.arange(100, dtype=np.int32), 4)
+    held = {}
+    for seed in (0, 1, 7):
+        _, validation, test = split(y, validation=0.1, test=0.1, seed=seed)
+        held |= {(seed, "validation"): frozenset(y[validation]), (seed, "test"): frozenset(y[test])}
+        assert all(len(held[seed, part]) == 40 for part in ("validation", "test"))
+        np.testing.assert_array_equal(test, split(y, validation=0.1, test=0.1, seed=seed)[2])
+    assert len(set(held.values())) == 6
+    assert min(sum(label >= 50 for label in labels) for labels in held.values()) >= 10
+
+
+def test_the_split_of_the_digits_is_the_one_it_always_was() -> None:
+    found = load(read(Data, {"kind": "digits"}, at="data"), seed=0)
+    assert [int(part.rows.sum()) for part in (found.train, found.validation, found.test)] == [1290700, 159706, 163300]
+
+
 def test_the_validation_share_does_not_change_the_test_part() -> None:
     y = np.repeat(np.arange(3, dtype=np.int32), 50)
     for validation in (0.0, 0.1, 0.3):

@@ -288,3 +288,23 @@ def test_a_folder_or_an_unreadable_file_is_refused(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(Path, "read_bytes", refuse)  # root, as in a container, may read every file
     config = csv(tmp_path, "a,y\n1,p\n")
     assert refusal(config) == f"data.path = {config.path}: cannot be read (permission denied); check the path and its permissions"
+
+
+@pytest.mark.parametrize(
+    ("cell", "task", "note"),
+    [
+        ("{row}", "classification", "target y: 60 classes for 60 rows; if it is a quantity, give data.task=regression"),
+        ("town {row}", "auto", "target y: 60 classes for 60 rows; if it is a column of names, give another target"),
+    ],
+)
+def test_a_target_of_nearly_as_many_classes_as_rows_is_told_and_so_are_the_parts_without_rows(
+    tmp_path: Path, cell: str, task: str, note: str
+) -> None:
+    text = "x,y\n" + "".join(f"{row},{cell.format(row=row)}\n" for row in range(60))
+    dataset = loaded(tmp_path, text, target="y", task=task)
+    assert (len(dataset.validation), len(dataset.test)) == (0, 0)
+    assert dataset.notes == (
+        note,
+        "the validation part is empty: data.split.validation=0.1 of 60 rows, of which each class keeps one for training",
+        "the test part is empty: data.split.test=0.1 of 60 rows, of which each class keeps one for training",
+    )
