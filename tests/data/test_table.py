@@ -301,7 +301,7 @@ def test_a_target_of_nearly_as_many_classes_as_rows_is_told_and_so_are_the_parts
     tmp_path: Path, cell: str, task: str, note: str
 ) -> None:
     text = "x,y\n" + "".join(f"{row},{cell.format(row=row)}\n" for row in range(60))
-    dataset = loaded(tmp_path, text, target="y", task=task)
+    dataset = loaded(tmp_path, text, task=task, split=Split())
     assert (len(dataset.validation), len(dataset.test)) == (0, 0)
     assert dataset.notes == (
         note,
