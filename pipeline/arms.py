@@ -27,12 +27,17 @@ def with_arm(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> dict[s
     arms, name = result.pop(ARMS, None), result.get(ARM)
     if name is None:
         return result
+    check_name(arms, name)
+    _check(str(name), arms[name], overrides)
+    return _laid_over(result, arms[name])
+
+
+def check_name(arms: Mapping[str, Any] | None, name: object) -> None:
+    """Raises ConfigError where `name` is none of `arms`."""
     if not arms:
         raise ConfigError(at=ARM, got=name, rule="the experiment declares no arms", hint="leave it out")
     if name not in arms:
         raise ConfigError(at=ARM, got=name, rule="no arm of the experiment", hint=nearest(str(name), arms))
-    _check(str(name), arms[name], overrides)
-    return _laid_over(result, arms[name])
 
 
 def _laid_over(config: Mapping[str, Any], arm: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,10 +33,11 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline import tasks
+from pipeline.arms import ARM, ARMS, check_name
 from pipeline.config import compose, explained, plain_config, resolved
 from pipeline.errors import PipelineError, Stopped
 from pipeline.help import help_text
-from pipeline.overrides import CONF, as_one_run, asks_for_several, forgiving, parsed, shown
+from pipeline.overrides import CONF, as_one_run, asks_for_several, forgiving, parsed, planned, shown
 from pipeline.spec import Experiment, experiment, to_plain
 from pipeline.tasks import JobResult, RunContext, Senders, SweepResult
 from pipeline.trials import Tried, at_the_end, declared
@@ -115,8 +116,16 @@ def _single(argv: list[str]) -> int:
     return code
 
 
+class _Refused(BaseException):
+    """A mistake that all jobs of a sweep share, told by its first; no Exception, or Hydra would go on with the next job."""
+
+    def __init__(self, error: PipelineError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 def _sweep(flags: list[str], overrides: list[str]) -> int:
-    """One run for each combination of values."""
+    """One run for each combination of values.  Raises PipelineError for a mistake that they share."""
     given = [str(parsed(text).value()) for text in overrides if text.startswith("hydra.sweep.dir=")]
     folder = Path(given[-1]) if given else SWEEPS / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}-{secrets.token_hex(2)}"
     placed = [] if given else [f"hydra.sweep.dir={folder}"]
@@ -124,10 +133,13 @@ def _sweep(flags: list[str], overrides: list[str]) -> int:
     jobs: list[JobResult] = []
     tried: list[Tried] = []
     notes: list[str] = []
+    plan: list[dict[str, str]] = []
     senders = Senders()
 
     def job(config: object) -> None:
         number = int(HydraConfig.get().job.num)
+        if not plan:
+            plan.extend(_plan(config, overrides))
         jobs.append(_job(config, RunContext(sweep=folder.name, job=number, overrides=_overrides(), senders=senders), tried))
         notes[:] = _keep(config, jobs[-1], tried)
         if isinstance(jobs[-1].error, KeyboardInterrupt):  # meant for the sweep, not for the job
@@ -139,13 +151,18 @@ def _sweep(flags: list[str], overrides: list[str]) -> int:
         code = _hydra([*flags, *overrides, *placed], job)
     except KeyboardInterrupt as interrupt:
         stop = interrupt
+    except _Refused as refused:
+        raise refused.error from None
     finally:
         started = any(result.experiment is not None for result in jobs)
         if new and not started:  # every job was refused: nothing stays behind
             _remove(folder)
     try:
         if started:
-            tasks.sweep_finished(SweepResult(id=folder.name, folder=folder, jobs=tuple(jobs), stopped=stop is not None, senders=senders))
+            result = SweepResult(
+                id=folder.name, folder=folder, jobs=tuple(jobs), planned=len(plan), stopped=stop is not None, senders=senders
+            )
+            tasks.sweep_finished(result)
         for note in notes:
             print(f"note: {note}", flush=True)
     finally:
@@ -154,6 +171,19 @@ def _sweep(flags: list[str], overrides: list[str]) -> int:
         raise stop
     done = sum(result.error is None for result in jobs)
     return code if done == len(jobs) else SOME_FAILED if done else 1
+
+
+def _plan(config: object, overrides: Sequence[str]) -> list[dict[str, str]]:
+    """The jobs of a sweep, from the config of its first.  Raises _Refused for an arm that the experiment has not."""
+    plan = planned(HydraConfig.get().sweeper.params or {}, overrides)
+    if len({job.get("experiment") for job in plan}) == 1:  # else each has arms of its own
+        arms = cast(Any, config).get(ARMS)
+        for name in dict.fromkeys(job[ARM] for job in plan if job.get(ARM, "null") != "null"):
+            try:
+                check_name(arms, name)
+            except PipelineError as error:
+                raise _Refused(error) from None
+    return plan
 
 
 def _job(config: object, context: RunContext, tried: Sequence[Tried]) -> JobResult:

@@ -10,11 +10,13 @@ Overrides of `hydra.*` stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
 import yaml
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
@@ -106,6 +108,16 @@ def _declares_sweep(given: dict[str, str]) -> bool:
         return False
     config = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
     return bool(config.get("hydra", {}).get("mode") == "MULTIRUN")
+
+
+def planned(params: Mapping[str, str], overrides: Sequence[str]) -> list[dict[str, str]]:
+    """The jobs of a sweep, each as path -> value, as Hydra, being at work, makes them of `hydra.sweeper.params` and the overrides."""
+    texts = [*(f"{key}={value}" for key, value in params.items()), *overrides]
+    loader = GlobalHydra.instance().config_loader()  # knows what glob(*) stands for
+    found = OverridesParser.create(config_loader=loader).parse_overrides(texts)
+    swept = [override for override in found if not override.key_or_group.startswith("hydra")]
+    (jobs,) = BasicSweeper.split_arguments(swept, None)
+    return [_given(job) for job in jobs]
 
 
 def shown(texts: Sequence[str]) -> tuple[str, ...]:

@@ -62,10 +62,11 @@ class JobResult:
 
 @record
 class SweepResult:
-    """A sweep when its last job is over, or when it was stopped: the jobs that ran, in order, and the folder that is the sweep's own."""
+    """A sweep when its last job is over, or when it was stopped: the jobs that ran, of how many, and the sweep's own folder."""
 
     id: str
     folder: Path
     jobs: tuple[JobResult, ...]
+    planned: int
     stopped: bool = False
     senders: Senders | None = None

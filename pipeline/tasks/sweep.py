@@ -23,7 +23,7 @@ def finished(sweep: SweepResult) -> None:
     """Prints the trials, best marked, and writes the summary run.  Raises PipelineError."""
     console = console_for()
     done = sum(job.error is None for job in sweep.jobs)
-    say(console, f"sweep {sweep.id}: {done} of {len(sweep.jobs)} jobs done{', stopped' if sweep.stopped else ''}")
+    say(console, f"sweep {sweep.id}: {done} of {sweep.planned} jobs done{', stopped' if sweep.stopped else ''}")
     experiment = next((job.experiment for job in sweep.jobs if job.experiment is not None), None)
     project = Path.cwd()
     folders = _folders(project, sweep.id)

@@ -102,6 +102,36 @@ def test_an_error_at_the_end_of_a_sweep_is_not_swallowed(
     assert capsys.readouterr().err == "error: the summary cannot be written\n"
 
 
+def test_the_jobs_that_a_stopped_sweep_leaves_are_counted(command: Command) -> None:
+    assert command("-m", "seed=1,2,3", "optimizer=glob([sgd,ada*],exclude=ad*g*)", "training.epochs=3", train="interrupt_at_seed_1") == 130
+    (sweep,) = recorder.sweeps
+    assert (len(sweep.jobs), sweep.planned) == (1, 12)  # sgd, adadelta, adam, adamw
+
+
+@pytest.mark.parametrize("argv", [("trial=range(0,2)",), ("-m", "trial=0,1"), ("++trial=range(0,2)",)])
+def test_the_trials_of_a_search_are_chosen_on_the_command_line(command: Command, argv: tuple[str, ...]) -> None:
+    assert command("+experiment=random_search", *argv) == 0
+    assert len(recorder.calls) == recorder.sweeps[0].planned == 2
+    assert len({e.optimizer.learning_rate for e, _, _ in recorder.calls}) == 2
+
+
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        (("+experiment=bn_learning_rate", "arm=plane"), "arm = plane: no arm of the experiment; did you mean plain?"),
+        (("+experiment=bn_learning_rate", "arm=plain,plane"), "arm = plane: no arm of the experiment; did you mean plain?"),
+        (("-m", "arm=plain", "seed=0,1"), "arm = plain: the experiment declares no arms; leave it out"),
+    ],
+)
+def test_an_arm_that_is_none_is_refused_once_before_any_job(
+    command: Command, capsys: pytest.CaptureFixture[str], tmp_path: Path, argv: tuple[str, ...], line: str
+) -> None:
+    assert command(*argv) == 2
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", f"error: {line}\n")
+    assert recorder.calls == [] and list(tmp_path.iterdir()) == []
+
+
 def test_a_sweep_may_be_given_its_folder(command: Command) -> None:
     assert command("-m", "seed=0", "hydra.sweep.dir=here/mine") == 0
     assert (recorder.sweeps[0].id, recorder.sweeps[0].folder) == ("mine", Path("here/mine"))
