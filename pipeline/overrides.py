@@ -10,7 +10,7 @@ Overrides of `hydra.*` stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -27,6 +27,14 @@ from pipeline.trials import SEARCH, TRIAL
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 ADDED_GROUPS = ("experiment", "sweep")  # groups that the defaults list does not hold
+ALIASES = {  # what other tools call a key at the top -> its path here
+    "lr": "optimizer.learning_rate",
+    "learning_rate": "optimizer.learning_rate",
+    "momentum": "optimizer.momentum",
+    "batch_size": "training.batch_size",
+    "epochs": "training.epochs",
+    "dropout": "regularization=dropout regularization.rate",
+}
 
 
 def groups() -> dict[str, list[str]]:
@@ -39,6 +47,9 @@ def parsed(text: str) -> Override:
     """One override.  Raises ConfigError."""
     key, equals, value = text.partition("=")
     if not equals and not key.startswith("~"):
+        name = key.lstrip("+")
+        if "/" not in key and "@" not in key and name.partition(".")[0] not in _root(groups()):
+            raise ConfigError(at=name, got="(missing)", rule="unknown key", hint=_nearest_path(name, _root(groups())))
         raise ConfigError(at=key, got="(missing)", rule="has no value", hint=f"write {key}=...")
     try:
         return OverridesParser.create().parse_override(text)
@@ -69,15 +80,22 @@ def _forgiving(text: str, known: dict[str, list[str]], *, several: bool) -> str:
         if override.value() is None and key not in ADDED_GROUPS:
             raise ConfigError(at=key, got=None, rule="a group needs an option", hint=f"use one of {', '.join(known[key])}")
         return f"+{bare}" if key in ADDED_GROUPS else bare
-    # more than `spec` knows: it never sees the groups that are added, nor a search and its trial
-    root = {*known, *(f.name for f in fields(Experiment)), SEARCH, TRIAL}
+    root = _root(known)
     if key.partition(".")[0] not in root:
         raise ConfigError(at=key, got=text.partition("=")[2], rule="unknown key", hint=_nearest_path(key, root))
     return f"++{bare}"
 
 
+def _root(known: Iterable[str]) -> set[str]:
+    """The first words of paths: more than `spec` knows, which never sees the groups that are added, nor a search and its trial."""
+    return {*known, *(f.name for f in fields(Experiment)), SEARCH, TRIAL, "hydra"}
+
+
 def _nearest_path(key: str, root: set[str]) -> str:
     """`did you mean X?` for the first word of a path; the rest stays."""
+    if key in ALIASES:
+        return f"did you mean {ALIASES[key]}?"
+    root = root - {"hydra"}
     first, dot, rest = key.partition(".")
     said = nearest(first, root)
     return f"{said[:-1]}{dot}{rest}?" if said.endswith("?") else said

@@ -125,7 +125,9 @@ def _check_output(network: LayerGraph, units: int, config: Experiment) -> None:
         rule = f"the last layer must give [{units}] for this data and loss={network.loss_kind}"
         hint = "give architecture.head=auto"
         if math.prod(network.output.shape) == math.prod(network.input_shape):
-            hint = "for an autoencoder give data.task=reconstruction, and a flatten layer at the end"
+            wanted = [] if config.data.task == "reconstruction" else ["data.task=reconstruction"]
+            wanted += [] if len(network.output.shape) == 1 else ["a flatten layer at the end"]
+            hint = f"for an autoencoder give {' and '.join(wanted)}"
         raise ConfigError(at=f"architecture.layers[{last}]", got=list(network.output.shape), rule=rule, hint=hint)
     if network.output.shape != (units,):
         rule = f"the last layer needs {units} units for this data and loss={network.loss_kind}"

@@ -55,7 +55,7 @@ def evaluated(run_: trained.Trained, dataset: data.Dataset) -> dict[str, Any]:
         prediction, row_loss = run_.program.evaluate(part.x, part.y, part.weight)
         names = metrics.full(dataset.task, dataset.classes)
         result["metrics"] |= metrics.measure(dataset.task, prediction, row_loss, part.y, name, names)
-        result["notes"] += metrics.left_out(names, part.y, dataset.classes, name)
+        result["notes"] += metrics.left_out(names, part.y, dataset.classes, name, dataset.class_names)
         if dataset.task == "classification":
             counts = confusion(part.y, prediction.argmax(axis=1), len(dataset.class_names))
             result[name] = {"confusion": counts.tolist(), "by_class": metrics.class_table(prediction, part.y)}

@@ -144,6 +144,8 @@ class _Session:
         if found is not None:
             program.load_state(found.state)
             self._tell_again(tracker, found)
+        if self.folder is not None:
+            say(self.console, _begin(found))
         with Interrupt() as interrupt, progress.display(self.console) as display:
             for note in (*dataset.notes, *fitted.notes) if found is None else ():
                 display(Noted(text=note))
@@ -274,7 +276,10 @@ class _Session:
                 tracker.metrics(epoch, values)
 
     def _tell(self, dataset: data.Dataset, outcome: Outcome, values: Mapping[str, float], program: Program, folder: Path) -> None:
-        notes = metrics.left_out(metrics.full(dataset.task, dataset.classes), dataset.test.y, dataset.classes, "test")
+        notes = [
+            *metrics.left_out(metrics.full(dataset.task, dataset.classes), dataset.test.y, dataset.classes, "test", dataset.class_names),
+            "loss/train is the mean over the steps of the epoch, while it was trained; task=evaluate measures it with the final weights",
+        ]
         seconds = sum(epoch["time/epoch_s"] for epoch in outcome.history)
         shown = {key: value for key, value in values.items() if not key.startswith("time/")}
         self.console.print()
@@ -322,6 +327,14 @@ def _class_csv(names: Sequence[str], rows: Sequence[Mapping[str, float]]) -> str
 def parameter_count(program: Program) -> int:
     """How many numbers are trained."""
     return sum(value.size for value in program.parameters().values())
+
+
+def _begin(found: Checkpoint | None) -> str:
+    """Where a run that was stopped is taken up."""
+    if found is None:
+        return "no checkpoint was saved yet: trains from the start"
+    steps = f" and {found.progress.step} steps of the next" if found.progress.step else ""
+    return f"goes on after the checkpoint of epoch {found.progress.epoch}{steps}"
 
 
 def _loss_schedule(experiment: Experiment) -> LossSchedule | None:

@@ -65,6 +65,10 @@ class Parts(Protocol):
         """Number of classes; None where numbers are predicted."""
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """A name for each class, for sentences; empty where they have none."""
+
+    @property
     def train(self) -> Rows:
         """What is trained on."""
 
@@ -108,7 +112,7 @@ def _check_watched(dataset: Parts, metric: str) -> None:
     if len(dataset.validation.x) == 0:
         hint = "set data.split.validation above 0 or use loss/train"
         raise ConfigError(at=at, got=metric, rule="the validation part is empty", hint=hint)
-    reason = undefined(name, dataset.validation.y, dataset.classes)
+    reason = undefined(name, dataset.validation.y, dataset.classes, dataset.class_names)
     if reason is not None:
         hint = "use another metric, or a larger data.split.validation"
         raise ConfigError(at=at, got=metric, rule=f"has no value on the validation part, as {reason}", hint=hint)
@@ -210,7 +214,7 @@ class _Loop:
         self._note_first_limit()
         if self.progress.epoch == 0:
             validation = self.dataset.validation
-            for text in metrics.left_out(self.measured, validation.y, self.dataset.classes, "validation"):
+            for text in metrics.left_out(self.measured, validation.y, self.dataset.classes, "validation", self.dataset.class_names):
                 self.emit(Noted(text=text))
         blocks = Blocks(self.dataset.train, self._order, epochs=epochs, steps=self.steps, batch=self.settings.batch_size)
         try:

@@ -65,9 +65,9 @@ def measure(task: str, prediction: Array, row_loss: Array, y: Array, part: str, 
     return {f"{name}/{part}": value for name, value in values.items()}
 
 
-def left_out(names: Sequence[str], y: Array, classes: int | None, part: str) -> list[str]:
-    """A sentence for each of `names` that has no value on this part."""
-    reasons = {name: undefined(name, y, classes) for name in names} if len(y) else {}
+def left_out(names: Sequence[str], y: Array, classes: int | None, part: str, class_names: Sequence[str] = ()) -> list[str]:
+    """A sentence for each of `names` that has no value on this part; without `class_names` a class is told by its number."""
+    reasons = {name: undefined(name, y, classes, class_names) for name in names} if len(y) else {}
     return [f"{name}/{part} is left out: {reason}" for name, reason in reasons.items() if reason is not None]
 
 

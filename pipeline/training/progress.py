@@ -16,7 +16,7 @@ from rich.table import Column, Table
 
 from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Started
 
-SHARES = ("precision", "recall", "f1")
+SHARES = ("precision", "recall", "f1")  # of a part: macro averages, the mean over its classes
 
 
 class Display(Protocol):
@@ -153,7 +153,10 @@ def results_table(title: str, metrics: Mapping[str, float], parts: Sequence[str]
         table.add_column(part, justify="right")
     for quantity in dict.fromkeys(name.split("/")[0] for name in metrics if name.split("/")[-1] in known):
         cells = [f"{quantity}/{part}" for part in known]
-        table.add_row(quantity, *(number(name, metrics[name]) if name in metrics else "" for name in cells))
+        table.add_row(
+            f"{quantity} (macro)" if quantity in SHARES else quantity,
+            *(number(name, metrics[name]) if name in metrics else "" for name in cells),
+        )
     return table
 
 

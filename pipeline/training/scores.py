@@ -7,7 +7,7 @@ Tests hold every one against scikit-learn's function of that name.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -139,8 +139,8 @@ def score(task: str, name: str, prediction: Array, y: Array) -> float:
     return top_k_accuracy(prediction, y, int(found[1])) if found else SCORES[task][name](prediction, y)
 
 
-def undefined(name: str, y: Array, classes: int | None) -> str | None:
-    """Why the score has no value for labels or targets `y` whatever is predicted; None where it has one."""
+def undefined(name: str, y: Array, classes: int | None, names: Sequence[str] = ()) -> str | None:
+    """Why the score has no value for labels or targets `y` whatever is predicted; None where it has one.  `names` of the classes."""
     if name == "r2":
         return "a target is constant there" if not np.all(_spread(y) > 0) else None
     if name == "r2_weighted":
@@ -148,7 +148,7 @@ def undefined(name: str, y: Array, classes: int | None) -> str | None:
     if name != "roc_auc":
         return None
     missing = np.flatnonzero(np.bincount(y, minlength=classes or 0) == 0)
-    return f"class {missing[0]} has no row there" if len(missing) else None
+    return f"class {names[missing[0]] if names else missing[0]} has no row there" if len(missing) else None
 
 
 def confusion(labels: Array, predicted: Array, classes: int) -> npt.NDArray[np.int64]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import time
@@ -69,6 +70,10 @@ def test_a_run_stopped_at_any_moment_is_resumed_bit_for_bit(work: Path, pipeline
         assert said == f"{end['message']}\n" and said.endswith("; go on with resume=broken\n")
     resumed = pipeline_command("resume=broken")
     assert resumed.returncode == 0, resumed.stderr
+    begun = r"goes on after the checkpoint of epoch \d+( and \d+ steps of the next)?"
+    begun += r"|no checkpoint was saved yet: trains from the start" if number == signal.SIGKILL else ""
+    assert re.fullmatch(begun, resumed.stdout.splitlines()[0])
+    assert "\nnote: loss/train is the mean over the steps of the epoch, while it was trained; task=evaluate measures it" in resumed.stdout
     assert_same_run(work / "whole", work / "broken")
     end = end_of(read_journal(work / "broken"))
     assert end is not None and end["status"] == "FINISHED"
@@ -77,7 +82,8 @@ def test_a_run_stopped_at_any_moment_is_resumed_bit_for_bit(work: Path, pipeline
 def test_resume_with_more_epochs_goes_on_and_keeps_the_new_number(work: Path, pipeline_command: Command) -> None:
     pipeline_command(*SMALL, "training.epochs=5", "output=whole")
     pipeline_command(*SMALL, "training.epochs=2", "output=longer")
-    assert pipeline_command("resume=longer", "training.epochs=5").returncode == 0
+    resumed = pipeline_command("resume=longer", "training.epochs=5")
+    assert resumed.returncode == 0 and resumed.stdout.startswith("goes on after the checkpoint of epoch 2\n")
     test_of = {name: values for name, values in metrics_of(work / "longer").items() if name.endswith("/test")}
     assert {name: values[5] for name, values in test_of.items()} == {
         name: values[5] for name, values in metrics_of(work / "whole").items() if name.endswith("/test")

@@ -92,7 +92,19 @@ REJECTED = [
         ["architecture=conv_autoencoder"],
         GREY,
         "architecture.layers[4] = [784]: the last layer must give [10] for this data and loss=softmax_cross_entropy; "
-        "for an autoencoder give data.task=reconstruction, and a flatten layer at the end",
+        "for an autoencoder give data.task=reconstruction",
+    ),
+    (
+        ["architecture.layers=[{kind: conv, channels: 1, kernel: 3, padding: same}]", "architecture.head=none"],
+        GREY,
+        "architecture.layers[0] = [28, 28, 1]: the last layer must give [10] for this data and loss=softmax_cross_entropy; "
+        "for an autoencoder give data.task=reconstruction and a flatten layer at the end",
+    ),
+    (
+        ["architecture.layers=[{kind: conv, channels: 1, kernel: 3, padding: same}]", "architecture.head=none", "data.task=reconstruction"],
+        DataShape(input_shape=(28, 28, 1), targets=784),
+        "architecture.layers[0] = [28, 28, 1]: the last layer must give [784] for this data and loss=mean_squared_error; "
+        "for an autoencoder give a flatten layer at the end",
     ),
     (
         ["architecture=conv_autoencoder", "data.task=reconstruction"],
@@ -103,7 +115,7 @@ REJECTED = [
 ]
 
 
-@pytest.mark.parametrize(("overrides", "shape", "sentence"), REJECTED, ids=["labels", "sides"])
+@pytest.mark.parametrize(("overrides", "shape", "sentence"), REJECTED, ids=["labels", "image", "flat", "sides"])
 def test_what_an_autoencoder_cannot_learn_is_refused_in_one_sentence(overrides: list[str], shape: DataShape, sentence: str) -> None:
     with pytest.raises(ConfigError) as caught:
         build(experiment(compose(overrides)), shape)

@@ -32,6 +32,7 @@ class Blobs:
     validation: Part
     task: str = "classification"
     classes: int | None = 3
+    class_names: tuple[str, ...] = ()
 
 
 def blobs(rows: int = 150, validation: int = 60) -> Blobs:

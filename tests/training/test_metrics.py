@@ -97,6 +97,7 @@ def test_the_full_table_leaves_out_what_has_no_value_and_says_so() -> None:
     found = metrics.measure("classification", p, np.ones(60), y, "test", names)
     assert set(found) == {f"{name}/test" for name in ("loss", *names)} - {"roc_auc/test"} and all(np.isfinite(list(found.values())))
     assert metrics.left_out(names, y, 3, "test") == ["roc_auc/test is left out: class 1 has no row there"]
+    assert metrics.left_out(names, y, 3, "test", ("a", "k45", "z")) == ["roc_auc/test is left out: class k45 has no row there"]
     assert metrics.left_out(("r2", "mae"), np.ones((4, 1)), None, "test") == ["r2/test is left out: a target is constant there"]
     assert metrics.left_out(names, y[:0], 3, "test") == []
     assert [metrics.full("classification", c)[1] for c in (2, 3, 5, 6)] == [

@@ -67,6 +67,7 @@ def test_the_table_of_results_has_a_row_a_quantity_and_a_column_a_part() -> None
         "learning_rate": 0.1,
         "loss/test": 0.125,
         "accuracy/test": 1.0,
+        "f1/test": 0.9,
     }
     Console(file=file, width=80).print(progress.results_table("digits [8x8]", values))
     lines = [line.split() for line in file.getvalue().splitlines() if line.strip() and "─" not in line]
@@ -75,6 +76,7 @@ def test_the_table_of_results_has_a_row_a_quantity_and_a_column_a_part() -> None
         ["train", "validation", "test"],
         ["loss", "0.5", "0.25", "0.125"],
         ["accuracy", "50.00", "%", "100.00", "%"],
+        ["f1", "(macro)", "90.00", "%"],
     ]
 
 
