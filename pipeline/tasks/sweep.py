@@ -29,7 +29,8 @@ def finished(sweep: SweepResult) -> None:
     folders = _folders(project, sweep.id)
     if experiment is None or not folders:
         return
-    summary = summarize_sweep(sweep.id, folders)
+    asked = {str(job.context.job): dict(text.partition("=")[::2] for text in job.context.overrides) for job in sweep.jobs}
+    summary = summarize_sweep(sweep.id, folders, asked=asked)
     console.print(_table(summary))
     arms = comparison.compare(summary)
     if arms:
@@ -38,7 +39,9 @@ def finished(sweep: SweepResult) -> None:
     if experiment.tracking.kind != "none":
         _settle(sender, folders)
     texts = {"arms.md": comparison.markdown(summary, arms)} if arms else {}
-    receipt = record_sweep(summarize_sweep(sweep.id, folders), experiment.tracking, project=project, sender=sender, texts=texts)
+    receipt = record_sweep(
+        summarize_sweep(sweep.id, folders, asked=asked), experiment.tracking, project=project, sender=sender, texts=texts
+    )
     say(console, f"MLflow      {receipt.link}" if receipt.link is not None else f"note: {receipt.note}")
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.records import record
 from pipeline.tracking.sweep import Sweep, Trial, grows
+from pipeline.training.progress import number
 
 REPEATS = ("seed", "data.split.fold")
 LEVEL = 0.95
@@ -24,6 +25,13 @@ class Interval:
 
     mean: float
     half: float
+
+    def said(self, metric: str) -> str:
+        """As text, in the form of `metric`: shares in percent."""
+        if number(metric, 0.0) != "0.00 %":
+            return str(self)
+        share = f"{100 * self.mean:.2f}"
+        return f"{share} %" if math.isnan(self.half) else f"{share} ± {100 * self.half:.2g} %"
 
     def __str__(self) -> str:
         return f"{self.mean:.4g}" if math.isnan(self.half) else f"{self.mean:.4g} ± {self.half:.2g}"
@@ -121,8 +129,8 @@ def table(sweep: Sweep, arms: Sequence[Arm]) -> list[list[str]]:
     rows = [[*params, repeats(sweep), *metrics, *([f"{sweep.metric} minus best"] if paired else [])]]
     for arm in arms:
         seeds = str(arm.trials) if arm.done == arm.trials else f"{arm.done} of {arm.trials}"
-        values = [str(arm.values[name]) if name in arm.values else "" for name in metrics]
-        difference = ["" if arm.difference is None else str(arm.difference)] if paired else []
+        values = [arm.values[name].said(name) if name in arm.values else "" for name in metrics]
+        difference = ["" if arm.difference is None else arm.difference.said(sweep.metric)] if paired else []
         rows.append([*(arm.params[name] for name in params), seeds, *values, *difference])
     return rows
 

@@ -20,6 +20,7 @@ from pipeline.tracking.provenance import LONGEST_TAG
 from pipeline.tracking.settings import Tracking
 from pipeline.tracking.store import Store
 from pipeline.tracking.tracker import Receipt, start
+from pipeline.training.progress import number
 
 PREFERRED = ("accuracy/validation", "rmse/validation", "loss/validation", "loss/train")
 GROWING = ("r2", "r2_weighted", "f1", "precision", "recall", "roc_auc")  # and accuracies: quantities of which more is better
@@ -79,7 +80,7 @@ class Sweep:
 
     def _row(self, trial: Trial) -> list[str]:
         params = [trial.params.get(name, "") for name in self.params]
-        metrics = [f"{trial.metrics[name]:.5g}" if name in trial.metrics else "" for name in self.metrics]
+        metrics = [number(name, trial.metrics[name]) if name in trial.metrics else "" for name in self.metrics]
         return [trial.job, *params, *metrics, trial.status.lower()]
 
     def csv(self) -> str:
@@ -135,30 +136,38 @@ def score(metrics: Mapping[str, float]) -> float:
     return -value if grows(name) else value
 
 
-def summarize_sweep(name: str, folders: Iterable[Path], *, metric: str | None = None) -> Sweep:
+def summarize_sweep(
+    name: str, folders: Iterable[Path], *, metric: str | None = None, asked: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+) -> Sweep:
     """Reads the table from the journals of the trials.
 
     `metric` ranks them; by default it is the validation accuracy, RMSE or loss, the first there is.
+    `asked` is what the command line says of each job, as path -> value: the columns are what differs in it, not what that implies.
     """
     journals = [(folder, read_journal(folder)) for folder in folders]
     starts = [start_of(events) for _, events in journals]
-    params = _differing([begun.get("params", {}) for begun in starts])
+    found_params = [begun.get("params", {}) for begun in starts]
+    jobs = [str(begun.get("tags", {}).get("pipeline.job", index)) for index, begun in enumerate(starts)]
+    swept = _swept([asked.get(job, {}) for job in jobs])
+    if swept:
+        found_params = [{**asked[job], **found} for job, found in zip(jobs, found_params, strict=True)]  # 0.1 where 1e-1 was asked
+    params = swept or _differing(found_params)
     values = [last_values(events) for _, events in journals]
     names = sorted({name for found in values for name in found if name.split("/")[0] not in ASIDE}, key=_order)
     metric = metric or next((wanted for wanted in PREFERRED if wanted in names), names[0] if names else "loss/validation")
     trials = []
     for index, (folder, events) in enumerate(journals):
         end = end_of(events) or {}
-        begun = starts[index]
+        begun, own = starts[index], found_params[index]
         trials.append(
             Trial(
-                job=str(begun.get("tags", {}).get("pipeline.job", index)),
+                job=jobs[index],
                 name=begun.get("name", folder.name),
                 folder=folder,
                 status=end.get("status", "RUNNING"),
                 message=end.get("message", ""),
                 run_id=read_sent(folder).run_id,
-                params={key: begun["params"][key] for key in params if key in begun.get("params", {})},
+                params={key: own[key] for key in params if key in own},
                 metrics=values[index],
                 curve=series(events).get(metric, {}),
             )
@@ -221,6 +230,14 @@ def _curves(trials: Sequence[Trial]) -> dict[str, dict[str, float]]:
     labels = [trial.label for trial in trials]
     unique = [label if labels.count(label) == 1 else f"{trial.job}: {label}" for trial, label in zip(trials, labels, strict=True)]
     return {label: {str(k): v for k, v in trial.curve.items()} for label, trial in zip(unique, trials, strict=True) if trial.curve}
+
+
+def _swept(asked: Sequence[Mapping[str, str]]) -> list[str]:
+    """The paths that are asked for with several values; none where they are trials of a search, whose values are drawn."""
+    if not all(asked) or any("trial" in found for found in asked):
+        return []
+    names = dict.fromkeys(name for found in asked for name in found)
+    return [name for name in names if len({found.get(name) for found in asked}) > 1]
 
 
 def _differing(params: Sequence[Mapping[str, str]]) -> list[str]:

@@ -61,15 +61,15 @@ def test_an_arm_of_which_no_trial_finished_has_no_values() -> None:
     assert arms[1].values == {} and arms[1].difference is None
     heading, first, last = table(found, arms)
     assert heading == ["arm", "seeds", "accuracy/validation", "loss/train"]  # no pairs, so no differences
-    assert first == ["a", "1", "0.9", "0.1"] and last == ["b", "0 of 1", "", ""]
-    assert markdown(found, arms).splitlines()[2] == "| a | 1 | 0.9 | 0.1 |"
+    assert first == ["a", "1", "90.00 %", "0.1"] and last == ["b", "0 of 1", "", ""]
+    assert markdown(found, arms).splitlines()[2] == "| a | 1 | 90.00 % | 0.1 |"
 
 
 def test_the_table_shows_the_differences_to_the_best() -> None:
     found = sweep(trial("a", 0, 0.9), trial("b", 0, 0.7))
     heading, first, last = table(found, compare(found))
     assert heading[-1] == "accuracy/validation minus best"
-    assert (first[-1], last[-1]) == ("", "-0.2")
+    assert (first[-1], last[-1]) == ("", "-20.00 %")
 
 
 def test_a_sweep_of_one_seed_has_no_arms() -> None:

@@ -59,6 +59,23 @@ def test_the_best_has_the_greatest_accuracy_and_never_a_non_finite_one(begin: Ca
     assert sweep.metric == "accuracy/validation" and sweep.best is sweep.trials[2]
 
 
+def test_the_columns_are_what_was_asked_and_shares_are_in_percent(begin: Callable[..., Tracker]) -> None:
+    optimizers = [{"kind": "sgd", "learning_rate": 0.1}, {"kind": "adam", "learning_rate": 0.001, "beta1": 0.9}]
+    folders, asked = [], {}
+    for job, optimizer in enumerate(optimizers):
+        tracker = begin({"optimizer": optimizer, "seed": job}, job=job)
+        tracker.metrics(0, {"accuracy/validation": 0.97222, "loss/train": 0.123456})
+        tracker.finish("FINISHED")
+        folders.append(tracker.folder)
+        asked[str(job)] = {"optimizer": str(optimizer["kind"]), "seed": f"0{job}", "training.epochs": "1"}
+    sweep = summarize_sweep("s", folders, asked=asked)
+    assert sweep.header() == ["job", "optimizer", "seed", "accuracy/validation", "loss/train", "status"]
+    assert sweep.rows()[1] == ["1", "adam", "1", "97.22 %", "0.1235", "finished"]
+    assert sweep.trials[1].label == "optimizer=adam, seed=1"
+    search = summarize_sweep("s", folders, asked={job: {"trial": job} for job in asked})
+    assert search.params == ("optimizer.kind", "optimizer.learning_rate", "seed", "optimizer.beta1")  # what the draws made different
+
+
 def test_no_trial_finished_and_no_trial_at_all(begin: Callable[..., Tracker]) -> None:
     tracker = begin(job=0)
     assert summarize_sweep("s", [tracker.folder]).best is None
