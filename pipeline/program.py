@@ -69,6 +69,11 @@ class Program:
         if isinstance(given, tuple):
             memory.write(trial, weights.CLASS_WEIGHTS, np.array(given))
 
+    def __repr__(self) -> str:
+        layers = f"{len(self.layers)} layer{'' if len(self.layers) == 1 else 's'}"
+        count = sum(layer[3] for layer in self.layers)
+        return f"<Program {self.digest}: {layers}, {count:,} parameters, {self.steps_done} steps done, {self.structure.backend.name}>"
+
     def trained_by_stack(self, done: int) -> None:
         """Notes `done` steps that a stack took with this program's state."""
         self.steps_done += done

@@ -21,6 +21,13 @@ class Stack:
     def __init__(self, programs: Sequence[Program], memory: Memory) -> None:
         self.programs, self._memory = tuple(programs), memory
 
+    def __repr__(self) -> str:
+        return (
+            f"<Stack of {len(self.programs)}: {self.programs[0]!r}, ...>"
+            if len(self.programs) > 1
+            else f"<Stack of 1: {self.programs[0]!r}>"
+        )
+
     def run(self, x: npt.ArrayLike, y: npt.ArrayLike, orders: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Array:
         """One optimizer step of every trial for each of orders [K, S, B], in one native call -> losses [K, S].
 

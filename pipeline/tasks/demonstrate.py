@@ -11,6 +11,7 @@ from rich.table import Table
 
 from pipeline.demonstrations import Figure, figures
 from pipeline.errors import ConfigError, DemonstrationError
+from pipeline.overrides import CONF
 from pipeline.spec import Experiment
 from pipeline.tasks.context import RunContext
 from pipeline.training import progress
@@ -23,13 +24,22 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     assert experiment.demonstration is not None, "the command line asks for demonstration=..."
     _refuse_others(context.overrides)
     found = tuple(figures(experiment))
-    progress.console_for().print(_table(experiment.demonstration, found))
+    console = progress.console_for()
+    progress.say(console, claim(experiment.demonstration))
+    console.print(_table(experiment.demonstration, found))
     wrong = [figure for figure in found if not figure.holds]
     if wrong:
         first = f"{wrong[0].quantity} = {wrong[0].measured:.6g}, expected {wrong[0].expected} {wrong[0].allowed}"
         count = f"{len(wrong)} of {len(found)} figures are not as expected"
         raise DemonstrationError(f"demonstration = {experiment.demonstration}: {count}; {first}")
     return found
+
+
+def claim(name: str) -> str:
+    """What the demonstration `name` shows: the sentence in its experiment's file between the command and what is expected."""
+    lines = (CONF / "experiment" / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    comments = (line[2:] for line in lines if line.startswith("# "))
+    return next(line for line in comments if not line.startswith(("@package", "python -m")))
 
 
 def _refuse_others(overrides: Iterable[str]) -> None:

@@ -77,6 +77,7 @@ def test_the_command_prints_the_table_and_writes_nothing(
     assert cli.main(["+experiment=ce_example", "backend=reference"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
+    assert out.startswith("Cross-entropy of [0.3, 0.2, 0.1, 0.4] for the second class: the notes print 0.693, which is ln 2.\n")
     assert "ce_example" in out
     assert ["loss", "1.6094", "±", "5e-05", "1.60944", "ok"] in [line.split() for line in out.splitlines()]
     assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,26 @@ FULL: dict[str, Any] = {
     "regularization": {"dropout": "inverted", "keep_prob": 0.8, "l2": 0.01, "weight_decay": 0.02},
 }
 X, Y = data()
+
+
+def test_a_program_is_printed_in_one_line() -> None:
+    made = program(6)
+    count = sum(value.size for value in made.parameters().values())
+    shown = f"<Program {made.digest}: {len(made.layers)} layers, {count:,} parameters, 0 steps done, {made.structure.backend.name}>"
+    assert repr(made) == shown
+    made.run(X, Y, order(5))
+    assert "5 steps done" in repr(made)
+    stack = compile_stack([config(6), config(6, seed=1)], CLASSES)
+    assert repr(stack) == f"<Stack of 2: {shown}, ...>"
+
+
+def test_the_python_of_the_readme_runs_as_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to the training, which the end-to-end tests run."""
+    monkeypatch.chdir(tmp_path)
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").partition("## From Python")[2].partition("    result =")[0]
+    names: dict[str, Any] = {}
+    exec(textwrap.dedent("\n".join(line for line in text.splitlines() if line.startswith("    "))), names)
+    assert names["losses"].shape == (10,) and names["stack"].programs[1].steps_done == 10
 
 
 @pytest.mark.parametrize("backend", ["reference", "numpy"])
