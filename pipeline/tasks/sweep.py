@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console, RenderableType
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from pipeline.errors import PipelineError
@@ -31,10 +33,10 @@ def finished(sweep: SweepResult) -> None:
         return
     asked = {str(job.context.job): dict(text.partition("=")[::2] for text in job.context.overrides) for job in sweep.jobs}
     summary = summarize_sweep(sweep.id, folders, asked=asked)
-    console.print(_table(summary))
+    console.print(_fitting(console, _table(summary)))
     arms = comparison.compare(summary)
     if arms:
-        console.print(_arms(summary, arms))
+        console.print(_fitting(console, _arms(summary, arms)))
     sender = (sweep.senders or Senders()).get(experiment.tracking, project)
     if experiment.tracking.kind != "none":
         _settle(sender, folders)
@@ -81,6 +83,24 @@ def _table(sweep: Sweep) -> Table:
     for trial, row in sorted(zip(sweep.trials, sweep.rows(), strict=True), key=lambda pair: sweep.rank(pair[0])):
         table.add_row(*map(escape, row), style="bold" if trial is sweep.best else None)
     return table
+
+
+def _fitting(console: Console, table: Table) -> RenderableType:
+    """The table where its lines fit the console, else a block for each of its rows: a cell is never broken into letters."""
+    unbounded = console.options.update(width=10_000)
+    if Measurement.get(console, unbounded, table).maximum <= console.width:
+        return table
+    cells = [[str(cell) for cell in column.cells] for column in table.columns]
+    blocks = Table.grid(padding=(0, 3, 0, 0))
+    blocks.title, blocks.title_justify, blocks.title_style = table.title, "left", "bold"
+    blocks.add_column(no_wrap=True)
+    blocks.add_column(overflow="fold")
+    for index, row in enumerate(table.rows):
+        for column, own in zip(table.columns, cells, strict=True):
+            if own[index]:
+                blocks.add_row(str(column.header), own[index], style=row.style)
+        blocks.add_row()
+    return blocks
 
 
 def _arms(sweep: Sweep, arms: tuple[comparison.Arm, ...]) -> Table:
