@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.records import record
 from pipeline.tracking.sweep import Sweep, Trial, grows
-from pipeline.training.progress import number
+from pipeline.wording import number
 
 REPEATS = ("seed", "data.split.fold")
 LEVEL = 0.95

@@ -20,7 +20,7 @@ from pipeline.tracking.provenance import LONGEST_TAG
 from pipeline.tracking.settings import Tracking
 from pipeline.tracking.store import Store
 from pipeline.tracking.tracker import Receipt, start
-from pipeline.training.progress import number
+from pipeline.wording import number
 
 PREFERRED = ("accuracy/validation", "rmse/validation", "loss/validation", "loss/train")
 GROWING = ("r2", "r2_weighted", "f1", "precision", "recall", "roc_auc")  # and accuracies: quantities of which more is better

@@ -15,8 +15,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Column, Table
 
 from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Started
-
-SHARES = ("precision", "recall", "f1")  # of a part: macro averages, the mean over its classes
+from pipeline.wording import MACRO, number
 
 
 class Display(Protocol):
@@ -136,14 +135,6 @@ def in_words(values: Mapping[str, float]) -> str:
     return "  ".join(number(name, value) if name.startswith("time/") else f"{name} {number(name, value)}" for name, value in values.items())
 
 
-def number(name: str, value: float) -> str:
-    """The value of a metric for a reader: shares in percent, times in seconds, the rest with four digits."""
-    quantity = name.split("/")[0]
-    if quantity in SHARES or quantity.endswith("accuracy"):
-        return f"{100 * value:.2f} %"
-    return f"{value:.2f} s" if quantity == "time" else f"{value:.4g}"
-
-
 def results_table(title: str, metrics: Mapping[str, float], parts: Sequence[str] = ("train", "validation", "test")) -> Table:
     """One row a quantity, one column a part of the data; parts of which nothing is known are left out."""
     known = [part for part in parts if any(name.endswith(f"/{part}") for name in metrics)]
@@ -154,7 +145,7 @@ def results_table(title: str, metrics: Mapping[str, float], parts: Sequence[str]
     for quantity in dict.fromkeys(name.split("/")[0] for name in metrics if name.split("/")[-1] in known):
         cells = [f"{quantity}/{part}" for part in known]
         table.add_row(
-            f"{quantity} (macro)" if quantity in SHARES else quantity,
+            f"{quantity} (macro)" if quantity in MACRO else quantity,
             *(number(name, metrics[name]) if name in metrics else "" for name in cells),
         )
     return table
