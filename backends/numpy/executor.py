@@ -20,7 +20,7 @@ from backends.numpy.progress import Compiling
 from backends.numpy.step import FIELDS, StepProgram
 
 # a core's rough speed, and seconds that a meeting of threads and their start cost: they decide whether threads pay
-FLOPS, BARRIER, SUBMIT = 5e10, 2e-6, 1e-4
+FLOPS, BARRIER, SUBMIT = 5e10, 2e-6, 5e-4
 
 
 def aligned_bytes(count: int) -> Array:

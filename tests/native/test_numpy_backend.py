@@ -62,7 +62,7 @@ class _Threaded(NumpyBackend):
 
     def load(self, plan: Plan) -> NumpyExecutable:
         executable = super().load(plan)
-        executable.threads = self.threads
+        executable.threads, executable.gain = self.threads, float("inf")
         return executable
 
 
