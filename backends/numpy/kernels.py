@@ -12,7 +12,7 @@ from backends.numpy.augment import EMITTERS as AUGMENT_EMITTERS
 from backends.numpy.augment import Images, ImagesKernel
 from backends.numpy.cache import key
 from backends.numpy.concat import Runs, RunsKernel
-from backends.numpy.convolution import Convolution, ConvolutionKernel, WeightGradient, WeightGradientKernel
+from backends.numpy.convolution import Convolution, ConvolutionKernel
 from backends.numpy.cpu import Processor
 from backends.numpy.emit import Module
 from backends.numpy.epilogue import Epilogue
@@ -20,6 +20,7 @@ from backends.numpy.fused import FusedKernel, paths, tiles
 from backends.numpy.group_norm import GroupNormKernel, Groups
 from backends.numpy.matmul import MatmulKernel, Product
 from backends.numpy.patches import EMITTERS, WindowKernel, Windows
+from backends.numpy.weight_gradient import WeightGradient, WeightGradientKernel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,19 +49,28 @@ def kernel_of(call: Call, precision: str, cpu: Processor) -> Kernel:
     return MAKERS[call.op](call, precision, cpu)
 
 
+def _building(symbol: str, cpu: Processor, emit: Callable[[Module], None]) -> Callable[[], ir.Module]:
+    """Makes the module of a kernel when its code is needed."""
+
+    def build() -> ir.Module:
+        module = Module(symbol, cpu)
+        emit(module)
+        return module
+
+    return build
+
+
 def _fused(call: Call, body: Body, precision: str, cpu: Processor) -> Kernel:
     anonymous = _anonymous(body)
     dtypes = [b.dtype for b in call.inputs]
     replacing = _replacing(call, body)
     symbol = f"fused_{key(cpu, anonymous, tuple(dtypes), precision, *([replacing] if replacing else []))}"
 
-    def build() -> ir.Module:
-        module = Module(symbol, cpu)
+    def emit(module: Module) -> None:
         FusedKernel(module, symbol, anonymous, dtypes, precision, replacing).emit()
-        return module
 
     work = float(body.rows * body.columns * len(body.instructions))
-    return Kernel(symbol=symbol, tiles=tiles(body), scratch=0, paths=tuple(paths(body)), flops=work, build=build)
+    return Kernel(symbol=symbol, tiles=tiles(body), scratch=0, paths=tuple(paths(body)), flops=work, build=_building(symbol, cpu, emit))
 
 
 def _replacing(call: Call, body: Body) -> tuple[int, ...]:
@@ -85,12 +95,17 @@ def _matmul(call: Call, precision: str, cpu: Processor) -> Kernel:
     epilogue = _epilogue(call)
     symbol = f"matmul_{key(cpu, product, *([epilogue] if epilogue else []))}"
 
-    def build() -> ir.Module:
-        module = Module(symbol, cpu)
+    def emit(module: Module) -> None:
         MatmulKernel(module, symbol, product, cpu, epilogue).emit()
-        return module
 
-    return Kernel(symbol=symbol, tiles=product.tiles(cpu), scratch=product.scratch_bytes(cpu), paths=(), flops=2.0 * m * n * k, build=build)
+    return Kernel(
+        symbol=symbol,
+        tiles=product.tiles(cpu),
+        scratch=product.scratch_bytes(cpu),
+        paths=(),
+        flops=2.0 * m * n * k,
+        build=_building(symbol, cpu, emit),
+    )
 
 
 def _convolution(call: Call, precision: str, cpu: Processor) -> Kernel:
@@ -99,12 +114,12 @@ def _convolution(call: Call, precision: str, cpu: Processor) -> Kernel:
     symbol = f"conv_{key(cpu, sizes, *([epilogue] if epilogue else []))}"
     planned = ConvolutionKernel(Module(symbol, cpu), symbol, sizes, cpu)
 
-    def build() -> ir.Module:
-        module = Module(symbol, cpu)
+    def emit(module: Module) -> None:
         ConvolutionKernel(module, symbol, sizes, cpu, epilogue).emit()
-        return module
 
-    return Kernel(symbol=symbol, tiles=planned.tiles, scratch=planned.scratch_bytes, paths=(), flops=sizes.flops(), build=build)
+    return Kernel(
+        symbol=symbol, tiles=planned.tiles, scratch=planned.scratch_bytes, paths=(), flops=sizes.flops(), build=_building(symbol, cpu, emit)
+    )
 
 
 def _weight_gradient(call: Call, precision: str, cpu: Processor) -> Kernel:
@@ -112,61 +127,55 @@ def _weight_gradient(call: Call, precision: str, cpu: Processor) -> Kernel:
     symbol = f"conv_weight_{key(cpu, sizes)}"
     planned = WeightGradientKernel(Module(symbol, cpu), symbol, sizes, cpu)
 
-    def build() -> ir.Module:
-        module = Module(symbol, cpu)
+    def emit(module: Module) -> None:
         WeightGradientKernel(module, symbol, sizes, cpu).emit()
-        return module
 
-    return Kernel(symbol=symbol, tiles=planned.tiles, scratch=0, paths=(), flops=sizes.flops(), build=build)
+    return Kernel(symbol=symbol, tiles=planned.tiles, scratch=0, paths=(), flops=sizes.flops(), build=_building(symbol, cpu, emit))
 
 
 def _windows(call: Call, precision: str, cpu: Processor) -> Kernel:
     windows = Windows.of(call, precision)
     symbol = f"{call.op}_{key(cpu, windows)}"
 
-    def build() -> ir.Module:
-        module = Module(symbol, cpu)
+    def emit(module: Module) -> None:
         WindowKernel(module, symbol, windows).emit()
-        return module
 
-    return Kernel(symbol=symbol, tiles=windows.images, scratch=0, paths=(), flops=windows.work, build=build)
+    return Kernel(symbol=symbol, tiles=windows.images, scratch=0, paths=(), flops=windows.work, build=_building(symbol, cpu, emit))
 
 
 def _runs(call: Call, precision: str, cpu: Processor) -> Kernel:
     runs = Runs.of(call)
     symbol = f"{call.op}_{key(cpu, runs)}"
 
-    def build() -> ir.Module:
-        module = Module(symbol, cpu)
+    def emit(module: Module) -> None:
         RunsKernel(module, symbol, runs).emit()
-        return module
 
     numbers = float(sum(b.count for b in call.outputs))
-    return Kernel(symbol=symbol, tiles=runs.tiles, scratch=0, paths=(), flops=numbers, build=build)
+    return Kernel(symbol=symbol, tiles=runs.tiles, scratch=0, paths=(), flops=numbers, build=_building(symbol, cpu, emit))
 
 
 def _group_norm(call: Call, precision: str, cpu: Processor) -> Kernel:
     groups = Groups.of(call, precision)
     symbol = f"{call.op}_{key(cpu, groups)}"
 
-    def build() -> ir.Module:
-        module = Module(symbol, cpu)
+    def emit(module: Module) -> None:
         GroupNormKernel(module, symbol, groups).emit()
-        return module
 
-    return Kernel(symbol=symbol, tiles=groups.samples, scratch=groups.scratch_bytes, paths=(), flops=groups.work, build=build)
+    return Kernel(
+        symbol=symbol, tiles=groups.samples, scratch=groups.scratch_bytes, paths=(), flops=groups.work, build=_building(symbol, cpu, emit)
+    )
 
 
 def _images(call: Call, precision: str, cpu: Processor) -> Kernel:
     images = Images.of(call, precision)
     symbol = f"{call.op}_{key(cpu, images)}"
 
-    def build() -> ir.Module:
-        module = Module(symbol, cpu)
+    def emit(module: Module) -> None:
         ImagesKernel(module, symbol, images).emit()
-        return module
 
-    return Kernel(symbol=symbol, tiles=images.images, scratch=0, paths=(), flops=float(call.outputs[0].count), build=build)
+    return Kernel(
+        symbol=symbol, tiles=images.images, scratch=0, paths=(), flops=float(call.outputs[0].count), build=_building(symbol, cpu, emit)
+    )
 
 
 # op -> what makes its kernel; a fused call has no row, its body says what it does

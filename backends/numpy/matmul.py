@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from llvmlite import ir
 
 from backends.numpy.cpu import Processor
-from backends.numpy.emit import ELEMENT, I32, I64, POINTER, SIZE, Emitter, Value, i64, vector
+from backends.numpy.emit import ELEMENT, I64, POINTER, SIZE, Emitter, Value, i64, vector
 from backends.numpy.epilogue import Epilogue, apply_epilogue, prefetch
+from backends.numpy.tiling import CHAINS, RESIDENT, Packing, share_evenly, when_last
 
-RESIDENT = 1 << 19  # bytes of a packed operand that stay in the second-level cache
-CHAINS = 12  # sums that must run at once to hide the latency of a multiply-add
 DEPTH = 512  # terms of a sum taken at once: a panel and a tile's rows of that depth lie in the second-level cache
 
 
@@ -37,8 +36,8 @@ class Product:
         vectors = -(-self.n // lanes)
         shapes = []
         for most in range(1, min(vectors, cpu.registers // 2 - 1) + 1):
-            width = -(-vectors // -(-vectors // most))
-            rows = -(-self.m // -(-self.m // cpu.tile_rows(width)))
+            width = share_evenly(vectors, most)
+            rows = share_evenly(self.m, cpu.tile_rows(width))
             loads = -(-self.m // rows) * -(-vectors // width) * (rows + width)
             shapes.append((loads * max(1.0, CHAINS / (rows * width)), rows, width))
         return min(shapes)[1:]
@@ -133,7 +132,7 @@ class MatmulKernel:
             def pack(columns: int) -> None:
                 self._pack_call(e, b, e.at(scratch, e.b.mul(panel, i64(panel_bytes))), left, columns, p.k)
 
-            self._when_last(e, panel, self.panel_count, self.width, last_columns, pack)
+            when_last(e, panel, self.panel_count, self.width, last_columns, pack)
         with e.b.goto_entry_block():
             packed = e.b.alloca(I64)
         e.b.store(i64(-1), packed)
@@ -145,7 +144,7 @@ class MatmulKernel:
                 def pack_rows(rows: int) -> None:
                     self._pack_rows(e, e.at(a, e.b.mul(top, i64(self.size))), rows_of_a, rows)
 
-                self._when_last(e, row, self.row_count, self.height, last_rows, pack_rows)
+                when_last(e, row, self.row_count, self.height, last_rows, pack_rows)
                 e.b.store(row, packed)
             b_tile = e.at(scratch, e.b.mul(panel, i64(panel_bytes)))
 
@@ -153,17 +152,17 @@ class MatmulKernel:
                 def tile_call(rows: int) -> None:
                     self._tile_call(e, rows_of_a, b_tile, others, top, left, rows, columns, p.k, first=True, last=True)
 
-                self._when_last(e, row, self.row_count, self.height, last_rows, tile_call)
+                when_last(e, row, self.row_count, self.height, last_rows, tile_call)
 
-            self._when_last(e, panel, self.panel_count, self.width, last_columns, run)
+            when_last(e, panel, self.panel_count, self.width, last_columns, run)
 
     def _pack_rows(self, e: Emitter, source: Value, target: Value, rows: int) -> None:
         """Copies `rows` neighbouring columns of the transposed A [K, M] together -> [K, pitch]."""
-        with e.loop(0, self.p.k) as k:
-            line, place = e.at(source, e.b.mul(k, i64(self.p.m * self.size))), e.at(target, e.b.mul(k, i64(self.a_step * self.size)))
-            for start in range(0, rows, self.lanes):
-                part = e.load_vector(e.at(line, start * self.size), self.p.precision, lanes=self.lanes, valid=min(self.lanes, rows - start))
-                e.store_vector(part, e.at(place, start * self.size), self.p.precision, lanes=self.lanes)
+        p = self.p
+        packing = Packing(
+            depth=p.k, columns=rows, source_pitch=p.m, pitch=self.a_step, transposed=False, precision=p.precision, lanes=self.lanes
+        )
+        e.b.call(packing.emit(self.module, f"{self.name}_pack_rows_{rows}"), [source, target])
 
     def _block(self, e: Emitter, start: Value, depth: int, *, first: bool, last: bool) -> None:
         """All tiles, for `depth` terms of the sums from number `start`."""
@@ -188,28 +187,16 @@ class MatmulKernel:
                     def pack(columns: int) -> None:
                         self._pack_call(e, b, scratch, left, columns, depth)
 
-                    self._when_last(e, panel, self.panel_count, self.width, last_columns, pack)
+                    when_last(e, panel, self.panel_count, self.width, last_columns, pack)
                     e.b.store(panel, packed)
 
             def run(columns: int) -> None:
                 def tile_call(rows: int) -> None:
                     self._tile_call(e, a_tile, b_tile, others, top, left, rows, columns, depth, first=first, last=last)
 
-                self._when_last(e, row, self.row_count, self.height, last_rows, tile_call)
+                when_last(e, row, self.row_count, self.height, last_rows, tile_call)
 
-            self._when_last(e, panel, self.panel_count, self.width, last_columns, run)
-
-    def _when_last(self, e: Emitter, index: Value, count: int, usual: int, last: int, emit: object) -> None:
-        """Emits the usual form, and the last one too where it differs."""
-        assert callable(emit)
-        if usual == last or count == 1:
-            emit(last if count == 1 else usual)
-            return
-        with e.b.if_else(e.b.icmp_signed("==", index, i64(count - 1))) as (then, otherwise):
-            with then:
-                emit(last)
-            with otherwise:
-                emit(usual)
+            when_last(e, panel, self.panel_count, self.width, last_columns, run)
 
     def _tile_call(
         self, e: Emitter, a: Value, b: Value, others: list[Value], top: Value, left: Value, rows: int, columns: int, depth: int, *,
@@ -273,63 +260,12 @@ class MatmulKernel:
         e.finish()
 
     def _pack_call(self, e: Emitter, b: Value, scratch: Value, left: Value, columns: int, depth: int) -> None:
-        name = f"{self.name}_pack_{columns}_{depth}"
-        if name not in self.module.globals:
-            self._pack(name, columns, depth)
-        step = self.p.k if self.p.transpose_b else 1
-        e.b.call(self.module.globals[name], [e.at(b, e.b.mul(left, i64(step * self.size))), scratch])
-
-    def _pack(self, name: str, columns: int, depth: int) -> None:
-        """Copies a panel of B [K, N] together."""
-        if self.p.transpose_b:
-            return self._pack_transposed(name, columns, depth)
-        p, lanes = self.p, self.lanes
-        e = Emitter(self.module, name, [POINTER] * 2, internal=True)
-        source, target = e.arguments
-        with e.loop(0, depth) as k:
-            for start in range(0, columns, lanes):
-                address = e.at(source, e.b.mul(e.b.add(e.b.mul(k, i64(p.n)), i64(start)), i64(self.size)))
-                row = e.load_vector(address, p.precision, lanes=lanes, valid=columns - start)
-                offset = e.b.add(e.b.mul(k, i64(self.width)), i64(start))
-                e.store_vector(row, e.at(target, e.b.mul(offset, i64(self.size))), p.precision, lanes=lanes)
-        return e.finish()
-
-    def _pack_transposed(self, name: str, columns: int, depth: int) -> None:
-        """Turns rows of the transposed B [N, K] into a panel [K, width]: squares of vectors, exchanged in registers."""
-        lanes = self.lanes
-        e = Emitter(self.module, name, [POINTER] * 2, internal=True)
-        source, target = e.arguments
-        whole, rest = divmod(depth, lanes)
-        for start in range(0, columns, lanes):
-            valid = min(lanes, columns - start)
-            with e.loop(0, whole) as block:
-                self._square(e, source, target, e.b.mul(block, i64(lanes)), start, valid, lanes)
-            if rest:
-                self._square(e, source, target, i64(whole * lanes), start, valid, rest)
-        e.finish()
-
-    def _square(self, e: Emitter, source: Value, target: Value, k: Value, start: int, columns: int, depth: int) -> None:
-        p, lanes = self.p, self.lanes
-        rows = []
-        for n in range(lanes):
-            address = e.at(source, e.b.mul(e.b.add(k, i64((start + n) * p.k)), i64(self.size)))
-            rows.append(e.load_vector(address, p.precision, lanes=lanes, valid=depth) if n < columns else ir.Constant(self.kind, None))
-        for n, row in enumerate(transposed(e, rows, lanes)[:depth]):
-            offset = e.b.add(e.b.mul(e.b.add(k, i64(n)), i64(self.width)), i64(start))
-            e.store_vector(row, e.at(target, e.b.mul(offset, i64(self.size))), p.precision, lanes=lanes)
-
-
-def transposed(e: Emitter, rows: list[Value], lanes: int) -> list[Value]:
-    """A square of vectors with rows and columns exchanged: log2(lanes) rounds of pairwise exchanges."""
-    step = 1
-    while step < lanes:
-        low = [lane if not lane & step else lanes + lane - step for lane in range(lanes)]
-        high = [lane + step if not lane & step else lanes + lane for lane in range(lanes)]
-        shuffles = [ir.Constant(vector(I32, lanes), order) for order in (low, high)]
-        swapped = list(rows)
-        for i in range(lanes):
-            if not i & step:
-                swapped[i] = e.b.shuffle_vector(rows[i], rows[i + step], shuffles[0])
-                swapped[i + step] = e.b.shuffle_vector(rows[i], rows[i + step], shuffles[1])
-        rows, step = swapped, 2 * step
-    return rows
+        """Copies a panel of B together -> [depth, width]."""
+        p = self.p
+        packing = Packing(
+            depth=depth, columns=columns, source_pitch=p.k if p.transpose_b else p.n, pitch=self.width, transposed=p.transpose_b,
+            precision=p.precision, lanes=self.lanes,
+        )  # fmt: skip
+        step = p.k if p.transpose_b else 1
+        function = packing.emit(self.module, f"{self.name}_pack_{columns}_{depth}")
+        e.b.call(function, [e.at(b, e.b.mul(left, i64(step * self.size))), scratch])
