@@ -19,6 +19,12 @@ MOST_PARTS = 16  # of a weight gradient
 MOST_PARTIAL = 1 << 21  # numbers that all its parts together may hold
 
 
+def _pair(sizes: tuple[int, ...]) -> Pair:
+    """Two of the four sizes of an image or a weight."""
+    first, second = sizes
+    return first, second
+
+
 def positions(size: Pair, window: Pair, stride: Pair, padding: Padding, dilation: Pair = (1, 1)) -> Pair:
     """Ho = (H + top + bottom - dh (kh - 1) - 1) // sh + 1, and Wo alike (Dumoulin & Visin 2016, relationship 15)."""
     around = (padding[0] + padding[1], padding[2] + padding[3])
@@ -59,7 +65,7 @@ def _conv(x: Type, w: Type, *, stride: Pair, padding: Padding, dilation: Pair) -
     """
     n, h, width, c = x.shape
     assert c == w.shape[2] and x.dtype == w.dtype, f"convolution of {x} with {w}"
-    ho, wo = positions((h, width), w.shape[:2], stride, padding, dilation)  # type: ignore[arg-type]  # two of four
+    ho, wo = positions((h, width), _pair(w.shape[:2]), stride, padding, dilation)
     assert ho > 0 and wo > 0, f"convolution of {x}: a window of {w.shape[:2]} has no place"
     return (Type(x.dtype, (n, ho, wo, w.shape[3])),)
 
@@ -67,7 +73,7 @@ def _conv(x: Type, w: Type, *, stride: Pair, padding: Padding, dilation: Pair) -
 def _conv_data(g: Type, w: Type, *, size: Pair, stride: Pair, padding: Padding, dilation: Pair) -> tuple[Type, ...]:
     """g [N, Ho, Wo, O], w [kh, kw, C, O] -> [N, H, W, C] with (H, W) = size: the adjoint of `conv` as a map of its image."""
     assert g.shape[3] == w.shape[3] and g.dtype == w.dtype, f"data gradient of {g} with {w}"
-    assert positions(size, w.shape[:2], stride, padding, dilation) == g.shape[1:3], f"data gradient of {g} to {size}"  # type: ignore[arg-type]
+    assert positions(size, _pair(w.shape[:2]), stride, padding, dilation) == g.shape[1:3], f"data gradient of {g} to {size}"
     return (Type(g.dtype, (g.shape[0], *size, w.shape[2])),)
 
 
@@ -77,7 +83,7 @@ def _conv_weight(x: Type, g: Type, *, window: Pair, parts: int, stride: Pair, pa
     Part t covers the images N t // parts <= n < N (t + 1) // parts: threads take parts, and short sums round less than one long one.
     """
     assert x.shape[0] == g.shape[0] >= parts and x.dtype == g.dtype, f"weight gradient of {x} and {g}"
-    assert positions(x.shape[1:3], window, stride, padding, dilation) == g.shape[1:3], f"weight gradient of {x} and {g}"  # type: ignore[arg-type]
+    assert positions(_pair(x.shape[1:3]), window, stride, padding, dilation) == g.shape[1:3], f"weight gradient of {x} and {g}"
     return (Type(x.dtype, (parts, *window, x.shape[3], g.shape[3])),)
 
 
@@ -94,7 +100,7 @@ def _conv_gradient(b: Builder, node: Node, grads: tuple[str | None, ...]) -> tup
     (g,), (x, w), a = grads, node.inputs, node.attributes
     assert g is not None
     image = b.add("conv_data_gradient", g, w, size=b.shape(x)[1:3], **a)
-    return image, weight_gradient(b, x, g, b.shape(w)[:2], **a)  # type: ignore[arg-type]  # two of four
+    return image, weight_gradient(b, x, g, _pair(b.shape(w)[:2]), **a)
 
 
 def _conv_data_gradient(b: Builder, node: Node, grads: tuple[str | None, ...]) -> tuple[str | None, ...]:
@@ -102,7 +108,7 @@ def _conv_data_gradient(b: Builder, node: Node, grads: tuple[str | None, ...]) -
     (image,), (g, w) = grads, node.inputs
     assert image is not None
     a = {k: v for k, v in node.attributes.items() if k != "size"}
-    return b.add("conv", image, w, **a), weight_gradient(b, image, g, b.shape(w)[:2], **a)  # type: ignore[arg-type]  # two of four
+    return b.add("conv", image, w, **a), weight_gradient(b, image, g, _pair(b.shape(w)[:2]), **a)
 
 
 def _pool(x: Type, *, window: Pair, stride: Pair, padding: Padding) -> tuple[Type, ...]:
