@@ -11,7 +11,8 @@ import sklearn.datasets
 
 from pipeline.data import Data, DataShape, Split, describe, load
 from pipeline.data.load import SOURCES
-from pipeline.errors import ConfigError, DataError
+from pipeline.errors import DataError
+from tests.refusal import refused
 
 SHIPPED = ("digits", "breast_cancer", "wine", "iris", "diabetes")
 WHOLE = Split(validation=0.0, test=0.0)
@@ -113,9 +114,8 @@ def test_a_declared_shape_needs_no_file() -> None:
 def test_what_is_declared_must_fit_the_data(changes: dict[str, object], sentence: str) -> None:
     config = replace(Data(kind="digits"), **changes)  # type: ignore[arg-type]  # one field each
     for ask in (describe, lambda c: load(c, seed=0)):
-        with pytest.raises(ConfigError) as error:
+        with refused(sentence):
             ask(config)
-        assert str(error.value) == sentence
 
 
 @pytest.mark.parametrize(
@@ -129,9 +129,8 @@ def test_what_is_declared_must_fit_the_data(changes: dict[str, object], sentence
     ],
 )
 def test_a_field_that_is_needed_or_that_nobody_reads_is_named(config: Data, sentence: str) -> None:
-    with pytest.raises(ConfigError) as error:
+    with refused(sentence):
         load(config, seed=0)
-    assert str(error.value) == sentence
 
 
 def test_the_fingerprint_changes_with_any_value_and_not_with_the_split() -> None:

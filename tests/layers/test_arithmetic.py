@@ -8,7 +8,7 @@ import pytest
 from pipeline import random
 from pipeline.data import DataShape
 from pipeline.values import Array
-from tests.program.configs import CLASSES, NUMBERS, TWO_CLASSES, data, order, program
+from tests.program.configs import CLASSES, NUMBERS, TWO_CLASSES, data, order, program, slope_and_difference
 
 ACTIVATIONS = {
     "relu": lambda x: np.maximum(x, 0),
@@ -123,13 +123,6 @@ def test_a_layer_may_have_an_l2_of_its_own() -> None:
 @pytest.mark.parametrize("shape", [CLASSES, NUMBERS])
 def test_gradients_are_those_of_finite_differences(shape: DataShape) -> None:
     changes = {"normalization": {"kind": "batch"}, "activation": {"kind": "tanh"}, "regularization": {"l2": 0.1}}
-    made, (x, y) = program(5, shape=shape, **changes), data(8, shape)
-    rng = np.random.default_rng(2)
-    p, gradient = made.parameters(), made.gradients(x, y)
-    direction = {name: rng.normal(size=value.shape) for name, value in p.items()}
-    losses = []
-    for sign in (1, -1):
-        made.load_parameters({name: value + sign * 1e-6 * direction[name] for name, value in p.items()})
-        losses.append(made.loss(x, y, training=True))
-    slope = sum(float(np.sum(gradient[name] * direction[name])) for name in p)
-    assert (losses[0] - losses[1]) / 2e-6 == pytest.approx(slope, rel=1e-7)
+    made = program(5, shape=shape, **changes)
+    slope, difference = slope_and_difference(made, *data(8, shape))
+    assert difference == pytest.approx(slope, rel=1e-7)

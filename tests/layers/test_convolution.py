@@ -12,7 +12,6 @@ import pytest
 from backends.contract import Array, Backend
 from pipeline.config import compose
 from pipeline.data import DataShape
-from pipeline.errors import ConfigError
 from pipeline.layers.bias import remove_biases
 from pipeline.layers.build import build
 from pipeline.layers.graph import LayerGraph
@@ -20,7 +19,8 @@ from pipeline.program import Program
 from pipeline.spec import experiment
 from tests.ops.conftest import PRESENT
 from tests.ops.running import builder, run_graph
-from tests.program.configs import config, data, order, program
+from tests.program.configs import config, data, order, program, slope_and_difference
+from tests.refusal import refused
 
 PAIRS = [pytest.param(backend, id=str(backend)) for backend in ("reference", "numpy")]
 IMAGES = DataShape(input_shape=(7, 6, 3), classes=None, targets=4)
@@ -206,15 +206,8 @@ def test_layers_are_named_by_kind_and_slots_by_the_number_of_their_layer() -> No
 
 def test_gradients_of_a_network_are_those_of_finite_differences() -> None:
     made = layered(*SMALL, normalization={"kind": "batch"}, activation={"kind": "tanh"}, regularization={"l2": 0.1})
-    (x, y), rng = data(8, IMAGES), np.random.default_rng(2)
-    p, gradient = made.parameters(), made.gradients(x, y)
-    direction = {name: rng.normal(size=value.shape) for name, value in p.items()}
-    losses = []
-    for sign in (1, -1):
-        made.load_parameters({name: value + sign * 1e-6 * direction[name] for name, value in p.items()})
-        losses.append(made.loss(x, y, training=True))
-    slope = sum(float(np.sum(gradient[name] * direction[name])) for name in p)
-    assert (losses[0] - losses[1]) / 2e-6 == pytest.approx(slope, rel=1e-7)
+    slope, difference = slope_and_difference(made, *data(8, IMAGES))
+    assert difference == pytest.approx(slope, rel=1e-7)
 
 
 def test_the_native_backend_trains_like_the_reference_and_with_the_same_bits_for_any_threads() -> None:
@@ -279,9 +272,8 @@ REJECTED = [
 
 @pytest.mark.parametrize(("sentence", "layers"), REJECTED, ids=[sentence.split(":")[0] for sentence, _ in REJECTED])
 def test_what_does_not_fit_is_refused_in_one_sentence(sentence: str, layers: list[dict[str, Any]]) -> None:
-    with pytest.raises(ConfigError) as caught:
+    with refused(sentence):
         network(*layers)
-    assert str(caught.value) == sentence
 
 
 @pytest.mark.parametrize(

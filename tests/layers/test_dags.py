@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from pipeline.data import DataShape
-from pipeline.errors import ConfigError
 from pipeline.layers.build import build
-from tests.program.configs import config, data, order, program
+from tests.program.configs import config, data, order, program, slope_and_difference
+from tests.refusal import refused
 
 IMAGES = DataShape(input_shape=(5, 4, 3), classes=None, targets=2)
 ROWS = DataShape(input_shape=(4,), classes=None, targets=2)
@@ -55,15 +55,8 @@ def test_gradients_through_branches_are_those_of_finite_differences(backend: str
     made = program(
         shape=IMAGES, architecture={"layers": list(BRANCHES), "head": "auto"}, backend={"kind": backend}, activation={"kind": "tanh"}
     )
-    (x, y), rng = data(8, IMAGES), np.random.default_rng(2)
-    p, gradient = made.parameters(), made.gradients(x, y)
-    direction = {name: rng.normal(size=value.shape) for name, value in p.items()}
-    losses = []
-    for sign in (1, -1):
-        made.load_parameters({name: value + sign * 1e-6 * direction[name] for name, value in p.items()})
-        losses.append(made.loss(x, y, training=True))
-    slope = sum(float(np.sum(gradient[name] * direction[name])) for name in p)
-    assert (losses[0] - losses[1]) / 2e-6 == pytest.approx(slope, rel=1e-7)
+    slope, difference = slope_and_difference(made, *data(8, IMAGES))
+    assert difference == pytest.approx(slope, rel=1e-7)
 
 
 def test_branches_train_like_the_reference_and_with_the_same_bits_for_any_threads() -> None:
@@ -111,6 +104,5 @@ REJECTED: list[tuple[str, list[dict[str, Any]]]] = [
 
 @pytest.mark.parametrize(("sentence", "layers"), REJECTED, ids=[sentence.split(":")[0] for sentence, _ in REJECTED])
 def test_what_does_not_fit_is_refused_in_one_sentence(sentence: str, layers: list[dict[str, Any]]) -> None:
-    with pytest.raises(ConfigError) as caught:
+    with refused(sentence):
         build(config(architecture={"layers": layers, "head": "auto"}), IMAGES)
-    assert str(caught.value) == sentence

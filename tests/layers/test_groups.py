@@ -11,10 +11,10 @@ import pytest
 
 from backends.contract import Array
 from pipeline.data import DataShape
-from pipeline.errors import ConfigError
 from pipeline.layers.build import build
 from tests.layers.test_convolution import convolved
-from tests.program.configs import config, data, order, program
+from tests.program.configs import config, data, order, program, slope_and_difference
+from tests.refusal import refused
 
 SHAPE = DataShape(input_shape=(6, 5, 6), classes=None, targets=3)
 BACKENDS = pytest.mark.parametrize("backend", ["reference", "numpy"])
@@ -82,15 +82,8 @@ BLOCK = (  # a depthwise separable convolution (Chollet 2017) and a grouped one 
 def test_gradients_of_a_network_are_those_of_finite_differences(backend: str) -> None:
     changes = {"normalization": {"kind": "batch"}, "activation": {"kind": "tanh"}, "backend": {"kind": backend}}
     made = program(shape=SHAPE, architecture={"layers": list(BLOCK), "head": "auto"}, **changes)
-    (x, y), rng = data(8, SHAPE), np.random.default_rng(2)
-    p, gradient = made.parameters(), made.gradients(x, y)
-    direction = {name: rng.normal(size=value.shape) for name, value in p.items()}
-    losses = []
-    for sign in (1, -1):
-        made.load_parameters({name: value + sign * 1e-6 * direction[name] for name, value in p.items()})
-        losses.append(made.loss(x, y, training=True))
-    slope = sum(float(np.sum(gradient[name] * direction[name])) for name in p)
-    assert (losses[0] - losses[1]) / 2e-6 == pytest.approx(slope, rel=1e-7)
+    slope, difference = slope_and_difference(made, *data(8, SHAPE))
+    assert difference == pytest.approx(slope, rel=1e-7)
 
 
 def test_the_native_backend_trains_like_the_reference_and_with_the_same_bits_for_any_threads() -> None:
@@ -150,6 +143,5 @@ REJECTED: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("sentence", "layer"), REJECTED, ids=[sentence.split(":")[0] for sentence, _ in REJECTED])
 def test_groups_that_do_not_divide_are_refused_in_one_sentence(sentence: str, layer: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError) as caught:
+    with refused(sentence):
         build(config(architecture={"layers": [layer], "head": "auto"}), SHAPE)
-    assert str(caught.value) == sentence

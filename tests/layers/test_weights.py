@@ -16,6 +16,7 @@ from pipeline.spec import experiment
 from pipeline.values import Array
 from pipeline.weights import balanced, note
 from tests.program.configs import CLASSES, NUMBERS, TWO_CLASSES, config, data, order, program
+from tests.refusal import refused
 
 BACKENDS = pytest.mark.parametrize("backend", ["reference", "numpy"])
 
@@ -129,9 +130,8 @@ def test_balanced_asks_for_the_labels_and_a_state_holds_them() -> None:
     sentence = "loss.class_weights = balanced: needs the training labels; call program.balance(y) first, or give the weights as a list"
     made = program(loss={"kind": "auto", "class_weights": "balanced"})
     for use in (lambda: made.loss(x, y), lambda: made.gradients(x, y), lambda: made.run(x, y, order(1)), lambda: made.class_weights):
-        with pytest.raises(ConfigError) as caught:
+        with refused(sentence):
             use()
-        assert str(caught.value) == sentence
     assert made.predict(x).shape == (40, 3)
     other = program(loss={"kind": "auto", "class_weights": "balanced"})
     other.balance(y)
@@ -168,9 +168,8 @@ def test_a_diverging_weighted_step_is_explained() -> None:
     ids=str,
 )
 def test_class_weights_that_do_not_fit_are_refused(given: Any, sentence: str) -> None:
-    with pytest.raises(ConfigError) as caught:
+    with refused(sentence):
         program(loss={"kind": "auto", "class_weights": given})
-    assert str(caught.value) == sentence
 
 
 def test_class_weights_are_refused_for_numbers() -> None:
@@ -196,6 +195,5 @@ def test_class_weights_are_refused_for_numbers() -> None:
 )
 def test_sample_weights_that_cannot_be_are_refused(weight: Array, sentence: str) -> None:
     x, y = data()
-    with pytest.raises(DataError) as caught:
+    with refused(sentence, DataError):
         program().run(x, y, order(1), weight)
-    assert str(caught.value) == sentence

@@ -14,12 +14,12 @@ from pipeline.errors import ConfigError
 from pipeline.plateau import Plateau, ReduceOnPlateau, after_epoch
 from pipeline.program import Program
 from pipeline.spec import experiment
-from pipeline.training import checkpoint
-from pipeline.training.checkpoint import Checkpoints, Model
 from pipeline.training.events import Noted
 from pipeline.training.loop import Outcome, train
 from pipeline.training.settings import Training
 from tests.program.configs import CLASSES, config, data, order, program
+from tests.refusal import refused
+from tests.training.resuming import train_on
 from tests.training.softmax_program import SoftmaxProgram, blobs
 
 
@@ -131,27 +131,15 @@ def test_a_plateau_that_resets_sets_the_slots_back_at_the_step_of_the_change() -
 
 
 def go_on(folder: Path, *, epochs: int, stop_after: int | None = None) -> tuple[Outcome, SoftmaxProgram, list[float]]:
-    """Trains with one checkpoint a chunk, from the last one there is; asks to stop after `stop_after` chunks."""
-    schedule, made, asked = ReduceOnPlateau(factor=0.5, patience=1, threshold=0.02), SoftmaxProgram(learning_rate=0.5), [0]
-    found = checkpoint.load(folder) if checkpoint.exists(folder) else None
-    if found is not None:
-        made.load_state(found.state)
-
-    def stop() -> bool:
-        asked[0] += 1
-        return stop_after is not None and asked[0] > stop_after
-
-    outcome = train(
+    """Trains from the last checkpoint there is, to the end or for `stop_after` chunks; gives the learning rates of the epochs too."""
+    schedule, made = ReduceOnPlateau(factor=0.5, patience=1, threshold=0.02), SoftmaxProgram(learning_rate=0.5)
+    outcome = train_on(
         made,
-        blobs(),
+        folder,
         Training(epochs=epochs, batch_size=16),
-        seed=3,
-        emit=lambda event: None,
-        checkpoints=Checkpoints(folder, model=Model(), every=0.0),
-        progress=None if found is None else found.progress,
+        stop_after=stop_after,
         learning_rate=lambda step: made.learning_rate * made.plateau.scale,
         schedule=lambda now, loss, steps: after_epoch(schedule, now, loss, steps=steps, learning_rate=0.5),
-        stop=stop,
     )
     return outcome, made, [values["learning_rate"] for values in outcome.history]
 
@@ -193,9 +181,8 @@ def test_a_change_is_told() -> None:
     ids=str,
 )
 def test_a_plateau_that_cannot_be_is_refused(changes: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(ConfigError) as caught:
+    with refused(sentence):
         experiment({"schedule": {"kind": "reduce_on_plateau", **changes}})
-    assert str(caught.value) == sentence
 
 
 def test_only_schedules_that_change_in_steps_have_a_state_on_change() -> None:

@@ -45,3 +45,16 @@ def data(rows: int = 40, shape: DataShape = CLASSES, seed: int = 0) -> tuple[Arr
 def order(steps: int, rows: int = 40, batch: int = 8, seed: int = 1) -> Array:
     """Random row numbers [steps, batch]."""
     return np.random.default_rng(seed).integers(0, rows, (steps, batch))
+
+
+def slope_and_difference(made: Program, x: Array, y: Array) -> tuple[float, float]:
+    """The derivative of the loss along a random direction: by `gradients`, and by central differences."""
+    rng = np.random.default_rng(2)
+    p, gradient = made.parameters(), made.gradients(x, y)
+    direction = {name: rng.normal(size=value.shape) for name, value in p.items()}
+    losses = []
+    for sign in (1, -1):
+        made.load_parameters({name: value + sign * 1e-6 * direction[name] for name, value in p.items()})
+        losses.append(made.loss(x, y, training=True))
+    made.load_parameters(p)
+    return sum(float(np.sum(gradient[name] * direction[name])) for name in p), (losses[0] - losses[1]) / 2e-6

@@ -12,32 +12,19 @@ from pipeline.errors import ConfigError
 from pipeline.spec import experiment
 from pipeline.training import checkpoint
 from pipeline.training.budget import Budget, end
-from pipeline.training.checkpoint import Checkpoints, Model
 from pipeline.training.events import EpochEnded, Event, Noted, Started
 from pipeline.training.loop import Outcome, train
 from pipeline.training.settings import EarlyStopping, Training
+from tests.refusal import refused
+from tests.training.resuming import train_on
 from tests.training.softmax_program import SoftmaxProgram, blobs
 
 
 def go_on(folder: Path, budget: Budget, *, pause: float = 0.0, **settings: Any) -> tuple[Outcome, SoftmaxProgram, list[Event]]:
     """Trains from the checkpoint of `folder`, if there is one, to the end of the budget."""
     made, events = SoftmaxProgram(pause=pause), []
-    found = checkpoint.load(folder) if checkpoint.exists(folder) else None
-    if found is not None:
-        made.load_state(found.state)
     training = Training(**{"epochs": None, "batch_size": 16, **settings})
-    outcome = train(
-        made,
-        blobs(),
-        training,
-        seed=3,
-        emit=events.append,
-        checkpoints=Checkpoints(folder, model=Model(), final="last" if training.early_stopping is None else "best"),
-        progress=None if found is None else found.progress,
-        best_state=None if found is None else found.best_state,
-        learning_rate=lambda step: float(step),
-        budget=budget,
-    )
+    outcome = train_on(made, folder, training, every=5.0, emit=events.append, learning_rate=float, budget=budget)
     return outcome, made, events
 
 
@@ -168,9 +155,8 @@ def test_epochs_that_end_before_the_budget_are_told(tmp_path: Path) -> None:
     ids=str,
 )
 def test_budgets_that_cannot_be_are_refused(changes: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(ConfigError) as caught:
+    with refused(sentence):
         experiment(changes)
-    assert str(caught.value) == sentence
 
 
 def test_the_loop_refuses_a_training_without_an_end() -> None:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from pipeline.training import checkpoint, loop
-from pipeline.training.checkpoint import Checkpoints, Model
 from pipeline.training.loop import Outcome, train
 from pipeline.training.settings import EarlyStopping, Training
+from tests.training.resuming import train_on
 from tests.training.softmax_program import SoftmaxProgram, blobs
 
 LOSSES = [3.0, 1.0, 2.0, 0.5, 5.0, 0.7, 5.0, 5.0]  # of the validation part by epoch: the best is the fourth
@@ -26,29 +26,10 @@ class Scripted(SoftmaxProgram):
 
 
 def go_on(folder: Path, *, stop_after: int | None = None, **stopping: Any) -> tuple[Outcome, Scripted]:
-    """Trains from the last checkpoint, one is written after every chunk; asks to stop after `stop_after` chunks."""
-    made, asked = Scripted(), [0]
+    """Trains from the last checkpoint there is, to the end or for `stop_after` chunks."""
+    made = Scripted()
     settings = Training(epochs=8, batch_size=16, early_stopping=EarlyStopping(**{"patience": 3, **stopping}))
-    found = checkpoint.load(folder) if checkpoint.exists(folder) else None
-    if found is not None:
-        made.load_state(found.state)
-
-    def stop() -> bool:
-        asked[0] += 1
-        return stop_after is not None and asked[0] > stop_after
-
-    outcome = train(
-        made,
-        blobs(),
-        settings,
-        seed=3,
-        emit=lambda event: None,
-        checkpoints=Checkpoints(folder, model=Model(), final=settings.final, every=0.0),
-        progress=None if found is None else found.progress,
-        best_state=None if found is None else found.best_state,
-        stop=stop,
-    )
-    return outcome, made
+    return train_on(made, folder, settings, stop_after=stop_after), made
 
 
 def state_after(epochs: int) -> dict[str, Any]:
