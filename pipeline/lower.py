@@ -25,7 +25,7 @@ from pipeline.ops import SHAPE_RULES
 from pipeline.ops.reduce import mean
 from pipeline.optimizers import RULES as OPTIMIZER_RULES
 from pipeline.optimizers.clipping import clip_values, clipped
-from pipeline.optimizers.rule import KEEP, LearningRate, decay_name, emit_update, max_norm_name
+from pipeline.optimizers.rule import KEEP, LearningRate, Optimizer, decay_name, emit_update, max_norm_name
 from pipeline.passes.autodiff import gradients
 from pipeline.regularization import Regularization
 from pipeline.schedules import factor
@@ -39,7 +39,7 @@ Form = Literal["train", "gradient", "evaluate", "fold", "layers"]
 
 def lower(
     network: LayerGraph,
-    optimizer: object,
+    optimizer: Optimizer | None,
     *,
     form: Form,
     batch: int,
@@ -52,6 +52,7 @@ def lower(
 ) -> Graph:
     """The op graph of `network` in `form` for `batch` rows a step.
 
+    optimizer        needed by train alone
     regularization   what holds for the network as a whole
     resets           the optimizer's slots go back to their start when the learning rate changes
     weighted         each row brings a weight of its own, the data array `weight`; not in evaluation
@@ -89,6 +90,7 @@ def lower(
         return b.graph()
     if regularization is not None:
         gradient = clipped(b, gradient, regularization)
+    assert optimizer is not None, "a training step needs an optimizer"
     for parameter in trained:
         emit_update(b, OPTIMIZER_RULES[type(optimizer)], parameter, gradient[parameter.name], resets=resets)
     b.guard = loss
@@ -105,7 +107,7 @@ def learning_rate(config: Experiment) -> LearningRate:
     """The learning rate at the steps of a clock."""
 
     def rate(clock: Clock) -> Array:
-        base = config.optimizer.learning_rate  # type: ignore[attr-defined]  # every optimizer has one
+        base = config.optimizer.learning_rate
         return np.asarray(base * factor(config.schedule, clock.steps, clock.total) * clock.scale)
 
     return rate

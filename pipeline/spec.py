@@ -30,6 +30,7 @@ from pipeline.losses import RULES as LOSS_RULES
 from pipeline.optimizers import OPTIMIZERS
 from pipeline.optimizers.adam import Adam
 from pipeline.optimizers.adamw import AdamW
+from pipeline.optimizers.rule import Optimizer
 from pipeline.plateau import ReduceOnPlateau
 from pipeline.preprocessing import Preprocessing
 from pipeline.records import plain, read, record, setting
@@ -81,7 +82,7 @@ class Experiment:
     normalization: object = setting(NoNormalization(), kinds=NORMALIZATIONS)
     activation: object = setting(Relu(), kinds=ACTIVATIONS)
     regularization: Regularization = setting(Regularization())
-    optimizer: object = setting(Adam(), kinds=OPTIMIZERS)
+    optimizer: Optimizer = setting(Adam(), kinds=OPTIMIZERS)
     schedule: object = setting(Constant(), kinds=SCHEDULES)
     loss: object = setting(Auto(), kinds=LOSSES)
     data: Data = setting(Data())
@@ -281,7 +282,7 @@ def _declared_shape(config: Experiment) -> None:
 
 def _plateau_minimum(config: Experiment) -> None:
     """A learning rate below its own minimum would never be lowered."""
-    rate = config.optimizer.learning_rate  # type: ignore[attr-defined]  # every optimizer has one
+    rate = config.optimizer.learning_rate
     if isinstance(config.schedule, ReduceOnPlateau) and config.schedule.minimum >= rate:
         rule = f"must be below optimizer.learning_rate, which is {rate}"
         raise ConfigError(at="schedule.minimum", got=config.schedule.minimum, rule=rule)

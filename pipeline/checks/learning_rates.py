@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -73,9 +73,8 @@ def range_test(config: Experiment, material: Material) -> RangeTest:
     Ends before where the smoothed loss is above LIMIT times its best, or not finite.  The same config gives the same numbers.
     """
     test = config.lr_range or LearningRateRange()
-    optimizer: Any = config.optimizer
     rising = Rising(ratio=test.end / test.start, steps=test.steps)
-    program = material.program(replace(config, optimizer=replace(optimizer, learning_rate=test.start), schedule=rising))
+    program = material.program(replace(config, optimizer=replace(config.optimizer, learning_rate=test.start), schedule=rising))
     order = material.order(test.steps, program.batch_size)
     program.total_steps, program.steps_per_epoch = test.steps, len(material.x) // order.shape[1]
     losses: list[float] = []

@@ -14,10 +14,10 @@ from pipeline.records import record, setting
 
 
 @record
-class MaxPool:
-    """y = max of each window: x [N, H, W, C] -> [N, Ho, Wo, C]; the gradient goes to the first maximum (Boureau, Ponce & LeCun 2010).
+class WindowPool:
+    """A window that moves over an image: x [N, H, W, C] -> [N, Ho, Wo, C].
 
-    stride null: the kernel, so that windows lie side by side.  Padding takes no part in a maximum.
+    stride null: the kernel, so that windows lie side by side.  Padding takes no part in a maximum or a mean.
     """
 
     kernel: int | tuple[int, ...] = setting(2, least=1)
@@ -28,14 +28,13 @@ class MaxPool:
 
 
 @record
-class AveragePool:
-    """y = mean of each window: x [N, H, W, C] -> [N, Ho, Wo, C]; padding does not count.  stride null: the kernel."""
+class MaxPool(WindowPool):
+    """y = max of each window; the gradient goes to the first maximum (Boureau, Ponce & LeCun 2010)."""
 
-    kernel: int | tuple[int, ...] = setting(2, least=1)
-    stride: int | tuple[int, ...] | None = setting(None, least=1)
-    padding: Literal["same", "valid"] | int | tuple[int, ...] = setting("valid", least=0)
-    name: str | None = setting(None)
-    input: str | None = setting(None)
+
+@record
+class AveragePool(WindowPool):
+    """y = mean of each window."""
 
 
 @record
@@ -46,7 +45,7 @@ class GlobalAveragePool:
     input: str | None = setting(None)
 
 
-def _window(record: MaxPool | AveragePool, shape: Shape) -> Window:
+def _window(record: WindowPool, shape: Shape) -> Window:
     stride = record.kernel if record.stride is None else record.stride
     window = slide(shape, record.kernel, stride, record.padding)
     if any(max(window.padding[2 * a : 2 * a + 2]) >= window.window[a] for a in (0, 1)):
@@ -54,13 +53,13 @@ def _window(record: MaxPool | AveragePool, shape: Shape) -> Window:
     return window
 
 
-def _shape(record: MaxPool | AveragePool, shapes: tuple[Shape, ...]) -> Shape:
+def _shape(record: WindowPool, shapes: tuple[Shape, ...]) -> Shape:
     return (*_window(record, shapes[0]).out, image(shapes[0])[2])
 
 
 def _lower(op: str) -> Lower:
     def lower(b: Builder, node: LayerNode, inputs: tuple[str, ...], *, training: bool) -> str:
-        assert isinstance(node.record, MaxPool | AveragePool)
+        assert isinstance(node.record, WindowPool)
         return b.add(op, inputs[0], **_window(node.record, b.shape(inputs[0])[1:]).pool)
 
     return lower

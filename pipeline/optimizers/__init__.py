@@ -12,10 +12,10 @@ from pipeline.optimizers.momentum import Momentum
 from pipeline.optimizers.nadam import NAdam
 from pipeline.optimizers.nesterov import Nesterov
 from pipeline.optimizers.rmsprop import RMSProp
-from pipeline.optimizers.rule import Rule
+from pipeline.optimizers.rule import Optimizer, Rule
 from pipeline.optimizers.sgd import SGD
 
-OPTIMIZERS: dict[str, type] = {
+OPTIMIZERS: dict[str, type[Optimizer]] = {
     "sgd": SGD,
     "momentum": Momentum,
     "nesterov": Nesterov,
@@ -27,7 +27,7 @@ OPTIMIZERS: dict[str, type] = {
     "amsgrad": AMSGrad,
     "nadam": NAdam,
 }
-RULES: dict[type, Rule] = {
+RULES: dict[type[Optimizer], Rule] = {
     SGD: sgd.RULE,
     Momentum: momentum.RULE,
     Nesterov: nesterov.RULE,

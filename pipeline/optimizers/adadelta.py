@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pipeline.graph.builder import Builder
-from pipeline.optimizers.rule import LearningRate, Rule
+from pipeline.optimizers.mean_square import MeanSquare, mean_square, values
+from pipeline.optimizers.rule import Rule
 from pipeline.records import record, setting
-from pipeline.values import Value
 
 
 @record
-class Adadelta:
+class Adadelta(MeanSquare):
     """s <- decay * s + (1 - decay) * g^2;  d = g * sqrt(u + epsilon) / sqrt(s + epsilon);  u <- decay * u + (1 - decay) * d^2
 
     p <- p - learning_rate * d  (Zeiler 2012, algorithm 1, where learning_rate is 1: d has the unit of p).
@@ -20,28 +20,13 @@ class Adadelta:
     epsilon: float = setting(1e-6, above=0)
 
 
-def _values(record: Adadelta, rate: LearningRate) -> dict[str, Value]:
-    return {
-        "optimizer.learning_rate": rate,
-        "optimizer.decay": record.decay,
-        "optimizer.one_minus_decay": 1.0 - record.decay,
-        "optimizer.epsilon": record.epsilon,
-    }
-
-
 def _update(b: Builder, gradient: str, slots: dict[str, str]) -> tuple[str, dict[str, str]]:
     epsilon = b.value("optimizer.epsilon")
-    s = _average(b, slots["s"], gradient, "s")
+    s = mean_square(b, slots["s"], gradient, "s")
     ratio = b.add("div", b.add("add", slots["u"], epsilon), b.add("add", s, epsilon))
     delta = b.add("mul", gradient, b.add("sqrt", ratio), name="delta")
-    u = _average(b, slots["u"], delta, "u")
+    u = mean_square(b, slots["u"], delta, "u")
     return b.add("mul", delta, b.value("optimizer.learning_rate"), name="change"), {"s": s, "u": u}
 
 
-def _average(b: Builder, old: str, new: str, name: str) -> str:
-    """decay * old + (1 - decay) * new^2."""
-    square = b.add("mul", b.add("mul", new, new), b.value("optimizer.one_minus_decay"))
-    return b.add("add", b.add("mul", old, b.value("optimizer.decay")), square, name=name)
-
-
-RULE = Rule(kind="adadelta", slots=("s", "u"), values=_values, update=_update)
+RULE = Rule(kind="adadelta", slots=("s", "u"), values=values, update=_update)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pipeline.graph.builder import Builder
-from pipeline.optimizers.rule import LearningRate, Rule
+from pipeline.optimizers.rule import LearningRate, Optimizer, Rule
 from pipeline.records import record, setting
 from pipeline.values import Value
 
 
 @record
-class Adagrad:
+class Adagrad(Optimizer):
     """s <- s + g^2;  p <- p - learning_rate * g / (sqrt(s) + epsilon)  (Duchi, Hazan & Singer 2011, diagonal form)."""
 
     learning_rate: float = setting(0.01, above=0)

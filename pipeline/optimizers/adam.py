@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from pipeline.graph.builder import Builder
-from pipeline.optimizers.rule import LearningRate, Rule
+from pipeline.optimizers.rule import LearningRate, Optimizer, Rule
 from pipeline.records import record, setting
 from pipeline.values import Array, Clock, Value
 
 
 @record
-class Adam:
+class Adam(Optimizer):
     """Adaptive moments with bias correction (Kingma & Ba 2015, algorithm 1).
 
     m <- beta1 * m + (1 - beta1) * g;  v <- beta2 * v + (1 - beta2) * g^2

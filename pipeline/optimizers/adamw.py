@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pipeline.optimizers import adam
-from pipeline.optimizers.rule import LearningRate, Rule
+from pipeline.optimizers.rule import LearningRate, Optimizer, Rule
 from pipeline.records import record, setting
 from pipeline.values import Value
 
 
 @record
-class AdamW:
+class AdamW(Optimizer):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2).
 
     p <- p - Adam's change - learning_rate * weight_decay * p for the weights; biases, gamma, beta and alpha are not decayed.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pipeline.graph.builder import Builder
 from pipeline.optimizers import adam
-from pipeline.optimizers.rule import LearningRate, Rule
+from pipeline.optimizers.rule import LearningRate, Optimizer, Rule
 from pipeline.records import record, setting
 from pipeline.values import Value
 
 
 @record
-class AMSGrad:
+class AMSGrad(Optimizer):
     """Adam whose second moment never falls (Reddi, Kale & Kumar 2018, algorithm 2).
 
     m and v as in Adam;  top <- max(top, v);  p <- p - learning_rate * (m / (1 - beta1^t)) / (sqrt(top / (1 - beta2^t)) + epsilon)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Literal
 
 from pipeline.graph.builder import Builder
-from pipeline.optimizers.rule import LearningRate, Rule
+from pipeline.optimizers.rule import LearningRate, Optimizer, Rule
 from pipeline.records import record, setting
 from pipeline.values import Value
 
 
 @record
-class Momentum:
+class Momentum(Optimizer):
     """classic: v <- momentum * v + g;  ema: v <- momentum * v + (1 - momentum) * g;  then p <- p - learning_rate * v.
 
     classic is Polyak 1964 as in Sutskever et al. 2013; ema is the exponentially weighted average of the course notes.

@@ -6,13 +6,13 @@ import numpy as np
 
 from pipeline.graph.builder import Builder
 from pipeline.optimizers import adam
-from pipeline.optimizers.rule import LearningRate, Rule
+from pipeline.optimizers.rule import LearningRate, Optimizer, Rule
 from pipeline.records import record, setting
 from pipeline.values import Array, Clock, Value
 
 
 @record
-class NAdam:
+class NAdam(Optimizer):
     """Adam with Nesterov momentum (Dozat 2016, algorithm 2, m and v averaged with beta1 and beta2 as in Adam).
 
     mu_t = beta1 * (1 - 0.96^(t * momentum_decay) / 2);  P_t = mu_1 * ... * mu_t;  m and v as in Adam

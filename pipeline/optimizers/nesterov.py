@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pipeline.graph.builder import Builder
-from pipeline.optimizers.rule import LearningRate, Rule
+from pipeline.optimizers.rule import LearningRate, Optimizer, Rule
 from pipeline.records import record, setting
 from pipeline.values import Value
 
 
 @record
-class Nesterov:
+class Nesterov(Optimizer):
     """v <- momentum * v + g;  p <- p - learning_rate * (g + momentum * v)  (Nesterov 1983).
 
     In the form of Bengio, Boulanger-Lewandowski & Pascanu 2013, eq. 7: p is the point looked ahead to, where the gradient is taken.

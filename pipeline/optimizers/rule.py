@@ -8,9 +8,17 @@ from typing import Any
 
 from pipeline.graph.builder import Builder
 from pipeline.layers.graph import Parameter
+from pipeline.records import record, setting
 from pipeline.values import Array, Clock, Value
 
 LearningRate = Callable[[Clock], Array]
+
+
+@record
+class Optimizer:
+    """The record of an optimizer: its learning rate before any schedule, and what it adds of its own."""
+
+    learning_rate: float = setting(above=0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pipeline.graph.builder import Builder
-from pipeline.optimizers.rule import LearningRate, Rule
+from pipeline.optimizers.rule import LearningRate, Optimizer, Rule
 from pipeline.records import record, setting
 from pipeline.values import Value
 
 
 @record
-class SGD:
+class SGD(Optimizer):
     """p <- p - learning_rate * g  (Robbins & Monro 1951)."""
 
     learning_rate: float = setting(0.1, above=0)

@@ -342,7 +342,7 @@ def _loss_schedule(experiment: Experiment) -> LossSchedule | None:
     schedule = experiment.schedule
     if not isinstance(schedule, ReduceOnPlateau):
         return None
-    rate: float = experiment.optimizer.learning_rate  # type: ignore[attr-defined]  # every optimizer has one
+    rate = experiment.optimizer.learning_rate
     return lambda now, loss, steps: after_epoch(schedule, now, loss, steps=steps, learning_rate=rate)
 
 
