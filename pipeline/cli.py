@@ -140,7 +140,9 @@ def _sweep(flags: list[str], overrides: list[str]) -> int:
         number = int(HydraConfig.get().job.num)
         if not plan:
             plan.extend(_plan(config, overrides))
-        jobs.append(_job(config, RunContext(sweep=folder.name, job=number, overrides=_overrides(), senders=senders), tried))
+        own = _overrides()
+        varied = tuple(text for text in own if len({job.get(text.partition("=")[0]) for job in plan}) > 1)
+        jobs.append(_job(config, RunContext(sweep=folder.name, job=number, overrides=own, varied=varied, senders=senders), tried))
         notes[:] = _keep(config, jobs[-1], tried)
         if isinstance(jobs[-1].error, KeyboardInterrupt):  # meant for the sweep, not for the job
             raise jobs[-1].error

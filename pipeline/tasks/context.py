@@ -40,12 +40,14 @@ class RunContext:
     sweep      the id that all jobs of a sweep share; None for a run of its own
     job        its number within the sweep, from 0
     overrides  what the command line asked for, as `path=value` without Hydra's prefixes; a task that works on a stored run applies these
+    varied     those of the overrides in which the jobs of the sweep differ
     senders    those that the jobs of the sweep share
     """
 
     sweep: str | None = None
     job: int | None = None
     overrides: tuple[str, ...] = ()
+    varied: tuple[str, ...] = ()
     senders: Senders | None = None
 
 

@@ -38,6 +38,8 @@ from pipeline.training.loop import LossSchedule, Outcome
 from pipeline.training.progress import say
 from pipeline.training.scores import confusion
 
+LONGEST_NAME = 80  # characters of a job's overrides in its name
+
 # What may be asked of a run that goes on, and what is taken over for it.
 RESUMABLE = {
     "resume": "",
@@ -75,6 +77,14 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext, 
     stored = trained.stored_experiment(folder)
     asked = trained.with_overrides(stored, experiment, context.overrides, RESUMABLE, task="resume")
     return _Session(asked, context, console, folder=folder, changed=asked != stored).run()
+
+
+def own_part(context: RunContext) -> str:
+    """What a job of a sweep is called: its own overrides, or its number where there are none or they make no name."""
+    pairs = [text.partition("=")[::2] for text in context.varied]
+    short = [path.rpartition(".")[2] for path, _ in pairs]
+    said = " ".join(f"{word if short.count(word) == 1 else path}={value}" for word, (path, value) in zip(short, pairs, strict=True))
+    return said if 0 < len(said) <= LONGEST_NAME else str(context.job)
 
 
 class _Session:
@@ -263,10 +273,10 @@ class _Session:
         )
 
     def _name(self, dataset: data.Dataset) -> str:
-        """The experiment's name (the data's where it has none), and the number of the job in a sweep."""
+        """The experiment's name (the data's where it has none), and in a sweep what sets the job apart: `digits learning_rate=0.1`."""
         name = self.experiment.tracking.experiment
         name = dataset.name if name == "default" else name
-        return name if self.context.job is None else f"{name} {self.context.job}"
+        return name if self.context.job is None else f"{name} {own_part(self.context)}"
 
     def _tell_again(self, tracker: Tracker, found: Checkpoint) -> None:
         """Metrics that the checkpoint holds and a crash kept from the journal."""

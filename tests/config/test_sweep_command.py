@@ -22,6 +22,7 @@ def test_the_jobs_of_a_sweep_share_an_id_and_are_numbered_and_their_values_come_
     assert {context.sweep for context in contexts} == {sweep.id}
     assert [context.job for context in contexts] == [0, 1, 2, 3]
     assert contexts[1].overrides == ("experiment=bn", "optimizer.learning_rate=0.1", "seed=1")
+    assert contexts[1].varied == ("optimizer.learning_rate=0.1", "seed=1")
     assert [job.value for job in sweep.jobs] == [0.0, 0.1, 0.0, 0.1]
     assert [job.experiment.optimizer.learning_rate for job in sweep.jobs] == [0.1, 0.1, 0.01, 0.01]
     assert not sweep.stopped

@@ -42,7 +42,7 @@ def test_a_sweep_is_one_table_and_a_failing_trial_does_not_stop_it(work: Path, p
     done = pipeline_command("-m", *small, "optimizer=sgd", "optimizer.learning_rate=1e30,0.1", tracking=None)
     assert done.returncode == 3 and len(done.stderr.splitlines()) == 1
     found = runs(work)
-    assert [found[name][0] for name in ("baseline 0", "baseline 1")] == ["FAILED", "FINISHED"]
+    assert [found[name][0] for name in ("baseline learning_rate=1e+30", "baseline learning_rate=0.1")] == ["FAILED", "FINISHED"]
     (summary,) = (name for name in found if name.startswith("sweep: "))
     assert len({tags["pipeline.sweep"] for _, _, tags in found.values()}) == 1
     assert found[summary][2]["pipeline.best"] == "learning_rate=0.1"
