@@ -14,7 +14,7 @@ from llvmlite import ir
 from backends.numpy import cpu
 from backends.numpy.cache import compile_object, load
 from backends.numpy.emit import I64, POINTER, Emitter, Module, i64
-from backends.numpy.executor import aligned_bytes
+from backends.numpy.memory import aligned_bytes
 from benchmarks.machine import caches
 
 CHAINS = 24  # of dependent multiply-adds side by side: more than latency times units of any processor here, and all in registers
@@ -73,7 +73,7 @@ def triad_kernel(processor: cpu.Processor) -> Any:
 
 def _function(symbol: str, build: Callable[[], ir.Module], processor: cpu.Processor, pointers: int) -> Any:
     prototype = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * pointers, ctypes.c_int64)
-    return prototype(load(symbol, symbol, compile_object(processor, build), processor))
+    return prototype(load(symbol, compile_object(processor, build), processor))
 
 
 def fastest(work: Sequence[Callable[[], object]], repeats: int) -> float:

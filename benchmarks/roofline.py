@@ -11,8 +11,9 @@ import numpy as np
 
 from backends.contract import Array, Buffer, Call
 from backends.numpy.cache import load
-from backends.numpy.executor import NumpyExecutable, aligned_bytes
+from backends.numpy.executor import NumpyExecutable
 from backends.numpy.kernels import Kernel
+from backends.numpy.memory import aligned_bytes
 from benchmarks.ceilings import ceilings
 from benchmarks.contenders import own
 from benchmarks.machine import stamp
@@ -124,7 +125,7 @@ def seconds_of(call: Call, kernel: Kernel, *, repeats: int) -> float:
 
 def address_of(kernel: Kernel) -> int:
     """Where the kernel, loaded with its plan, lies."""
-    return load(kernel.symbol, kernel.symbol, b"", None)  # type: ignore[arg-type]  # the processor is read when code is loaded alone
+    return load(kernel.symbol, b"", None)  # type: ignore[arg-type]  # the processor is read when code is loaded alone
 
 
 def filled(buffer: Buffer) -> Array:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from backends.contract import Feed, Memory
+from backends.contract import Feed, Memory, Plan
 from pipeline import lower, rows, schedules, weights
 from pipeline.divergence import diverged
 from pipeline.errors import ConfigError
@@ -216,10 +216,16 @@ class Program:
         if form != "evaluate":
             self._check_balanced()
         plan = self.structure.compiled(form, order.shape[1], weight is not None).plan
-        clock = self._clock(self.steps_done + np.arange(len(order)))
-        values, words = value_table(plan.values, self._values, clock), word_table(plan.words, self.seed, clock)
+        values, words = self._tables(plan, len(order))
         feed = Feed(x=x, y=y, order=order[None], values=values[None], words=words[None])
         return feed if weight is None else replace(feed, weight=weight)
+
+    def _tables(self, plan: Plan, steps: int) -> tuple[Array, npt.NDArray[np.uint32]]:
+        """What the plan reads as scalars at each of the next steps: values [S, V] and words [S, W]."""
+        if not plan.values and not plan.words:
+            return np.empty((steps, 0)), np.empty((steps, 0), np.uint32)  # an evaluation asks no clock
+        clock = self._clock(self.steps_done + np.arange(steps))
+        return value_table(plan.values, self._values, clock), word_table(plan.words, self.seed, clock)
 
     def _clock(self, steps: npt.NDArray[np.int64]) -> Clock:
         age = schedules.age(self.config.schedule, steps, self.plateau.changed)
@@ -256,19 +262,19 @@ class Program:
         count = len(x)
         batch = self.structure.evaluation_rows(count)
         targets = self._blank_y(count) if y is None else y
-        shapes = {name: buffer.shape for name, buffer in self.structure.compiled("evaluate", batch).plan.outputs}
-        prediction: list[Array] = [np.zeros((0, *shapes["prediction"][1:]), self.structure.precision)]
-        row_loss: list[Array] = [np.zeros(0)]
+        made = []
         for start in range(0, count, CHUNK * batch):
             size = min(CHUNK * batch, count - start)
             order = np.zeros(-(-size // batch) * batch, np.int64)
             order[:size] = np.arange(size)
             chunk = slice(start, start + size)
             outputs, _ = self._run("evaluate", x[chunk], targets[chunk], order.reshape(-1, batch))
-            prediction.append(outputs["prediction"].reshape(-1, *shapes["prediction"][1:])[:size])
-            row_loss.append(outputs["row_loss"].reshape(-1)[:size])
-        made = prediction[1:] or prediction
-        return (made[0] if len(made) == 1 else np.concatenate(made)), np.concatenate(row_loss).astype(np.float64, copy=False)
+            made.append([_rows_of(outputs[name])[:size] for name in ("prediction", "row_loss")])
+        if not made:
+            shapes = {name: buffer.shape for name, buffer in self.structure.compiled("evaluate", batch).plan.outputs}
+            return np.zeros((0, *shapes["prediction"][1:]), self.structure.precision), np.zeros(0)
+        prediction, row_loss = made[0] if len(made) == 1 else map(np.concatenate, zip(*made, strict=True))
+        return prediction, row_loss.astype(np.float64, copy=False)
 
     def _whole_batch(self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None) -> dict[str, Array]:
         given = self._rows(x)
@@ -299,8 +305,7 @@ class Program:
 
     def _blank_y(self, count: int) -> Array:
         """Some y for a form that needs one where nobody reads the loss."""
-        y = self.structure.lowered("evaluate", self.structure.evaluation_batch).types["y"]
-        return np.zeros((count, *y.shape[1:]), y.dtype)
+        return np.repeat(self.structure.blank_y, count, axis=0)
 
     def _trained(self) -> list[Parameter]:
         return [p for p in self.structure.network.parameters if p.trained]
@@ -312,6 +317,11 @@ class Program:
         for name in wanted:
             if name != "step":
                 self._memory.write(self._trial, name, given[name])
+
+
+def _rows_of(steps: Array) -> Array:
+    """What S steps made of B rows each, [S, B, ...] -> [S * B, ...]."""
+    return steps.reshape(-1, *steps.shape[2:])
 
 
 def _initial(parameter: Parameter, seed: int) -> Array:

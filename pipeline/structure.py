@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from backends.contract import Backend, Buffer, Executable, Plan
 from pipeline import augmentation
 from pipeline.errors import ConfigError
@@ -168,7 +170,16 @@ class Structure:
 
         A row's values are the same to the bit for every size.
         """
-        return next((size for size in FEW_ROWS if count <= size < self.evaluation_batch), self.evaluation_batch)
+        for size in FEW_ROWS:
+            if count <= size < self.evaluation_batch:
+                return size
+        return self.evaluation_batch
+
+    @cached_property
+    def blank_y(self) -> Any:
+        """One row of y [1] or [1, T], for a form that needs some where nobody reads the loss."""
+        y = self.lowered("evaluate", self.evaluation_batch).types["y"]
+        return np.zeros((1, *y.shape[1:]), y.dtype)
 
     @cached_property
     def digest(self) -> str:

@@ -109,19 +109,20 @@ class ObjectCache:
 _loaded: dict[str, tuple[llvm.ExecutionEngine, int]] = {}
 
 
-def load(name: str, symbol: str, code: bytes, processor: Processor) -> int:
+def load(symbol: str, code: bytes, processor: Processor) -> int:
     """The address of `symbol` in the object `code`; each object is loaded once a process and may be called from later ones."""
-    if name not in _loaded:
+    if symbol not in _loaded:
         machine = processor.machine()
         engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
         engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         engine.finalize_object()
         address = engine.get_function_address(symbol)
         llvm.add_symbol(symbol, address)
-        _loaded[name] = (engine, address)
-    return _loaded[name][1]
+        _loaded[symbol] = (engine, address)
+    return _loaded[symbol][1]
 
 
-def is_loaded(name: str) -> bool:
-    """Whether the object `name` is in this process already."""
-    return name in _loaded
+def ready(symbol: str, build: Callable[[], ir.Module], processor: Processor, objects: ObjectCache) -> int:
+    """The address of `symbol`: loaded already, from disk, or compiled now from the module that `build` makes."""
+    code = b"" if symbol in _loaded else objects.get(symbol, processor, build)
+    return load(symbol, code, processor)

@@ -3,90 +3,33 @@
 # K trials, S steps, T threads
 from __future__ import annotations
 
-import ctypes
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from typing import Literal
+from functools import cache, lru_cache
+from time import perf_counter
+from typing import Any, Literal
 
 import numpy as np
 from llvmlite import ir
 
-from backends.contract import ALIGNMENT, Array, Buffer, Feed, Plan, Results
+from backends.contract import ALIGNMENT, Buffer, Feed, Plan, Results
 from backends.numpy import cpu as processors
-from backends.numpy.cache import ObjectCache, is_loaded, key, load
+from backends.numpy.cache import ObjectCache, key, ready
+from backends.numpy.crew import Choice, Part, crew
 from backends.numpy.fused import instructions_by_stage
 from backends.numpy.kernels import Kernel, kernel_of
+from backends.numpy.memory import Arena, NumpyMemory, address
 from backends.numpy.progress import Compiling
 from backends.numpy.step import FIELDS, StepProgram
 
-# a core's rough speed, and seconds that a meeting of threads and their start cost: they decide whether threads pay
-FLOPS, BARRIER, SUBMIT = 5e10, 2e-6, 5e-4
-
-
-def aligned_bytes(count: int) -> Array:
-    """`count` zero bytes that start at a multiple of the alignment."""
-    raw = np.zeros(count + ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
-    return raw[start : start + count]
-
-
-def _data(feed: Feed) -> dict[str, Array]:
-    return {"x": feed.x, "y": feed.y, "weight": feed.weight}
-
-
-def _address(array: Array) -> int:
-    return int(array.__array_interface__["data"][0])  # a third of the time of array.ctypes.data
+# a core's rough speed (operations and bytes a second), and the seconds that a meeting of threads and the start of a job cost
+FLOPS, BANDWIDTH, BARRIER, START = 5e10, 2e10, 2e-6, 1e-5
+LONG = 5e-4  # seconds saved: a job that long is always shared; whether a shorter one is, its last runs decide
 
 
 @cache
-def pool(threads: int) -> ThreadPoolExecutor:
-    """The threads of this process, beside the calling one."""
-    return ThreadPoolExecutor(max_workers=threads, thread_name_prefix="caviar")
-
-
-class NumpyMemory:
-    """The state of K trials: [K, slab] bytes, and the tensors in it as views."""
-
-    def __init__(self, state: tuple[Buffer, ...], trials: int) -> None:
-        self.trials = trials
-        last = state[-1] if state else None
-        size = last.offset + last.bytes if last else 0
-        self.stride = max(ALIGNMENT, -(-size // ALIGNMENT) * ALIGNMENT)
-        self.bytes = aligned_bytes(self.stride * trials)
-        self.buffers = {b.name: b for b in state}
-
-    def view(self, trial: int, name: str) -> Array:
-        """The tensor itself."""
-        b = self.buffers[name]
-        start = trial * self.stride + b.offset
-        return self.bytes[start : start + b.bytes].view(b.dtype).reshape(b.shape)
-
-    def read(self, trial: int, name: str) -> Array:
-        """A copy of the tensor."""
-        return self.view(trial, name).copy()
-
-    def write(self, trial: int, name: str, value: Array) -> None:
-        """Overwrites the tensor."""
-        self.view(trial, name)[...] = value
-
-
-class Arena:
-    """Room for the values of a step, and for what threads pack, grown when a plan needs more.
-
-    The executables of a backend share it, as one runs at a time.
-    """
-
-    def __init__(self) -> None:
-        self.work = aligned_bytes(0)
-        self.scratch = aligned_bytes(0)
-
-    def reserve(self, work: int, scratch: int) -> None:
-        """At least so many bytes of each."""
-        if self.work.size < work:
-            self.work = aligned_bytes(0)  # given back first, so that the old and the new never take memory together
-            self.work = aligned_bytes(work)
-        if self.scratch.size < scratch:
-            self.scratch = aligned_bytes(scratch)
+def _parts(members: int, teams: int) -> Any:
+    """The parts of a job that teams of so many members do."""
+    parts = [Part(member, members, team, teams) for team in range(teams) for member in range(members)]
+    return (Part * len(parts))(*parts)
 
 
 class NumpyExecutable:
@@ -102,7 +45,7 @@ class NumpyExecutable:
             # one by one: llvmlite lets one thread at a time into LLVM
             for number, kernel in enumerate(distinct.values()):
                 progress.done(number)
-                _ready(kernel.symbol, kernel.build, processor, cache)
+                ready(kernel.symbol, kernel.build, processor, cache)
         symbol = f"step_{key(processor, _without_names(plan), [k.symbol for k in self.kernels.values()])}"
 
         def build() -> ir.Module:
@@ -110,49 +53,65 @@ class NumpyExecutable:
             StepProgram(module, symbol, plan, self.kernels, processor).emit()
             return module
 
-        address = _ready(symbol, build, processor, cache)
+        self.native = ready(symbol, build, processor, cache)
         if cache.made > made:
             cache.prune()
-        self.native = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 4)(address)
         self.gain = _gain(plan, self.kernels) if threads > 1 else 0.0
         self.threads = threads if self.gain > 0 else 1
-        self.cores = threads
+        self.cores, self.choice = threads, Choice()
         self.scratch_bytes = _scratch(self.kernels)
         self.work_stride = max(ALIGNMENT, plan.work_bytes)
-        self.gathered = {c.attributes["source"]: np.dtype(c.outputs[0].dtype) for c in plan.calls if c.op == "gather"}
+        # what a step reads of the feed, and in which type
+        reads = {str(c.attributes["source"]): c.outputs[0].dtype for c in plan.calls if c.op == "gather"}
+        reads |= {"order": "int64", **({"values": plan.precision} if plan.values else {}), **({"words": "uint32"} if plan.words else {})}
+        self.reads = [(name, np.dtype(dtype)) for name, dtype in reads.items()]
+        self._layout = lru_cache(maxsize=8)(self._places)
 
     def run(self, memory: NumpyMemory, feed: Feed) -> Results:
         """Runs every trial and step of the feed."""
-        plan = self.plan
+        arena = self.arena
         trials, steps = feed.order.shape[:2]
-        # with as many trials as cores, threads take trials; with fewer, they share each trial
-        teams = min(trials, self.cores) if trials > 1 and (trials >= self.cores or self.threads == 1) else 1
-        members = self.threads if teams == 1 and self.gain * steps > SUBMIT else 1
-        self.arena.reserve(teams * self.work_stride, teams * members * self.scratch_bytes)
-        # steps that a stopped trial did not take stay without a value
-        blank = {"float32": np.nan, "float64": np.nan}
-        outputs = {name: np.full((trials, steps, *b.shape), blank.get(b.dtype, 0), b.dtype) for name, b in plan.outputs}
-        done, barrier = np.zeros(trials, np.int64), aligned_bytes(ALIGNMENT).view(np.int64)
-        data = {s: np.ascontiguousarray(a, self.gathered.get(s, a.dtype)) for s, a in _data(feed).items()}
-        order = np.ascontiguousarray(feed.order, np.int64)
-        values = np.ascontiguousarray(feed.values, plan.precision)
-        words = np.ascontiguousarray(feed.words, np.uint32)
-        address = {
-            "state": memory.bytes, "work": self.arena.work, **data, "order": order, "values": values, "words": words,
-            "barrier": barrier, "done": done, "scratch": self.arena.scratch,
+        teams = self._teams(trials)
+        members = self._members(steps) if teams == 1 else 1
+        parts = _parts(members, teams)
+        arena.reserve(len(parts) * self.work_stride, len(parts) * self.scratch_bytes)
+        places, size = self._layout(trials, steps)
+        room = np.empty(size, np.uint8)
+        outputs = {name: np.ndarray(shape, dtype, room, start) for name, shape, dtype, start in places}
+        done = np.zeros(trials, np.int64)
+        if self.plan.guard is not None:  # the steps that a stopped trial does not take stay without a value
+            for array in outputs.values():
+                array.fill(np.nan if array.dtype.kind == "f" else 0)
+        given = {name: np.ascontiguousarray(getattr(feed, name), dtype) for name, dtype in self.reads}
+        fields = {
+            "state": memory.address, "state_stride": memory.stride, "work": arena.work_address, "work_stride": self.work_stride,
+            "scratch": arena.scratch_address, "scratch_stride": self.scratch_bytes, "barrier": arena.gate(),
+            "done": address(done), "steps": steps, "trials": trials, **{name: address(array) for name, array in given.items()},
         }  # fmt: skip
-        number = {
-            "state_stride": memory.stride, "work_stride": self.work_stride, "steps": steps, "trials": trials,
-            "scratch_stride": self.scratch_bytes,
-        }  # fmt: skip
-        fields = [_address(address[f]) if f in address else number[f] for f in FIELDS]
-        block = np.array(fields + [_address(a) for a in outputs.values()], np.int64)
-        parts = [(m, members, t, teams) for t in range(teams) for m in range(members)]
-        others = [pool(self.cores).submit(self.native, _address(block), *part) for part in parts[1:]]
-        self.native(_address(block), *parts[0])
-        for other in others:
-            other.result()
+        first = address(room)
+        block = np.array([*(fields.get(name, 0) for name in FIELDS), *(first + start for *_, start in places)], np.int64)
+        start = perf_counter()
+        crew().run(self.native, address(block), parts)
+        if teams == 1:
+            self.choice.took(members > 1, (perf_counter() - start) / steps)
         return Results(outputs=outputs, done=done)
+
+    def _places(self, trials: int, steps: int) -> tuple[list[tuple[str, tuple[int, ...], np.dtype[Any], int]], int]:
+        """(name, shape, type, start) of each output in the room for all of them, and the bytes of that room."""
+        made, size = [], 0
+        for name, buffer in self.plan.outputs:
+            made.append((name, (trials, steps, *buffer.shape), np.dtype(buffer.dtype), size))
+            size += -(-trials * steps * buffer.bytes // ALIGNMENT) * ALIGNMENT
+        return made, max(size, ALIGNMENT)
+
+    def _teams(self, trials: int) -> int:
+        """With as many trials as cores, threads take trials; with fewer, they share each trial."""
+        return min(trials, self.cores) if trials > 1 and (trials >= self.cores or self.threads == 1) else 1
+
+    def _members(self, steps: int) -> int:
+        """The threads that share a trial."""
+        saved = self.gain * steps
+        return self.threads if saved > LONG or (saved > START and self.choice.together()) else 1
 
     def source(self) -> str:
         """The step as text: phases, calls, and the bodies of the fused kernels."""
@@ -222,12 +181,6 @@ def _scratch(kernels: dict[int, Kernel]) -> int:
     return max([ALIGNMENT, *(-(-k.scratch // ALIGNMENT) * ALIGNMENT for k in kernels.values())])
 
 
-def _ready(symbol: str, build: object, processor: processors.Processor, cache: ObjectCache) -> int:
-    assert callable(build)
-    code = b"" if is_loaded(symbol) else cache.get(symbol, processor, build)
-    return load(symbol, symbol, code, processor)
-
-
 def _without_names(plan: Plan) -> tuple[object, ...]:
     """What decides the step's code: places and sizes, not names."""
     places = [[(b.region, b.offset, b.bytes, b.dtype) for b in (*c.inputs, *c.outputs)] for c in plan.calls]
@@ -239,4 +192,9 @@ def _without_names(plan: Plan) -> tuple[object, ...]:
 
 def _gain(plan: Plan, kernels: dict[int, Kernel]) -> float:
     """Seconds of a step that a second thread saves, negative where its barriers cost more."""
-    return sum(k.flops for k in kernels.values()) / FLOPS / 2 - BARRIER * plan.phases
+    seconds = 0.0
+    for number, kernel in kernels.items():
+        call = plan.calls[number]
+        moved = sum(b.bytes for b in {*call.inputs, *call.outputs} if b.region in ("state", "work"))
+        seconds += max(kernel.flops / FLOPS, moved / BANDWIDTH)
+    return seconds / 2 - BARRIER * plan.phases

@@ -35,9 +35,10 @@ class Product:
         lanes = cpu.vector_bytes // SIZE[self.precision]
         vectors = -(-self.n // lanes)
         shapes = []
-        for most in range(1, min(vectors, cpu.registers // 2 - 1) + 1):
+        # the sums of a single row may fill the registers: each number of B is used once, straight from memory
+        for most in range(1, min(vectors, cpu.registers - 3 if self.m == 1 else cpu.registers // 2 - 1) + 1):
             width = share_evenly(vectors, most)
-            rows = share_evenly(self.m, cpu.tile_rows(width))
+            rows = 1 if self.m == 1 else share_evenly(self.m, cpu.tile_rows(width))
             loads = -(-self.m // rows) * -(-vectors // width) * (rows + width)
             shapes.append((loads * max(1.0, CHAINS / (rows * width)), rows, width))
         return min(shapes)[1:]

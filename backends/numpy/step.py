@@ -3,13 +3,12 @@
 # K trials, S steps, B batch rows
 from __future__ import annotations
 
-import sys
-
 from llvmlite import ir
 
 from backends.contract import Buffer, Plan
 from backends.numpy.cpu import Processor
 from backends.numpy.emit import I1, I32, I64, POINTER, SIZE, VOID, Emitter, Value, i64
+from backends.numpy.gate import Gates
 from backends.numpy.kernels import Kernel
 
 # the fields of the argument block, 64 bits each; the pointers of the outputs follow
@@ -17,8 +16,6 @@ FIELDS = (
     "state", "state_stride", "work", "work_stride", "x", "y", "weight", "order", "values", "words",
     "barrier", "done", "steps", "trials", "scratch", "scratch_stride",
 )  # fmt: skip
-SPINS = 4000  # turns at a barrier before a thread sleeps: 30 to 200 microseconds by processor, longer than it takes to wake one
-FUTEX = {"x86_64": 202, "aarch64": 98}  # the number of Linux' system call
 _FLUSH = 0x8040  # flush-to-zero and denormals-are-zero: a decaying moment would otherwise end as denormals, 100 times slower
 
 
@@ -152,52 +149,15 @@ class StepProgram:
             e.b.call(self.barrier, [self.pointers["barrier"], self.members])
 
     def _barrier(self, name: str) -> ir.Function:
-        """Waits until all members are here: counts up, spins a little, then sleeps until the last one wakes it.
-
-        To give the core away (sched_yield) would do on a quiet machine, but beside a busy process each such turn costs a whole time slice.
-        The block: arrivals so far, and the number of sleepers.
-        """
+        """Waits until all members are here; the last one wakes those that sleep."""
+        gates = Gates(self.module, name, self.cpu)
         e = Emitter(self.module, name, [POINTER, I64], internal=True)
-        counter, members = e.arguments
-        sleepers = e.at(counter, 8)
-        futex = FUTEX.get(self.cpu.triple.split("-")[0]) if "linux" in self.cpu.triple else None
-        ticket = e.b.atomic_rmw("add", counter, i64(1), "seq_cst")
+        gate, members = e.arguments
+        ticket = gates.arrive(e, gate)
         target = e.b.mul(e.b.add(e.b.udiv(ticket, members), i64(1)), members)
-        if futex:
-            last = e.b.icmp_unsigned("==", e.b.add(ticket, i64(1)), target)
-            asleep = e.b.icmp_unsigned(">", e.b.load_atomic(sleepers, "seq_cst", 8, typ=I64), i64(0))
-            with e.b.if_then(e.b.and_(last, asleep)):
-                e.call("syscall", I64, i64(futex), counter, i64(129), i64(2**31 - 1))  # FUTEX_WAKE_PRIVATE, everyone
-        look, wait, pause, give, out = (e.function.append_basic_block(n) for n in ("look", "wait", "pause", "give", "out"))
-        before = e.b.block
-        e.b.branch(look)
-        e.b.position_at_end(look)
-        turns = e.b.phi(I64)
-        turns.add_incoming(i64(0), before)
-        here = e.b.load_atomic(counter, "seq_cst", 8, typ=I64)
-        e.b.cbranch(e.b.icmp_unsigned(">=", here, target), out, wait)
-        e.b.position_at_end(wait)
-        more = e.b.add(turns, i64(1))
-        e.b.cbranch(e.b.icmp_signed("<", turns, i64(SPINS)), pause, give)
-        e.b.position_at_end(pause)
-        if self.x86:
-            e.call("llvm.x86.sse2.pause", VOID)
-        turns.add_incoming(more, e.b.block)
-        e.b.branch(look)
-        e.b.position_at_end(give)
-        if futex:
-            # whoever comes after this look changes the counter, so that the call returns at once: no wake-up can be missed
-            e.b.atomic_rmw("add", sleepers, i64(1), "seq_cst")
-            seen = e.b.load_atomic(counter, "seq_cst", 8, typ=I64)
-            with e.b.if_then(e.b.icmp_unsigned("<", seen, target)):
-                expected = e.b.zext(e.b.trunc(seen, I32), I64)
-                e.call("syscall", I64, i64(futex), counter, i64(128), expected, i64(0))  # FUTEX_WAIT_PRIVATE, for as long as it takes
-            e.b.atomic_rmw("sub", sleepers, i64(1), "seq_cst")
-        elif sys.platform != "win32":
-            e.call("sched_yield", I32)
-        turns.add_incoming(more, e.b.block)
-        e.b.branch(look)
-        e.b.position_at_end(out)
+        with e.b.if_then(e.b.icmp_unsigned("==", e.b.add(ticket, i64(1)), target)):
+            gates.wake(e, gate)
+        gates.wait(e, gate, target)
         e.finish()
         return e.function
 

@@ -46,7 +46,7 @@ def _run(name: str, x: Array, processor: cpu.Processor | None = None) -> Array:
         return module
 
     function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)(
-        load(symbol, symbol, compile_object(processor, build), processor)
+        load(symbol, compile_object(processor, build), processor)
     )
     padded = np.concatenate([x, np.ones(-x.size % 16, x.dtype)])
     result = np.empty_like(padded)

@@ -1,0 +1,79 @@
+"""Memory of the NumPy backend: the state of trials, and room for the values of a step."""
+
+# K trials
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+
+from backends.contract import ALIGNMENT, Array, Buffer
+
+
+def aligned_bytes(count: int) -> Array:
+    """`count` zero bytes that start at a multiple of the alignment."""
+    raw = np.zeros(count + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + count]
+
+
+def address(array: Array) -> int:
+    """Where the numbers of a contiguous array lie."""
+    if array.flags.carray and array.size:
+        return ctypes.addressof(ctypes.c_char.from_buffer(array.data))  # a third of the time of the other
+    return int(array.ctypes.data)
+
+
+class NumpyMemory:
+    """The state of K trials: [K, slab] bytes, and the tensors in it as views."""
+
+    def __init__(self, state: tuple[Buffer, ...], trials: int) -> None:
+        self.trials = trials
+        last = state[-1] if state else None
+        size = last.offset + last.bytes if last else 0
+        self.stride = max(ALIGNMENT, -(-size // ALIGNMENT) * ALIGNMENT)
+        self.bytes = aligned_bytes(self.stride * trials)
+        self.address = address(self.bytes)
+        self.buffers = {b.name: b for b in state}
+
+    def view(self, trial: int, name: str) -> Array:
+        """The tensor itself."""
+        b = self.buffers[name]
+        start = trial * self.stride + b.offset
+        return self.bytes[start : start + b.bytes].view(b.dtype).reshape(b.shape)
+
+    def read(self, trial: int, name: str) -> Array:
+        """A copy of the tensor."""
+        return self.view(trial, name).copy()
+
+    def write(self, trial: int, name: str, value: Array) -> None:
+        """Overwrites the tensor."""
+        self.view(trial, name)[...] = value
+
+
+class Arena:
+    """Room for the values of a step, for what threads pack, and for the gate at which they meet, grown when a plan needs more.
+
+    The executables of a backend share it, as one runs at a time.
+    """
+
+    def __init__(self) -> None:
+        self.work = self.scratch = aligned_bytes(0)
+        self.work_address = self.scratch_address = 0
+        self._gate = aligned_bytes(ALIGNMENT)
+        self._gate_address = address(self._gate)
+
+    def reserve(self, work: int, scratch: int) -> None:
+        """At least so many bytes of each."""
+        if self.work.size < work:
+            self.work = aligned_bytes(0)  # given back first, so that the old and the new never take memory together
+            self.work = aligned_bytes(work)
+            self.work_address = address(self.work)
+        if self.scratch.size < scratch:
+            self.scratch = aligned_bytes(scratch)
+            self.scratch_address = address(self.scratch)
+
+    def gate(self) -> int:
+        """The address of a gate that nobody has come to yet."""
+        self._gate.fill(0)
+        return self._gate_address
