@@ -134,15 +134,17 @@ def _sweep(flags: list[str], overrides: list[str]) -> int:
     tried: list[Tried] = []
     notes: list[str] = []
     plan: list[dict[str, str]] = []
-    senders = Senders()
+    senders, said = Senders(), set[str]()
 
     def job(config: object) -> None:
         number = int(HydraConfig.get().job.num)
         if not plan:
             plan.extend(_plan(config, overrides))
+            print(f"sweep {folder.name}: {len(plan)} job{'s' if len(plan) > 1 else ''}", flush=True)
         own = _overrides()
         varied = tuple(text for text in own if len({job.get(text.partition("=")[0]) for job in plan}) > 1)
-        jobs.append(_job(config, RunContext(sweep=folder.name, job=number, overrides=own, varied=varied, senders=senders), tried))
+        context = RunContext(sweep=folder.name, job=number, overrides=own, varied=varied, senders=senders, said=said)
+        jobs.append(_job(config, context, tried))
         notes[:] = _keep(config, jobs[-1], tried)
         if isinstance(jobs[-1].error, KeyboardInterrupt):  # meant for the sweep, not for the job
             raise jobs[-1].error
@@ -190,14 +192,14 @@ def _plan(config: object, overrides: Sequence[str]) -> list[dict[str, str]]:
 
 def _job(config: object, context: RunContext, tried: Sequence[Tried]) -> JobResult:
     """One job of a sweep, whatever becomes of it; a failure is told at once.  `tried`: the trials of a search before it."""
-    label = f"job {context.job}: {', '.join(context.overrides)}"
-    print(label, flush=True)
     began = time.perf_counter()
     described: Experiment | None = None
     value: object = None
     failure: BaseException | None = None
     try:
         described, plain = _experiment(config, tried)
+        if described.task != "train":  # a training ends in a line of its own
+            print(context.label, flush=True)
         value = tasks.run(described, plain, context)
         value = getattr(value, "metrics", value)  # a training's program would keep its memory to the end of the sweep
     except KeyboardInterrupt as stop:
@@ -206,7 +208,7 @@ def _job(config: object, context: RunContext, tried: Sequence[Tried]) -> JobResu
         failure = error
         if not isinstance(error, (PipelineError, OSError)):
             traceback.print_exception(error)
-        _say(f"{label}: error: {_sentence(error)}", 1)
+        _say(f"{context.label}: error: {_sentence(error)}", 1)
     return JobResult(context=context, experiment=described, value=value, error=failure, seconds=time.perf_counter() - began)
 
 

@@ -42,6 +42,7 @@ class RunContext:
     overrides  what the command line asked for, as `path=value` without Hydra's prefixes; a task that works on a stored run applies these
     varied     those of the overrides in which the jobs of the sweep differ
     senders    those that the jobs of the sweep share
+    said       the notes that its jobs have said so far: none is said twice
     """
 
     sweep: str | None = None
@@ -49,6 +50,19 @@ class RunContext:
     overrides: tuple[str, ...] = ()
     varied: tuple[str, ...] = ()
     senders: Senders | None = None
+    said: set[str] | None = None
+
+    @property
+    def own(self) -> str:
+        """What sets a job apart, `learning_rate=0.1 seed=1`; empty where nothing does.  Paths that end in one word stay whole."""
+        pairs = [text.partition("=")[::2] for text in self.varied]
+        short = [path.rpartition(".")[2] for path, _ in pairs]
+        return " ".join(f"{word if short.count(word) == 1 else path}={value}" for word, (path, value) in zip(short, pairs, strict=True))
+
+    @property
+    def label(self) -> str:
+        """How a job is spoken of: `job 3: learning_rate=0.1 seed=1`."""
+        return f"job {self.job}: {self.own}" if self.own else f"job {self.job}"
 
 
 @record

@@ -79,14 +79,6 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext, 
     return _Session(asked, context, console, folder=folder, changed=asked != stored).run()
 
 
-def own_part(context: RunContext) -> str:
-    """What a job of a sweep is called: its own overrides, or its number where there are none or they make no name."""
-    pairs = [text.partition("=")[::2] for text in context.varied]
-    short = [path.rpartition(".")[2] for path, _ in pairs]
-    said = " ".join(f"{word if short.count(word) == 1 else path}={value}" for word, (path, value) in zip(short, pairs, strict=True))
-    return said if 0 < len(said) <= LONGEST_NAME else str(context.job)
-
-
 class _Session:
     """One training from data to receipt; `folder` is that of the run to go on with."""
 
@@ -156,7 +148,7 @@ class _Session:
             self._tell_again(tracker, found)
         if self.folder is not None:
             say(self.console, _begin(found))
-        with Interrupt() as interrupt, progress.display(self.console) as display:
+        with Interrupt() as interrupt, progress.display(self.console, job=self.context.label, said=self.context.said) as display:
             for note in (*dataset.notes, *fitted.notes) if found is None else ():
                 display(Noted(text=note))
             program.prepare(weighted=dataset.train.weight is not None)  # outside what the epochs, and a budget of seconds, count
@@ -185,7 +177,7 @@ class _Session:
         if receipt.link is not None and self.context.sweep is None:  # a sweep prints the link to all its runs
             say(self.console, f"MLflow      {receipt.link}")
         if receipt.note:
-            say(self.console, f"note: {receipt.note}")
+            progress.say_once(self.console, receipt.note, self.context.said or set())
         return receipt
 
     def _checkpoint(self) -> Checkpoint | None:
@@ -276,7 +268,8 @@ class _Session:
         """The experiment's name (the data's where it has none), and in a sweep what sets the job apart: `digits learning_rate=0.1`."""
         name = self.experiment.tracking.experiment
         name = dataset.name if name == "default" else name
-        return name if self.context.job is None else f"{name} {own_part(self.context)}"
+        own = self.context.own
+        return name if self.context.job is None else f"{name} {own if 0 < len(own) <= LONGEST_NAME else self.context.job}"
 
     def _tell_again(self, tracker: Tracker, found: Checkpoint) -> None:
         """Metrics that the checkpoint holds and a crash kept from the journal."""
@@ -291,6 +284,10 @@ class _Session:
             "loss/train is the mean over the steps of the epoch, while it was trained; task=evaluate measures it with the final weights",
         ]
         seconds = sum(epoch["time/epoch_s"] for epoch in outcome.history)
+        if self.context.said is not None:
+            newest = progress.in_words(progress.newest(values))
+            say(self.console, f"{self.context.label}: {newest}; {outcome.message}; {seconds:.2f} s")
+            return
         shown = {key: value for key, value in values.items() if not key.startswith("time/")}
         self.console.print()
         self.console.print(progress.results_table(dataset.name, shown))

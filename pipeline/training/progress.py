@@ -46,8 +46,10 @@ class Unheard(Console):
         sys.stdout = self.file = open(os.devnull, "w")  # noqa: SIM115  # for as long as the process lives
 
 
-def display(console: Console) -> Display:
-    """A bar on a terminal, plain lines elsewhere."""
+def display(console: Console, *, job: str = "", said: set[str] | None = None) -> Display:
+    """A bar on a terminal, plain lines elsewhere; of a job of a sweep, whose notes so far are `said`, less."""
+    if said is not None:
+        return Job(console, job, said)
     return Bar(console) if console.is_terminal and not console.quiet else Lines(console)
 
 
@@ -82,9 +84,9 @@ class Lines:
 
 
 class Bar:
-    """A bar over all steps with the newest metrics beside it."""
+    """A bar over all steps with the newest metrics beside it; with the name of a job it leaves nothing behind."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, job: str = "") -> None:
         self._console = console
         one_line = Column(no_wrap=True)
         columns = [
@@ -93,8 +95,11 @@ class Bar:
             TextColumn("{task.description}", markup=False, table_column=one_line),
             TimeElapsedColumn(table_column=one_line),
         ]
+        if job and console.width >= 120:
+            columns.insert(0, TextColumn("{task.fields[job]}", markup=False, table_column=one_line))
         shown = columns if console.width >= 60 else [*columns[:2], columns[3]] if console.width >= 30 else columns[:1]
-        self._progress = Progress(*shown, console=console, expand=console.width >= 60)
+        self._progress = Progress(*shown, console=console, expand=console.width >= 60, transient=bool(job))
+        self._job = job
         self._task: TaskID | None = None
         self._steps = 1
 
@@ -104,7 +109,7 @@ class Bar:
             self._steps = event.steps_per_epoch
             done = event.epoch * self._steps + event.step
             of = "" if event.epochs is None else f"/{event.epochs}"
-            self._task = self._progress.add_task("", total=event.total, completed=done, epoch=event.epoch, epochs=of)
+            self._task = self._progress.add_task("", total=event.total, completed=done, epoch=event.epoch, epochs=of, job=self._job)
         elif isinstance(event, Noted):
             say(self._console, f"note: {event.text}")
         elif isinstance(event, Advanced) and self._task is not None:
@@ -113,11 +118,7 @@ class Bar:
             self._progress.update(self._task, epoch=event.epoch, description=self._newest(event.values))
 
     def _newest(self, values: Mapping[str, float]) -> str:
-        shown = {
-            name: value
-            for name, value in values.items()
-            if name in ("loss/train", "loss/validation", "accuracy/validation", "rmse/validation")
-        }
+        shown = newest(values)
         if self._console.width < 90:
             shown = dict(list(shown.items())[-1:])
         return in_words(shown)
@@ -128,6 +129,46 @@ class Bar:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._progress.stop()
+
+
+class Job:
+    """A job of a sweep, which ends in one line: a bar meanwhile on a terminal, and the notes before its first step that are new."""
+
+    def __init__(self, console: Console, job: str, said: set[str]) -> None:
+        self._console, self._said, self._begun = console, said, False
+        self._bar = Bar(console, job=job) if console.is_terminal and not console.quiet else None
+
+    def __call__(self, event: Event) -> None:
+        """Moves the bar, or says a note."""
+        if isinstance(event, Noted):
+            if not self._begun:
+                say_once(self._console, event.text, self._said)
+            return
+        self._begun = self._begun or isinstance(event, Advanced)
+        if self._bar is not None:
+            self._bar(event)
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(kind, error, trace)
+
+
+def say_once(console: Console, note: str, said: set[str]) -> None:
+    """A note, unless it is among those `said`."""
+    if note not in said:
+        said.add(note)
+        say(console, f"note: {note}")
+
+
+def newest(values: Mapping[str, float]) -> dict[str, float]:
+    """The few that say how a training stands."""
+    names = ("loss/train", "loss/validation", "accuracy/validation", "rmse/validation")
+    return {name: value for name, value in values.items() if name in names}
 
 
 def in_words(values: Mapping[str, float]) -> str:

@@ -46,15 +46,21 @@ def test_a_sweep_of_groups_and_a_search_space_by_name(command: Command) -> None:
 def test_one_failing_job_is_told_and_does_not_stop_the_others(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("-m", "seed=0,1,2", train="diverge_at_seed_1") == 3
     out, err = capsys.readouterr()
-    assert out == "job 0: seed=0\njob 1: seed=1\njob 2: seed=2\n"
+    assert out == f"sweep {recorder.sweeps[0].id}: 3 jobs\n"  # what a training says of itself it says itself
     assert err == "job 1: seed=1: error: step 7: fc1 holds a NaN; lower the learning rate\n"
     errors = [type(job.error) for job in recorder.sweeps[0].jobs]
     assert errors == [type(None), DivergedError, type(None)]
 
 
+def test_jobs_of_other_tasks_are_announced(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("-m", "task=explain", "architecture=mlp_small", "seed=0,1") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith("job")] == ["job 0: seed=0", "job 1: seed=1"]
+
+
 def test_a_refused_job_does_not_stop_the_others(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("-m", "optimizer.learning_rate=-1,0.1") == 3
-    assert capsys.readouterr().err == "job 0: optimizer.learning_rate=-1: error: optimizer.learning_rate = -1: must be above 0\n"
+    assert capsys.readouterr().err == "job 0: learning_rate=-1: error: optimizer.learning_rate = -1: must be above 0\n"
     first, second = recorder.sweeps[0].jobs
     assert isinstance(first.error, ConfigError)
     assert first.experiment is None

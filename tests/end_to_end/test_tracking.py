@@ -41,6 +41,10 @@ def test_a_sweep_is_one_table_and_a_failing_trial_does_not_stop_it(work: Path, p
     small = ("+experiment=baseline", *SMALL[1:])
     done = pipeline_command("-m", *small, "optimizer=sgd", "optimizer.learning_rate=1e30,0.1", tracking=None)
     assert done.returncode == 3 and len(done.stderr.splitlines()) == 1
+    told = [line for line in done.stdout.splitlines() if line.startswith(("job", "epoch"))]
+    assert len(told) == 1 and re.fullmatch(
+        r"job 1: learning_rate=0\.1: loss/train .* accuracy/validation .*; trained 3 epochs; .* s", told[0]
+    )
     found = runs(work)
     assert [found[name][0] for name in ("baseline learning_rate=1e+30", "baseline learning_rate=0.1")] == ["FAILED", "FINISHED"]
     (summary,) = (name for name in found if name.startswith("sweep: "))

@@ -48,6 +48,18 @@ def test_on_a_terminal_a_bar_fits_one_line_and_the_cursor_comes_back(width: int)
 
 
 @pytest.mark.parametrize("terminal", [True, False])
+def test_of_a_job_of_a_sweep_only_new_notes_stay(terminal: bool) -> None:
+    file, said = io.StringIO(), {"constant features"}
+    console = Console(file=file, force_terminal=terminal, width=150, highlight=False, color_system=None)
+    with progress.display(console, job="job 3: seed=1", said=said) as display:
+        for event in (Noted(text="constant features"), *EVENTS, Noted(text="learning rate lowered")):
+            display(event)
+    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue()))
+    assert [line for line in lines if line.strip() and not line.startswith("job 3: seed=1 epoch")] == [f"note: {EVENTS[1].text}"]
+    assert any(line.startswith("job 3: seed=1 epoch 2/10") for line in lines) == terminal
+
+
+@pytest.mark.parametrize("terminal", [True, False])
 def test_without_a_known_end_the_epochs_have_no_total(terminal: bool) -> None:
     begun = Started(epochs=None, total=None, steps_per_epoch=4, epoch=0, step=0)
     text = shown(terminal=terminal, events=[begun, *EVENTS[2:]])
