@@ -23,10 +23,17 @@ def write(path: Path, data: bytes | str) -> None:
         _sync_folder(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise RunError(f"{path}: cannot be written ({_reason(error)}); free space or choose another folder, then try again") from error
+        raise RunError(
+            f"{shown(path)}: cannot be written ({_reason(error)}); free space or choose another folder, then try again"
+        ) from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def shown(path: Path) -> str:
+    """The path as a user would type it: from the current folder where it lies below it."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from pipeline import spec
+from pipeline import files, spec
 from pipeline.compiler import compile_experiment
 from pipeline.data import Dataset, DataShape
 from pipeline.errors import ConfigError, PipelineError, RunError
@@ -75,11 +75,11 @@ def stored_config(folder: Path) -> dict[str, Any]:
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise RunError(f"{path}: no such file; give the folder of a run") from None
+        raise RunError(f"{files.shown(path)}: no such file; give the folder of a run") from None
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise RunError(f"{path}: cannot be read ({' '.join(str(error).split())}); restore it from a copy") from error
+        raise RunError(f"{files.shown(path)}: cannot be read ({' '.join(str(error).split())}); restore it from a copy") from error
     if not isinstance(config, dict):
-        raise RunError(f"{path}: holds no config; restore it from a copy")
+        raise RunError(f"{files.shown(path)}: holds no config; restore it from a copy")
     return config
 
 
@@ -109,7 +109,7 @@ def load(folder: Path, experiment: Experiment | None = None) -> Trained:
     facts, fitted = found.model.facts, Fitted.restore(found.model.arrays, stored.preprocessing.steps, stored.precision)
     program = compile_experiment(stored, shape_of_program(shape_of(facts), fitted))
     if program.digest != facts["digest"]:
-        raise RunError(f"{folder}: its network is not the one that config.yaml describes now; restore config.yaml from a copy")
+        raise RunError(f"{files.shown(folder)}: its network is not the one that config.yaml describes now; restore config.yaml from a copy")
     program.load_state(found.result)
     program.target_scale = TargetScale.restore(found.model.arrays)
     program.preprocessing = fitted

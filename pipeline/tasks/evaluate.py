@@ -34,11 +34,12 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     dataset = data.load(asked.data, seed=asked.seed)
     run_ = trained.load(folder, asked)
     if dataset.fingerprint != run_.facts["fingerprint"]:
-        raise RunError(f"run = {folder}: the data has changed since the run was trained; restore it, or use task=predict for other rows")
+        rule = "the data has changed since the run was trained; restore it, or use task=predict for other rows"
+        raise RunError(f"run = {files.shown(folder)}: {rule}")
     result = evaluated(run_, dataset)
     files.write(folder / "evaluation.json", json.dumps(result, indent=1) + "\n")
     _show(result, dataset.name)
-    progress.say(progress.console_for(), f"written to {folder / 'evaluation.json'}")
+    progress.say(progress.console_for(), f"written to {files.shown(folder / 'evaluation.json')}")
     return result
 
 

@@ -14,7 +14,7 @@ from pipeline.errors import RunError
 from pipeline.optimizers import OPTIMIZERS
 from pipeline.spec import Experiment
 from pipeline.tasks.context import RunContext
-from pipeline.tracking.folder import new_run_folder, shown
+from pipeline.tracking.folder import new_run_folder
 from pipeline.training.progress import console_for, say
 
 
@@ -31,7 +31,7 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
         files.write(folder / "lr_range.png", png(test, title=f"{rows.name}, {optimizer}"))
     for line in words(test):
         say(console_for(), line)
-    say(console_for(), f"written to {shown(folder)}")
+    say(console_for(), f"written to {files.shown(folder)}")
     return test
 
 

@@ -57,15 +57,22 @@ def _allowed(overrides: tuple[str, ...]) -> dict[str, str]:
 
 
 def table(prediction: npt.NDArray[Any], facts: Mapping[str, Any]) -> Columns:
-    """Columns `class` and `probability_<class>` from probabilities [N, C]; `value`, or `value_1` to `value_T`, from values [N, T]."""
+    """Columns `class` and `probability_<class>` from probabilities [N, C], or those of `value_names` from values [N, T]."""
     if facts["task"] == "classification":
         names = np.array(facts["class_names"], dtype=object)
         columns = {"class": names[prediction.argmax(axis=1)]}
         return columns | {f"probability_{name}": prediction[:, index] for index, name in enumerate(names)}
     values = prediction.reshape(len(prediction), -1)
-    if values.shape[1] == 1:
-        return {"value": values[:, 0]}
-    return {f"value_{index + 1}": values[:, index] for index in range(values.shape[1])}
+    return {name: values[:, index] for index, name in enumerate(value_names(facts, values.shape[1]))}
+
+
+def value_names(facts: Mapping[str, Any], count: int) -> tuple[str, ...]:
+    """The target's column in the table of the training, or the inputs' that were to be reconstructed; else `value`, or `value_1`, ..."""
+    if facts["task"] == "reconstruction" and len(facts["feature_names"]) == count:
+        return tuple(facts["feature_names"])
+    if facts["task"] == "regression" and facts["encoder"] is not None:
+        return (facts["encoder"]["target"],)
+    return ("value",) if count == 1 else tuple(f"value_{index + 1}" for index in range(count))
 
 
 def encoded(columns: Columns, suffix: str) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline import trained
+from pipeline import files, trained
 from pipeline.errors import PipelineError, TrackingError
 from pipeline.spec import Experiment
 from pipeline.tasks.context import RunContext
@@ -30,9 +30,10 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     for folder in folders:
         try:
             sync(folder, store=store)
-            say(console, f"sent {folder}")
+            say(console, f"sent {files.shown(folder)}")
         except Exception as error:  # whatever MLflow raises: the other runs go on
-            failures.append(f"{folder}: {' '.join(str(error).split()) if isinstance(error, PipelineError) else type(error).__name__}")
+            why = " ".join(str(error).split()) if isinstance(error, PipelineError) else type(error).__name__
+            failures.append(f"{files.shown(folder)}: {why}")
     if failures:
         raise TrackingError(f"{len(failures)} of {len(folders)} runs not sent: {failures[0]}")
     say(console, f"{len(folders)} run{'s' if len(folders) != 1 else ''} sent" if folders else "every run is in MLflow already")

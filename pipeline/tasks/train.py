@@ -127,7 +127,7 @@ class _Session:
         try:
             outcome, signal = self._train(program, dataset, fitted, tracker, found)
             if outcome.status == "KILLED":
-                raise Stopped(signal or SIGINT, f"{outcome.message}; go on with resume={_shown(tracker.folder)}")
+                raise Stopped(signal or SIGINT, f"{outcome.message}; go on with resume={files.shown(tracker.folder)}")
             values = {**outcome.metrics, **test(program, dataset, tracker, outcome.epoch)}
         except BaseException as error:
             with suppress(PipelineError):  # a full disk must not hide what went wrong first
@@ -185,7 +185,7 @@ class _Session:
         if self.folder is None or not checkpoint.exists(self.folder / trained.CHECKPOINTS):
             return None
         found, settings = checkpoint.load(self.folder / trained.CHECKPOINTS), self.experiment.training
-        done, at = found.progress, f"resume = {self.folder}"
+        done, at = found.progress, self._asked
         if settings.epochs is not None and (done.epoch > settings.epochs or (done.epoch == settings.epochs and done.step)):
             raise ConfigError(at="training.epochs", got=settings.epochs, rule=f"the run has trained {done.epoch} epochs", hint="give more")
         end = end_of(read_journal(self.folder))
@@ -212,7 +212,13 @@ class _Session:
         if allowed.seconds is not None and seconds >= allowed.seconds:
             spent = f"budget.seconds = {allowed.seconds:g}"
         if spent and not self._unfinished():
-            raise RunError(f"resume = {self.folder}: the run has used up {spent}; give more to go on")
+            raise RunError(f"{self._asked}: the run has used up {spent}; give more to go on")
+
+    @property
+    def _asked(self) -> str:
+        """Which run shall go on."""
+        assert self.folder is not None
+        return f"resume = {files.shown(self.folder)}"
 
     def _unfinished(self) -> bool:
         """Whether the run to go on with was stopped before its end."""
@@ -234,7 +240,7 @@ class _Session:
 
     def _same_data(self, dataset: data.Dataset, found: Checkpoint | None) -> None:
         if found is not None and found.model.facts["fingerprint"] != dataset.fingerprint:
-            raise RunError(f"resume = {self.folder}: the data has changed since the run began; restore it, or start a new run")
+            raise RunError(f"{self._asked}: the data has changed since the run began; restore it, or start a new run")
 
     def _tracker(self, sender: Sender, dataset: data.Dataset, program: Program, found: Checkpoint | None) -> Tracker:
         """The last thing before training: makes the run folder, or takes up the one there is."""
@@ -294,7 +300,7 @@ class _Session:
         for note in notes:
             say(self.console, f"note: {note}")
         say(self.console, f"{outcome.message}; {seconds:.2f} s, {parameter_count(program):,} parameters")
-        say(self.console, f"run folder  {_shown(folder)}")
+        say(self.console, f"run folder  {files.shown(folder)}")
 
 
 def prepared(dataset: data.Dataset, fitted: preprocessing.Fitted) -> data.Dataset:
@@ -368,10 +374,3 @@ def _status(error: BaseException) -> tuple[Any, str]:
     if isinstance(error, KeyboardInterrupt):
         return "KILLED", str(error) or "stopped by Ctrl-C"
     return "FAILED", str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
-
-
-def _shown(folder: Path) -> str:
-    """Relative to where the user is, if it lies there."""
-    with suppress(ValueError):
-        return str(folder.relative_to(Path.cwd()))
-    return str(folder)

@@ -16,6 +16,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline import files
 from pipeline.errors import PipelineError, RunError
 from pipeline.records import read, record
 from pipeline.tracking.figures import draw
@@ -75,7 +76,7 @@ class Delivery:
         if store is None and self.info.uri is not None:
             store = Store(uri=self.info.uri, experiment=self.info.experiment, artifacts=self.info.artifacts)
         if store is None:
-            raise RunError(f"run = {folder}: was made with tracking=none; name the store to send it to with tracking.uri=...")
+            raise RunError(f"run = {files.shown(folder)}: was made with tracking=none; name the store to send it to with tracking.uri=...")
         self.store = store
         self.clients = clients
         self.sent = read_sent(folder)

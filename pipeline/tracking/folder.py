@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from pipeline import files
 from pipeline.errors import PipelineError, RunError
 from pipeline.records import read, record
 from pipeline.tracking.journal import unwritable
@@ -58,7 +59,7 @@ def new_run_folder(root: Path | str = "runs", *, name: str = "run", path: Path |
             return folder
         except FileExistsError:
             if not folder.parent.is_dir():
-                raise RunError(f"{folder.parent}: is a file, but run folders are made in it; move it away") from None
+                raise RunError(f"{files.shown(folder.parent)}: is a file, but run folders are made in it; move it away") from None
         except OSError as error:
             raise unwritable(folder, error) from error
     raise RunError(f"{root}: 9999 runs were started in this very second; choose another folder with output=...")
@@ -70,8 +71,8 @@ def _explicit(folder: Path) -> Path:
         folder.mkdir()
     except FileExistsError:
         raise RunError(
-            f"output = {folder}: exists already, and a run folder is never used twice; "
-            f"choose another, or continue the run in it with resume={folder}"
+            f"output = {files.shown(folder)}: exists already, and a run folder is never used twice; "
+            f"choose another, or continue the run in it with resume={files.shown(folder)}"
         ) from None
     except OSError as error:
         raise unwritable(folder, error) from error
@@ -99,7 +100,9 @@ def read_info(folder: Path) -> RunInfo:
     try:
         return read(RunInfo, json.loads((folder / INFO).read_text()), at=str(folder / INFO))
     except FileNotFoundError:
-        raise RunError(f"{folder}: is no run folder (it has no {INFO}); give the folder of a run or its MLflow run id") from None
+        raise RunError(
+            f"{files.shown(folder)}: is no run folder (it has no {INFO}); give the folder of a run or its MLflow run id"
+        ) from None
     except (OSError, ValueError, PipelineError) as error:
         raise RunError(f"{folder / INFO}: cannot be read ({error})") from error
 
@@ -109,11 +112,6 @@ def run_folders(root: Path) -> Iterator[Path]:
     for pattern in (f"*/{INFO}", f"*/*/{INFO}", f"*/*/*/{INFO}"):
         for path in sorted(root.glob(pattern)):
             yield path.parent
-
-
-def shown(folder: Path) -> str:
-    """The path as a user would type it: from the current folder where it lies below it."""
-    return str(folder.relative_to(Path.cwd())) if folder.is_relative_to(Path.cwd()) else str(folder)
 
 
 def replace_text(path: Path, text: str) -> None:

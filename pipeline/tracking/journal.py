@@ -22,6 +22,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from pipeline import files
 from pipeline.errors import RunError
 
 Event = dict[str, Any]
@@ -147,4 +148,4 @@ def _plain(value: Any) -> Any:
 
 def unwritable(path: Path, error: OSError) -> RunError:
     """The sentence for a file that the system refuses to write."""
-    return RunError(f"{path}: cannot be written ({error.strerror}); free the disk or choose another folder with output=...")
+    return RunError(f"{files.shown(path)}: cannot be written ({error.strerror}); free the disk or choose another folder with output=...")

@@ -13,6 +13,8 @@ from urllib.parse import quote
 from pipeline.records import record
 from pipeline.tracking.store import Store
 
+PORT = 5000  # MLflow's own choice, said in the command, so that link and page agree whatever MLFLOW_PORT says
+
 
 @record
 class Link:
@@ -45,5 +47,7 @@ def _link(store: Store, experiment_id: str, run_id: str, rest: str) -> Link:
     with contextlib.suppress(ValueError, OSError):
         if store.database is not None:
             uri = f"sqlite:///{store.database.relative_to(Path.cwd())}"
-    url = f"http://127.0.0.1:5000/#/experiments/{experiment_id}/{rest}"
-    return Link(run_id=run_id, experiment_id=experiment_id, url=url, command=f"mlflow ui --backend-store-uri {shlex.quote(uri)}")
+    url = f"http://127.0.0.1:{PORT}/#/experiments/{experiment_id}/{rest}"
+    return Link(
+        run_id=run_id, experiment_id=experiment_id, url=url, command=f"mlflow ui --backend-store-uri {shlex.quote(uri)} --port {PORT}"
+    )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline import files
 from pipeline.errors import RunError
 from pipeline.tracking.delivery import read_sent
 from pipeline.tracking.folder import INFO, run_folders
@@ -64,5 +65,5 @@ def _ask(text: str, run_id: str, store: Store, at: str) -> Path:
     if folder is None:
         raise RunError(f"{at} = {text}: is a run of MLflow, but not one of this program; give another")
     if not (Path(folder) / INFO).is_file():
-        raise RunError(f"{at} = {text}: its folder {folder} is not on this machine any more; give another run")
+        raise RunError(f"{at} = {text}: its folder {files.shown(Path(folder))} is not on this machine any more; give another run")
     return Path(folder)

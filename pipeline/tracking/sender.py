@@ -18,6 +18,7 @@ import time
 import traceback
 from pathlib import Path
 
+from pipeline import files
 from pipeline.errors import PipelineError, TrackingError
 from pipeline.tracking.delivery import Clients, Delivery
 from pipeline.tracking.journal import end_of, read_journal
@@ -160,7 +161,7 @@ def sync(folder: Path, *, store: Store | None = None) -> Delivery:
     delivery = Delivery(folder, Clients(), store=store)
     check(delivery.store)
     if not delivery.take():
-        raise TrackingError(f"run = {folder}: another process is sending it just now; try again when it is done")
+        raise TrackingError(f"run = {files.shown(folder)}: another process is sending it just now; try again when it is done")
     try:
         if here(delivery.info.process) and not alive(delivery.info.process):
             mark_killed(folder)

@@ -22,10 +22,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from pipeline import files
 from pipeline.errors import PipelineError, RunError
 from pipeline.records import record
 from pipeline.tracking.delivery import Sent
-from pipeline.tracking.folder import RunInfo, fill, new_run_folder, read_info, shown, write_info
+from pipeline.tracking.folder import RunInfo, fill, new_run_folder, read_info, write_info
 from pipeline.tracking.journal import FILE, Journal, Status, unwritable
 from pipeline.tracking.link import Link, link_to_run
 from pipeline.tracking.outbox import WAIT, Sender, open_sender
@@ -91,7 +92,7 @@ class Tracker:
 
     def _settle(self, wait: float) -> Receipt:
         if self.store is None:
-            return Receipt(note=f"tracking=none: the run is kept in {shown(self.folder)}")
+            return Receipt(note=f"tracking=none: the run is kept in {files.shown(self.folder)}")
         sent = self._sender.wait_for(self.folder, wait)
         if self._own_sender:
             self._sender.close(0.5 if sent.complete else 0.0)
@@ -115,7 +116,7 @@ def receipt(folder: Path, sent: Sent, store: Store, *, waited: float) -> Receipt
     if sent.ended or (waited <= 0 and not sent.note):
         return Receipt(link=link)
     reason = sent.note or f"did not take the whole run within {waited:.0f} s"
-    hint = f"the run is whole in {shown(folder)}, send the rest with task=sync run={shown(folder)}"
+    hint = f"the run is whole in {files.shown(folder)}, send the rest with task=sync run={files.shown(folder)}"
     return Receipt(link=link, note=f"tracking.uri = {store.shown}: {reason}; {hint}")
 
 
@@ -190,9 +191,9 @@ def resume(folder: Path, *, step: int, project: Path, sender: Sender | None = No
     folder = folder.absolute()
     info = read_info(folder)
     if here(info.process) and info.process != this_process() and alive(info.process):
-        raise RunError(f"resume = {folder}: the run still goes on as process {info.process.pid}; stop that one first")
+        raise RunError(f"resume = {files.shown(folder)}: the run still goes on as process {info.process.pid}; stop that one first")
     if not (folder / FILE).exists():
-        raise RunError(f"resume = {folder}: has no {FILE}; give the folder of a run")
+        raise RunError(f"resume = {files.shown(folder)}: has no {FILE}; give the folder of a run")
     store = None if info.uri is None else Store(uri=info.uri, experiment=info.experiment, artifacts=info.artifacts)
     if store is not None:
         check(store)

@@ -98,7 +98,8 @@ class Checkpoints:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RunError(f"{self.folder}: cannot be made ({(error.strerror or '').lower()}); check its parent folder") from error
+            why = (error.strerror or "").lower()
+            raise RunError(f"{files.shown(self.folder)}: cannot be made ({why}); check its parent folder") from error
         if best_state is not None and progress.best_epoch != self._best[0]:
             self._best = (progress.best_epoch, self._arrays(best_state, np.zeros(0)))
         manifest = {
@@ -163,9 +164,11 @@ def load(folder: Path) -> Checkpoint:
 
 def _read_arrays(folder: Path, entry: Mapping[str, Any]) -> dict[str, Array]:
     path = folder / str(entry["file"])
+    if not path.exists():
+        raise _damaged(path, f"is missing, and {MANIFEST} names it")
     content = _content(path)
     if hashlib.sha256(content).hexdigest() != entry["sha256"]:
-        raise _damaged(path, f"its sha256 is not the one that {MANIFEST} names")
+        raise _damaged(path, f"damaged, its sha256 is not the one that {MANIFEST} names")
     arrays: dict[str, Array] = safetensors.numpy.load(content)
     return arrays
 
@@ -190,9 +193,11 @@ def _manifest(path: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError):
         whole = False
     if not whole:
-        raise _damaged(path, "its text is not the one that was written")
+        raise _damaged(path, "damaged, its text is not the one that was written")
     if manifest["format"] != FORMAT:
-        raise RunError(f"{path}: format {manifest['format']}, this version reads {FORMAT}; use the version of the pipeline that wrote it")
+        raise RunError(
+            f"{files.shown(path)}: format {manifest['format']}, this version reads {FORMAT}; use the version of the pipeline that wrote it"
+        )
     return manifest
 
 
@@ -200,10 +205,12 @@ def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise RunError(f"{path}: no such file; give the folder of a run that has saved a checkpoint") from None
+        raise RunError(f"{files.shown(path)}: no such file; give the folder of a run that has saved a checkpoint") from None
     except OSError as error:
-        raise RunError(f"{path}: cannot be read ({(error.strerror or '').lower()}); check the folder and its permissions") from error
+        why = (error.strerror or "").lower()
+        raise RunError(f"{files.shown(path)}: cannot be read ({why}); check the folder and its permissions") from error
 
 
 def _damaged(path: Path, what: str) -> RunError:
-    return RunError(f"{path}: damaged, {what}; restore it from a copy, or delete {path.parent} and resume to train again from the start")
+    again = f"delete {files.shown(path.parent)} and resume to train again from the start"
+    return RunError(f"{files.shown(path)}: {what}; restore it from a copy, or {again}")

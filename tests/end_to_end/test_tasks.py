@@ -78,7 +78,7 @@ def test_a_table_goes_all_the_way_and_predictions_need_no_target(work: Path, pip
     predicted = pipeline_command("task=predict", "run=houses", "data.path=new.csv", "output=predictions.csv")
     assert predicted.returncode == 0, predicted.stderr
     rows = list(csv.DictReader((work / "predictions.csv").read_text().splitlines()))
-    assert len(rows) == 2 and all(np.isfinite(float(row["value"])) for row in rows)
+    assert len(rows) == 2 and all(np.isfinite(float(row["price"])) for row in rows)
 
 
 def test_predict_never_overwrites(work: Path, pipeline_command: Command) -> None:

@@ -95,7 +95,7 @@ def test_a_finished_run_is_not_resumed_by_mistake(work: Path, pipeline_command: 
     pipeline_command(*SMALL, "training.epochs=2", "output=done")
     again = pipeline_command("resume=done")
     assert again.returncode == 2
-    assert again.stderr == f"error: resume = {work / 'done'}: the run has finished its 2 epochs; give training.epochs above 2 to go on\n"
+    assert again.stderr == "error: resume = done: the run has finished its 2 epochs; give training.epochs above 2 to go on\n"
 
 
 def test_resume_refuses_another_config(work: Path, pipeline_command: Command) -> None:
@@ -116,9 +116,8 @@ def test_a_changed_byte_of_a_checkpoint_is_named(work: Path, pipeline_command: C
     for arguments in (("resume=done", "training.epochs=4"), ("task=evaluate", "run=done")):
         refused = pipeline_command(*arguments)
         assert refused.returncode == 2
-        assert refused.stderr.startswith(
-            f"error: {path}: damaged, its sha256 is not the one that checkpoint.json names; restore it from a copy, or delete"
-        )
+        rule = "damaged, its sha256 is not the one that checkpoint.json names; restore it from a copy, or delete done/checkpoints"
+        assert refused.stderr.startswith(f"error: done/checkpoints/{path.name}: {rule}")
         assert len(refused.stderr.splitlines()) == 1
 
 
@@ -164,7 +163,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(
 def test_a_folder_that_exists_is_not_written_into(work: Path, pipeline_command: Command) -> None:
     (work / "taken").mkdir()
     refused = pipeline_command(*SMALL, "output=taken")
-    assert refused.returncode == 2 and refused.stderr.startswith(f"error: output = {work / 'taken'}: exists already")
+    assert refused.returncode == 2 and refused.stderr.startswith("error: output = taken: exists already")
     assert list((work / "taken").iterdir()) == []
 
 
@@ -232,7 +231,7 @@ def test_a_budget_of_rows_ends_within_an_epoch_and_resume_goes_on_with_more(work
     )
     refused = pipeline_command("resume=parts")
     assert (refused.returncode, refused.stderr) == (
-        2, f"error: resume = {work / 'parts'}: the run has used up budget.samples = 250; give more to go on\n",
+        2, "error: resume = parts: the run has used up budget.samples = 250; give more to go on\n",
     )  # fmt: skip
     fewer = pipeline_command("resume=parts", "budget.samples=100")
     rule = "the run has taken 15 steps, and this is 6; give more"

@@ -83,7 +83,7 @@ def test_training_imports_no_mlflow_and_the_link_comes_with_the_status(project: 
     assert (process.returncode, errors, lines[-1]) == (0, "", "[]")
     assert lines[-2] == (
         f"http://127.0.0.1:5000/#/experiments/1/runs/{run_id}?workflowType=machine_learning"
-        "   (after: mlflow ui --backend-store-uri sqlite:///mlflow.db)"
+        "   (after: mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5000)"
     )
     assert status(store, folder) == "FINISHED"
     assert not (folder / "sender.log").exists()

@@ -159,7 +159,8 @@ def test_links_open_the_pages_of_training_runs(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     found = Store(uri=f"sqlite:///{tmp_path}/mlflow.db", experiment="bn")
     assert str(link_to_run(found, "1", "ab")) == (
-        "http://127.0.0.1:5000/#/experiments/1/runs/ab?workflowType=machine_learning   (after: mlflow ui --backend-store-uri sqlite:///mlflow.db)"
+        "http://127.0.0.1:5000/#/experiments/1/runs/ab?workflowType=machine_learning"
+        "   (after: mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5000)"
     )
     served = Store(uri="https://runs.example.org", experiment="bn")
     assert str(link_to_sweep(served, "7", "ab", "s1")) == (

@@ -12,6 +12,7 @@ import pytest
 from pipeline.errors import RunError
 from pipeline.training import checkpoint
 from pipeline.training.checkpoint import MANIFEST, Checkpoint, Checkpoints, Model, Progress, load
+from tests.refusal import refused
 
 STATE = {"fc1.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "step": np.array(12), "flag": np.array([True, False])}
 BEST = {name: value * 0 for name, value in STATE.items()}
@@ -93,6 +94,24 @@ def test_a_file_cut_short_is_found(tmp_path: Path) -> None:
                 load(tmp_path)
         path.write_bytes(whole)
     load(tmp_path)
+
+
+def test_a_file_that_is_missing_is_said_to_be(tmp_path: Path) -> None:
+    saved(tmp_path)
+    path = arrays_files(tmp_path)[1]
+    path.unlink()
+    with refused(
+        f"{path}: is missing, and checkpoint.json names it; "
+        f"restore it from a copy, or delete {tmp_path} and resume to train again from the start",
+        RunError,
+    ):
+        load(tmp_path)
+
+
+def test_paths_below_the_current_folder_are_shown_from_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with refused(f"run/{MANIFEST}: no such file; give the folder of a run that has saved a checkpoint", RunError):
+        load(tmp_path / "run")
 
 
 def test_a_folder_without_a_checkpoint_is_an_error_in_one_sentence(tmp_path: Path) -> None:
