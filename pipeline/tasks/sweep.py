@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
+from pipeline import files
 from pipeline.errors import PipelineError
 from pipeline.tasks.context import Senders, SweepResult
 from pipeline.tracking import comparison
@@ -37,6 +38,8 @@ def finished(sweep: SweepResult) -> None:
     arms = comparison.compare(summary)
     if arms:
         console.print(_fitting(console, _arms(summary, arms)))
+    if summary.best is not None:
+        say(console, f"best run    {files.shown(summary.best.folder)}")
     sender = (sweep.senders or Senders()).get(experiment.tracking, project)
     if experiment.tracking.kind != "none":
         _settle(sender, folders)

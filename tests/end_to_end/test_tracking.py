@@ -45,6 +45,7 @@ def test_a_sweep_is_one_table_and_a_failing_trial_does_not_stop_it(work: Path, p
     assert len(told) == 1 and re.fullmatch(
         r"job 1: learning_rate=0\.1: loss/train .* accuracy/validation .*; trained 3 epochs; .* s", told[0]
     )
+    assert re.search(r"^best run +runs/.*_baseline-learning_rate-0\.1$", done.stdout, re.MULTILINE)
     found = runs(work)
     assert [found[name][0] for name in ("baseline learning_rate=1e+30", "baseline learning_rate=0.1")] == ["FAILED", "FINISHED"]
     (summary,) = (name for name in found if name.startswith("sweep: "))
