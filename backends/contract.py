@@ -18,6 +18,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 ITEM_BYTES = {"float32": 4, "float64": 8, "int32": 4, "uint32": 4, "bool": 1}
 ALIGNMENT = 64
+STORED = ("uint8", "float32")  # the types of x, beside a plan's precision, that every backend gathers from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +144,11 @@ class Feed:
     x       [rows, ...] and y [rows, ...]: the data; y int32 for classes
     weight  [rows]: what each row counts in the loss; empty for a plan that gathers none
     order   int64 [K, S, B]: the row numbers of every step
+    x_order int64 [K, S, B]: the row numbers of x, where they are not those of y and weight
     values  float [K, S, V] and words uint32 [K, S, W]: the value and word tables
+    affine  float [P, 2, numbers of a row of x]: P pairs (shift, factor).  The gather makes the numbers of x from what is stored: in the
+            plan's precision, then (x - shift) * factor for one pair after the other, each operation rounded.  x is then of a type
+            that STORED names, or of the plan's precision.  None: the numbers are those that are stored.
     """
 
     x: Array
@@ -152,6 +157,12 @@ class Feed:
     values: Array
     words: Array
     weight: Array = field(default_factory=lambda: np.zeros(0))
+    affine: Array | None = None
+    x_order: Array | None = None
+
+    def rows_of(self, source: str) -> Array:
+        """The row numbers [K, S, B] that a gather of `source` takes."""
+        return self.x_order if source == "x" and self.x_order is not None else self.order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

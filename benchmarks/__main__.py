@@ -1,6 +1,7 @@
 """`python -m benchmarks [--quick] [--output FOLDER] [NAME ...]`: measures, and writes results.json, RESULTS.md and plots/.
 
-NAME is a workload or a part: workloads (all of them), agreement, startup, roofline, scaling, scaling_CURVE.  Without a name: everything.
+NAME is a workload or a part: workloads (all of them), agreement, startup, streaming, roofline, scaling, scaling_CURVE.
+Without a name: everything.
 --quick takes a few steps only, to see that all of it runs; it writes nothing unless --output says where.
 """
 
@@ -13,12 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import agreement, compare, report, roofline, scaling, startup
+from benchmarks import agreement, compare, report, roofline, scaling, startup, streaming
 from benchmarks.machine import Watch
 from benchmarks.workloads import WORKLOADS
 
 HERE = Path(__file__).parent
-PARTS = ("workloads", "agreement", "startup", "roofline", "scaling")
+PARTS = ("workloads", "agreement", "startup", "streaming", "roofline", "scaling")
 CURVES = tuple(f"scaling_{curve}" for curve in scaling.POINTS)
 
 
@@ -73,12 +74,14 @@ def measure(part: str, name: str, *, quick: bool) -> dict[str, Any]:
         return agreement.agreement(name, steps=3 if quick else None)
     if part == "startup":
         return startup.startup(quick=quick)
+    if part == "streaming":
+        return streaming.streaming(quick=quick)
     return roofline.roofline(quick=quick) if part == "roofline" else scaling.scaling([name], quick=quick)
 
 
 def merged(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
     """The newer result; curves that it lacks stay."""
-    if "microseconds" not in now:
+    if "microseconds" not in now or "ratio" in now:
         return now
     return {**now, "microseconds": {**before.get("microseconds", {}), **now["microseconds"]}}
 

@@ -25,6 +25,7 @@ def table(results: Mapping[str, Any]) -> str:
         "workloads": lambda r: [*asked(r), *contenders(r)],
         "agreement": agreement,
         "startup": startup,
+        "streaming": streaming,
         "roofline": roofline,
         "scaling": scaling,
     }
@@ -110,6 +111,26 @@ def startup(result: Result) -> list[str]:
     ]  # fmt: skip
 
 
+def streaming(result: Result) -> list[str]:
+    """Rows that are bytes or lie in files, beside the same rows as float32 in memory."""
+    same = "All had the same losses, to the last bit." if result["same_losses"] else "**Their losses differ.**"
+    lines = [
+        "## Streaming", "",
+        f"A training step of mlp_plain on {result['rows']:,} rows of whole numbers, in another order each epoch, with `standardize`:",
+        "rows in memory, and rows streamed from a file by `data.stream=true`, all in turn in one run; ratios are round by round,",
+        f"to float32 in memory. {same}", "",
+        "| rows | median µs of a step | ratio | quartiles | asked | reached |", "|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for name, values in result["microseconds"].items():
+        shown = "1 | | | |"
+        if name in result["ratio"]:
+            low, middle, high = spread(result["ratio"][name])
+            verdict = "yes" if middle <= result["limit"] else "**no**"
+            shown = f"{middle:.3f}x | {low:.3f} to {high:.3f} | at most {result['limit']:g}x | {verdict} |"
+        lines.append(f"| {name} | {statistics.median(values):,.1f} | {shown}")
+    return lines
+
+
 def roofline(result: Result) -> list[str]:
     """The ceilings, and the kernels under them."""
     ceilings = result["ceilings"]
@@ -153,7 +174,7 @@ def scaling(result: Result) -> list[str]:
 
 def provenance(results: Mapping[str, Any]) -> list[str]:
     """When, where and with what, once for each that differs."""
-    single = [results[name] for name in ("startup", "roofline", "scaling") if results.get(name)]
+    single = [results[name] for name in ("startup", "streaming", "roofline", "scaling") if results.get(name)]
     entries = [*results.get("workloads", {}).values(), *results.get("agreement", {}).values(), *single]
     found: dict[str, list[str]] = {}
     for entry in entries:

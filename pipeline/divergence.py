@@ -16,6 +16,7 @@ from pipeline.graph.ir import Graph
 from pipeline.lower import forward
 from pipeline.passes import compile_passes
 from pipeline.plan import make_plan
+from pipeline.streamed import Streamed
 from pipeline.values import Array
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def diverged(
-    program: Program, x: Array, y: Array, batch: npt.NDArray[np.int64], losses: Array, weight: Array | None = None
+    program: Program, x: Array | Streamed, y: Array, batch: npt.NDArray[np.int64], losses: Array, weight: Array | None = None
 ) -> DivergedError:
     """The error for the step on rows `batch`, before which `program` stands: names the step and the first layer with a non-finite value."""
     rate = program.learning_rate(program.steps_done)
@@ -44,7 +45,7 @@ def _tensors(program: Program) -> Iterator[str]:
                 yield f"layer {node.name} ({parameter.name})"
 
 
-def _layers(program: Program, x: Array, y: Array, batch: npt.NDArray[np.int64], weight: Array | None) -> Iterator[str]:
+def _layers(program: Program, x: Array | Streamed, y: Array, batch: npt.NDArray[np.int64], weight: Array | None) -> Iterator[str]:
     """Layers whose values leave the range of the program's precision, in order."""
     graph = _observed(program, len(batch), weighted=weight is not None)
     plan = make_plan(graph, name="replay", batch=len(batch), state=program.structure.state)

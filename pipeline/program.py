@@ -185,10 +185,11 @@ class Program:
         targets = rows.check_y(y, self.structure.network, len(given))
         wanted = rows.check_order(order, len(given))
         weight = None if sample_weight is None else rows.check_weight(sample_weight, len(given))
-        if self.target_scale is not None or isinstance(given, Streamed):
+        if self.target_scale is not None or (isinstance(given, Streamed) and not given.raw):
             # of the rows in this call alone: to scale all the pixels of a set of images takes longer than a few steps on some of them
             used, places = np.unique(wanted, return_inverse=True)
-            given, targets, wanted = given[used], targets[used], places.reshape(wanted.shape)
+            given = given.part(used) if isinstance(given, Streamed) else given[used]
+            targets, wanted = targets[used], places.reshape(wanted.shape)
             targets = targets if self.target_scale is None else self.target_scale.apply(targets)
             weight = None if weight is None else weight[used]
         outputs, done = self._run("train", given, targets, wanted, weight)
@@ -211,13 +212,17 @@ class Program:
         asked = read(Explain, {"parts": list(parts)}, at="explain").parts
         return explain(self.structure, parts=asked, seed=self.seed)
 
-    def feed(self, form: Form, x: Array, y: Array, order: npt.NDArray[np.int64], weight: Array | None = None) -> Feed:
-        """What the plan of `form` consumes for this trial alone; its first step is the next one."""
+    def feed(self, form: Form, x: Array | Streamed, y: Array, order: npt.NDArray[np.int64], weight: Array | None = None) -> Feed:
+        """What the plan of `form` consumes for this trial alone; its first step is the next one.  x: prepared, or raw."""
         if form != "evaluate":
             self._check_balanced()
         plan = self.structure.compiled(form, order.shape[1], weight is not None).plan
         values, words = self._tables(plan, len(order))
-        feed = Feed(x=x, y=y, order=order[None], values=values[None], words=words[None])
+        stored = x.store if isinstance(x, Streamed) else x
+        feed = Feed(x=stored, y=y, order=order[None], values=values[None], words=words[None])
+        if isinstance(x, Streamed):
+            assert x.raw, "rows that no gather can make are made before"
+            feed = replace(feed, affine=x.pairs, x_order=None if x.rows is None else x.rows[order][None])
         return feed if weight is None else replace(feed, weight=weight)
 
     def _tables(self, plan: Plan, steps: int) -> tuple[Array, npt.NDArray[np.uint32]]:
@@ -232,7 +237,7 @@ class Program:
         return Clock(steps=steps, total=self.total_steps, steps_per_epoch=self.steps_per_epoch, scale=self.plateau.scale, age=age)
 
     def _run(
-        self, form: Form, x: Array, y: Array, order: npt.NDArray[np.int64], weight: Array | None = None
+        self, form: Form, x: Array | Streamed, y: Array, order: npt.NDArray[np.int64], weight: Array | None = None
     ) -> tuple[dict[str, Array], int]:
         """Runs `form` for this trial alone -> outputs [S, ...], completed steps."""
         feed = self.feed(form, x, y, order, weight)
@@ -268,7 +273,8 @@ class Program:
             order = np.zeros(-(-size // batch) * batch, np.int64)
             order[:size] = np.arange(size)
             chunk = slice(start, start + size)
-            outputs, _ = self._run("evaluate", x[chunk], targets[chunk], order.reshape(-1, batch))
+            part = x.part(chunk) if isinstance(x, Streamed) else x[chunk]
+            outputs, _ = self._run("evaluate", part, targets[chunk], order.reshape(-1, batch))
             made.append([_rows_of(outputs[name])[:size] for name in ("prediction", "row_loss")])
         if not made:
             shapes = {name: buffer.shape for name, buffer in self.structure.compiled("evaluate", batch).plan.outputs}

@@ -1,19 +1,23 @@
 """Rows that are read and prepared only when they are asked for: data larger than memory, or kept in memory as bytes.
 
 A `Streamed` looks like the array that it would be if all its rows were made at once, and gives the same bits; only the rows of a
-block exist at a time.  What it reads from may be a memory-mapped file.
+block exist at a time.  What it reads from may be a memory-mapped file.  Where nothing but shifts and factors stands between what is
+stored and the numbers of a row, the rows are `raw`: the gather of a program's step takes them from the store and makes the numbers.
 """
 
-# N rows of the view, M rows of the store, F... shape of one row
+# N rows of the view, M rows of the store, F... shape of one row, D numbers of one row
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from mmap import PAGESIZE, mmap
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from backends.contract import STORED
 
 Array = npt.NDArray[Any]
 Step = Callable[[Array], Array]  # rows [n, F...] (the first step: as stored) -> a new array of their values [n, G...], each row by itself
@@ -24,6 +28,7 @@ class Streamed:
     """The rows `rows` [N] of `store` [M, ...] (all of them when None), seen in `row_shape` and sent through `steps`.
 
     row_shape  of what comes out, and dtype its type;  stored_shape  of a row before the first step
+    pairs      [P, 2, D] in that type: the steps are together (x - shift) * factor for each pair of a row as stored; None: they are more
     """
 
     store: Array
@@ -32,6 +37,7 @@ class Streamed:
     row_shape: tuple[int, ...]
     dtype: np.dtype[Any]
     steps: tuple[Step, ...] = ()
+    pairs: Array | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -47,6 +53,25 @@ class Streamed:
     def size(self) -> int:
         """Number of values."""
         return math.prod(self.shape)
+
+    @property
+    def raw(self) -> bool:
+        """Whether a program can gather the rows from the store as it is."""
+        known = str(self.store.dtype) in STORED or self.store.dtype == self.dtype
+        return self.pairs is not None and known and self.store.flags.c_contiguous
+
+    @property
+    def mapped(self) -> bool:
+        """Whether the rows lie in a file that is mapped into memory."""
+        owner: Any = self.store
+        while isinstance(owner, np.ndarray | memoryview):
+            owner = owner.base if isinstance(owner, np.ndarray) else owner.obj
+        return isinstance(owner, mmap)
+
+    @property
+    def row_bytes(self) -> int:
+        """The size of a row: as stored where it is raw, else as made."""
+        return math.prod(self.stored_shape) * self.store.itemsize if self.raw else math.prod(self.row_shape) * self.dtype.itemsize
 
     def __len__(self) -> int:
         return len(self.store) if self.rows is None else len(self.rows)
@@ -66,9 +91,25 @@ class Streamed:
         """All rows at once."""
         return self[:] if dtype is None else self[:].astype(dtype)
 
-    def then(self, step: Step, row_shape: tuple[int, ...], dtype: npt.DTypeLike) -> Streamed:
-        """These rows, each block sent through one more step, which makes rows of `row_shape` of type `dtype`."""
-        return replace(self, steps=(*self.steps, step), row_shape=row_shape, dtype=np.dtype(dtype))
+    def then(self, step: Step, row_shape: tuple[int, ...], dtype: npt.DTypeLike, pairs: Array | None = None) -> Streamed:
+        """These rows, each block sent through one more step, which makes rows of `row_shape` of type `dtype`; `pairs` if it is no more."""
+        own = None if self.steps else pairs
+        return replace(self, steps=(*self.steps, step), row_shape=row_shape, dtype=np.dtype(dtype), pairs=own)
+
+    def part(self, key: slice | npt.NDArray[np.int64]) -> Array | Streamed:
+        """The rows of a slice or of row numbers: raw ones are left where they are, others are made."""
+        if not self.raw:
+            return self[key]
+        if self.rows is not None:
+            return replace(self, rows=self.rows[key])
+        return replace(self, store=self.store[key]) if isinstance(key, slice) else replace(self, rows=key)
+
+    def touch(self) -> None:
+        """Brings the rows of a raw view into memory, so that nobody waits for the file later: reads a byte of each of their pages."""
+        size = self.row_bytes
+        places = np.arange(len(self.store)) if self.rows is None else np.sort(self.rows)  # a file is read forward
+        within = np.append(np.arange(0, size, PAGESIZE), size - 1)
+        np.take(np.asarray(self.store).reshape(-1).view(np.uint8), places[:, None] * size + within)
 
     def _read(self, key: slice | npt.NDArray[np.int64]) -> Array:
         if self.rows is None and isinstance(key, slice):
@@ -77,6 +118,11 @@ class Streamed:
         if len(places) and isinstance(key, slice) and places[-1] - places[0] + 1 == len(places):
             return self.store[places[0] : places[-1] + 1]  # the rows of a part ascend
         return np.asarray(self.store[places])
+
+
+def kept(x: Array) -> Streamed:
+    """Rows in memory, to be prepared by whoever asks for them."""
+    return Streamed(store=x, rows=None, stored_shape=x.shape[1:], row_shape=x.shape[1:], dtype=x.dtype)
 
 
 def kept_type(stored: np.dtype[Any]) -> np.dtype[Any]:

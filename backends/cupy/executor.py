@@ -29,7 +29,9 @@ class Executable:
         The guard is read back at every step, so the device waits for the host: this is the mode to debug in, not the one to time.
         """
         trials, steps = feed.order.shape[:2]
-        tables = Feed(**{name: self.xp.asarray(getattr(feed, name)) for name in ("x", "y", "order", "values", "words", "weight")})
+        given = {name: getattr(feed, name) for name in ("y", "order", "values", "words", "weight", "affine")}
+        given["x"], given["x_order"] = _needed(feed)
+        tables = Feed(**{name: self.xp.asarray(array) for name, array in given.items() if array is not None})
         outputs = {name: self._blank((trials, steps, *b.shape), b.dtype) for name, b in self.plan.outputs}
         done = np.zeros(trials, np.int64)
         # a diverging step overflows; the guard deals with it, a warning would only repeat it
@@ -72,8 +74,7 @@ class _Trial:
         """Makes one call.  All results are there before the first is stored: an output may lie on an input's bytes."""
         inputs = [self.tensor(buffer, step) for buffer in call.inputs]
         if call.op == "gather":
-            source = getattr(self.feed, call.attributes["source"])
-            results = [source[self.feed.order[self.number, step]]]
+            results = [self.gather(call.attributes["source"], call.outputs[0], step)]
         elif call.body is not None:
             results = interpret(self.xp, call.body, inputs)
         else:
@@ -81,6 +82,15 @@ class _Trial:
             results = list(made) if isinstance(made, tuple) else [made]
         for buffer, result in zip(call.outputs, results, strict=True):
             self.tensor(buffer, step)[...] = result.reshape(buffer.shape)
+
+    def gather(self, source: str, buffer: Buffer, step: int) -> Any:
+        """The rows of this step's batch: x [rows, ...] -> [B, ...], their numbers made as the feed says."""
+        rows = getattr(self.feed, source)[self.feed.rows_of(source)[self.number, step]]
+        if source == "x" and self.feed.affine is not None:
+            rows = rows.reshape(len(rows), -1).astype(buffer.dtype)
+            for shift, factor in self.feed.affine.astype(buffer.dtype):
+                rows = (rows - shift) * factor
+        return rows
 
     def tensor(self, buffer: Buffer, step: int) -> Any:
         """The tensor of `buffer`: a view for state and work, a scalar of the step's row for values and words."""
@@ -93,6 +103,15 @@ class _Trial:
                 return self.xp.asarray(self.feed.values[self.number, step, buffer.offset], np.dtype(buffer.dtype))
             case "words":
                 return self.xp.asarray(self.feed.words[self.number, step, buffer.offset])
+
+
+def _needed(feed: Feed) -> tuple[Any, Any]:
+    """x and the row numbers of its gather; the rows of these steps alone where x has more, as all of them may fit no device."""
+    order = feed.rows_of("x")
+    if order.size >= len(feed.x):
+        return feed.x, order
+    used, places = np.unique(order, return_inverse=True)
+    return feed.x[used], places.reshape(order.shape)
 
 
 def interpret(xp: Any, body: Body, inputs: list[Any]) -> list[Any]:

@@ -13,8 +13,8 @@ from backends.numpy.cpu import LANES, Processor
 I1, I8, I32, I64 = (ir.IntType(n) for n in (1, 8, 32, 64))
 POINTER = ir.PointerType()
 VOID = ir.VoidType()
-ELEMENT = {"float32": ir.FloatType(), "float64": ir.DoubleType(), "int32": I32, "uint32": I32, "bool": I8}
-SIZE = {"float32": 4, "float64": 8, "int32": 4, "uint32": 4, "bool": 1}
+ELEMENT = {"float32": ir.FloatType(), "float64": ir.DoubleType(), "int32": I32, "uint32": I32, "bool": I8, "uint8": I8}
+SIZE = {"float32": 4, "float64": 8, "int32": 4, "uint32": 4, "bool": 1, "uint8": 1}
 
 Value = Any  # llvmlite carries no types
 

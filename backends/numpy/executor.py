@@ -15,6 +15,7 @@ from backends.numpy import cpu as processors
 from backends.numpy.cache import ObjectCache, key, ready
 from backends.numpy.crew import Choice, Part, crew
 from backends.numpy.fused import instructions_by_stage
+from backends.numpy.gather import stored
 from backends.numpy.kernels import Kernel, kernel_of
 from backends.numpy.memory import Arena, NumpyMemory, address
 from backends.numpy.progress import Compiling
@@ -63,6 +64,7 @@ class NumpyExecutable:
         self.work_stride = max(ALIGNMENT, plan.work_bytes)
         # what a step reads of the feed, and in which type
         reads = {str(c.attributes["source"]): c.outputs[0].dtype for c in plan.calls if c.op == "gather"}
+        self.gathered = np.dtype(reads.pop("x")) if "x" in reads else None
         reads |= {"order": "int64", **({"values": plan.precision} if plan.values else {}), **({"words": "uint32"} if plan.words else {})}
         self.reads = [(name, np.dtype(dtype)) for name, dtype in reads.items()]
         self._layout = lru_cache(maxsize=8)(self._places)
@@ -83,10 +85,14 @@ class NumpyExecutable:
             for array in outputs.values():
                 array.fill(np.nan if array.dtype.kind == "f" else 0)
         given = {name: np.ascontiguousarray(getattr(feed, name), dtype) for name, dtype in self.reads}
+        numbers: dict[str, int] = {}
+        if self.gathered is not None:
+            arrays, numbers = stored(feed, self.gathered)
+            given |= arrays
         fields = {
             "state": memory.address, "state_stride": memory.stride, "work": arena.work_address, "work_stride": self.work_stride,
             "scratch": arena.scratch_address, "scratch_stride": self.scratch_bytes, "barrier": arena.gate(),
-            "done": address(done), "steps": steps, "trials": trials, **{name: address(array) for name, array in given.items()},
+            "done": address(done), "steps": steps, "trials": trials, **numbers, **{name: address(array) for name, array in given.items()},
         }  # fmt: skip
         first = address(room)
         block = np.array([*(fields.get(name, 0) for name in FIELDS), *(first + start for *_, start in places)], np.int64)

@@ -73,9 +73,13 @@ class _Trial:
             self.tensor(buffer, step)[...] = result
 
     def gather(self, call: Call, step: int) -> Array:
-        """The rows of this step's batch: x [rows, ...] -> [B, ...]."""
+        """The rows of this step's batch: x [rows, ...] -> [B, ...], their numbers made as the feed says."""
         source: Array = getattr(self.feed, call.attributes["source"])
-        rows: Array = source[self.feed.order[self.trial, step]]
+        rows: Array = source[self.feed.rows_of(call.attributes["source"])[self.trial, step]]
+        if call.attributes["source"] == "x" and self.feed.affine is not None:
+            rows = rows.reshape(len(rows), -1).astype(self.plan.precision)
+            for shift, factor in self.feed.affine.astype(self.plan.precision):
+                rows = (rows - shift) * factor
         return rows.reshape(call.outputs[0].shape)
 
     def tensor(self, buffer: Buffer, step: int) -> Array:

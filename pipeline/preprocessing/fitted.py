@@ -3,6 +3,7 @@
 # N rows, F... shape of one row (per feature; of an image, per pixel and channel)
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import overload
@@ -10,6 +11,7 @@ from typing import overload
 import numpy as np
 
 from pipeline.errors import DataError
+from pipeline.preprocessing.affine import affine
 from pipeline.preprocessing.settings import Preprocessing
 from pipeline.preprocessing.statistics import Array, Arrays, Chunks
 from pipeline.preprocessing.steps import STEPS, Shape
@@ -36,7 +38,16 @@ class Fitted:
     def apply(self, x: Array | Streamed) -> Array | Streamed:
         """x [N, F...] of any numeric type -> rows of `shape` in the program's precision; what is streamed stays so.  Raises DataError."""
         row = self.shape(x.shape[1:])
-        return x.then(self._made, row, self.precision) if isinstance(x, Streamed) else self._made(x)
+        return x.then(self._made, row, self.precision, self.pairs(row)) if isinstance(x, Streamed) else self._made(x)
+
+    def pairs(self, row: Shape) -> Array | None:
+        """(shift, factor) of each step for the numbers of a row [P, 2, D], in the program's precision; None where a step is more."""
+        if any(STEPS[step].apply is not affine for step in self.steps):
+            return None
+        made = np.empty((len(self.steps), 2, math.prod(row)), self.precision)
+        for pair, arrays in zip(made, self.fitted, strict=True):
+            pair[:] = [np.broadcast_to(arrays[name].astype(self.precision), row).reshape(-1) for name in ("shift", "factor")]
+        return made
 
     def _made(self, x: Array) -> Array:
         row = self.shape(x.shape[1:])

@@ -14,6 +14,7 @@ from pathlib import Path
 from signal import SIGINT
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from pipeline import data, files, preprocessing, spec, trained, weights
@@ -22,6 +23,7 @@ from pipeline.errors import ConfigError, PipelineError, RunError, Stopped
 from pipeline.plateau import ReduceOnPlateau, after_epoch
 from pipeline.program import Program
 from pipeline.spec import Experiment
+from pipeline.streamed import Streamed, kept
 from pipeline.target_scale import TargetScale
 from pipeline.tasks.context import RunContext
 from pipeline.tracking import tracker as tracking
@@ -304,10 +306,15 @@ class _Session:
 
 
 def prepared(dataset: data.Dataset, fitted: preprocessing.Fitted) -> data.Dataset:
-    """The data set with the preprocessing applied and x in the program's precision; `shape` stays that of the rows as they are read."""
+    """The data set with the preprocessing applied and x in the program's precision; `shape` stays that of the rows as they are read.
+
+    Bytes in memory stay bytes where the gather of a step can prepare them: a quarter of the memory, and nothing to wait for.
+    """
 
     def part(rows: data.Part) -> data.Part:
-        return replace(rows, x=fitted.apply(rows.x))
+        x = rows.x
+        stay = not isinstance(x, Streamed) and x.dtype == np.uint8 and fitted.pairs(x.shape[1:]) is not None
+        return replace(rows, x=fitted.apply(kept(np.asarray(x)) if stay else x))
 
     return replace(dataset, train=part(dataset.train), validation=part(dataset.validation), test=part(dataset.test))
 

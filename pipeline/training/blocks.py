@@ -1,13 +1,13 @@
 """The rows of the next steps, made ready by a thread while the steps before them run.
 
-Rows in memory are handed over as they are: native code gathers them itself. Streamed rows come in blocks of whole steps, at most two
-of them in memory: the one that trains and the one being read. How the steps are cut into blocks changes no bit.
+Rows in memory are handed over as they are: native code gathers them itself, from bytes too. Other rows come in blocks of whole steps, the
+one that trains and the one that the thread makes; of raw rows in a file it only sees to it that their pages are in memory when the gather
+takes them from there. How the steps are cut into blocks changes no bit.
 """
 
 # N rows, S steps of an epoch, B batch size
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from pipeline.streamed import Streamed
 
 Array = npt.NDArray[Any]
 Order = npt.NDArray[np.int64]
-BLOCK_BYTES = 2**25  # of x in the program's precision
+BLOCK_BYTES = 2**23  # of x
 
 
 class Rows(Protocol):
@@ -43,7 +43,7 @@ class Rows(Protocol):
 class Feed:
     """What one call of the program takes: rows, and the order [s, B] of s steps over them."""
 
-    x: Array
+    x: Array | Streamed
     y: Array
     weight: Array | None
     order: Order
@@ -62,15 +62,14 @@ class Blocks:
         self._ready: dict[tuple[int, int], Future[Feed]] = {}
         self._thread: ThreadPoolExecutor | None = None
         self._size = steps
-        if isinstance(part.x, Streamed):
+        if isinstance(part.x, Streamed) and (part.x.mapped or not part.x.raw):
             self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rows")
-            self._size = max(1, BLOCK_BYTES // (batch * math.prod(part.x.row_shape) * part.x.dtype.itemsize))
+            self._size = max(1, BLOCK_BYTES // (batch * part.x.row_bytes))
 
     def feed(self, epoch: int, step: int, count: int) -> Feed:
         """The steps of `epoch` from `step` on: `count` of them, or fewer where a block or the epoch ends."""
         if self._thread is None:
             part = self._part
-            assert not isinstance(part.x, Streamed)
             return Feed(x=part.x, y=part.y, weight=part.weight, order=self._epoch(epoch)[step : step + count])
         block, first = divmod(step, self._size)
         wanted, following = (epoch, block), self._after(epoch, block)
@@ -95,12 +94,19 @@ class Blocks:
     def _made(self, epoch: int, block: int) -> Feed:
         order = self._epoch(epoch)[block * self._size : (block + 1) * self._size]
         part, wanted = self._part, order.reshape(-1)
-        read = np.argsort(wanted, kind="stable")  # a file is read forward, whatever the order of the rows
-        place = np.empty_like(read)
-        place[read] = np.arange(len(read))
-        rows = wanted[read]
+        assert isinstance(part.x, Streamed)
+        if part.x.raw:
+            rows, place = wanted, np.arange(len(wanted))
+        else:
+            read = np.argsort(wanted)  # a file is read forward, whatever the order of the rows
+            place = np.empty_like(read)
+            place[read] = np.arange(len(read))
+            rows = wanted[read]
+        x = part.x.part(rows)
+        if isinstance(x, Streamed):
+            x.touch()
         weight = None if part.weight is None else part.weight[rows]
-        return Feed(x=part.x[rows], y=part.y[rows], weight=weight, order=place.reshape(order.shape))
+        return Feed(x=x, y=part.y[rows], weight=weight, order=place.reshape(order.shape))
 
     def _epoch(self, epoch: int) -> Order:
         """The order of `epoch`; asked for by one thread only, and one epoch after the other."""

@@ -40,7 +40,7 @@ class Trainable(Protocol):
     steps_per_epoch: int
     plateau: Plateau
 
-    def run(self, x: Array, y: Array, order: Array, sample_weight: Array | None = None) -> Array:
+    def run(self, x: Array | Streamed, y: Array, order: Array, sample_weight: Array | None = None) -> Array:
         """Trains on the rows order [steps, B] -> losses [steps].  Raises DivergedError."""
 
     def evaluate(self, x: Array | Streamed, y: Array, sample_weight: Array | None = None) -> tuple[Array, Array]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks import __main__ as harness
-from benchmarks import compare, machine, report, roofline, scaling
+from benchmarks import compare, machine, report, roofline, scaling, streaming
 from benchmarks.agreement import apart
 from benchmarks.contenders import CONTENDERS, NEEDS
 from benchmarks.workloads import WORKLOADS, Goal, Workload
@@ -52,6 +52,24 @@ def test_the_table_says_yes_no_and_skipped() -> None:
     assert "- 2 cores; commit abc; numpy 2" in lines
     missed = report.table({"workloads": {"mlp_small": result()}}).splitlines()
     assert "| mlp_small | torch | 15x | **4.00x** | 3.50 to 4.50 | **no** |" in missed
+
+
+def test_streamed_rows_are_judged_by_the_median_of_their_ratios() -> None:
+    times = {"float32 in memory": [1.0, 2.0, 3.0], "bytes streamed": [1.0, 2.2, 3.0], "float32 streamed": [2.0, 2.0, 3.3]}
+    ratio = {"bytes streamed": [1.0, 1.1, 1.0], "float32 streamed": [2.0, 1.0, 1.1]}
+    entry = result(microseconds=times, ratio=ratio, rows=60_000, limit=1.05, same_losses=True)
+    lines = report.table({"streaming": entry}).splitlines()
+    assert "| float32 in memory | 2.0 | 1 | | | |" in lines
+    assert "| bytes streamed | 2.2 | 1.000x | 1.000 to 1.050 | at most 1.05x | yes |" in lines
+    assert "| float32 streamed | 2.0 | 1.100x | 1.050 to 1.550 | at most 1.05x | **no** |" in lines
+    assert "to float32 in memory. All had the same losses, to the last bit." in lines
+    assert harness.merged({"microseconds": {"old": [1.0]}}, entry) == entry
+
+
+def test_every_way_to_the_rows_makes_the_same_losses() -> None:
+    found = streaming.streaming(quick=True)
+    assert found["same_losses"] is True and found["rows"] == 1280
+    assert {name: len(values) for name, values in found["ratio"].items()} == dict.fromkeys(list(streaming.WAYS)[1:], 3)
 
 
 def test_every_goal_names_a_contender_of_its_workload() -> None:

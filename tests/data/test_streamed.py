@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import tracemalloc
+from mmap import PAGESIZE
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from pipeline.data import Data, Dataset, Split, load
 from pipeline.errors import ConfigError, DataError
 from pipeline.preprocessing import Preprocessing
 from pipeline.streamed import Streamed
+from pipeline.tasks.train import prepared
 from tests.data.test_idx import contents
 
 GENERATOR = np.random.default_rng(2)
@@ -59,6 +61,50 @@ def test_preprocessing_of_streamed_rows_has_the_same_bits(tmp_path: Path, steps:
         assert isinstance(view, Streamed) and view.shape == whole.shape
         order = GENERATOR.permutation(len(whole))
         np.testing.assert_array_equal(view[order], whole[order])
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "int16", "float64", ">f4"])
+@pytest.mark.parametrize("steps", [(), ("standardize",), ("center", "scale"), ("pca",)])
+def test_rows_are_left_where_a_program_can_gather_them(tmp_path: Path, order: str, dtype: str, steps: tuple[str, ...]) -> None:
+    x = np.asarray(GENERATOR.integers(0, 255, (90, 6)), dtype, order=order)  # type: ignore[call-overload]
+    loaded = load(Data(**{**vars(folder(tmp_path, x=x, y=np.arange(90) % 2)), "stream": True}), seed=3).train.x
+    view = preprocessing.fit(Preprocessing(steps=steps), loaded).apply(loaded)
+    assert isinstance(view, Streamed) and view.mapped
+    assert view.raw == (dtype in ("uint8", "float32") and steps != ("pca",) and order == "C")
+    wanted = GENERATOR.permutation(len(view))[:20]
+    for key in (wanted, slice(3, 23)):
+        part = view.part(key)
+        np.testing.assert_array_equal(part[:], view[key])
+        assert isinstance(part, Streamed) == view.raw
+        if isinstance(part, Streamed):
+            assert np.shares_memory(part.store, view.store)
+            part.touch()
+            np.testing.assert_array_equal(part.part(slice(2, 5))[:], view[key][2:5])
+            np.testing.assert_array_equal(part.part(np.array([4, 0]))[:], view[key][[4, 0]])
+
+
+def test_every_page_of_the_rows_is_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.zeros((8, 3 * PAGESIZE // 2), np.uint8)
+    config = folder(tmp_path, x=x, y=np.arange(8) % 2)
+    view = load(Data(**{**vars(config), "stream": True, "split": Split(validation=0.0, test=0.0)}), seed=3).train.x
+    applied = preprocessing.fit(Preprocessing(steps=()), view).apply(view).part(np.array([5, 2]))
+    assert isinstance(applied, Streamed) and applied.raw
+    read: list[int] = []
+    monkeypatch.setattr(np, "take", lambda array, places: read.extend(places.ravel().tolist()) or array)
+    applied.touch()
+    size = x.shape[1]
+    assert read == [row * size + byte for row in (2, 5) for byte in (0, PAGESIZE, size - 1)]
+
+
+def test_bytes_in_memory_stay_bytes_until_the_gather(tmp_path: Path) -> None:
+    found = load(folder(tmp_path, x=GENERATOR.integers(0, 255, (90, 6), np.uint8), y=np.arange(90) % 2), seed=3)
+    for steps, stays in ((("standardize",), True), (("pca",), False)):
+        ready = prepared(found, preprocessing.fit(Preprocessing(steps=steps), found.train.x))
+        for part, raw in ((ready.train, found.train), (ready.validation, found.validation), (ready.test, found.test)):
+            assert isinstance(part.x, Streamed) == stays
+            if isinstance(part.x, Streamed):
+                assert part.x.raw and not part.x.mapped and part.x.store is raw.x and raw.x.dtype == np.uint8
 
 
 @pytest.mark.parametrize("kind", ["digits", "iris", "two_moons"])

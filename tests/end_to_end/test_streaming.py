@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import pipeline
+from pipeline.preprocessing import Fitted
 from pipeline.training import blocks, checkpoint
 from tests.end_to_end.conftest import Command
 from tests.end_to_end.test_train import assert_same_run
@@ -15,24 +16,33 @@ from tests.end_to_end.test_train import assert_same_run
 SMALL = ["architecture=mlp_small", "+experiment=bn", "training.epochs=3", "training.batch_size=16", "tracking=none"]
 
 
-def files(work: Path) -> None:
+def files(work: Path, dtype: str = "uint8") -> None:
     rng = np.random.default_rng(0)
     y = rng.integers(0, 3, 400)
     np.save(work / "y.npy", y)
-    np.save(work / "x.npy", (rng.normal(size=(400, 6, 5, 1)) * 20 + 30 * y[:, None, None, None] + 90).clip(0, 255).astype(np.uint8))
+    np.save(work / "x.npy", (rng.normal(size=(400, 6, 5, 1)) * 20 + 30 * y[:, None, None, None] + 90).clip(0, 255).astype(dtype))
 
 
-@pytest.mark.parametrize("extra", [[], ["preprocessing=whiten"], ["augmentation=shift"]], ids=str)
-def test_training_has_the_same_bits(work: Path, monkeypatch: pytest.MonkeyPatch, extra: list[str]) -> None:
-    files(work)
-    monkeypatch.setattr(blocks, "BLOCK_BYTES", 7 * 16 * 30 * 4)
-    folders = {}
-    for stream in ("false", "true"):
-        cfg = pipeline.compose([*SMALL, "data=npy", f"data.root={work}", f"data.stream={stream}", f"output=run-{stream}", *extra])
-        result = pipeline.train(cfg, quiet=True)
-        folders[stream] = result
-    assert_same_run(folders["false"].folder, folders["true"].folder)
-    assert folders["false"].metrics["accuracy/test"] == folders["true"].metrics["accuracy/test"]
+STEPS = "preprocessing.steps=[center,scale,standardize]"
+EXTRA = [[], ["preprocessing=whiten"], ["augmentation=shift"], [STEPS, "preprocessing.axes=channel"], ["precision=float64"]]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64", "int16"])
+@pytest.mark.parametrize("extra", EXTRA, ids=str)
+def test_training_has_the_same_bits(work: Path, monkeypatch: pytest.MonkeyPatch, extra: list[str], dtype: str) -> None:
+    """Rows prepared in advance, kept in memory as they are stored, and streamed."""
+    files(work, dtype)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 7 * 16 * 30 * np.dtype(dtype).itemsize)
+    found = {}
+    for name, stream in (("advance", "false"), ("memory", "false"), ("streamed", "true")):
+        cfg = pipeline.compose([*SMALL, "data=npy", f"data.root={work}", f"data.stream={stream}", f"output=run-{name}", *extra])
+        with monkeypatch.context() as patch:
+            if name == "advance":
+                patch.setattr(Fitted, "pairs", lambda *_: None)
+            found[name] = pipeline.train(cfg, quiet=True)
+    for name in ("memory", "streamed"):
+        assert_same_run(found["advance"].folder, found[name].folder)
+        assert found["advance"].metrics["accuracy/test"] == found[name].metrics["accuracy/test"]
 
 
 def test_a_streamed_table_is_trained_evaluated_and_predicted_from_as_one_in_memory(

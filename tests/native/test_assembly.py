@@ -9,11 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from llvmlite import ir
 
 from backends.contract import Call, Plan
 from backends.numpy import NumpyBackend, cpu
 from backends.numpy.cpu import Processor
-from backends.numpy.kernels import kernel_of
+from backends.numpy.gather import Conversion, forms
+from backends.numpy.kernels import Kernel, kernel_of
 from pipeline.data import DataShape
 from pipeline.spec import experiment
 from pipeline.structure import Structure
@@ -94,6 +96,25 @@ def test_the_networks_have_every_kernel_that_must_be_fast() -> None:
     assert any({"exp", "log"} <= ops for ops in bodies), "softmax cross-entropy"
     updates = [call for call, _ in mlp.values() if "product" in call.attributes and len(call.outputs) == 3]
     assert updates and all("sqrt" in {i.op for i in call.body.instructions} for call in updates if call.body is not None), "Adam"
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("name", list(PROCESSORS))
+def test_rows_are_gathered_from_what_is_stored_at_the_width_of_the_machine(name: str, precision: str) -> None:
+    processor = PROCESSORS[name]()
+    for form in forms(precision):
+
+        def build(form: str = form) -> ir.Module:
+            module = ir.Module(form)
+            gather = Conversion(module, "gather", 300, form, precision, x86=name != "NEON").emit()
+            gather.linkage = "external"
+            return module
+
+        kernel = Kernel(symbol="gather", tiles=1, scratch=0, paths=(), flops=0.0, build=build)
+        found = loops(assembly(kernel, processor))
+        assert len(found) == 2, "one from what is stored, one for each further pair"
+        for loop in found:
+            assert loop.count(WIDE[name]) >= 0.8 * len(loop.lines), (form, loop.lines)
 
 
 def test_the_innermost_loops_are_found_in_a_text() -> None:
