@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from backends.contract import Array, Buffer, Call
-from backends.numpy.cache import load
+from backends.numpy.cache import loaded
 from backends.numpy.executor import NumpyExecutable
 from backends.numpy.kernels import Kernel
 from backends.numpy.memory import aligned_bytes
@@ -125,7 +125,9 @@ def seconds_of(call: Call, kernel: Kernel, *, repeats: int) -> float:
 
 def address_of(kernel: Kernel) -> int:
     """Where the kernel, loaded with its plan, lies."""
-    return load(kernel.symbol, b"", None)  # type: ignore[arg-type]  # the processor is read when code is loaded alone
+    address = loaded(kernel.symbol)
+    assert address is not None, f"{kernel.symbol} belongs to no plan that was loaded"
+    return address
 
 
 def filled(buffer: Buffer) -> Array:

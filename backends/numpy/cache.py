@@ -106,23 +106,31 @@ class ObjectCache:
                     file.unlink(missing_ok=True)
 
 
-_loaded: dict[str, tuple[llvm.ExecutionEngine, int]] = {}
+_addresses: dict[str, int] = {}
+
+
+@cache
+def _engine(processor: Processor) -> llvm.ExecutionEngine:
+    """Where all objects of a process lie, linked with each other: an engine takes longer to start than an object to be linked."""
+    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), processor.machine())
 
 
 def load(symbol: str, code: bytes, processor: Processor) -> int:
     """The address of `symbol` in the object `code`; each object is loaded once a process and may be called from later ones."""
-    if symbol not in _loaded:
-        machine = processor.machine()
-        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    if symbol not in _addresses:
+        engine = _engine(processor)
         engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         engine.finalize_object()
-        address = engine.get_function_address(symbol)
-        llvm.add_symbol(symbol, address)
-        _loaded[symbol] = (engine, address)
-    return _loaded[symbol][1]
+        _addresses[symbol] = engine.get_function_address(symbol)
+    return _addresses[symbol]
+
+
+def loaded(symbol: str) -> int | None:
+    """The address of `symbol` where its object is in this process already."""
+    return _addresses.get(symbol)
 
 
 def ready(symbol: str, build: Callable[[], ir.Module], processor: Processor, objects: ObjectCache) -> int:
     """The address of `symbol`: loaded already, from disk, or compiled now from the module that `build` makes."""
-    code = b"" if symbol in _loaded else objects.get(symbol, processor, build)
-    return load(symbol, code, processor)
+    address = loaded(symbol)
+    return address if address is not None else load(symbol, objects.get(symbol, processor, build), processor)
