@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
 
@@ -41,7 +42,7 @@ class Node:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Graph:
     """Inputs, nodes in topological order, and what leaves the graph.
 
@@ -60,25 +61,26 @@ class Graph:
 
     def replace(self, **changes: Any) -> Graph:
         """A copy with some fields exchanged; types of names no longer bound are dropped."""
-        kept: dict[str, Any] = {name: getattr(self, name) for name in Graph.__slots__}
-        kept.update(changes)
-        graph = Graph(**kept)
-        bound = {i.name for i in graph.inputs} | {name for node in graph.nodes for name in node.outputs}
-        return Graph(**{**kept, "types": {name: t for name, t in graph.types.items() if name in bound}})
+        graph = replace(self, **changes)
+        bound = {i.name for i in graph.inputs} | graph.places.keys()
+        return replace(graph, types={name: t for name, t in graph.types.items() if name in bound})
 
-    def producers(self) -> dict[str, Node]:
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """value -> the number of the node that binds it."""
+        return {name: number for number, node in enumerate(self.nodes) for name in node.outputs}
+
+    @cached_property
+    def producers(self) -> Mapping[str, Node]:
         """value -> the node that binds it."""
         return {name: node for node in self.nodes for name in node.outputs}
 
-    def users(self) -> dict[str, list[Node]]:
-        """value -> the nodes that read it, in order."""
-        users: dict[str, list[Node]] = {}
-        for node in self.nodes:
-            for name in dict.fromkeys(node.inputs):
-                users.setdefault(name, []).append(node)
-        return users
+    def binding(self, values: Iterable[str]) -> list[Node]:
+        """The nodes that bind `values`, in order."""
+        return [self.nodes[number] for number in sorted({self.places[value] for value in values})]
 
-    def views(self) -> dict[str, str]:
+    @cached_property
+    def views(self) -> Mapping[str, str]:
         """Each view (a reshape) -> the value whose memory it shows, views of views resolved."""
         root: dict[str, str] = {}
         for node in self.nodes:

@@ -35,7 +35,8 @@ class Op:
 def broadcast(*types: Type) -> Type:
     """The type of an element-wise result: the numpy broadcast of the shapes; all dtypes equal."""
     assert len({t.dtype for t in types}) == 1, f"element-wise op over {', '.join(map(str, types))}"
-    return Type(types[0].dtype, np.broadcast_shapes(*(t.shape for t in types)))
+    shapes = {t.shape for t in types if t.shape}
+    return Type(types[0].dtype, np.broadcast_shapes(*shapes) if len(shapes) > 1 else next(iter(shapes), ()))
 
 
 def sum_to(b: Builder, gradient: str, shape: tuple[int, ...]) -> str:

@@ -24,7 +24,7 @@ class Domain:
 
     def count(self, level: Level) -> int:
         """Elements of a tensor of `level`."""
-        return {"full": self.rows * self.columns, "column": self.columns, "row": self.rows, "scalar": 1}[level]
+        return (self.rows if level in ("full", "row") else 1) * (self.columns if level in ("full", "column") else 1)
 
     def level(self, shape: tuple[int, ...]) -> Level | None:
         """How a tensor of `shape` lies on the grid, or None when it does not."""
@@ -49,32 +49,35 @@ def levels(domain: Domain, nodes: Sequence[Node], root: Mapping[str, str], types
     """
     known: dict[str, Level] = {}
     for node in nodes:
+        operands: list[Level] = []
         for name in node.inputs:
-            if root.get(name, name) not in known:
-                level = domain.level(types[name].shape)
-                if level is None:
-                    return None
-                known[root.get(name, name)] = level
+            owner = root.get(name, name)
+            level = known.get(owner) or domain.level(types[name].shape)
+            if level is None:
+                return None
+            known[owner] = level
+            operands.append(level)
         result = node.outputs[0]
-        made = _result_level(domain, node, [known[root.get(n, n)] for n in node.inputs], types[result].shape)
-        if made is None or math.prod(types[result].shape) != domain.count(made):
+        shape = types[result].shape
+        made = _result_level(domain, node, operands, shape)
+        if made is None or math.prod(shape) != domain.count(made):
             return None
-        if made == "full" and not _broadcasts_alike(domain, node, known, root, types):
+        if made == "full" and not _broadcasts_alike(domain, node, operands, types):
             return None
         known[result] = made
     return known
 
 
-def _broadcasts_alike(domain: Domain, node: Node, known: Mapping[str, Level], root: Mapping[str, str], types: Mapping[str, Type]) -> bool:
+def _broadcasts_alike(domain: Domain, node: Node, operands: list[Level], types: Mapping[str, Type]) -> bool:
     """Whether the node's own shapes broadcast its thin operands over the grid.
 
     A value may be seen with another last axis than the grid's: [8, 4] numbers as [4, 8], where what has 8 numbers is a column, not a row.
     """
-    thin = {name: known[root.get(name, name)] for name in node.inputs if known[root.get(name, name)] in ("row", "column")}
-    if not thin or "axes" in node.attributes or domain.rows == 1 or domain.columns == 1:
+    if "axes" in node.attributes or domain.rows == 1 or domain.columns == 1:
         return True
     last = {"row": 1, "column": domain.columns}
-    return types[node.outputs[0]].shape[-1] == domain.columns and all(types[n].shape[-1] == last[at] for n, at in thin.items())
+    thin = [types[name].shape[-1] == last[level] for name, level in zip(node.inputs, operands, strict=True) if level in last]
+    return not thin or (all(thin) and types[node.outputs[0]].shape[-1] == domain.columns)
 
 
 def _result_level(domain: Domain, node: Node, operands: list[Level], shape: tuple[int, ...]) -> Level | None:

@@ -55,28 +55,27 @@ def fuse(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
     """`graph` with its element-wise chains and reductions as `fused` nodes."""
     groups = _grow(graph)
     order = _topological(groups)
-    stored = _stored(graph, order)
-    while late := _read_too_late(graph, order, stored):
+    kernels = _kernels(graph, order)
+    while late := _read_too_late(graph, kernels):
         for group, state in late:
             group.avoids.add(state)
-        stored = _stored(graph, order)
+        kernels = _kernels(graph, order)
     nodes: list[Node] = []
     types = dict(graph.types)
-    root = graph.views()
+    root = graph.views
     read = graph.escaping() | {name for group in order if group.domain is None for node in group.nodes for name in node.inputs}
     views: dict[str, list[Node]] = {}
     for node in graph.nodes:
         if node.op == "reshape" and node.outputs[0] in read:
             views.setdefault(root[node.outputs[0]], []).append(Node("reshape", (root[node.outputs[0]],), node.outputs, node.attributes))
     nodes += [view for i in graph.inputs for view in views.get(i.name, [])]
-    for group in order:
-        made = group.nodes if group.domain is None else [_fused_node(graph, group, stored)]
+    for made in kernels.values():
         made = [node for node in made if node.outputs]  # all that a group makes may be cheaper to make again where it is read
         nodes += made
         nodes += [view for node in made for name in node.outputs for view in views.get(name, [])]
-    kernels = [n for n in nodes if n.op == "fused"]
-    inside = sum(len(n.attributes["body"].instructions) for n in kernels)
-    return graph.replace(nodes=tuple(nodes), types=types), (f"{inside} element-wise ops and reductions run in {len(kernels)} kernels",)
+    fused = [n for n in nodes if n.op == "fused"]
+    inside = sum(len(n.attributes["body"].instructions) for n in fused)
+    return graph.replace(nodes=tuple(nodes), types=types), (f"{inside} element-wise ops and reductions run in {len(fused)} kernels",)
 
 
 class _Growing:
@@ -84,8 +83,7 @@ class _Growing:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.root = graph.views()
-        self.place_of = {node.outputs[0]: number for number, node in enumerate(graph.nodes)}
+        self.root = graph.views
         self.home: dict[str, Group] = {}
         self.groups: list[Group] = []
         self.for_updates = _only_for_updates(graph)
@@ -125,9 +123,9 @@ class _Growing:
             return None
         if group.values & self.before_guard and producer.values & self.for_updates:
             return None
-        nodes = sorted(producer.nodes + group.nodes, key=lambda node: self.place_of[node.outputs[0]])
+        nodes = self.graph.binding(producer.values | group.values)
         random = any(node.op == "uniform" for node in nodes)
-        for common in (refined(producer.domain, group.domain), producer.domain, group.domain):
+        for common in dict.fromkeys((refined(producer.domain, group.domain), producer.domain, group.domain)):
             if common and random and common.rows > 1 and common.columns % RANDOM_BLOCK:
                 continue
             known = levels(common, nodes, self.root, self.graph.types) if common else None
@@ -200,7 +198,7 @@ def _topological(groups: list[Group]) -> list[Group]:
 
 def _stored(graph: Graph, order: list[Group]) -> set[str]:
     """The values (views resolved) that must lie in memory."""
-    root, producers = graph.views(), graph.producers()
+    root = graph.views
     home = {name: group for group in order for name in group.values}
     stored = {i.name for i in graph.inputs} | {root.get(name, name) for name in graph.escaping()}
     for group in order:
@@ -209,7 +207,7 @@ def _stored(graph: Graph, order: list[Group]) -> set[str]:
     for group in order:  # producers come first, so what a producer stores is known when its readers are looked at
         for node in group.nodes:
             for name in (root.get(n, n) for n in node.inputs):
-                if group.domain is None or home.get(name) is group or name in stored or producers[name].op == "constant":
+                if group.domain is None or home.get(name) is group or name in stored or graph.producers[name].op == "constant":
                     continue
                 chain = _recomputation(graph, group, name, stored)
                 made = {n.outputs[0] for n in chain or ()}
@@ -221,30 +219,34 @@ def _stored(graph: Graph, order: list[Group]) -> set[str]:
     return stored
 
 
-def _read_too_late(graph: Graph, order: list[Group], stored: set[str]) -> list[tuple[Group, str]]:
+def _kernels(graph: Graph, order: list[Group]) -> dict[Group, list[Node]]:
+    """The nodes of each group as they run, producers first."""
+    stored = _stored(graph, order)
+    return {group: group.nodes if group.domain is None else [_fused_node(graph, group, stored)] for group in order}
+
+
+def _read_too_late(graph: Graph, kernels: dict[Group, list[Node]]) -> list[tuple[Group, str]]:
     """Groups that compute a value again from a state which a group that they wait for has replaced by then, and that state."""
-    root = graph.views()
-    home = {name: group for group in order for name in group.values}
-    kernels = {g: g.nodes if g.domain is None else [_fused_node(graph, g, stored)] for g in order}
+    root = graph.views
+    home = {name: group for group in kernels for name in group.values}
     reads = {g: {root.get(name, name) for node in nodes for name in node.inputs} for g, nodes in kernels.items()}
-    before: dict[Group, set[Group]] = {}  # a group -> all that it waits for; producers come first in `order`
-    for group in order:
+    before: dict[Group, set[Group]] = {}  # a group -> all that it waits for; producers come first
+    for group in kernels:
         direct = {home[name] for name in reads[group] if name in home} - {group}
         before[group] = direct.union(*(before[g] for g in direct))
     writers = {state: home[root.get(value, value)] for state, value in graph.updates.items() if root.get(value, value) in home}
-    late = [(g, state) for state, writer in writers.items() for g in order if state in reads[g] and writer in before[g]]
+    late = [(g, state) for state, writer in writers.items() for g in kernels if state in reads[g] and writer in before[g]]
     return [(g, state) for g, state in late if state not in g.avoids]
 
 
 def _recomputation(graph: Graph, group: Group, name: str, stored: set[str]) -> list[Node] | None:
     """The nodes that make `name` anew inside `group` from stored values and the group's own, in order, or None when that is not cheap."""
     assert group.domain
-    root, producers = graph.views(), graph.producers()
-    chain: dict[str, Node] = {}
+    root, chain = graph.views, set[str]()
     waiting = [name]
     while waiting:
         value = root.get(waiting[-1], waiting.pop())
-        node = producers.get(value)
+        node = graph.producers.get(value)
         level = group.domain.level(graph.types[value].shape)
         if level is None:
             return None
@@ -255,33 +257,25 @@ def _recomputation(graph: Graph, group: Group, name: str, stored: set[str]) -> l
             continue
         if node is None or node.op not in CHEAP or level != "full" or len(chain) == RECOMPUTE_LIMIT:
             return None
-        chain[value] = node
+        chain.add(value)
         waiting.extend(node.inputs)
-    return [node for node in graph.nodes if node.outputs[0] in chain]
+    return graph.binding(chain)
 
 
 def _fused_node(graph: Graph, group: Group, stored: set[str]) -> Node:
     assert group.domain
-    root, producers, domain = graph.views(), graph.producers(), group.domain
+    root, producers, domain = graph.views, graph.producers, group.domain
     own = dict.fromkeys(node.outputs[0] for node in group.nodes)
-    nodes: dict[str, Node] = {}
+    made = set(own)
     for node in group.nodes:
         for name in (root.get(n, n) for n in node.inputs):
             if name not in own and name not in stored and producers[name].op != "constant":
-                for extra in _recomputation(graph, group, name, stored) or ():
-                    nodes.setdefault(extra.outputs[0], extra)
-        nodes[node.outputs[0]] = node
-    members = [node for node in graph.nodes if node.outputs[0] in nodes]
-    literals = dict.fromkeys(
-        name
-        for node in members
-        for name in (root.get(n, n) for n in node.inputs)
-        if name in producers and producers[name].op == "constant" and name not in nodes
-    )
+                made.update(extra.outputs[0] for extra in _recomputation(graph, group, name, stored) or ())
+    members = graph.binding(made)
+    read = dict.fromkeys(root.get(name, name) for node in members for name in node.inputs)
+    literals = [name for name in read if name not in made and name in producers and producers[name].op == "constant"]
     members = [producers[name] for name in literals] + members
-    inputs = dict.fromkeys(
-        name for node in members for name in (root.get(n, n) for n in node.inputs) if name not in nodes and name not in literals
-    )
+    inputs = [name for name in read if name not in made and name not in literals]
     results = tuple(name for name in own if name in stored)
     known = levels(domain, members, root, graph.types)
     assert known is not None

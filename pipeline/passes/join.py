@@ -16,7 +16,7 @@ DEEP = 1024  # a longer sum is taken up again from memory, where the product mus
 
 def join(graph: Graph, ops: frozenset[str]) -> tuple[Graph, tuple[str, ...]]:
     """`graph` with products of `ops` joined with the fused node that reads them first, where that node has no reduction and no draws."""
-    root = graph.views()
+    root = graph.views
     readers: dict[str, list[Node]] = {}
     for node in graph.nodes:
         if node.op != "reshape":

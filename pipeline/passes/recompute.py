@@ -35,8 +35,8 @@ class _Recomputing:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.phase, _ = phases(graph)
-        self.root = graph.views()
-        self.producer = {name: index for index, node in enumerate(graph.nodes) for name in node.outputs}
+        self.root = graph.views
+        self.producer = graph.places
         self.loss = self.phase[self.producer[str(graph.guard)]]
         self.leaving = {self.root.get(name, name) for name in graph.escaping()}
         self.readers: dict[str, list[int]] = {}

@@ -36,7 +36,7 @@ def make_plan(graph: Graph, *, name: str, batch: int, state: tuple[Buffer, ...])
     phase, guard_phase = phases(graph)
     last_phase = max(phase.values(), default=0)
     buffers = _inputs(graph, state)
-    views = graph.views()
+    views = graph.views
     in_place = {value: s for s, value in graph.updates.items() if value not in graph.outputs.values()}
     assert len(in_place) == len(graph.updates), "every update needs a value of its own"
     assert not views.keys() & in_place.keys(), "an update is made where its state lies, so it is no view of another value"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from graphlib import TopologicalSorter
+
 from pipeline.graph.ir import Graph
 
 
@@ -12,7 +14,7 @@ def phases(graph: Graph) -> tuple[dict[int, int], int]:
     and for every other reader of that state.
     Phase 0 gathers the batch.
     """
-    producer = {name: index for index, node in enumerate(graph.nodes) for name in node.outputs}
+    producer = graph.places
     waits = {index: {producer[name] for name in node.inputs if name in producer} for index, node in enumerate(graph.nodes)}
     for index, node in enumerate(graph.nodes):
         waits[index] |= {producer[name] for name in node.attributes.get("after", ())}
@@ -22,12 +24,10 @@ def phases(graph: Graph) -> tuple[dict[int, int], int]:
         if graph.guard:
             waits[index].add(producer[graph.guard])
     phase: dict[int, int] = {}
-    while len(phase) < len(graph.nodes):
-        ready = [index for index in waits if index not in phase and all(w in phase for w in waits[index])]
-        assert ready, "a kernel writes a state that a later kernel still reads"
-        for index in ready:
-            view = graph.nodes[index].op == "reshape"  # a view takes no time
-            phase[index] = max([0 if view else 1, *(phase[w] + (not view) for w in waits[index])])
+    # a circle here would be a kernel that writes a state which a later kernel still reads
+    for index in TopologicalSorter(waits).static_order():
+        view = graph.nodes[index].op == "reshape"  # a view takes no time
+        phase[index] = max([0 if view else 1, *(phase[w] + (not view) for w in waits[index])])
     return phase, phase[producer[graph.guard]] + 1 if graph.guard else 1
 
 
@@ -41,7 +41,7 @@ def _writers(graph: Graph) -> dict[int, list[str]]:
 
 
 def _state_readers(graph: Graph) -> dict[str, list[int]]:
-    views = graph.views()
+    views = graph.views
     readers: dict[str, list[int]] = {}
     for index, node in enumerate(graph.nodes):
         if node.op != "reshape":

@@ -13,7 +13,8 @@ def taken_over(graph: Graph, phase: dict[int, int], last: dict[str, int], placed
     all over, so it writes over none of its inputs.  Another may where the result is made of that very input in the kernel's last pass: it
     has read each number then before it replaces it.
     """
-    root, escaping = graph.views(), {graph.views().get(name, name) for name in graph.escaping()}
+    root = graph.views
+    escaping = {root.get(name, name) for name in graph.escaping()}
     readers: dict[tuple[str, int], int] = {}  # (value, phase) -> how many kernels read it there
     for index, node in enumerate(graph.nodes):
         if node.op != "reshape":
