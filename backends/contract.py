@@ -8,6 +8,7 @@ memory is [K, slab], K trials of one structure.
 # K trials, S steps, B batch rows
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -41,7 +42,7 @@ class Buffer:
     @property
     def count(self) -> int:
         """Number of elements."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     @property
     def bytes(self) -> int:

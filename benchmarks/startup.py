@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import stamp
-from benchmarks.workloads import WORKLOADS
 
 LIMITS = {"mlp": {"cold": 5.0, "warm": 1.0}, "cnn": {"cold": 15.0, "warm": 1.0}}  # seconds
 REPEATS = 3
@@ -37,34 +36,13 @@ def startup(*, quick: bool = False) -> dict[str, Any]:
 
 
 def first_step(name: str, cache: Path) -> dict[str, float]:
-    """Seconds of a fresh process that compiles and takes one step, its kernels kept in `cache`."""
+    """Seconds of a fresh process that compiles and takes one step, its kernels kept in `cache` and Python's own code where it always is."""
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
-    command = [sys.executable, "-m", "benchmarks.startup", name]
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    command = [sys.executable, "-m", "benchmarks.first_step", name]
     start = time.perf_counter()
     with subprocess.Popen(command, env=environment, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         line = process.stdout.readline()
         seconds = time.perf_counter() - start
     return {"process": seconds, **json.loads(line)}
-
-
-def main() -> None:
-    """`python -m benchmarks.startup WORKLOAD`: one step; prints the seconds of the parts."""
-    start = time.perf_counter()
-    from benchmarks.contenders import own
-
-    imported = time.perf_counter()
-    w = WORKLOADS[sys.argv[1]]
-    program = own.program(w)
-    program.prepare()
-    compiled = time.perf_counter()
-    import numpy as np
-
-    x, y = np.zeros((w.batch, *w.inputs), np.float32), np.zeros(w.batch, np.int32)
-    program.run(x, y, np.arange(w.batch)[None])
-    stepped = time.perf_counter()
-    print(json.dumps({"import": imported - start, "compile": compiled - imported, "step": stepped - compiled}), flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -98,12 +98,14 @@ class ObjectCache:
     def prune(self) -> None:
         """Removes the files not used for longest until the folder is within its limit."""
         with contextlib.suppress(OSError):
-            files = sorted(((f.stat().st_mtime, f.stat().st_size, f) for f in self.folder.glob("*.o")), reverse=True)
+            with os.scandir(self.folder) as entries:
+                found = [(entry.stat(), entry.path) for entry in entries if entry.name.endswith(".o")]
+            files = sorted(((stat.st_mtime, stat.st_size, path) for stat, path in found), reverse=True)
             total = 0
             for _, size, file in files:
                 total += size
                 if total > self.limit:
-                    file.unlink(missing_ok=True)
+                    Path(file).unlink(missing_ok=True)
 
 
 _addresses: dict[str, int] = {}
