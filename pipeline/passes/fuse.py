@@ -124,27 +124,25 @@ class _Growing:
         if group.values & self.before_guard and producer.values & self.for_updates:
             return None
         nodes = self.graph.binding(producer.values | group.values)
+        reductions = [node for node in nodes if OPS[node.op].kind == "reduction"]
         random = any(node.op == "uniform" for node in nodes)
         for common in dict.fromkeys((refined(producer.domain, group.domain), producer.domain, group.domain)):
-            if common and random and common.rows > 1 and common.columns % RANDOM_BLOCK:
+            if common is None or (random and common.rows > 1 and common.columns % RANDOM_BLOCK):
                 continue
-            known = levels(common, nodes, self.root, self.graph.types) if common else None
-            if common and known and all(self._reduces_alike(node, common, known) for node in nodes) and self._one_pass(nodes, known):
+            known = levels(common, nodes, self.root, self.graph.types)
+            if known and all(self._reduces_alike(node, common, known) for node in reductions) and self._one_pass(nodes, reductions, known):
                 return common
         return None
 
-    def _reduces_alike(self, node: Node, common: Domain, known: dict[str, Level]) -> bool:
-        if OPS[node.op].kind != "reduction":
-            return True
-        own = reduction_domain(self.graph.types[node.inputs[0]].shape, node.attributes["axes"])
-        return own is not None and own.reduces == common.reduces and known[self._inputs(node)[0]] == "full"
+    def _reduces_alike(self, reduction: Node, common: Domain, known: dict[str, Level]) -> bool:
+        own = reduction_domain(self.graph.types[reduction.inputs[0]].shape, reduction.attributes["axes"])
+        return own is not None and own.reduces == common.reduces and known[self._inputs(reduction)[0]] == "full"
 
-    def _one_pass(self, nodes: list[Node], known: dict[str, Level]) -> bool:
+    def _one_pass(self, nodes: list[Node], reductions: list[Node], known: dict[str, Level]) -> bool:
         """No full-size value waits for a sum over the whole grid: that would need a second pass by all threads."""
-        waiting: set[str] = set()
-        for node in nodes:
-            total = OPS[node.op].kind == "reduction" and known[node.outputs[0]] == "scalar"
-            if total or waiting.intersection(self._inputs(node)):
+        waiting = {node.outputs[0] for node in reductions if known[node.outputs[0]] == "scalar"}
+        for node in nodes if waiting else ():
+            if waiting.intersection(self._inputs(node)):
                 waiting.update(node.outputs)
         return all(known[name] == "scalar" for name in waiting)
 
