@@ -7,6 +7,7 @@ import hashlib
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -109,6 +110,7 @@ class ObjectCache:
 
 
 _addresses: dict[str, int] = {}
+_linking = threading.Lock()  # two threads may need one object at once
 
 
 @cache
@@ -119,12 +121,13 @@ def _engine(processor: Processor) -> llvm.ExecutionEngine:
 
 def load(symbol: str, code: bytes, processor: Processor) -> int:
     """The address of `symbol` in the object `code`; each object is loaded once a process and may be called from later ones."""
-    if symbol not in _addresses:
-        engine = _engine(processor)
-        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-        engine.finalize_object()
-        _addresses[symbol] = engine.get_function_address(symbol)
-    return _addresses[symbol]
+    with _linking:
+        if symbol not in _addresses:
+            engine = _engine(processor)
+            engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+            engine.finalize_object()
+            _addresses[symbol] = engine.get_function_address(symbol)
+        return _addresses[symbol]
 
 
 def loaded(symbol: str) -> int | None:

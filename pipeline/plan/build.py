@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from backends.contract import Buffer, Call, Plan
@@ -127,7 +127,7 @@ def _calls(graph: Graph, phase: dict[int, int], buffers: dict[str, Buffer]) -> t
     return tuple(calls)
 
 
-def _last_use(graph: Graph, phase: dict[int, int], views: dict[str, str], last_phase: int) -> dict[str, int]:
+def _last_use(graph: Graph, phase: dict[int, int], views: Mapping[str, str], last_phase: int) -> dict[str, int]:
     last: dict[str, int] = {}
     for index, node in enumerate(graph.nodes):
         if node.op != "reshape":
