@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import pipeline
+from pipeline.errors import DivergedError
 from pipeline.preprocessing import Fitted
 from pipeline.training import blocks, checkpoint
 from tests.end_to_end.conftest import Command
@@ -43,6 +44,36 @@ def test_training_has_the_same_bits(work: Path, monkeypatch: pytest.MonkeyPatch,
     for name in ("memory", "streamed"):
         assert_same_run(found["advance"].folder, found[name].folder)
         assert found["advance"].metrics["accuracy/test"] == found[name].metrics["accuracy/test"]
+
+
+def test_a_weighted_regression_has_the_same_bits(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files(work)
+    rng = np.random.default_rng(1)
+    np.save(work / "y.npy", rng.normal(50, 9, 400))
+    np.save(work / "w.npy", rng.random(400))
+    found = {}
+    for name, stream in (("advance", "false"), ("memory", "false"), ("streamed", "true")):
+        arguments = [*SMALL, "data=npy", f"data.root={work}", "data.sample_weight=w", f"data.stream={stream}", f"output=run-{name}"]
+        with monkeypatch.context() as patch:
+            if name == "advance":
+                patch.setattr(Fitted, "pairs", lambda *_: None)
+            found[name] = pipeline.train(pipeline.compose(arguments), quiet=True)
+    for name in ("memory", "streamed"):
+        assert_same_run(found["advance"].folder, found[name].folder)
+        assert found["advance"].metrics["loss/test"] == found[name].metrics["loss/test"]
+
+
+def test_a_step_that_diverges_is_told_of_rows_as_they_are_stored(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files(work)
+    told = set()
+    for name, stream in (("advance", "false"), ("memory", "false"), ("streamed", "true")):
+        arguments = [*SMALL, "data=npy", f"data.root={work}", f"data.stream={stream}", f"output=run-{name}"]
+        with monkeypatch.context() as patch, pytest.raises(DivergedError) as error:
+            if name == "advance":
+                patch.setattr(Fitted, "pairs", lambda *_: None)
+            pipeline.train(pipeline.compose([*arguments, "optimizer=sgd", "optimizer.learning_rate=1e30"]), quiet=True)
+        told.add(str(error.value))
+    assert len(told) == 1 and "the first non-finite value is in" in told.pop()
 
 
 def test_a_streamed_table_is_trained_evaluated_and_predicted_from_as_one_in_memory(

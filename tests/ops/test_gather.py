@@ -12,7 +12,7 @@ from backends.contract import Array, Backend, Feed
 from pipeline.preprocessing import Preprocessing, fit
 from tests.ops.running import builder, plan_for
 
-N, K, S, B = 29, 2, 3, 6
+N, K, S, B = 53, 2, 3, 6  # more rows than are gathered
 SHAPES = [(1,), (7,), (16,), (64,), (131,), (9, 5, 3)]
 STEPS = [(), ("standardize",), ("center", "scale"), ("minmax", "center", "scale")]
 # of the program and of what is stored; numbers with more digits than the program's are centered with all of them, in advance
