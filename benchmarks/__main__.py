@@ -1,6 +1,6 @@
 """`python -m benchmarks [--quick] [--output FOLDER] [NAME ...]`: measures, and writes results.json, RESULTS.md and plots/.
 
-NAME is a workload or a part: workloads (all of them), agreement, startup, streaming, roofline, scaling, scaling_CURVE.
+NAME is a workload or a part: workloads (all of them), agreement, startup, streaming, memory, roofline, scaling, scaling_CURVE.
 Without a name: everything.
 --quick takes a few steps only, to see that all of it runs; it writes nothing unless --output says where.
 """
@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import agreement, compare, report, roofline, scaling, startup, streaming
+from benchmarks import agreement, compare, memory, report, roofline, scaling, startup, streaming
 from benchmarks.machine import Watch
 from benchmarks.workloads import WORKLOADS
 
 HERE = Path(__file__).parent
-PARTS = ("workloads", "agreement", "startup", "streaming", "roofline", "scaling")
+PARTS = ("workloads", "agreement", "startup", "streaming", "memory", "roofline", "scaling")
 CURVES = tuple(f"scaling_{curve}" for curve in scaling.POINTS)
 
 
@@ -76,6 +76,8 @@ def measure(part: str, name: str, *, quick: bool) -> dict[str, Any]:
         return startup.startup(quick=quick)
     if part == "streaming":
         return streaming.streaming(quick=quick)
+    if part == "memory":
+        return memory.memory(quick=quick)
     return roofline.roofline(quick=quick) if part == "roofline" else scaling.scaling([name], quick=quick)
 
 

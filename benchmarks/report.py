@@ -26,6 +26,7 @@ def table(results: Mapping[str, Any]) -> str:
         "agreement": agreement,
         "startup": startup,
         "streaming": streaming,
+        "memory": memory,
         "roofline": roofline,
         "scaling": scaling,
     }
@@ -131,6 +132,23 @@ def streaming(result: Result) -> list[str]:
     return lines
 
 
+def memory(result: Result) -> list[str]:
+    """What a training takes."""
+    rows = [
+        [name, contender, *(f"{taken[part] / 1e6:.1f}" if part in taken else "" for part in ("training", "planned", "compiler", "process"))]
+        for name, contenders in result["bytes"].items()
+        for contender, taken in contenders.items()
+    ]
+    rows += [["", peer, f"skipped: {reason}"] for peer, reason in result["skipped"].items()]
+    return [
+        "## Memory", "",
+        "The most that five training steps take, in millions of bytes: beyond the data, the libraries and our compiler (training; of JAX",
+        "its compiler is part of it), what our plan says, what our compiler takes, and the whole process. A fresh process each, the",
+        "median of three.", "",
+        *cells(("workload", "contender", "training", "planned", "compiler", "process"), rows),
+    ]  # fmt: skip
+
+
 def roofline(result: Result) -> list[str]:
     """The ceilings, and the kernels under them."""
     ceilings = result["ceilings"]
@@ -174,7 +192,7 @@ def scaling(result: Result) -> list[str]:
 
 def provenance(results: Mapping[str, Any]) -> list[str]:
     """When, where and with what, once for each that differs."""
-    single = [results[name] for name in ("startup", "streaming", "roofline", "scaling") if results.get(name)]
+    single = [results[name] for name in ("startup", "streaming", "memory", "roofline", "scaling") if results.get(name)]
     entries = [*results.get("workloads", {}).values(), *results.get("agreement", {}).values(), *single]
     found: dict[str, list[str]] = {}
     for entry in entries:

@@ -42,6 +42,7 @@ class Workload:
     name: str
     network: Literal["mlp", "cnn", "resnet20", "logistic"] = "mlp"
     task: Literal["train", "predict"] = "train"
+    precision: Literal["float32", "float64"] = "float32"
     batch: int = 128
     inputs: tuple[int, ...] = (784,)
     hidden: int = 512

@@ -23,6 +23,8 @@ _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _LOW = np.uint64(0xFFFFFFFF)
 
+CHUNK = 2**14  # numbers made at once: what they are made from stays in the cache
+
 Words = npt.NDArray[np.uint32]
 
 
@@ -50,13 +52,16 @@ def path_word(path: str) -> int:
 
 def bits(seed: int, stream: int, path: str, step: int, count: int) -> Words:
     """`count` random 32-bit words -> uint32 [count]."""
-    blocks = 16 * -(-count // 64)
-    counter = np.empty((4, blocks), np.uint32)
-    counter[0] = np.arange(blocks, dtype=np.uint32)
-    counter[1] = path_word(path)
-    counter[2], counter[3] = step & 0xFFFFFFFF, step >> 32
-    words = philox(counter, (seed, stream))
-    return words.reshape(4, -1, 16).transpose(1, 0, 2).reshape(-1)[:count]
+    sixteens = -(-count // 64)  # blocks are made sixteen by sixteen, 64 words
+    words = np.empty((sixteens, 4, 16), np.uint32)
+    for start in range(0, sixteens, CHUNK // 64):
+        made = words[start : start + CHUNK // 64]
+        counter = np.empty((4, 16 * len(made)), np.uint32)
+        counter[0] = np.arange(16 * start, 16 * (start + len(made)), dtype=np.uint32)
+        counter[1] = path_word(path)
+        counter[2], counter[3] = step & 0xFFFFFFFF, step >> 32
+        made[...] = philox(counter, (seed, stream)).reshape(4, -1, 16).transpose(1, 0, 2)
+    return words.reshape(-1)[:count]
 
 
 def uniform(seed: int, stream: int, path: str, step: int, count: int) -> npt.NDArray[np.float64]:
@@ -67,10 +72,13 @@ def uniform(seed: int, stream: int, path: str, step: int, count: int) -> npt.NDA
 def normal(seed: int, stream: int, path: str, step: int, count: int) -> npt.NDArray[np.float64]:
     """Standard normal numbers by Box and Muller (1958) from pairs of 32-bit words -> float64 [count]."""
     half = -(-count // 2)
-    words = bits(seed, stream, path, step, 2 * half).astype(np.float64)
-    radius: npt.NDArray[np.float64] = np.sqrt(-2.0 * np.log((words[:half] + 1.0) * 2.0**-32))
-    angle = 2.0 * np.pi * words[half:] * 2.0**-32
-    pairs: npt.NDArray[np.float64] = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
+    words, pairs = bits(seed, stream, path, step, 2 * half), np.empty(2 * half)
+    for start in range(0, half, CHUNK):
+        first = slice(start, min(start + CHUNK, half))
+        second = slice(half + first.start, half + first.stop)
+        radius = np.sqrt(-2.0 * np.log((words[first].astype(np.float64) + 1.0) * 2.0**-32))
+        angle = 2.0 * np.pi * words[second] * 2.0**-32
+        pairs[first], pairs[second] = radius * np.cos(angle), radius * np.sin(angle)
     return pairs[:count]
 
 

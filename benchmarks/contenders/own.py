@@ -23,6 +23,7 @@ def config(w: Workload) -> dict[str, Any]:
         f"optimizer={w.optimizer}",
         f"optimizer.learning_rate={LEARNING_RATE[w.optimizer]}",
         f"backend.threads={w.threads or 'auto'}",
+        f"precision={w.precision}",
         "backend=numpy",
     ]
     if w.network == "logistic":

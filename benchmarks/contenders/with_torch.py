@@ -81,10 +81,12 @@ def step_of(
 ) -> Callable[[int], Any]:
     """One training step on a batch of the given number -> the loss before it; or the class probabilities of that batch."""
     torch.set_num_threads(min(w.threads or usable_cores(), usable_cores()))
-    model, form = model_of(w), torch.channels_last if channels_last else torch.contiguous_format
+    precision = getattr(torch, w.precision)
+    model, form = model_of(w).to(precision), torch.channels_last if channels_last else torch.contiguous_format
     if parameters is not None:
         load(model, w, parameters)
     x, y = (torch.from_numpy(a) for a in w.data())
+    x = x.to(precision)
     if len(w.inputs) == 3:
         model, x = model.to(memory_format=form), x.permute(0, 3, 1, 2).contiguous(memory_format=form)
     if w.task == "predict":
@@ -95,7 +97,7 @@ def step_of(
             return model(x[w.rows(number)]).softmax(1)
 
         return predict
-    y = y.float() if w.network == "logistic" else y.long()
+    y = y.to(precision) if w.network == "logistic" else y.long()
     loss_of = nn.BCEWithLogitsLoss() if w.network == "logistic" else nn.CrossEntropyLoss()
     maker = torch.optim.SGD if w.optimizer == "sgd" else torch.optim.Adam
     optimizer = maker(model.parameters(), LEARNING_RATE[w.optimizer], fused=True)
