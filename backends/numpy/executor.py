@@ -15,7 +15,7 @@ from backends.numpy import cpu as processors
 from backends.numpy.cache import ObjectCache, key, ready
 from backends.numpy.crew import Choice, Part, crew
 from backends.numpy.fused import instructions_by_stage
-from backends.numpy.gather import stored
+from backends.numpy.gather import gather_kernel, stored
 from backends.numpy.kernels import Kernel, kernel_of
 from backends.numpy.memory import Arena, NumpyMemory, address
 from backends.numpy.progress import Compiling
@@ -41,7 +41,9 @@ class NumpyExecutable:
         self.kernels = _kernels(plan, processor)
         # kernels first: the step links to them by name
         made = cache.made
-        distinct = {kernel.symbol: kernel for kernel in self.kernels.values()}
+        gathers = [c.outputs[0].count // plan.batch for c in plan.calls if c.op == "gather" and c.attributes["source"] == "x"]
+        kernels = (*self.kernels.values(), *(gather_kernel(width, plan.precision, processor) for width in gathers))
+        distinct = {kernel.symbol: kernel for kernel in kernels}
         with Compiling(f"{plan.name}, batch {plan.batch}", len(distinct)) as progress:
             # one by one: llvmlite lets one thread at a time into LLVM
             for number, kernel in enumerate(distinct.values()):

@@ -13,11 +13,15 @@ import numpy as np
 from llvmlite import ir
 
 from backends.contract import STORED, Array, Feed
-from backends.numpy.cpu import LANES
-from backends.numpy.emit import ELEMENT, I32, I64, POINTER, VOID, Emitter, Value, i64, vector
+from backends.numpy.cache import key
+from backends.numpy.cpu import LANES, Processor
+from backends.numpy.emit import ELEMENT, I32, I64, POINTER, VOID, Emitter, Module, Value, i64, vector
+from backends.numpy.kernels import Kernel
 
 FLUSH = 0x8040  # of x86's control word: denormal results and operands become 0
 UNROLL = 4  # vectors of a turn: their loads are under way together
+# target [B, D], source [N, D], order int64 [B], begin, end, number of the form, pairs [count, 2, D], count of at least one
+ARGUMENTS = (POINTER, POINTER, POINTER, I64, I64, I64, POINTER, I64)
 
 
 def forms(precision: str) -> tuple[str, ...]:
@@ -37,31 +41,40 @@ def stored(feed: Feed, precision: np.dtype[Any]) -> tuple[dict[str, Array], dict
     return made, {"x_form": 1 + forms(precision.name).index(str(x.dtype)), "pair_count": len(made["pairs"])}
 
 
-class Conversion:
-    """Emits `gather(target, source, order, begin, end, pairs, count)`: rows `begin` to `end` of the batch from rows of type `form`.
+def gather_kernel(width: int, precision: str, cpu: Processor) -> Kernel:
+    """The gather of rows of `width` numbers that are stored in any of the forms."""
+    symbol = f"gather_{key(cpu, width, precision)}"
 
-    target [B, D], source [N, D], order int64 [B], pairs [count, 2, D] with at least one pair.
-    """
+    def build() -> ir.Module:
+        module = Module(symbol, cpu)
+        GatherKernel(module, symbol, width, precision, cpu).emit()
+        return module
 
-    def __init__(self, module: ir.Module, name: str, width: int, form: str, precision: str, *, x86: bool) -> None:
-        self.width, self.form, self.precision, self.x86 = width, form, precision, x86
-        self.e = Emitter(module, name, [POINTER, POINTER, POINTER, I64, I64, POINTER, I64], internal=True)
+    return Kernel(symbol=symbol, tiles=1, scratch=0, paths=(), flops=0.0, build=build)
 
-    def emit(self) -> ir.Function:
+
+class GatherKernel:
+    """Emits `gather(ARGUMENTS)`: rows `begin` to `end` of the batch."""
+
+    def __init__(self, module: ir.Module, name: str, width: int, precision: str, cpu: Processor) -> None:
+        self.width, self.precision, self.x86 = width, precision, cpu.triple.startswith("x86_64")
+        self.e = Emitter(module, name, list(ARGUMENTS))
+
+    def emit(self) -> None:
         """The function."""
         e, width = self.e, self.width
-        target, source, order, begin, end, pairs, count = e.arguments
+        target, source, order, begin, end, given, pairs, count = e.arguments
         saved = self._keep_denormals()
-        with e.loop(begin, end) as row:
-            number = e.b.load(e.at(order, e.b.mul(row, i64(8))), typ=I64)
-            place = e.at(target, e.b.mul(row, i64(width)), self.precision)
-            self._pass(place, e.at(source, e.b.mul(number, i64(width)), self.form), self.form, pairs)
-            with e.loop(1, count) as pair:
-                self._pass(place, place, self.precision, e.at(pairs, e.b.mul(pair, i64(2 * width)), self.precision))
+        for number, form in enumerate(forms(self.precision), 1):
+            with e.b.if_then(e.b.icmp_signed("==", given, i64(number))), e.loop(begin, end) as row:
+                place = e.at(target, e.b.mul(row, i64(width)), self.precision)
+                origin = e.b.mul(e.b.load(e.at(order, e.b.mul(row, i64(8))), typ=I64), i64(width))
+                self._pass(place, e.at(source, origin, form), form, pairs)
+                with e.loop(1, count) as pair:
+                    self._pass(place, place, self.precision, e.at(pairs, e.b.mul(pair, i64(2 * width)), self.precision))
         if saved is not None:
             e.call("llvm.x86.sse.ldmxcsr", VOID, saved)
         e.finish()
-        return e.function
 
     def _pass(self, target: Value, source: Value, form: str, pair: Value) -> None:
         """One row through one pair."""

@@ -9,7 +9,7 @@ from backends.contract import Buffer, Plan
 from backends.numpy.cpu import Processor
 from backends.numpy.emit import I1, I32, I64, POINTER, SIZE, VOID, Emitter, Value, i64
 from backends.numpy.gate import Gates
-from backends.numpy.gather import Conversion, forms
+from backends.numpy.gather import gather_kernel
 from backends.numpy.kernels import Kernel
 
 # the fields of the argument block, 64 bits each; the pointers of the outputs follow
@@ -112,24 +112,18 @@ class StepProgram:
         size = target.bytes // rows
         order = e.at(self.pointers["x_order" if source == "x" else "order"], e.b.mul(place, i64(8 * rows)))
         begin, end = self._share(rows, 0)
-        if source == "x":
-            for form, conversion in enumerate(self.conversions(target.count // rows), 1):
-                with e.b.if_then(e.b.icmp_signed("==", self.arg["x_form"], i64(form))):
-                    given = (self.pointers[source], order, begin, end, self.pointers["pairs"], self.arg["pair_count"])
-                    e.b.call(conversion, [self._address(target), *given])
-            end = e.b.select(e.b.icmp_signed("==", self.arg["x_form"], i64(0)), end, begin)
+        if source == "x":  # what is stored in another form has a kernel, and no row is left to copy
+            form = self.arg["x_form"]
+            other = e.b.icmp_signed("!=", form, i64(0))
+            with e.b.if_then(other):
+                kernel = gather_kernel(target.count // rows, self.plan.precision, self.cpu)
+                given = (self.pointers[source], order, begin, end, form, self.pointers["pairs"], self.arg["pair_count"])
+                e.call(kernel.symbol, VOID, self._address(target), *given)
+            end = e.b.select(other, begin, end)
         with e.loop(begin, end) as row:
             number = e.b.load(e.at(order, e.b.mul(row, i64(8))), typ=I64)
             origin = e.at(self.pointers[source], e.b.mul(number, i64(size)))
             self._copy(e.at(self._address(target), e.b.mul(row, i64(size))), origin, size)
-
-    def conversions(self, width: int) -> list[ir.Function]:
-        """The gathers of rows of `width` numbers that are stored in another form, in the order of their numbers."""
-        made, precision = [], self.plan.precision
-        for form in forms(precision):
-            name = f"{self.e.function.name}_gather_{form}"
-            made.append(self.module.globals.get(name) or Conversion(self.module, name, width, form, precision, x86=self.x86).emit())
-        return made
 
     def _copy_outputs(self, numbers: list[int], place: Value) -> None:
         e = self.e

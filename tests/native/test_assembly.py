@@ -9,13 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from llvmlite import ir
 
 from backends.contract import Call, Plan
 from backends.numpy import NumpyBackend, cpu
 from backends.numpy.cpu import Processor
-from backends.numpy.gather import Conversion, forms
-from backends.numpy.kernels import Kernel, kernel_of
+from backends.numpy.gather import forms, gather_kernel
+from backends.numpy.kernels import kernel_of
 from pipeline.data import DataShape
 from pipeline.spec import experiment
 from pipeline.structure import Structure
@@ -102,19 +101,10 @@ def test_the_networks_have_every_kernel_that_must_be_fast() -> None:
 @pytest.mark.parametrize("name", list(PROCESSORS))
 def test_rows_are_gathered_from_what_is_stored_at_the_width_of_the_machine(name: str, precision: str) -> None:
     processor = PROCESSORS[name]()
-    for form in forms(precision):
-
-        def build(form: str = form) -> ir.Module:
-            module = ir.Module(form)
-            gather = Conversion(module, "gather", 300, form, precision, x86=name != "NEON").emit()
-            gather.linkage = "external"
-            return module
-
-        kernel = Kernel(symbol="gather", tiles=1, scratch=0, paths=(), flops=0.0, build=build)
-        found = loops(assembly(kernel, processor))
-        assert len(found) == 2, "one from what is stored, one for each further pair"
-        for loop in found:
-            assert loop.count(WIDE[name]) >= 0.8 * len(loop.lines), (form, loop.lines)
+    found = loops(assembly(gather_kernel(300, precision, processor), processor))
+    assert len(found) == 2 * len(forms(precision)), "of each form one from what is stored, and one for further pairs"
+    for loop in found:
+        assert loop.count(WIDE[name]) >= 0.8 * len(loop.lines), loop.lines
 
 
 def test_the_innermost_loops_are_found_in_a_text() -> None:
