@@ -19,6 +19,7 @@ from llvmlite import ir
 from backends.numpy.cpu import Processor
 
 LIMIT = 256 * 2**20  # bytes kept on disk; the files not used for longest go first
+TIDY = 2**22  # bytes that a process adds before it looks again whether the folder is within its limit, as there may be many files
 _CHECK = 32  # bytes of the sha256 in front of each object
 
 
@@ -67,7 +68,7 @@ class ObjectCache:
     def __init__(self, folder: Path | None = None, limit: int = LIMIT) -> None:
         self.folder = folder or default_folder()
         self.limit = limit
-        self.made = 0
+        self._added = TIDY  # the first that a process adds makes it look
 
     def get(self, name: str, processor: Processor, build: Callable[[], ir.Module]) -> bytes:
         """The object `name`, from disk or made now.  A damaged file is made anew, with a note."""
@@ -78,9 +79,12 @@ class ObjectCache:
                 os.utime(path)
                 return data[_CHECK:]
             print(f"note: the cached kernel {path} was damaged and is made anew", file=sys.stderr)
-        self.made += 1
         code = compile_object(processor, build)
         self._keep(path, code)
+        self._added += len(code)
+        if self._added >= TIDY:
+            self._added = 0
+            self.prune()
         return code
 
     def _keep(self, path: Path, code: bytes) -> None:

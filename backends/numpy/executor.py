@@ -40,7 +40,6 @@ class NumpyExecutable:
         self.plan, self.arena = plan, arena
         self.kernels = _kernels(plan, processor)
         # kernels first: the step links to them by name
-        made = cache.made
         gathers = [c.outputs[0].count // plan.batch for c in plan.calls if c.op == "gather" and c.attributes["source"] == "x"]
         kernels = (*self.kernels.values(), *(gather_kernel(width, plan.precision, processor) for width in gathers))
         distinct = {kernel.symbol: kernel for kernel in kernels}
@@ -57,8 +56,6 @@ class NumpyExecutable:
             return module
 
         self.native = ready(symbol, build, processor, cache)
-        if cache.made > made:
-            cache.prune()
         self.gain = _gain(plan, self.kernels) if threads > 1 else 0.0
         self.threads = threads if self.gain > 0 else 1
         self.cores, self.choice = threads, Choice()

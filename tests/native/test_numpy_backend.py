@@ -12,6 +12,7 @@ from backends.contract import Array, Feed, Plan
 from backends.numpy import NumpyBackend, cpu
 from backends.numpy.cache import ObjectCache
 from backends.numpy.executor import NumpyExecutable
+from backends.numpy.kernels import kernel_of
 from pipeline.passes import compile_passes
 from pipeline.plan import make_plan, state_layout
 from tests.networks import VALUES, training_graph
@@ -133,6 +134,15 @@ def test_the_cache_stays_within_its_limit(tmp_path: Path) -> None:
         (tmp_path / f"{number}.o").write_bytes(bytes(20))
     cache.prune()
     assert len(list(tmp_path.glob("*.o"))) == 2
+
+
+def test_a_new_object_pushes_old_ones_out(tmp_path: Path) -> None:
+    for number in range(5):
+        (tmp_path / f"{number}.o").write_bytes(bytes(20))
+    backend = NumpyBackend(threads=1, processor=cpu.avx2(), cache=ObjectCache(tmp_path, limit=50))
+    kernel = next(iter(kernel_of(call, "float32", backend.processor) for call in _plan(backend, SHAPES[0]).calls if call.op != "gather"))
+    backend.cache.get(kernel.symbol, backend.processor, kernel.build)
+    assert not list(tmp_path.glob("[0-4].o"))
 
 
 def test_a_folder_that_cannot_be_written_costs_the_cache_only(tmp_path: Path) -> None:
