@@ -23,9 +23,7 @@ from backends.numpy.memory import address, aligned_bytes
 # each in a cache line of its own
 _GIVEN, _DONE, _WORK, STATION = 0, 64, 128, 192
 PART = 4  # numbers that say which part of a job: member, members, team, teams
-IDLE = (
-    2**14
-)  # turns that a thread without a job takes before it sleeps, a quarter of a millisecond: calls of `predict` follow one another so
+IDLE = 2**14  # turns that a thread without a job takes before it sleeps, a quarter of a millisecond: the next call may come at once
 AGAIN, TRIES = 1024, 8  # runs after which the slower way is tried again, and how often: the first try wakes a thread
 _JOB = ir.FunctionType(VOID, [POINTER, *[I64] * PART]).as_pointer()
 Part = ctypes.c_int64 * PART

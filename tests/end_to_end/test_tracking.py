@@ -72,7 +72,8 @@ def test_a_disk_that_takes_no_more_ends_the_run_failed_without_half_a_checkpoint
     done = subprocess.run(arguments, cwd=work, env=environment(), capture_output=True, text=True, timeout=120, preexec_fn=small_files)
     folder = only_run(work)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
-    assert done.stderr.startswith(f"error: {folder.relative_to(work) / 'checkpoints'}") and "cannot be written (file too large)" in done.stderr
+    assert done.stderr.startswith(f"error: {folder.relative_to(work) / 'checkpoints'}")
+    assert "cannot be written (file too large)" in done.stderr
     end = end_of(read_journal(folder))
     assert end is not None and end["status"] == "FAILED"
     assert list((folder / "checkpoints").iterdir()) == []
