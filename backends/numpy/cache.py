@@ -113,30 +113,30 @@ class ObjectCache:
                     Path(file).unlink(missing_ok=True)
 
 
-_addresses: dict[str, int] = {}
+_loaded: dict[str, tuple[llvm.ExecutionEngine, int]] = {}
 _linking = threading.Lock()  # two threads may need one object at once
 
 
-@cache
-def _engine(processor: Processor) -> llvm.ExecutionEngine:
-    """Where all objects of a process lie, linked with each other: an engine takes longer to start than an object to be linked."""
-    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), processor.machine())
-
-
 def load(symbol: str, code: bytes, processor: Processor) -> int:
-    """The address of `symbol` in the object `code`; each object is loaded once a process and may be called from later ones."""
+    """The address of `symbol` in the object `code`; each object is loaded once a process and may be called from later ones.
+
+    An engine for each: the parts of one object lie together then, and what calls another goes through a 64-bit address.  Many objects in
+    one engine come to lie more than 2 GiB apart in a large process, further than their jumps reach.
+    """
     with _linking:
-        if symbol not in _addresses:
-            engine = _engine(processor)
+        if symbol not in _loaded:
+            engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), processor.machine())
             engine.add_object_file(llvm.ObjectFileRef.from_data(code))
             engine.finalize_object()
-            _addresses[symbol] = engine.get_function_address(symbol)
-        return _addresses[symbol]
+            address = engine.get_function_address(symbol)
+            llvm.add_symbol(symbol, address)
+            _loaded[symbol] = (engine, address)
+        return _loaded[symbol][1]
 
 
 def loaded(symbol: str) -> int | None:
     """The address of `symbol` where its object is in this process already."""
-    return _addresses.get(symbol)
+    return _loaded[symbol][1] if symbol in _loaded else None
 
 
 def ready(symbol: str, build: Callable[[], ir.Module], processor: Processor, objects: ObjectCache) -> int:
