@@ -6,16 +6,19 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from backends.numpy.cpu import usable_cores
+from benchmarks.ceilings import peak_flops
 from benchmarks.contenders import missing
 from benchmarks.machine import stamp
 from benchmarks.workloads import Goal, Workload
 
 OURS = "caviar"
 PAUSE = 0.03  # seconds before each turn, in which the threads of the one before fall asleep
+YARD = 500_000  # vectors of multiply-adds in registers by which the machine itself is timed before a round, some milliseconds
 
 
 class WorkerFailed(RuntimeError):
@@ -62,23 +65,36 @@ def compare(workload: Workload) -> dict[str, Any]:
 
     microseconds  contender -> time of a unit in each round
     ratio         peer -> how many times as long as ours it took, round by round
+    flops         operations a second that the machine's cores gave in registers just before each round: where others share them, it
+                  differs from hour to hour
     skipped       contender -> why it did not take part;  without any peer left nothing is timed
     """
     skipped = {name: reason for name in workload.contenders if (reason := missing(name))}
     there = [name for name in workload.contenders if name not in skipped]
-    times = timed(workload, there, skipped) if len(there) > 1 else {}
+    flops: list[float] = []
+
+    def yard() -> None:
+        flops.append(peak_flops(workload.threads or usable_cores(), rounds=YARD, repeats=1))
+
+    times = timed(workload, there, skipped, before=yard) if len(there) > 1 else {}
     return {
         **stamp(there),
         "unit": workload.unit,
         "rounds": workload.rounds,
         "microseconds": {name: [round(1e6 * t, 2) for t in values] for name, values in times.items()},
         "ratio": {name: [round(r, 3) for r in values] for name, values in paired(times).items()},
+        "flops": [round(value) for value in flops],
         "skipped": skipped,
     }
 
 
-def timed(workload: Workload, contenders: Sequence[str], skipped: dict[str, str]) -> dict[str, list[float]]:
-    """Contender -> seconds of each round; who fails to start is noted in `skipped`.  Raises WorkerFailed where ours fails."""
+def timed(
+    workload: Workload, contenders: Sequence[str], skipped: dict[str, str], before: Callable[[], None] = lambda: None
+) -> dict[str, list[float]]:
+    """Contender -> seconds of each round, `before` which something else may be done; who fails to start is noted in `skipped`.
+
+    Raises WorkerFailed where ours fails.
+    """
     workers: list[Worker] = []
     try:
         for name in contenders:
@@ -92,6 +108,7 @@ def timed(workload: Workload, contenders: Sequence[str], skipped: dict[str, str]
                 workers.pop().close()
         times: dict[str, list[float]] = {worker.name: [] for worker in workers}
         for number in range(workload.rounds):
+            before()
             # each round begins with another contender, so that none always follows the same one
             for worker in workers[number % len(workers) :] + workers[: number % len(workers)]:
                 time.sleep(PAUSE)

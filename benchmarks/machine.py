@@ -14,6 +14,8 @@ from typing import Any
 from backends.numpy.cpu import host, usable_cores
 from benchmarks.contenders import NEEDS
 
+RESULTS = ("results.json", "RESULTS.md", "plots")  # what the benchmarks write
+
 
 class Watch:
     """What others take of the machine while something is measured."""
@@ -81,9 +83,13 @@ def size(count: float) -> str:
 
 
 def commit() -> str:
-    """The short git commit, marked where files differ from it; `unknown` outside a checkout."""
-    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    """The short git commit, marked where files other than results differ from it; `unknown` outside a checkout."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        return subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout.strip()
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", *(f":!benchmarks/{name}" for name in RESULTS))
+        return git("rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

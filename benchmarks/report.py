@@ -40,7 +40,9 @@ def table(results: Mapping[str, Any]) -> str:
 def asked(workloads: Mapping[str, Result]) -> list[str]:
     """Each goal beside what was measured, and a plain yes or no."""
     rows: list[list[str]] = []
+    most = max((value for result in workloads.values() for value in result.get("flops", ())), default=0.0)
     for name, result in workloads.items():
+        given = f"{100 * statistics.median(result['flops']) / most:.0f} %" if result.get("flops") else ""
         for goal in WORKLOADS[name].goals if name in WORKLOADS else ():
             found, peers = judged(goal, result["ratio"]), ", ".join(goal.peers)
             if found is None:
@@ -49,12 +51,14 @@ def asked(workloads: Mapping[str, Result]) -> list[str]:
                 continue
             named = peers if len(goal.peers) == 1 else f"{peers}: {found['best']}"
             quartiles, verdict = " to ".join(f"{q:.2f}" for q in found["quartiles"]), "yes" if found["reached"] else "**no**"
-            rows.append([name, named, f"{goal.ratio:g}x", f"**{found['median']:.2f}x**", quartiles, verdict])
+            rows.append([name, named, f"{goal.ratio:g}x", f"**{found['median']:.2f}x**", quartiles, verdict, given])
     return [
         "## Asked and measured", "",
         "How many times longer than ours the other takes: the median over rounds in which all contenders take turns, each round's time",
-        "over ours in the same round, with the lower and upper quartile. Where several peers are named the best of them counts.", "",
-        *cells(("workload", "against the best of", "asked", "measured", "quartiles", "reached"), rows), "",
+        "over ours in the same round, with the lower and upper quartile. Where several peers are named the best of them counts.",
+        f"machine: the multiply-adds that all cores gave just before each round, the median, of the {most / 1e9:.0f} GFLOP/s at best:",
+        "on a machine that others share it changes from minute to minute.", "",
+        *cells(("workload", "against the best of", "asked", "measured", "quartiles", "reached", "machine"), rows), "",
     ]  # fmt: skip
 
 

@@ -67,7 +67,7 @@ def draw(found: Mapping[str, Mapping[str, Mapping[str, float]]], folder: Path) -
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     folder.mkdir(parents=True, exist_ok=True)
     for curve, values in found.items():
@@ -79,7 +79,10 @@ def draw(found: Mapping[str, Mapping[str, Mapping[str, float]]], folder: Path) -
                 axes.plot(*zip(*line, strict=True), marker="o", label=name)
         axes.set(xlabel=label, ylabel=f"µs a {per}", xscale="log", yscale="log")
         axes.set_xticks([int(n) for n in values], [str(n) for n in values])
-        axes.minorticks_off()
+        axes.xaxis.set_minor_locator(ticker.NullLocator())
+        axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,g}"))
+        axes.yaxis.set_minor_locator(ticker.NullLocator())
         axes.grid(alpha=0.3)
         axes.legend()
         figure.savefig(folder / f"{curve}.png", dpi=110)

@@ -20,8 +20,16 @@ RATIOS = {"torch": [4.0, 3.0, 5.0], "jax": [2.0, 3.0, 1.5]}
 
 
 def result(**changes: Any) -> dict[str, Any]:
-    entry = {"date": "2026-01-01 12:00", "machine": "2 cores", "versions": {"numpy": "2"}, "commit": "abc", "others": 0.021}
-    return {**entry, "unit": "step", "rounds": 3, "microseconds": TIMES, "ratio": RATIOS, "skipped": {}, **changes}
+    entry = {
+        "flops": [4e9, 3e9, 2e9],
+        "date": "2026-01-01 12:00",
+        "machine": "2 cores",
+        "versions": {"numpy": "2"},
+        "commit": "abc",
+        "others": 0.021,
+    }
+    entry |= {"unit": "step", "rounds": 3, "flops": [4e9, 3e9, 2e9]}
+    return {**entry, "microseconds": TIMES, "ratio": RATIOS, "skipped": {}, **changes}
 
 
 def test_ratios_are_paired_round_by_round() -> None:
@@ -44,14 +52,14 @@ def test_a_goal_none_of_whose_peers_took_part_is_not_judged() -> None:
 def test_the_table_says_yes_no_and_skipped() -> None:
     skipped = {"sklearn": "scikit-learn is not installed", "torch_compile": "no compiler"}
     lines = report.table({"workloads": {"mlp_plain": result(skipped=skipped)}}).splitlines()
-    assert "| mlp_plain | jax | 1.3x | **2.00x** | 1.75 to 2.50 | yes |" in lines
-    assert "| mlp_plain | torch, torch_compile: torch | 2.5x | **4.00x** | 3.50 to 4.50 | yes |" in lines
-    assert "| mlp_plain | sklearn | 6x | skipped: scikit-learn is not installed | | |" in lines
+    assert "| mlp_plain | jax | 1.3x | **2.00x** | 1.75 to 2.50 | yes | 75 % |" in lines
+    assert "| mlp_plain | torch, torch_compile: torch | 2.5x | **4.00x** | 3.50 to 4.50 | yes | 75 % |" in lines
+    assert "| mlp_plain | sklearn | 6x | skipped: scikit-learn is not installed | | | |" in lines
     assert "| mlp_plain | torch | 6.0 | step | 4.00x | 3.50 to 4.50 |" in lines
     assert "Measured 2026-01-01 12:00 to 2026-01-01 12:00; others took at most 2 % of the processors' time meanwhile." in lines
     assert "- 2 cores; commit abc; numpy 2" in lines
     missed = report.table({"workloads": {"mlp_small": result()}}).splitlines()
-    assert "| mlp_small | torch | 15x | **4.00x** | 3.50 to 4.50 | **no** |" in missed
+    assert "| mlp_small | torch | 15x | **4.00x** | 3.50 to 4.50 | **no** | 75 % |" in missed
 
 
 def test_streamed_rows_are_judged_by_the_median_of_their_ratios() -> None:
@@ -100,7 +108,9 @@ def test_a_package_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -
 
 def test_ours_and_a_peer_are_timed_in_turn_and_one_that_fails_is_skipped_with_its_words() -> None:
     w = replace(WORKLOADS["mlp_plain"], batch=8, inputs=(4,), hidden=8, batches=2, steps=2, rounds=3)
-    times = compare.timed(w, ["caviar", "sklearn", "no_such_contender"], skipped := {})
+    rounds: list[int] = []
+    times = compare.timed(w, ["caviar", "sklearn", "no_such_contender"], skipped := {}, before=lambda: rounds.append(1))
+    assert len(rounds) == w.rounds
     assert {name: len(values) for name, values in times.items()} == {"caviar": 3, "sklearn": 3}
     assert skipped == {"no_such_contender": "KeyError: 'no_such_contender'"}
     assert min(min(values) for values in times.values()) > 0
