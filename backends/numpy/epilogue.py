@@ -50,36 +50,41 @@ class EpilogueEmitter:
                 self.scalars[i.name] = self._scalar(i)
 
     def apply(self, products: list[Value], row: Value, column: Value, valid: list[int]) -> None:
-        """Stores the outputs for neighbouring vectors of the product at (row, column), `valid` lanes of each."""
+        """Stores the outputs for neighbouring vectors of the product at (row, column), `valid` lanes of each.
+
+        Every instruction is done for all vectors before the next: while one waits for a root or a quotient the others go on.
+        """
         e = self.e
         full = e.b.add(e.b.mul(row, i64(self.columns)), column)
-        for number, product in enumerate(products):
-            shift = i64(number * self.lanes)
-            place = _Place(row, e.b.add(column, shift), e.b.add(full, shift), valid[number], {self.product: product})
-            made = [self._value(name, place) for name in self.body.outputs]
-            for name, value in zip(self.body.outputs, made, strict=True):
-                dtype = self.dtype[name]
-                e.store_vector(value, e.at(self.output[name], place.full, dtype), dtype, lanes=self.lanes, valid=valid[number])
+        shifts = [i64(number * self.lanes) for number in range(len(products))]
+        place = _Place(row, [e.b.add(column, s) for s in shifts], [e.b.add(full, s) for s in shifts], valid, {self.product: products})
+        made = [(name, self._values(name, place)) for name in self.body.outputs]
+        for name, values in made:
+            dtype = self.dtype[name]
+            for value, offset, count in zip(values, place.full, valid, strict=True):
+                e.store_vector(value, e.at(self.output[name], offset, dtype), dtype, lanes=self.lanes, valid=count)
 
-    def _value(self, name: str, place: _Place) -> Value:
+    def _values(self, name: str, place: _Place) -> list[Value]:
         if name not in place.values:
             place.values[name] = self._made(name, place)
         return place.values[name]
 
-    def _made(self, name: str, place: _Place) -> Value:
-        e, dtype = self.e, self.dtype[name]
+    def _made(self, name: str, place: _Place) -> list[Value]:
+        e, dtype, count = self.e, self.dtype[name], len(place.valid)
         if name in self.scalars:
-            return e.splat(self.scalars[name], self.lanes)
+            return [e.splat(self.scalars[name], self.lanes)] * count
         if name in self.pointer:
             if self.level[name] == "row":
-                return e.splat(e.load(e.at(self.pointer[name], place.row, dtype), dtype), self.lanes)
-            offset = place.column if self.level[name] == "column" else place.full
-            return e.load_vector(e.at(self.pointer[name], offset, dtype), dtype, lanes=self.lanes, valid=place.valid)
+                return [e.splat(e.load(e.at(self.pointer[name], place.row, dtype), dtype), self.lanes)] * count
+            offsets = place.column if self.level[name] == "column" else place.full
+            places = [e.at(self.pointer[name], offset, dtype) for offset in offsets]
+            return [e.load_vector(p, dtype, lanes=self.lanes, valid=n) for p, n in zip(places, place.valid, strict=True)]
         i = self.instruction[name]
         if i.op == "column_index":
             lanes = ir.Constant(vector(I32, self.lanes), list(range(self.lanes)))
-            return e.b.add(e.splat(e.b.trunc(place.column, I32), self.lanes), lanes)
-        return self._apply(i, [self._value(o, place) for o in i.operands])
+            return [e.b.add(e.splat(e.b.trunc(column, I32), self.lanes), lanes) for column in place.column]
+        operands = [self._values(o, place) for o in i.operands]
+        return [self._apply(i, list(own)) for own in zip(*operands, strict=True)] if operands else [self._apply(i, [])] * count
 
     def _scalar(self, i: Instruction) -> Value:
         if i.op == "constant":
@@ -130,10 +135,10 @@ def prefetch(e: Emitter, epilogue: Epilogue, pointers: list[Value], columns: int
 
 @dataclass(slots=True)
 class _Place:
-    """A vector's place: its row, first column, offset in a full-size array and lanes in use, and what is known there."""
+    """Neighbouring vectors of a row: their first columns, offsets in a full-size array and lanes in use, and what is known there."""
 
     row: Value
-    column: Value
-    full: Value
-    valid: int
-    values: dict[str, Value]
+    column: list[Value]
+    full: list[Value]
+    valid: list[int]
+    values: dict[str, list[Value]]
