@@ -12,6 +12,7 @@ from backends.numpy.elementwise import RULES, cast
 from backends.numpy.emit import ELEMENT, I32, SIZE, VOID, Emitter, Value, i64, vector
 
 LINE = 64  # bytes of a line of the cache
+TOGETHER = 4  # vectors that go through an epilogue side by side
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +50,14 @@ class EpilogueEmitter:
             if i.level == "scalar":
                 self.scalars[i.name] = self._scalar(i)
 
-    def apply(self, products: list[Value], row: Value, column: Value, valid: list[int]) -> None:
-        """Stores the outputs for neighbouring vectors of the product at (row, column), `valid` lanes of each.
+    def apply(self, products: list[Value], rows: list[Value], columns: list[Value], valid: list[int]) -> None:
+        """Stores the outputs for vectors of the product, the first number of each at (row, column) and so many lanes of it `valid`.
 
         Every instruction is done for all vectors before the next: while one waits for a root or a quotient the others go on.
         """
         e = self.e
-        full = e.b.add(e.b.mul(row, i64(self.columns)), column)
-        shifts = [i64(number * self.lanes) for number in range(len(products))]
-        place = _Place(row, [e.b.add(column, s) for s in shifts], [e.b.add(full, s) for s in shifts], valid, {self.product: products})
+        full = [e.b.add(e.b.mul(row, i64(self.columns)), column) for row, column in zip(rows, columns, strict=True)]
+        place = _Place(rows, columns, full, valid, {self.product: products})
         made = [(name, self._values(name, place)) for name in self.body.outputs]
         for name, values in made:
             dtype = self.dtype[name]
@@ -75,14 +75,14 @@ class EpilogueEmitter:
             return [e.splat(self.scalars[name], self.lanes)] * count
         if name in self.pointer:
             if self.level[name] == "row":
-                return [e.splat(e.load(e.at(self.pointer[name], place.row, dtype), dtype), self.lanes)] * count
-            offsets = place.column if self.level[name] == "column" else place.full
+                return [e.splat(e.load(e.at(self.pointer[name], row, dtype), dtype), self.lanes) for row in place.rows]
+            offsets = place.columns if self.level[name] == "column" else place.full
             places = [e.at(self.pointer[name], offset, dtype) for offset in offsets]
             return [e.load_vector(p, dtype, lanes=self.lanes, valid=n) for p, n in zip(places, place.valid, strict=True)]
         i = self.instruction[name]
         if i.op == "column_index":
             lanes = ir.Constant(vector(I32, self.lanes), list(range(self.lanes)))
-            return [e.b.add(e.splat(e.b.trunc(column, I32), self.lanes), lanes) for column in place.column]
+            return [e.b.add(e.splat(e.b.trunc(column, I32), self.lanes), lanes) for column in place.columns]
         operands = [self._values(o, place) for o in i.operands]
         return [self._apply(i, list(own)) for own in zip(*operands, strict=True)] if operands else [self._apply(i, [])] * count
 
@@ -112,10 +112,20 @@ def apply_epilogue(
         for v, value in enumerate(line):
             e.store_vector(value, e.at(tile, (row * vectors + v) * size), precision, lanes=lanes)
     body = EpilogueEmitter(e, epilogue, pointers, precision, lanes, columns)
-    with e.loop(0, len(results)) as row:
-        line = e.at(tile, e.b.mul(row, i64(vectors * size)))
-        products = [e.load_vector(e.at(line, v * size), precision, lanes=lanes, valid=lanes) for v in range(vectors)]
-        body.apply(products, e.b.add(top, e.b.mul(row, i64(step))), left, valid)
+    group = max(1, TOGETHER // vectors)
+
+    def some(first: Value, count: int) -> None:
+        lines = [e.b.add(first, i64(n)) for n in range(count) for _ in valid]
+        places = [e.b.add(e.b.mul(first, i64(vectors)), i64(n)) for n in range(count * vectors)]
+        products = [e.load_vector(e.at(tile, e.b.mul(n, i64(size))), precision, lanes=lanes, valid=lanes) for n in places]
+        rows = [e.b.add(top, e.b.mul(line, i64(step))) for line in lines]
+        body.apply(products, rows, [e.b.add(left, i64(v * lanes)) for v in range(vectors)] * count, valid * count)
+
+    whole = len(results) // group * group
+    with e.loop(0, whole, group) as first:
+        some(first, group)
+    if whole < len(results):
+        some(i64(whole), len(results) - whole)
 
 
 def prefetch(e: Emitter, epilogue: Epilogue, pointers: list[Value], columns: int, top: Value, left: Value, rows: int, width: int) -> None:
@@ -135,10 +145,10 @@ def prefetch(e: Emitter, epilogue: Epilogue, pointers: list[Value], columns: int
 
 @dataclass(slots=True)
 class _Place:
-    """Neighbouring vectors of a row: their first columns, offsets in a full-size array and lanes in use, and what is known there."""
+    """Vectors: the row and the first column of each, its offset in a full-size array and lanes in use, and what is known there."""
 
-    row: Value
-    column: list[Value]
+    rows: list[Value]
+    columns: list[Value]
     full: list[Value]
     valid: list[int]
     values: dict[str, list[Value]]
