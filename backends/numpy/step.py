@@ -27,6 +27,7 @@ class StepProgram:
         self.plan, self.kernels, self.cpu, self.module = plan, kernels, cpu, module
         self.x86 = cpu.triple.startswith("x86_64") or cpu.triple.startswith("i386")
         self.barrier = self._barrier(f"{symbol}_barrier")
+        self.gathered, self.readers = _readers(plan)
         self.e = Emitter(module, symbol, [POINTER, I64, I64, I64, I64])
 
     def emit(self) -> None:
@@ -79,7 +80,10 @@ class StepProgram:
                 if call.op == "gather":
                     self._gather(call.outputs[0], str(call.attributes["source"]), place)
                 else:
-                    self._call(self.kernels[index], [self._address(b) for b in (*call.inputs, *call.outputs)], turn)
+                    inputs = [
+                        self._row_of_x(b) if index in self.readers and _overlap(b, self.gathered) else self._address(b) for b in call.inputs
+                    ]
+                    self._call(self.kernels[index], [*inputs, *(self._address(b) for b in call.outputs)], turn)
             if phase == last_phase and early:
                 self._copy_outputs(early, place)
             self._meet()
@@ -119,11 +123,30 @@ class StepProgram:
                 kernel = gather_kernel(target.count // rows, self.plan.precision, self.cpu)
                 given = (self.pointers[source], order, begin, end, form, self.pointers["pairs"], self.arg["pair_count"])
                 e.call(kernel.symbol, VOID, self._address(target), *given)
-            end = e.b.select(other, begin, end)
+            lie = e.b.and_(e.b.not_(other), self._consecutive(order, rows)) if self.readers else ir.Constant(I1, 0)
+            there = e.at(self.pointers[source], e.b.mul(e.b.load(order, typ=I64), i64(size)))
+            self.x = e.b.select(lie, there, self._address(target))
+            end = e.b.select(e.b.or_(other, lie), begin, end)
         with e.loop(begin, end) as row:
             number = e.b.load(e.at(order, e.b.mul(row, i64(8))), typ=I64)
             origin = e.at(self.pointers[source], e.b.mul(number, i64(size)))
             self._copy(e.at(self._address(target), e.b.mul(row, i64(size))), origin, size)
+
+    def _consecutive(self, order: Value, rows: int) -> Value:
+        """Whether the rows of this step lie one after another where they are stored: the kernels then read them there."""
+        e = self.e
+        first = e.b.load(order, typ=I64)
+        with e.b.goto_entry_block():
+            differs = e.b.alloca(I64)
+        e.b.store(i64(0), differs)
+        with e.loop(1, rows) as row:
+            gap = e.b.sub(e.b.sub(e.b.load(e.at(order, e.b.mul(row, i64(8))), typ=I64), row), first)
+            e.b.store(e.b.or_(e.b.load(differs, typ=I64), gap), differs)
+        return e.b.icmp_signed("==", e.b.load(differs, typ=I64), i64(0))
+
+    def _row_of_x(self, buffer: Buffer) -> Value:
+        assert self.gathered is not None
+        return self.e.at(self.x, buffer.offset - self.gathered.offset)
 
     def _copy_outputs(self, numbers: list[int], place: Value) -> None:
         e = self.e
@@ -183,3 +206,31 @@ class StepProgram:
     def _restore(self, saved: Value) -> None:
         if saved is not None:
             self.e.call("llvm.x86.sse.ldmxcsr", VOID, saved)
+
+
+def _overlap(one: Buffer, other: Buffer | None) -> bool:
+    return (
+        other is not None
+        and one.region == other.region
+        and one.offset < other.offset + other.bytes
+        and other.offset < one.offset + one.bytes
+    )
+
+
+def _readers(plan: Plan) -> tuple[Buffer | None, frozenset[int]]:
+    """The gathered rows of x and the numbers of the calls that read them; none where one replaces them or they leave the step."""
+    gathered = next((c.outputs[0] for c in plan.calls if c.op == "gather" and c.attributes["source"] == "x"), None)
+    found: set[int] = set()
+    for index, call in enumerate(plan.calls):
+        if call.op != "gather":
+            reads, writes = (any(_overlap(b, gathered) for b in buffers) for buffers in (call.inputs, call.outputs))
+            if reads and writes:
+                return gathered, frozenset()
+            if writes:
+                break  # the memory is used again
+            if reads:
+                found.add(index)
+    else:
+        if any(_overlap(b, gathered) for _, b in plan.outputs):
+            return gathered, frozenset()
+    return gathered, frozenset(found)

@@ -88,3 +88,33 @@ def test_rows_of_any_type_are_gathered(backend: Backend, dtype: str) -> None:
 
 def test_rows_that_are_combined_have_no_pairs() -> None:
     assert fit(Preprocessing(steps=("standardize", "pca")), rows("uint8", (4,))).pairs((4,)) is None
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("kept", [False, True], ids=["", "kept"])
+def test_rows_that_follow_each_other_give_the_bits_of_scattered_ones(backend: Backend, precision: str, kept: bool) -> None:
+    """A backend may read them where they lie, at any address, but not change them there.  kept: x is an output as well."""
+    b = builder(precision)
+    x = b.input("x", (B, 21), "data")
+    product = b.add("matmul", x, x, transpose_b=True)
+    b.outputs["product"], b.outputs["doubled"] = product, b.add("add", x, x)
+    if kept:
+        b.outputs["x"] = x
+    plan = plan_for(backend, b.graph(), batch=B)
+    tables: dict[str, Any] = {"values": np.zeros((K, S, 0)), "words": np.zeros((K, S, 0), np.uint32)}
+    size = np.dtype(precision).itemsize
+    data = np.empty(N * 21 * size + 1, np.uint8)[1:].view(precision).reshape(N, 21)  # no number lies at a multiple of its size
+    data[:] = rows(precision, (21,))
+    before, shuffled = data.copy(), np.random.default_rng(7).permutation(N)
+    order = np.arange(K * S)[:, None] * 7 + np.arange(B)
+    order[-1, -1] = order[-1, 0]  # as where a batch is filled up
+    order = order.reshape(K, S, B)
+
+    def run(rows: Array, order: Array) -> dict[str, Array]:
+        feed = Feed(x=rows, y=np.zeros(N), order=order, **tables)
+        return backend.load(plan).run(backend.allocate(plan.state, K), feed).outputs
+
+    found, scattered = run(data, order), run(data[shuffled], np.argsort(shuffled)[order])
+    assert data.tobytes() == before.tobytes()
+    assert {name: value.tobytes() for name, value in found.items()} == {name: value.tobytes() for name, value in scattered.items()}
+    np.testing.assert_array_equal(found["doubled"], 2 * before[order])
