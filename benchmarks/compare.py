@@ -18,7 +18,7 @@ from benchmarks.workloads import Goal, Workload
 
 OURS = "caviar"
 PAUSE = 0.03  # seconds before each turn, in which the threads of the one before fall asleep
-YARD = 500_000  # vectors of multiply-adds in registers by which the machine itself is timed before a round, some milliseconds
+YARD = 2_000_000  # vectors of multiply-adds in registers by which the machine itself is timed before a round, ten milliseconds
 
 
 class WorkerFailed(RuntimeError):
@@ -74,7 +74,7 @@ def compare(workload: Workload) -> dict[str, Any]:
     flops: list[float] = []
 
     def yard() -> None:
-        flops.append(peak_flops(workload.threads or usable_cores(), rounds=YARD, repeats=1))
+        flops.append(peak_flops(workload.threads or usable_cores(), rounds=YARD, repeats=2))
 
     times = timed(workload, there, skipped, before=yard) if len(there) > 1 else {}
     return {
