@@ -19,7 +19,7 @@ from backends.contract import Call
 from backends.numpy.cpu import Processor
 from backends.numpy.emit import ELEMENT, I64, POINTER, SIZE, Emitter, Value, i64, vector
 from backends.numpy.epilogue import Epilogue, apply_epilogue
-from backends.numpy.tiling import RESIDENT, Packing, share_evenly, when_last
+from backends.numpy.tiling import HEAD, RESIDENT, Packing, share_evenly, when_last, when_not_packed
 
 MOST_TAPS = 5  # of a row of the window that are summed at once
 SHARES = 64  # parts that the work is cut into at least, where there are so many rows: threads take them
@@ -164,8 +164,8 @@ class ConvolutionKernel:
 
     @property
     def scratch_bytes(self) -> int:
-        """Room for the packed weights: [phases, panels, taps of rows, taps of columns, K, width]."""
-        return self.panels * sum(map(self._panel_bytes, range(len(self.phases))))
+        """Room for the packed weights, after their head: [phases, panels, taps of rows, taps of columns, K, width]."""
+        return HEAD + self.panels * sum(map(self._panel_bytes, range(len(self.phases))))
 
     def _panel_bytes(self, phase: int) -> int:
         rows, columns = self.phases[phase]
@@ -175,13 +175,15 @@ class ConvolutionKernel:
         """Emits the kernel and its tiles."""
         e = Emitter(self.module, self.name, [POINTER] * (3 + self.others) + [I64, I64])
         source, weight, *others, scratch, begin, end = e.arguments
-        self._pack_all(e, weight, scratch)
-        if self.scratch_bytes <= RESIDENT:
+        packed = e.at(scratch, HEAD)
+        with when_not_packed(e, scratch, i64(0)):
+            self._pack_all(e, weight, packed)
+        if self.scratch_bytes - HEAD <= RESIDENT:
             with e.loop(begin, end) as share, e.loop(0, self.panels) as panel:
-                self._share(e, source, others, scratch, share, panel)
+                self._share(e, source, others, packed, share, panel)
         else:
             with e.loop(0, self.panels) as panel, e.loop(begin, end) as share:
-                self._share(e, source, others, scratch, share, panel)
+                self._share(e, source, others, packed, share, panel)
         e.finish()
 
     # -- weights -----------------------------------------------------------------------------------------------------------------
@@ -210,15 +212,15 @@ class ConvolutionKernel:
 
     # -- the walk over the output --------------------------------------------------------------------------------------------------
 
-    def _share(self, e: Emitter, source: Value, others: list[Value], scratch: Value, share: Value, panel: Value) -> None:
+    def _share(self, e: Emitter, source: Value, others: list[Value], packed: Value, share: Value, panel: Value) -> None:
         """One panel of the rows of one share."""
         p = self.p
         image, band = e.b.sdiv(share, i64(self.shares_per_image)), e.b.srem(share, i64(self.shares_per_image))
         source = e.at(source, e.b.mul(image, i64(p.source[0] * p.source[1] * p.source[2] * self.size)))
-        packed = 0
+        offset = 0
         for phase, (rows, columns) in enumerate(self.phases):
-            weights = e.at(scratch, e.b.add(i64(packed), e.b.mul(panel, i64(self._panel_bytes(phase)))))
-            packed += self.panels * self._panel_bytes(phase)
+            weights = e.at(packed, e.b.add(i64(offset), e.b.mul(panel, i64(self._panel_bytes(phase)))))
+            offset += self.panels * self._panel_bytes(phase)
             low = e.b.sdiv(e.b.mul(band, i64(rows.count)), i64(self.shares_per_image))
             high = e.b.sdiv(e.b.mul(e.b.add(band, i64(1)), i64(rows.count)), i64(self.shares_per_image))
             with e.loop(low, high) as row:

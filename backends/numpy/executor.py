@@ -19,7 +19,7 @@ from backends.numpy.gather import gather_kernel, stored
 from backends.numpy.kernels import Kernel, kernel_of
 from backends.numpy.memory import Arena, NumpyMemory, address
 from backends.numpy.progress import Compiling
-from backends.numpy.step import FIELDS, StepProgram
+from backends.numpy.step import CLAIM, FIELDS, StepProgram, claimed
 
 # a core's rough speed (operations and bytes a second), and the seconds that a meeting of threads and the start of a job cost
 FLOPS, BANDWIDTH, BARRIER, START = 5e10, 2e10, 2e-6, 1e-5
@@ -60,6 +60,7 @@ class NumpyExecutable:
         self.threads = threads if self.gain > 0 else 1
         self.cores, self.choice = threads, Choice()
         self.scratch_bytes = _scratch(self.kernels)
+        self.claim_bytes = CLAIM * len(claimed(plan, self.kernels))  # of a thread
         self.work_stride = max(ALIGNMENT, plan.work_bytes)
         # what a step reads of the feed, and in which type
         reads = {str(c.attributes["source"]): c.outputs[0].dtype for c in plan.calls if c.op == "gather"}
@@ -91,6 +92,7 @@ class NumpyExecutable:
         fields = {
             "state": memory.address, "state_stride": memory.stride, "work": arena.work_address, "work_stride": self.work_stride,
             "scratch": arena.scratch_address, "scratch_stride": self.scratch_bytes, "barrier": arena.gate(),
+            "claims": arena.claims(len(parts) * self.claim_bytes),
             "done": address(done), "steps": steps, "trials": trials, **numbers, **{name: address(array) for name, array in given.items()},
         }  # fmt: skip
         first = address(room)

@@ -27,7 +27,8 @@ from backends.numpy.weight_gradient import WeightGradient, WeightGradientKernel
 class Kernel:
     """symbol(input pointers, output pointers, paths, scratch, begin, end).
 
-    tiles: into how many parts the work is cut; scratch: bytes a thread needs; flops: operations of the whole call.
+    tiles: into how many parts the work is cut; scratch: bytes a thread needs, which start with NOTHING (see `tiling`) before its first
+    tiles of a call; flops: operations of the whole call; grain: tiles that a thread should take together.
     """
 
     symbol: str
@@ -36,6 +37,7 @@ class Kernel:
     paths: tuple[int, ...]
     flops: float
     build: Callable[[], ir.Module]
+    grain: int = 1
 
 
 def kernel_of(call: Call, precision: str, cpu: Processor) -> Kernel:
@@ -104,6 +106,7 @@ def _matmul(call: Call, precision: str, cpu: Processor) -> Kernel:
         scratch=product.scratch_bytes(cpu),
         paths=(),
         flops=2.0 * m * n * k,
+        grain=product.grain(cpu),
         build=_building(symbol, cpu, emit),
     )
 

@@ -14,7 +14,7 @@ from llvmlite import ir
 from backends.numpy.cpu import Processor
 from backends.numpy.emit import ELEMENT, I64, POINTER, SIZE, Emitter, Value, i64, vector
 from backends.numpy.epilogue import Epilogue, apply_epilogue, prefetch
-from backends.numpy.tiling import CHAINS, RESIDENT, Packing, share_evenly, when_last
+from backends.numpy.tiling import CHAINS, HEAD, NOTHING, RESIDENT, Packing, share_evenly, when_last, when_not_packed
 
 DEPTH = 512  # terms of a sum taken at once: a panel and a tile's rows of that depth lie in the second-level cache
 
@@ -74,11 +74,15 @@ class Product:
         return -(-self.rows(cpu)[0] // lanes) * lanes
 
     def scratch_bytes(self, cpu: Processor) -> int:
-        """Room for what is packed: one panel of B, or all of it and a tile's rows of A."""
+        """Room for what is packed, after its head: one panel of B, or all of it and a tile's rows of A."""
         width, count = self.panels(cpu)
         if self.packs_whole(cpu):
-            return (width * count + self.pitch(cpu)) * self.k * SIZE[self.precision]
-        return width * min(self.k, 2 * DEPTH) * SIZE[self.precision] if self.packs(cpu) else 0
+            return HEAD + (width * count + self.pitch(cpu)) * self.k * SIZE[self.precision]
+        return HEAD + width * min(self.k, 2 * DEPTH) * SIZE[self.precision] if self.packs(cpu) else 0
+
+    def grain(self, cpu: Processor) -> int:
+        """Tiles that a thread takes together: a panel's where it is packed once for each block of a long sum."""
+        return self.rows(cpu)[1] if self.packs(cpu) and self.k >= 2 * DEPTH else 1
 
 
 class MatmulKernel:
@@ -126,28 +130,26 @@ class MatmulKernel:
         a, b, *others, scratch, begin, end = e.arguments
         last_columns, last_rows = p.n - (self.panel_count - 1) * self.width, p.m - (self.row_count - 1) * self.height
         panel_bytes = self.width * p.k * self.size
-        rows_of_a = e.at(scratch, self.panel_count * panel_bytes)
-        with e.loop(0, self.panel_count) as panel:
+        panels = e.at(scratch, HEAD)
+        rows_of_a = e.at(panels, self.panel_count * panel_bytes)
+        nothing = e.b.icmp_signed("==", e.b.load(scratch, typ=I64), i64(NOTHING))
+        with e.b.if_then(nothing), e.loop(0, self.panel_count) as panel:
             left = e.b.mul(panel, i64(self.width))
 
             def pack(columns: int) -> None:
-                self._pack_call(e, b, e.at(scratch, e.b.mul(panel, i64(panel_bytes))), left, columns, p.k)
+                self._pack_call(e, b, e.at(panels, e.b.mul(panel, i64(panel_bytes))), left, columns, p.k)
 
             when_last(e, panel, self.panel_count, self.width, last_columns, pack)
-        with e.b.goto_entry_block():
-            packed = e.b.alloca(I64)
-        e.b.store(i64(-1), packed)
         with e.loop(begin, end) as tile:
             row, panel = e.b.sdiv(tile, i64(self.panel_count)), e.b.srem(tile, i64(self.panel_count))
             top, left = e.b.mul(row, i64(self.height)), e.b.mul(panel, i64(self.width))
-            with e.b.if_then(e.b.icmp_signed("!=", e.b.load(packed, typ=I64), row)):
+            with when_not_packed(e, scratch, row):
 
                 def pack_rows(rows: int) -> None:
                     self._pack_rows(e, e.at(a, e.b.mul(top, i64(self.size))), rows_of_a, rows)
 
                 when_last(e, row, self.row_count, self.height, last_rows, pack_rows)
-                e.b.store(row, packed)
-            b_tile = e.at(scratch, e.b.mul(panel, i64(panel_bytes)))
+            b_tile = e.at(panels, e.b.mul(panel, i64(panel_bytes)))
 
             def run(columns: int) -> None:
                 def tile_call(rows: int) -> None:
@@ -171,9 +173,6 @@ class MatmulKernel:
         a, b, *others, scratch, begin, end = e.arguments
         last_columns = p.n - (self.panel_count - 1) * self.width
         last_rows = p.m - (self.row_count - 1) * self.height
-        with e.b.goto_entry_block():
-            packed = e.b.alloca(I64)
-        e.b.store(i64(-1), packed)
         a = e.at(a, e.b.mul(start, i64(self.a_step * self.size)))
         b = e.at(b, e.b.mul(start, i64((1 if p.transpose_b else p.n) * self.size)))
         with e.loop(begin, end) as tile:
@@ -181,15 +180,14 @@ class MatmulKernel:
             left = e.b.mul(panel, i64(self.width))
             top = e.b.mul(row, i64(self.height))
             a_tile = e.at(a, e.b.mul(top, i64(self.a_row * self.size)))
-            b_tile = scratch if self.packs else e.at(b, e.b.mul(left, i64(self.size)))
+            b_tile = e.at(scratch, HEAD) if self.packs else e.at(b, e.b.mul(left, i64(self.size)))
             if self.packs:
-                with e.b.if_then(e.b.icmp_signed("!=", e.b.load(packed, typ=I64), panel)):
+                with when_not_packed(e, scratch, e.b.add(e.b.mul(start, i64(self.panel_count)), panel)):
 
                     def pack(columns: int) -> None:
-                        self._pack_call(e, b, scratch, left, columns, depth)
+                        self._pack_call(e, b, b_tile, left, columns, depth)
 
                     when_last(e, panel, self.panel_count, self.width, last_columns, pack)
-                    e.b.store(panel, packed)
 
             def run(columns: int) -> None:
                 def tile_call(rows: int) -> None:

@@ -62,6 +62,7 @@ class Arena:
         self.work_address = self.scratch_address = 0
         self._gate = aligned_bytes(ALIGNMENT)
         self._gate_address = address(self._gate)
+        self._claims = aligned_bytes(0)
 
     def reserve(self, work: int, scratch: int) -> None:
         """At least so many bytes of each."""
@@ -77,3 +78,10 @@ class Arena:
         """The address of a gate that nobody has come to yet."""
         self._gate.fill(0)
         return self._gate_address
+
+    def claims(self, count: int) -> int:
+        """The address of `count` bytes of counters at zero."""
+        if self._claims.size < count:
+            self._claims = aligned_bytes(count)
+        self._claims[:count] = 0
+        return address(self._claims)

@@ -1,7 +1,9 @@
-"""The step as one native function: trials, steps and phases as loops and calls, threads that meet at barriers."""
+"""The step as one native function: trials, steps and phases as loops and calls, threads that take tiles and meet at barriers."""
 
 # K trials, S steps, B batch rows
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from llvmlite import ir
 
@@ -11,12 +13,16 @@ from backends.numpy.emit import I1, I32, I64, POINTER, SIZE, VOID, Emitter, Valu
 from backends.numpy.gate import Gates
 from backends.numpy.gather import gather_kernel
 from backends.numpy.kernels import Kernel
+from backends.numpy.tiling import NOTHING
 
 # the fields of the argument block, 64 bits each; the pointers of the outputs follow
 FIELDS = (
     "state", "state_stride", "work", "work_stride", "x", "y", "weight", "order", "values", "words",
-    "barrier", "done", "steps", "trials", "scratch", "scratch_stride", "x_order", "x_form", "pairs", "pair_count",
+    "barrier", "done", "steps", "trials", "scratch", "scratch_stride", "x_order", "x_form", "pairs", "pair_count", "claims",
 )  # fmt: skip
+LONG = 1e6  # operations of a call whose tiles threads claim piece by piece: at each claim they look at memory that another one writes
+PIECES = 24  # that a member's share of such a call is cut into
+CLAIM = 64  # bytes of a counter of claims: a cache line
 _FLUSH = 0x8040  # flush-to-zero and denormals-are-zero: a decaying moment would otherwise end as denormals, 100 times slower
 
 
@@ -28,6 +34,7 @@ class StepProgram:
         self.x86 = cpu.triple.startswith("x86_64") or cpu.triple.startswith("i386")
         self.barrier = self._barrier(f"{symbol}_barrier")
         self.gathered, self.readers = _readers(plan)
+        self.claimed = claimed(plan, kernels)
         self.e = Emitter(module, symbol, [POINTER, I64, I64, I64, I64])
 
     def emit(self) -> None:
@@ -40,7 +47,8 @@ class StepProgram:
         saved = self._flush_denormals()
         count = e.b.sdiv(e.b.add(e.b.sub(self.arg["trials"], team), e.b.sub(teams, i64(1))), teams)
         work = e.at(self.pointers["work"], e.b.mul(team, self.arg["work_stride"]))
-        thread = e.b.add(e.b.mul(team, self.members), self.member)
+        self.first = e.b.mul(team, self.members)  # the number of the team's first thread
+        thread = e.b.add(self.first, self.member)
         self.scratch = e.at(self.pointers["scratch"], e.b.mul(thread, self.arg["scratch_stride"]))
         with e.loop(0, count) as turn:
             trial = e.b.add(team, e.b.mul(turn, teams))
@@ -69,11 +77,13 @@ class StepProgram:
 
     def _phases(self, trial: Value, step: Value, place: Value, stop: Value) -> None:
         plan = self.plan
-        last_phase = max((c.phase for c in plan.calls), default=0)
+        phases = sorted({c.phase for c in plan.calls})
         made = {b.offset: c.phase for c in plan.calls for b in c.outputs if b.region == "work"}
-        late = [n for n, (_, b) in enumerate(plan.outputs) if b.region == "state" or made.get(b.offset, 0) == last_phase]
+        last = max(phases, default=0)
+        late = [n for n, (_, b) in enumerate(plan.outputs) if b.region == "state" or made.get(b.offset, 0) == last]
         early = [n for n in range(len(plan.outputs)) if n not in late]
-        for phase in range(last_phase + 1):
+        for before, phase in zip([last, *phases], phases, strict=False):
+            self._clear_claims(before)
             if plan.guard is not None and phase == plan.guard_phase:
                 self._guard(plan.guard, place, stop)
             for turn, (index, call) in enumerate((i, c) for i, c in enumerate(plan.calls) if c.phase == phase):
@@ -83,33 +93,80 @@ class StepProgram:
                     inputs = [
                         self._row_of_x(b) if index in self.readers and _overlap(b, self.gathered) else self._address(b) for b in call.inputs
                     ]
-                    self._call(self.kernels[index], [*inputs, *(self._address(b) for b in call.outputs)], turn)
-            if phase == last_phase and early:
+                    self._call(index, [*inputs, *(self._address(b) for b in call.outputs)], turn)
+            if phase == last and early:
                 self._copy_outputs(early, place)
             self._meet()
         if late:
             self._copy_outputs(late, place)
             self._meet()
 
-    def _call(self, kernel: Kernel, pointers: list[Value], turn: int) -> None:
+    def _call(self, index: int, pointers: list[Value], turn: int) -> None:
         e = self.e
+        kernel = self.kernels[index]
         name = kernel.symbol
         function = self.module.globals.get(name)
         if function is None:
             kinds = [POINTER] * len(pointers) + [I32] * len(kernel.paths) + [POINTER, I64, I64]
             function = ir.Function(self.module, ir.FunctionType(VOID, kinds), name)
-        begin, end = self._share(kernel.tiles, turn)
         words = [ir.Constant(I32, path) for path in kernel.paths]
-        with e.b.if_then(e.b.icmp_signed("<", begin, end)):
+        if kernel.scratch:
+            e.b.store(i64(NOTHING), self.scratch)
+
+        def run(begin: Value, end: Value) -> None:
             e.b.call(function, [*pointers, *words, self.scratch, begin, end])
+
+        if index in self.claimed:
+            self._claim(kernel, self.claimed.index(index), run)
+        else:
+            begin, end = self._share(kernel.tiles, turn)
+            with e.b.if_then(e.b.icmp_signed("<", begin, end)):
+                run(begin, end)
+
+    def _claim(self, kernel: Kernel, slot: int, run: Callable[[Value, Value], None]) -> None:
+        """Every member takes its own share piece by piece, and then of each other's what its owner has not come to.
+
+        Where a core is slower than another, or was taken away for a while, the others do what it cannot.
+        """
+        e = self.e
+        groups, grain = i64(-(-kernel.tiles // kernel.grain)), i64(kernel.grain)
+        pieces = e.smaller(groups, e.b.mul(self.members, i64(PIECES)))
+        with e.loop(0, self.members) as distance:
+            owner = e.b.urem(e.b.add(self.member, distance), self.members)
+            counter = self._counter(owner, slot)
+            first, last = self._part(pieces, owner, self.members)
+            take, work, out = (e.function.append_basic_block(n) for n in ("take", "work", "out"))
+            e.b.branch(take)
+            e.b.position_at_end(take)
+            piece = e.b.add(first, e.b.atomic_rmw("add", counter, i64(1), "monotonic"))
+            e.b.cbranch(e.b.icmp_signed("<", piece, last), work, out)
+            e.b.position_at_end(work)
+            begin, end = self._part(groups, piece, pieces)
+            run(e.b.mul(begin, grain), e.smaller(e.b.mul(end, grain), i64(kernel.tiles)))
+            e.b.branch(take)
+            e.b.position_at_end(out)
+
+    def _counter(self, member: Value, slot: int) -> Value:
+        e = self.e
+        place = e.b.add(self.first, member)
+        return e.at(self.pointers["claims"], e.b.mul(e.b.add(e.b.mul(place, i64(len(self.claimed))), i64(slot)), i64(CLAIM)))
+
+    def _clear_claims(self, phase: int) -> None:
+        """Makes a member's own counters ready for the next step: after the barrier that ends `phase` nobody claims its tiles any more."""
+        for slot, index in enumerate(self.claimed):
+            if self.plan.calls[index].phase == phase:
+                self.e.b.store(i64(0), self._counter(self.member, slot))
 
     def _share(self, tiles: int, turn: int) -> tuple[Value, Value]:
         """This member's part of the tiles; `turn` moves the parts around so that single tiles do not all fall to one member."""
         e = self.e
         member = e.b.urem(e.b.add(self.member, i64(turn)), self.members) if turn else self.member
-        total = i64(tiles)
-        begin = e.b.sdiv(e.b.mul(total, member), self.members)
-        return begin, e.b.sdiv(e.b.mul(total, e.b.add(member, i64(1))), self.members)
+        return self._part(i64(tiles), member, self.members)
+
+    def _part(self, count: Value, number: Value, parts: Value) -> tuple[Value, Value]:
+        """Where part `number` of `count` things begins and ends."""
+        e = self.e
+        return e.b.sdiv(e.b.mul(count, number), parts), e.b.sdiv(e.b.mul(count, e.b.add(number, i64(1))), parts)
 
     def _gather(self, target: Buffer, source: str, place: Value) -> None:
         e, rows = self.e, self.plan.batch
@@ -206,6 +263,12 @@ class StepProgram:
     def _restore(self, saved: Value) -> None:
         if saved is not None:
             self.e.call("llvm.x86.sse.ldmxcsr", VOID, saved)
+
+
+def claimed(plan: Plan, kernels: dict[int, Kernel]) -> list[int]:
+    """The numbers of the calls whose tiles threads claim; none in a plan of a single phase, where a counter is never out of use."""
+    several = len({c.phase for c in plan.calls}) > 1
+    return [n for n, k in kernels.items() if k.flops >= LONG and k.tiles > k.grain] if several else []
 
 
 def _overlap(one: Buffer, other: Buffer | None) -> bool:

@@ -3,15 +3,18 @@
 # K summed, N columns; lanes of the machine's own vectors
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from llvmlite import ir
 
-from backends.numpy.emit import ELEMENT, I32, POINTER, SIZE, Emitter, Value, i64, vector
+from backends.numpy.emit import ELEMENT, I32, I64, POINTER, SIZE, Emitter, Value, i64, vector
 
 CHAINS = 12  # sums that must run at once to hide the latency of a multiply-add
 RESIDENT = 1 << 19  # bytes of a packed operand that stay in the second-level cache
+HEAD = 64  # bytes before what is packed: a number that says what that is, NOTHING before a thread's first tiles of a call
+NOTHING = -1
 
 
 def share_evenly(count: int, most: int) -> int:
@@ -29,6 +32,14 @@ def when_last(e: Emitter, index: Value, count: int, usual: int, last: int, emit:
             emit(last)
         with otherwise:
             emit(usual)
+
+
+@contextmanager
+def when_not_packed(e: Emitter, scratch: Value, number: Value) -> Iterator[None]:
+    """Where the scratch does not hold what `number` stands for: emits what packs it, and notes that it does now."""
+    with e.b.if_then(e.b.icmp_signed("!=", e.b.load(scratch, typ=I64), number)):
+        yield
+        e.b.store(number, scratch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
