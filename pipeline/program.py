@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -149,7 +150,7 @@ class Program:
     def layer_values(self, x: npt.ArrayLike) -> dict[str, Array]:
         """x [N, ...] -> what each layer makes of it, [N, *shape] by the layer's name, with running statistics and without dropout."""
         given = self._rows(x)
-        outputs, _ = self._run("layers", given, self._blank_y(len(given)), np.arange(len(given))[None])
+        outputs, _ = self._run("layers", given, self.structure.blank_y(len(given)), np.arange(len(given))[None])
         return {name: array[0] for name, array in outputs.items()}
 
     def penalty(self) -> float:
@@ -158,7 +159,7 @@ class Program:
         if "penalty" not in self.structure.lowered("evaluate", batch).outputs:
             return 0.0
         x = np.zeros((1, *self.structure.network.input_shape))
-        outputs, _ = self._run("evaluate", x, self._blank_y(1), np.zeros((1, batch), np.int64))
+        outputs, _ = self._run("evaluate", x, self.structure.blank_y(1), np.zeros((1, batch), np.int64))
         return float(outputs["penalty"][0])
 
     def loss(self, x: npt.ArrayLike, y: npt.ArrayLike, training: bool = False, sample_weight: npt.ArrayLike | None = None) -> float:
@@ -266,15 +267,13 @@ class Program:
         """Evaluates in steps of one size, the last one filled up with its own first row, CHUNK of them in a call."""
         count = len(x)
         batch = self.structure.evaluation_rows(count)
-        targets = self._blank_y(count) if y is None else y
+        targets = self.structure.blank_y(count) if y is None else y
         made = []
         for start in range(0, count, CHUNK * batch):
             size = min(CHUNK * batch, count - start)
-            order = np.zeros(-(-size // batch) * batch, np.int64)
-            order[:size] = np.arange(size)
             chunk = slice(start, start + size)
             part = x.part(chunk) if isinstance(x, Streamed) else x[chunk]
-            outputs, _ = self._run("evaluate", part, targets[chunk], order.reshape(-1, batch))
+            outputs, _ = self._run("evaluate", part, targets[chunk], _in_steps(size, batch))
             made.append([_rows_of(outputs[name])[:size] for name in ("prediction", "row_loss")])
         if not made:
             shapes = {name: buffer.shape for name, buffer in self.structure.compiled("evaluate", batch).plan.outputs}
@@ -309,10 +308,6 @@ class Program:
     def _own_units(self, prediction: Array) -> Array:
         return prediction if self.target_scale is None else self.target_scale.undo(prediction)
 
-    def _blank_y(self, count: int) -> Array:
-        """Some y for a form that needs one where nobody reads the loss."""
-        return np.repeat(self.structure.blank_y, count, axis=0)
-
     def _trained(self) -> list[Parameter]:
         return [p for p in self.structure.network.parameters if p.trained]
 
@@ -323,6 +318,14 @@ class Program:
         for name in wanted:
             if name != "step":
                 self._memory.write(self._trial, name, given[name])
+
+
+@lru_cache(maxsize=8)  # a single row is often asked for again and again
+def _in_steps(count: int, batch: int) -> npt.NDArray[np.int64]:
+    """The numbers of `count` rows in steps of one size [S, B], the last one filled up with row 0."""
+    order = np.zeros(-(-count // batch) * batch, np.int64)
+    order[:count] = np.arange(count)
+    return order.reshape(-1, batch)
 
 
 def _rows_of(steps: Array) -> Array:

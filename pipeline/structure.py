@@ -175,11 +175,15 @@ class Structure:
                 return size
         return self.evaluation_batch
 
+    def blank_y(self, count: int) -> Any:
+        """Some y [N] or [N, T] for a form that needs one where nobody reads the loss."""
+        tail, dtype = self._row_of_y
+        return np.zeros((count, *tail), dtype)
+
     @cached_property
-    def blank_y(self) -> Any:
-        """One row of y [1] or [1, T], for a form that needs some where nobody reads the loss."""
+    def _row_of_y(self) -> tuple[tuple[int, ...], str]:
         y = self.lowered("evaluate", self.evaluation_batch).types["y"]
-        return np.zeros((1, *y.shape[1:]), y.dtype)
+        return y.shape[1:], y.dtype
 
     @cached_property
     def digest(self) -> str:

@@ -3,6 +3,7 @@
 # K trials, S steps, T threads
 from __future__ import annotations
 
+import ctypes
 from functools import cache, lru_cache
 from time import perf_counter
 from typing import Any, Literal
@@ -31,6 +32,13 @@ def _parts(members: int, teams: int) -> Any:
     """The parts of a job that teams of so many members do."""
     parts = [Part(member, members, team, teams) for team in range(teams) for member in range(members)]
     return (Part * len(parts))(*parts)
+
+
+@cache
+def _block(outputs: int) -> type[ctypes.Structure]:
+    """The argument block of a step with so many outputs."""
+    fields = [*((name, ctypes.c_int64) for name in FIELDS), ("outputs", ctypes.c_int64 * outputs)]
+    return type("Block", (ctypes.Structure,), {"_fields_": fields})
 
 
 class NumpyExecutable:
@@ -68,6 +76,7 @@ class NumpyExecutable:
         reads |= {"order": "int64", **({"values": plan.precision} if plan.values else {}), **({"words": "uint32"} if plan.words else {})}
         self.reads = [(name, np.dtype(dtype)) for name, dtype in reads.items()]
         self._layout = lru_cache(maxsize=8)(self._places)
+        self._block = _block(len(plan.outputs))
 
     def run(self, memory: NumpyMemory, feed: Feed) -> Results:
         """Runs every trial and step of the feed."""
@@ -89,16 +98,15 @@ class NumpyExecutable:
         if self.gathered is not None:
             arrays, numbers = stored(feed, self.gathered)
             given |= arrays
-        fields = {
-            "state": memory.address, "state_stride": memory.stride, "work": arena.work_address, "work_stride": self.work_stride,
-            "scratch": arena.scratch_address, "scratch_stride": self.scratch_bytes, "barrier": arena.gate(),
-            "claims": arena.claims(len(parts) * self.claim_bytes),
-            "done": address(done), "steps": steps, "trials": trials, **numbers, **{name: address(array) for name, array in given.items()},
-        }  # fmt: skip
         first = address(room)
-        block = np.array([*(fields.get(name, 0) for name in FIELDS), *(first + start for *_, start in places)], np.int64)
+        block = self._block(
+            state=memory.address, state_stride=memory.stride, work=arena.work_address, work_stride=self.work_stride,
+            scratch=arena.scratch_address, scratch_stride=self.scratch_bytes, barrier=arena.gate(),
+            claims=arena.claims(len(parts) * self.claim_bytes), done=address(done), steps=steps, trials=trials, **numbers,
+            **{name: address(array) for name, array in given.items()}, outputs=tuple([first + start for *_, start in places]),
+        )  # fmt: skip
         start = perf_counter()
-        crew().run(self.native, address(block), parts)
+        crew().run(self.native, ctypes.addressof(block), parts)
         if teams == 1:
             self.choice.took(members > 1, (perf_counter() - start) / steps)
         return Results(outputs=outputs, done=done)

@@ -81,6 +81,8 @@ class Arena:
 
     def claims(self, count: int) -> int:
         """The address of `count` bytes of counters at zero."""
+        if not count:
+            return 0
         if self._claims.size < count:
             self._claims = aligned_bytes(count)
         self._claims[:count] = 0

@@ -96,6 +96,7 @@ def test_a_stop_within_an_epoch_keeps_the_losses_of_its_steps(tmp_path: Path, un
 
 
 def test_the_second_signal_stops_at_once() -> None:
+    before = signal.getsignal(signal.SIGINT)
     with Interrupt() as interrupt:
         os.kill(os.getpid(), signal.SIGTERM)
         assert interrupt() and interrupt.signal == signal.SIGTERM
@@ -103,4 +104,4 @@ def test_the_second_signal_stops_at_once() -> None:
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.1)
     assert caught.value.exit_code == 143
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
