@@ -36,9 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     folder = given.output or (None if given.quick else HERE)
     results = stored(folder)
+    yard = compare.Yard(patience=0.0 if given.quick else compare.PATIENCE)
     for part, name in chosen(given.names or PARTS):
         watch = Watch()
-        measured = {**measure(part, name, quick=given.quick), "others": watch.others()}
+        measured = {**measure(part, name, yard, quick=given.quick), "others": watch.others()}
         if part in ("workloads", "agreement"):
             results[part][name] = measured
             shown = {part: {name: measured}}
@@ -66,10 +67,10 @@ def chosen(names: Sequence[str]) -> list[tuple[str, str]]:
     return found
 
 
-def measure(part: str, name: str, *, quick: bool) -> dict[str, Any]:
+def measure(part: str, name: str, yard: compare.Yard, *, quick: bool) -> dict[str, Any]:
     """One entry of the results."""
     if part == "workloads":
-        return compare.compare(WORKLOADS[name].quick() if quick else WORKLOADS[name])
+        return compare.compare(WORKLOADS[name].quick() if quick else WORKLOADS[name], yard)
     if part == "agreement":
         return agreement.agreement(name, steps=3 if quick else None)
     if part == "startup":

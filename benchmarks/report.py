@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from benchmarks.compare import judged, spread
+from benchmarks.compare import PATIENCE, WHOLE, judged, spread
 from benchmarks.machine import size
 from benchmarks.workloads import WORKLOADS
 
@@ -56,8 +56,9 @@ def asked(workloads: Mapping[str, Result]) -> list[str]:
         "## Asked and measured", "",
         "How many times longer than ours the other takes: the median over rounds in which all contenders take turns, each round's time",
         "over ours in the same round, with the lower and upper quartile. Where several peers are named the best of them counts.",
-        f"machine: the multiply-adds that all cores gave just before each round, the median, of the {most / 1e9:.0f} GFLOP/s at best:",
-        "on a machine that others share it changes from minute to minute.", "",
+        f"machine: the multiply-adds that all cores gave just before each round, the median, of the {most / 1e9:.0f} GFLOP/s at best.",
+        f"Where others share the machine it changes by the second: a round waits until the cores give {100 * WHOLE:.0f} % of the best seen,",
+        f"{PATIENCE:.0f} seconds at most.", "",
         *cells(("workload", "against the best of", "asked", "measured", "quartiles", "reached", "machine"), rows), "",
     ]  # fmt: skip
 
