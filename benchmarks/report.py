@@ -57,8 +57,8 @@ def asked(workloads: Mapping[str, Result]) -> list[str]:
         "How many times longer than ours the other takes: the median over rounds in which all contenders take turns, each round's time",
         "over ours in the same round, with the lower and upper quartile. Where several peers are named the best of them counts.",
         f"machine: the multiply-adds that all cores gave just before each round, the median, of the {most / 1e9:.0f} GFLOP/s at best.",
-        f"Where others share the machine it changes by the second: a round waits until the cores give {100 * WHOLE:.0f} % of the best seen,",
-        f"{PATIENCE:.0f} seconds at most.", "",
+        f"Where others share the machine it changes by the second: a round waits, {PATIENCE:.0f} seconds at most, until the cores give",
+        f"{100 * WHOLE:.0f} % of the best seen.", "",
         *cells(("workload", "against the best of", "asked", "measured", "quartiles", "reached", "machine"), rows), "",
     ]  # fmt: skip
 
