@@ -148,9 +148,9 @@ def memory(result: Result) -> list[str]:
     rows += [["", peer, f"skipped: {reason}"] for peer, reason in result["skipped"].items()]
     return [
         "## Memory", "",
-        "The most that five training steps take, in millions of bytes: beyond the data, the libraries and our compiler (training; of JAX",
-        "its compiler is part of it), what our plan says, what our compiler takes, and the whole process. A fresh process each, the",
-        "median of three.", "",
+        "The most that five training steps take, of ours with an evaluation after them, in millions of bytes: beyond the data, the",
+        "libraries and our compiler (training; of JAX its compiler is part of it), what our plan says, what our compiler takes, and",
+        "the whole process. A fresh process each, the median of three.", "",
         *cells(("workload", "contender", "training", "planned", "compiler", "process"), rows),
     ]  # fmt: skip
 
