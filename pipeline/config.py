@@ -26,6 +26,8 @@ def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
 
     May be called anywhere, also inside another Hydra application: Hydra's global state is put back.
     """
+    if isinstance(overrides, str):
+        raise ConfigError(at="overrides", got=overrides, rule="must be a list", hint=f'write compose(["{overrides}"])')
     texts = forgiving(overrides, several=False)
     outer = GlobalHydra.get_state()
     GlobalHydra.instance().clear()

@@ -61,8 +61,9 @@ def _compilation(structure: Structure, form: Form, batch: int) -> str:
     lines = [f"{form}, batch {batch}: {len(compiled.graph.nodes)} nodes -> {len(plan.calls)} calls in {plan.phases} phases"]
     before = compiled.graph
     for report in compiled.reports:
-        if report.reasons:
-            lines.append(f"  {report.name:<9} {len(before.nodes):>4} -> {len(report.graph.nodes):>4} nodes: {'; '.join(report.reasons)}")
+        if report.reasons or len(report.graph.nodes) != len(before.nodes):
+            why = "; ".join(report.reasons) or "equal literals made one"
+            lines.append(f"  {report.name:<9} {len(before.nodes):>4} -> {len(report.graph.nodes):>4} nodes: {why}")
         before = report.graph
     return "\n".join(lines)
 

@@ -298,7 +298,7 @@ class Program:
         return np.asarray(self._given(x))
 
     def _given(self, x: npt.ArrayLike) -> Array | Streamed:
-        raw = x if isinstance(x, Streamed) else np.asarray(x)
+        raw = x if isinstance(x, Streamed) else rows.check_numbers(x)
         return rows.check_x(raw if self.preprocessing is None else self.preprocessing.apply(raw), self.structure.network)
 
     def _targets(self, y: npt.ArrayLike, count: int) -> Array:

@@ -54,7 +54,8 @@ def record(cls: type[T]) -> type[T]:
 def read(record_type: type[T], data: object, *, at: str) -> T:
     """Reads `data` (a plain mapping) as `record_type`; `at` is its config path.  Raises ConfigError."""
     if not isinstance(data, Mapping):
-        raise ConfigError(at=at, got=data, rule="must be a mapping", hint=f"give {', '.join(_names(record_type))}")
+        hint = f"give {', '.join(_names(record_type))}" if at else "give what pipeline.compose([...]) returns, or nested dicts"
+        raise ConfigError(at=at or "config", got=data, rule="must be a mapping", hint=hint)
     known = {f.name: f for f in fields(record_type)}  # type: ignore[arg-type]  # every record is a dataclass
     for key in data:
         if key not in known:

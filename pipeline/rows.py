@@ -16,13 +16,19 @@ from pipeline.values import Array
 
 def check_x(x: npt.ArrayLike, network: LayerGraph) -> Array | Streamed:
     """x as a contiguous array of numbers [N, ...]; rows that are streamed stay so.  Raises DataError."""
-    array = x if isinstance(x, Streamed) else np.asarray(x)
-    if array.dtype.kind not in "fiub":
-        raise DataError(f"x has dtype {array.dtype}: must hold numbers; turn text into numbers first")
+    array = x if isinstance(x, Streamed) else check_numbers(x)
     if array.ndim == 0 or array.shape[1:] != network.input_shape:
         wanted = ", ".join(map(str, ("N", *network.input_shape)))
         raise DataError(f"x has shape {list(array.shape)}: must be [{wanted}]; give rows as the data declares them")
     return array if isinstance(array, Streamed) else np.ascontiguousarray(array)
+
+
+def check_numbers(x: npt.ArrayLike) -> Array:
+    """x as an array of real numbers.  Raises DataError."""
+    array = np.asarray(x)
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"x has dtype {array.dtype}: must hold real numbers; turn text into numbers first")
+    return array
 
 
 def check_y(y: npt.ArrayLike, network: LayerGraph, rows: int) -> Array:

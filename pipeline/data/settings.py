@@ -111,7 +111,9 @@ def check_source(config: Data) -> None:
         value = getattr(config, name)
         if value not in (None, ()) and config.kind not in kinds:
             got = list(value) if isinstance(value, tuple) else value
-            raise ConfigError(at=f"data.{name}", got=got, rule=f"data={config.kind} does not read it", hint=f"it is for {', '.join(kinds)}")
+            folder = name == "path" and config.kind in READ_BY["root"]
+            hint = f"give data.root={got}" if folder else f"it is for {', '.join(kinds)}"
+            raise ConfigError(at=f"data.{name}", got=got, rule=f"data={config.kind} does not read it", hint=hint)
     if config.kind in FILES and config.path is None:
         raise ConfigError(at="data.path", got="null", rule=f"data={config.kind} needs a file", hint=f"give data.path=FILE.{config.kind}")
     if config.sample_weight is not None and config.sample_weight == config.target:

@@ -47,7 +47,8 @@ class Window:
 def image(shape: Shape) -> tuple[int, int, int]:
     """H, W, C.  Raises ConfigError for what is no image."""
     if len(shape) != 3:
-        raise ConfigError(at="kind", got=f"over {list(shape)}", rule="needs images [height, width, channels]", hint="use a reshape layer")
+        gray = f"give data.input_shape=[{shape[0]},{shape[1]},1] where rows are gray images, or " if len(shape) == 2 else ""
+        raise ConfigError(at="input", got=list(shape), rule="needs images [height, width, channels]", hint=f"{gray}use a reshape layer")
     return shape[0], shape[1], shape[2]
 
 

@@ -70,9 +70,11 @@ def prune(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
             kept.append(node)
         else:
             dead.append(node.outputs[0])
-    dead = [name for name in dead if not name.startswith("constant")]
+    names = [name for name in dead if not name.startswith("constant")]
     result = graph.replace(nodes=tuple(reversed(kept)))
-    return result, (f"{len(dead)} dead nodes removed: {_some(dead)}",) if dead else ()
+    counts = {"dead node": len(names), "unread literal": len(dead) - len(names)}
+    said = " and ".join(f"{count} {what}{'s' if count > 1 else ''}" for what, count in counts.items() if count)
+    return result, (f"{said} removed{': ' if names else ''}{_some(names)}",) if dead else ()
 
 
 def _literal(node: Node, literal: dict[str, float]) -> float | None:

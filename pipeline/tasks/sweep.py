@@ -27,6 +27,8 @@ def finished(sweep: SweepResult) -> None:
     console = console_for()
     done = sum(job.error is None for job in sweep.jobs)
     say(console, f"sweep {sweep.id}: {done} of {sweep.planned} jobs done{', stopped' if sweep.stopped else ''}")
+    if sweep.stopped and (left := sweep.planned - len(sweep.jobs)):
+        say(console, f"note: {left} job{'s were' if left > 1 else ' was'} not begun; a new sweep over the values left runs them")
     experiment = next((job.experiment for job in sweep.jobs if job.experiment is not None), None)
     project = Path.cwd()
     folders = _folders(project, sweep.id)

@@ -31,7 +31,7 @@ class Interval:
         if number(metric, 0.0) != "0.00 %":
             return str(self)
         share = f"{100 * self.mean:.2f}"
-        return f"{share} %" if math.isnan(self.half) else f"{share} ± {100 * self.half:.2g} %"
+        return f"{share} %" if math.isnan(self.half) else f"{share} ± {100 * self.half:.2f} %"
 
     def __str__(self) -> str:
         return f"{self.mean:.4g}" if math.isnan(self.half) else f"{self.mean:.4g} ± {self.half:.2g}"

@@ -8,7 +8,7 @@ second, so that Ctrl-C is prompt.  The split into chunks changes no bit of the r
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import random
-from pipeline.errors import ConfigError, DataError
+from pipeline.errors import ConfigError, DataError, DivergedError
 from pipeline.plateau import Plateau
 from pipeline.streamed import Streamed
 from pipeline.training import budget as budgets
@@ -274,22 +274,27 @@ class _Loop:
         while self.progress.step < self.steps and self._spent() is None:
             start = time.perf_counter()
             feed = blocks.feed(self.progress.epoch, self.progress.step, min(self.chunk, last - self.progress.step))
-            losses = self.program.run(feed.x, feed.y, feed.order, feed.weight)
+            try:
+                losses = self.program.run(feed.x, feed.y, feed.order, feed.weight)
+            except DivergedError as error:
+                self._advance(error.losses, time.perf_counter() - start)
+                self._save()  # the state before the step that could not be taken
+                raise
             seconds = time.perf_counter() - start
-            done = self.progress.step + len(losses)
-            self.progress = replace(
-                self.progress,
-                step=done,
-                losses=np.concatenate([self.progress.losses, np.asarray(losses, np.float64)]),
-                seconds=self.progress.seconds + seconds,
-            )
+            self._advance(losses, seconds)
             self.chunk = max(1, min(int(len(losses) * CHUNK_SECONDS / max(seconds, 1e-9)), 8 * self.chunk))
-            self.emit(Advanced(epoch=self.progress.epoch + 1, step=done))
+            self.emit(Advanced(epoch=self.progress.epoch + 1, step=self.progress.step))
             if self.stop():
                 return False
-            if done < last:
+            if self.progress.step < last:
                 self._save_when_due()
         return True
+
+    def _advance(self, losses: Sequence[float] | npt.NDArray[Any], seconds: float) -> None:
+        """Notes the steps that gave `losses`."""
+        now = self.progress
+        together = np.concatenate([now.losses, np.asarray(losses, np.float64)])
+        self.progress = replace(now, step=now.step + len(losses), losses=together, seconds=now.seconds + seconds)
 
     def _values(self) -> dict[str, float]:
         """The metrics of the epoch, as far as it is trained."""

@@ -109,3 +109,5 @@ def test_compose_raises_the_sentences_of_the_command_line_and_leaves_no_global_s
         with refused(sentence):
             compose(overrides)
         assert not GlobalHydra.instance().is_initialized()
+    with refused('overrides = seed=1: must be a list; write compose(["seed=1"])'):
+        compose("seed=1")

@@ -46,4 +46,4 @@ def test_a_convolution_of_rows_made_of_components_is_refused() -> None:
     with pytest.raises(ConfigError) as error:
         pipeline.compile(pipeline.compose(["architecture=cnn_small", "data=digits", "preprocessing=whiten"]))
     rule = "needs images [height, width, channels]; use a reshape layer"
-    assert str(error.value) == f"architecture.layers[0].kind = over [64]: {rule}"
+    assert str(error.value) == f"architecture.layers[0].input = [64]: {rule}"

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backends.numpy.cpu import usable_cores
 from pipeline.tracking.journal import end_of, read_journal, series
 from pipeline.training import checkpoint
 from pipeline.training.metrics import full
@@ -121,6 +122,12 @@ def test_a_changed_byte_of_a_checkpoint_is_named(work: Path, pipeline_command: C
         assert len(refused.stderr.splitlines()) == 1
 
 
+def test_more_threads_than_cores_are_noted(pipeline_command: Command) -> None:
+    done = pipeline_command(*SMALL, "training.epochs=1", "backend.threads=999")
+    note = f"note: backend.threads = 999, and this process may use {usable_cores()} cores: the others only wait for them"
+    assert note.replace(" 1 cores", " 1 core") in done.stdout.splitlines()
+
+
 def test_a_diverging_run_says_step_and_layer_and_ends_failed(work: Path, pipeline_command: Command) -> None:
     failed = pipeline_command(*SMALL, "optimizer=sgd", "optimizer.learning_rate=1e30", "normalization=none")
     assert failed.returncode == 1
@@ -129,6 +136,10 @@ def test_a_diverging_run_says_step_and_layer_and_ends_failed(work: Path, pipelin
     end = end_of(read_journal(only_run(work)))
     assert end is not None and end["status"] == "FAILED"
     assert failed.stderr == f"error: {end['message']}\n"
+    folder = only_run(work)
+    assert failed.stderr.endswith(f"; the state before that step is kept in {folder.relative_to(work)}\n")
+    kept = checkpoint.load(folder / "checkpoints")
+    assert int(kept.state["step"]) == kept.progress.step and all(np.isfinite(value).all() for value in kept.state.values())
 
 
 @pytest.mark.parametrize(

@@ -240,7 +240,7 @@ REJECTED = [
         [{"kind": "conv", "channels": 2, "kernel": 9, "padding": "valid"}],
     ),
     (
-        "architecture.layers[1].kind = over [12]: needs images [height, width, channels]; use a reshape layer",
+        "architecture.layers[1].input = [12]: needs images [height, width, channels]; use a reshape layer",
         [{"kind": "dense", "units": 12}, {"kind": "max_pool"}],
     ),
     (

@@ -57,7 +57,7 @@ def test_prune_removes_what_nothing_reads() -> None:
     b.add("exp", "x", name="unused")
     b.outputs["y"] = b.add("mul", "x", "w", name="y")
     graph, reasons = prune(b.graph())
-    assert reasons == ("1 dead nodes removed: unused",)
+    assert reasons == ("1 dead node removed: unused",)
     assert [n.outputs[0] for n in graph.nodes] == ["y"]
 
 

@@ -156,7 +156,7 @@ def test_parameters_that_do_not_fit_are_refused_with_every_difference() -> None:
 
 REJECTED = [
     (X[:, :3], Y, order(1), "x has shape [40, 3]: must be [N, 4]; give rows as the data declares them"),
-    (X.astype(str), Y, order(1), "x has dtype <U32: must hold numbers; turn text into numbers first"),
+    (X.astype(str), Y, order(1), "x has dtype <U32: must hold real numbers; turn text into numbers first"),
     (X, Y[:5], order(1), "y has shape [5]: must be [40]; give one class for each row of x"),
     (X, Y + 0.5, order(1), "y has dtype float64: must be whole numbers, the classes 0 to 2; use y.astype('int32')"),
     (X, np.where(np.arange(40) == 7, 3, Y), order(1), "y[7] = 3: must be a class, 0 to 2; the network has 3 classes"),
