@@ -15,6 +15,7 @@ POINTER = ir.PointerType()
 VOID = ir.VoidType()
 ELEMENT = {"float32": ir.FloatType(), "float64": ir.DoubleType(), "int32": I32, "uint32": I32, "bool": I8, "uint8": I8}
 SIZE = {"float32": 4, "float64": 8, "int32": 4, "uint32": 4, "bool": 1, "uint8": 1}
+LINE = 64  # bytes of a line of the cache
 
 Value = Any  # llvmlite carries no types
 
@@ -90,6 +91,10 @@ class Emitter:
         else:
             name = f"llvm.masked.store.{_suffix(value.type)}.p0"
             self.call(name, VOID, value, pointer, ir.Constant(I32, SIZE[dtype]), self.mask(valid, lanes))
+
+    def prefetch(self, pointer: Value, *, writes: bool = False) -> None:
+        """Asks for the cache line at `pointer`; writes: to be written too."""
+        self.call("llvm.prefetch.p0", VOID, pointer, *(ir.Constant(I32, n) for n in (int(writes), 3, 1)))
 
     def mask(self, valid: int, lanes: int = LANES) -> Value:
         """A literal mask of the first `valid` lanes."""

@@ -9,9 +9,8 @@ from llvmlite import ir
 
 from backends.contract import Body, Instruction
 from backends.numpy.elementwise import RULES, cast
-from backends.numpy.emit import ELEMENT, I32, SIZE, VOID, Emitter, Value, i64, vector
+from backends.numpy.emit import ELEMENT, I32, LINE, SIZE, Emitter, Value, i64, vector
 
-LINE = 64  # bytes of a line of the cache
 TOGETHER = 4  # vectors that go through an epilogue side by side
 
 
@@ -140,7 +139,7 @@ def prefetch(e: Emitter, epilogue: Epilogue, pointers: list[Value], columns: int
         for pointer, dtype in wanted:
             for start in range(0, width, LINE // SIZE[dtype]):
                 place = e.at(pointer, e.b.add(first, i64(start)), dtype)
-                e.call("llvm.prefetch.p0", VOID, place, *(ir.Constant(I32, n) for n in (1, 3, 1)))
+                e.prefetch(place, writes=True)
 
 
 @dataclass(slots=True)

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from llvmlite import ir
 
 from backends.numpy.cpu import Processor
-from backends.numpy.emit import ELEMENT, I64, POINTER, SIZE, Emitter, Value, i64, vector
+from backends.numpy.emit import ELEMENT, I64, LINE, POINTER, SIZE, Emitter, Value, i64, vector
 from backends.numpy.epilogue import Epilogue, apply_epilogue, prefetch
 from backends.numpy.tiling import CHAINS, HEAD, NOTHING, RESIDENT, Packing, share_evenly, when_last, when_not_packed
 
+AHEAD = 4  # rows of B that are asked for before their turn where each is read once, straight from memory
 DEPTH = 512  # terms of a sum taken at once: a panel and a tile's rows of that depth lie in the second-level cache
 
 
@@ -235,6 +236,9 @@ class MatmulKernel:
             e.load_vector(e.at(b_k, v * self.lanes * self.size), p.precision, lanes=self.lanes, valid=self.lanes if self.packs else n)
             for v, n in enumerate(valid)
         ]
+        if not self.packs and self.row_count == 1:
+            for place in range(0, columns * self.size, LINE):
+                e.prefetch(e.at(b_k, AHEAD * b_step * self.size + place))
         results = []
         for row in range(rows):
             factor = e.splat(e.load(e.at(a_k, row * self.a_row * self.size), p.precision), self.lanes)

@@ -22,7 +22,7 @@ FIELDS = (
 )  # fmt: skip
 LONG = 1e6  # operations of a call whose tiles threads claim piece by piece: at each claim they look at memory that another one writes
 PIECES = 24  # that a member's share of such a call is cut into
-CLAIM = 64  # bytes of a counter of claims: a cache line
+CLAIM = 64  # bytes of a counter of claims: a line of the cache of its own
 _FLUSH = 0x8040  # flush-to-zero and denormals-are-zero: a decaying moment would otherwise end as denormals, 100 times slower
 
 
