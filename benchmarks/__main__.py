@@ -79,7 +79,7 @@ def measure(part: str, name: str, yard: compare.Yard, *, quick: bool) -> dict[st
         return streaming.streaming(quick=quick)
     if part == "memory":
         return memory.memory(quick=quick)
-    return roofline.roofline(quick=quick) if part == "roofline" else scaling.scaling([name], quick=quick)
+    return roofline.roofline(quick=quick) if part == "roofline" else scaling.scaling([name], yard, quick=quick)
 
 
 def merged(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:

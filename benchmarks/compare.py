@@ -20,6 +20,7 @@ OURS = "caviar"
 PAUSE = 0.03  # seconds before each turn, in which the threads of the one before fall asleep
 YARD = 2_000_000  # vectors of multiply-adds in registers by which the machine itself is timed before a round, ten milliseconds
 WHOLE, PATIENCE, AGAIN = 0.8, 15.0, 0.25  # a round waits for this share of the best speed, so many seconds, looking each so many
+LOOK = 2.5  # seconds in which the best speed is looked for first
 
 
 class WorkerFailed(RuntimeError):
@@ -74,19 +75,22 @@ class Yard:
 
     def ready(self, threads: int) -> float:
         """Waits -> operations a second now."""
+        if threads not in self.best:
+            self._look(threads)
         end = time.monotonic() + self.patience
         while True:
             now = self.speed(threads)
-            self.best[threads] = max(now, self.best.get(threads, 0.0))
+            self.best[threads] = max(now, self.best[threads])
             if now >= WHOLE * self.best[threads] or time.monotonic() >= end:
                 return now
             time.sleep(AGAIN)
 
-    def look(self, threads: int) -> None:
+    def _look(self, threads: int) -> None:
         """Looks for some seconds how fast the machine can be."""
-        end = time.monotonic() + min(self.patience, 10 * AGAIN)
+        self.best[threads] = 0.0
+        end = time.monotonic() + min(self.patience, LOOK)
         while time.monotonic() < end:
-            self.best[threads] = max(self.speed(threads), self.best.get(threads, 0.0))
+            self.best[threads] = max(self.speed(threads), self.best[threads])
             time.sleep(AGAIN)
 
 
@@ -104,8 +108,6 @@ def compare(workload: Workload, yard: Yard | None = None) -> dict[str, Any]:
     yard, threads = yard or Yard(), workload.threads or usable_cores()
     times: dict[str, list[float]] = {}
     if len(there) > 1:
-        if threads not in yard.best:
-            yard.look(threads)
         times = timed(workload, there, skipped, before=lambda: flops.append(yard.ready(threads)))
     return {
         **stamp(there),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from backends.numpy.cpu import usable_cores
-from benchmarks.compare import timed
+from benchmarks.compare import Yard, timed
 from benchmarks.contenders import missing
 from benchmarks.machine import stamp
 from benchmarks.workloads import WORKLOADS, Workload
@@ -42,8 +42,8 @@ def steps(w: Workload) -> int:
     return max(2, min(400, int(BUDGET / seconds)))
 
 
-def scaling(curves: Sequence[str] = tuple(POINTS), *, quick: bool = False) -> dict[str, Any]:
-    """curve -> point -> contender -> microseconds, the median of seven rounds in turn."""
+def scaling(curves: Sequence[str], yard: Yard, *, quick: bool = False) -> dict[str, Any]:
+    """curve -> point -> contender -> microseconds, the median of seven rounds in turn, each when the machine's cores are whole."""
     there = [name for name in CONTENDERS if not missing(name)]
     skipped = {name: reason for name in CONTENDERS if (reason := missing(name))}
     found: dict[str, dict[str, dict[str, float]]] = {}
@@ -54,7 +54,7 @@ def scaling(curves: Sequence[str] = tuple(POINTS), *, quick: bool = False) -> di
         found[curve] = {}
         for n, w in made.items():
             per = n if curve == "batch" else 1
-            times = timed(w, there, skipped)
+            times = timed(w, there, skipped, before=lambda threads=w.threads: yard.ready(threads or usable_cores()))
             found[curve][str(n)] = {name: round(1e6 * statistics.median(values) / per, 3) for name, values in times.items()}
             print(f"scaling {curve} {n}: {found[curve][str(n)]}", flush=True)
     return {**stamp(there), "microseconds": found, "skipped": skipped}
@@ -80,7 +80,7 @@ def draw(found: Mapping[str, Mapping[str, Mapping[str, float]]], folder: Path) -
         axes.set(xlabel=label, ylabel=f"µs a {per}", xscale="log", yscale="log")
         axes.set_xticks([int(n) for n in values], [str(n) for n in values])
         axes.xaxis.set_minor_locator(ticker.NullLocator())
-        axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 3, 5)))
         axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,g}"))
         axes.yaxis.set_minor_locator(ticker.NullLocator())
         axes.grid(alpha=0.3)
