@@ -74,7 +74,7 @@ def measure(part: str, name: str, yard: compare.Yard, *, quick: bool) -> dict[st
     if part == "agreement":
         return agreement.agreement(name, steps=3 if quick else None)
     if part == "startup":
-        return startup.startup(quick=quick)
+        return startup.startup(yard, quick=quick)
     if part == "streaming":
         return streaming.streaming(quick=quick)
     if part == "memory":

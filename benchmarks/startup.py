@@ -12,14 +12,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+from backends.numpy.cpu import usable_cores
+from benchmarks.compare import Yard
 from benchmarks.machine import stamp
 
 LIMITS = {"mlp": {"cold": 5.0, "warm": 1.0}, "cnn": {"cold": 15.0, "warm": 1.0}}  # seconds
 REPEATS = 3
 
 
-def startup(*, quick: bool = False) -> dict[str, Any]:
-    """workload -> cold and warm -> seconds of each part, the median of several processes.
+def startup(yard: Yard, *, quick: bool = False) -> dict[str, Any]:
+    """workload -> cold and warm -> seconds of each part, the median of several processes, each when the machine's cores are whole.
 
     process  from the start of the process to the end of the first training step;  import  of the package
     compile  config to native programs of training and evaluation (cold: kernels made; warm: read from the cache);  step  the first one
@@ -30,6 +32,7 @@ def startup(*, quick: bool = False) -> dict[str, Any]:
         for _ in range(1 if quick else REPEATS):
             with tempfile.TemporaryDirectory() as folder:
                 for kind in runs:
+                    yard.ready(usable_cores())
                     runs[kind].append(first_step(name, Path(folder)))
         found[name] = {kind: {part: statistics.median(run[part] for run in made) for part in made[0]} for kind, made in runs.items()}
     return {**stamp(), "seconds": found, "limits": LIMITS}
