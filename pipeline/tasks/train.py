@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from backends.numpy.cpu import usable_cores
+import backends
 from pipeline import data, files, preprocessing, spec, trained, weights
 from pipeline.compiler import compile_experiment
 from pipeline.errors import ConfigError, DivergedError, PipelineError, RunError, Stopped
@@ -108,7 +108,8 @@ class _Session:
                 fitted = replace(fitted, notes=(*fitted.notes, program.target_scale.note))
             if program.balance(dataset.train.y):
                 fitted = replace(fitted, notes=(*fitted.notes, weights.note(program.class_weights, dataset.class_names)))
-            fitted = replace(fitted, notes=(*fitted.notes, *_crowded(self.experiment)))
+            if crowded := backends.crowded(program.structure.backend.name, self.experiment.backend.threads):
+                fitted = replace(fitted, notes=(*fitted.notes, crowded))
             tracker = self._tracker(sender, replace(dataset, notes=(*dataset.notes, *fitted.notes)), program, found)
             outcome, values = self._recorded(program, ready, fitted, tracker, found)
             self._tell(dataset, outcome, values, program, tracker.folder)
@@ -134,8 +135,10 @@ class _Session:
                 raise Stopped(signal or SIGINT, f"{outcome.message}; go on with resume={files.shown(tracker.folder)}")
             values = {**outcome.metrics, **test(program, dataset, tracker, outcome.epoch)}
         except DivergedError as error:
-            said = f"{error}; the state before that step is kept in {files.shown(tracker.folder)}"
-            self._end(tracker, told := DivergedError(said, step=error.step, losses=error.losses))
+            kept = checkpoint.exists(tracker.folder / trained.CHECKPOINTS)
+            where = f"; the state before that step is kept in {files.shown(tracker.folder)}" if kept else ""
+            told = DivergedError(f"{error}{where}", step=error.step, losses=error.losses)
+            self._end(tracker, told)
             raise told from None
         except BaseException as error:
             self._end(tracker, error)
@@ -365,14 +368,6 @@ def _begin(found: Checkpoint | None) -> str:
         return "no checkpoint was saved yet: trains from the start"
     steps = f" and {found.progress.step} steps of the next" if found.progress.step else ""
     return f"goes on after the checkpoint of epoch {found.progress.epoch}{steps}"
-
-
-def _crowded(experiment: Experiment) -> tuple[str, ...]:
-    """A note where more threads are asked for than there are cores for them."""
-    asked, cores = experiment.backend.threads, usable_cores()
-    if asked == "auto" or asked <= cores:
-        return ()
-    return (f"backend.threads = {asked}, and this process may use {cores} core{'s' if cores > 1 else ''}: the others only wait for them",)
 
 
 def _loss_schedule(experiment: Experiment) -> LossSchedule | None:

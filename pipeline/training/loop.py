@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import random
-from pipeline.errors import ConfigError, DataError, DivergedError
+from pipeline.errors import ConfigError, DataError, DivergedError, RunError
 from pipeline.plateau import Plateau
 from pipeline.streamed import Streamed
 from pipeline.training import budget as budgets
@@ -278,7 +279,8 @@ class _Loop:
                 losses = self.program.run(feed.x, feed.y, feed.order, feed.weight)
             except DivergedError as error:
                 self._advance(error.losses, time.perf_counter() - start)
-                self._save()  # the state before the step that could not be taken
+                with suppress(RunError):  # a full disk must not hide what went wrong first
+                    self._save()  # the state before the step that could not be taken
                 raise
             seconds = time.perf_counter() - start
             self._advance(losses, seconds)

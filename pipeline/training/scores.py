@@ -79,6 +79,8 @@ def calibration_error(p: Array, y: Array) -> float:
     BINS bins of one width; the confidence is the probability of the most probable class; a bin holds (b / BINS, (b + 1) / BINS].
     """
     confidence, right = p.max(axis=1).astype(np.float64), p.argmax(axis=1) == y
+    if not np.isfinite(confidence).all():
+        return float("nan")
     bins = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
     gaps = np.bincount(bins, right - confidence, minlength=BINS)  # n_b * (accuracy_b - confidence_b)
     return float(np.abs(gaps).sum() / len(y))

@@ -20,14 +20,7 @@ RATIOS = {"torch": [4.0, 3.0, 5.0], "jax": [2.0, 3.0, 1.5]}
 
 
 def result(**changes: Any) -> dict[str, Any]:
-    entry = {
-        "flops": [4e9, 3e9, 2e9],
-        "date": "2026-01-01 12:00",
-        "machine": "2 cores",
-        "versions": {"numpy": "2"},
-        "commit": "abc",
-        "others": 0.021,
-    }
+    entry = {"date": "2026-01-01 12:00", "machine": "2 cores", "versions": {"numpy": "2"}, "commit": "abc", "others": 0.021}
     entry |= {"unit": "step", "rounds": 3, "flops": [4e9, 3e9, 2e9]}
     return {**entry, "microseconds": TIMES, "ratio": RATIOS, "skipped": {}, **changes}
 

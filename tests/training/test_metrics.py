@@ -72,6 +72,10 @@ def test_the_area_under_the_curve_of_each_class_is_that_of_scikit_learn() -> Non
     assert "roc_auc" not in table[3] and table[3]["rows"] == 0
 
 
+def test_the_calibration_error_of_what_is_no_number_is_none() -> None:
+    assert np.isnan(scores.calibration_error(np.full((3, 2), np.nan), np.zeros(3, int)))
+
+
 def test_the_calibration_error_has_its_closed_form() -> None:
     """Confidence 0.8 on 10 rows of which 6 are right, 0.6 on 30 of which 27 are: 10/40 * |0.6 - 0.8| + 30/40 * |0.9 - 0.6|."""
     p = np.array([[0.8, 0.2]] * 10 + [[0.6, 0.4]] * 30)
