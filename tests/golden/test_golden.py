@@ -1,0 +1,29 @@
+"""What is compiled and computed is what is on record: structures, plans and programs as text, losses and weights to the bit.
+
+A difference in `structure`, `plan` or `program` is a change of what is compiled; one in `losses` alone is a change of bits, or a machine
+whose bits are not those of the others: on a processor without fused multiply-add each product is rounded before it is added.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from backends.numpy import cpu
+from tests.golden.cases import CASES, Golden
+from tests.golden.record import on_record, recorded
+
+RECORD = on_record()
+BITS = cpu.host().multiplies_and_adds
+
+
+def test_every_case_is_on_record_and_no_other() -> None:
+    assert list(RECORD) == [case.name for case in CASES]
+
+
+@pytest.mark.parametrize("case", [pytest.param(c, marks=[pytest.mark.slow] if c.slow else [], id=c.name) for c in CASES])
+def test_the_case_is_as_on_record(case: Golden) -> None:
+    found = recorded(case, runs=BITS)
+    wanted = RECORD[case.name] if BITS else [line for line in RECORD[case.name] if not line.startswith("losses")]
+    assert found == wanted, f"{cpu.host().name}: what this machine makes of {case.name} is not on record"
+    if not BITS:
+        pytest.skip(f"{cpu.host().name} rounds each product before it is added: the bits of its losses are its own")
