@@ -44,7 +44,7 @@ def crowded(kind: str, threads: int | Literal["auto"]) -> str:
     """What to tell who asks `kind`, a name of KINDS, for more threads than there are cores for them; empty where all is well."""
     if kind != "numpy" or threads == "auto":
         return ""
-    from backends.numpy.cpu import usable_cores  # noqa: PLC0415  # of this backend alone
+    from backends.numpy.machine.processor import usable_cores  # noqa: PLC0415  # of this backend alone
 
     cores = usable_cores()
     said = f"backend.threads = {threads}, and this process may use {cores} core{'s' if cores > 1 else ''}: the others only wait for them"

@@ -11,17 +11,17 @@ from typing import Any
 
 from llvmlite import ir
 
-from backends.numpy import cpu
-from backends.numpy.cache import compile_object, load
-from backends.numpy.emit import I64, POINTER, Emitter, Module, i64
-from backends.numpy.memory import aligned_bytes
+from backends.numpy.emit.emitter import I64, POINTER, Emitter, Module, i64
+from backends.numpy.machine import processor
+from backends.numpy.machine.cache import compile_object, load
+from backends.numpy.machine.memory import aligned_bytes
 from benchmarks.machine import caches
 
 CHAINS = 24  # of dependent multiply-adds side by side: more than latency times units of any processor here, and all in registers
 FLOAT = 4
 
 
-def fma_kernel(processor: cpu.Processor) -> tuple[Any, float]:
+def fma_kernel(processor: processor.Processor) -> tuple[Any, float]:
     """kernel(out, rounds), vectors of x = x * y + z `rounds` times, all in registers; and the operations of a round."""
     symbol, lanes = f"benchmark_fma_{processor.name}", processor.vector_bytes // FLOAT
     chains = CHAINS if processor.vector_bytes == 64 else 12  # 32 registers, else 16
@@ -52,7 +52,7 @@ def fma_kernel(processor: cpu.Processor) -> tuple[Any, float]:
     return _function(symbol, build, processor, 1), 2.0 * chains * lanes
 
 
-def triad_kernel(processor: cpu.Processor) -> Any:
+def triad_kernel(processor: processor.Processor) -> Any:
     """kernel(a, b, c, numbers): a = b + 3 c."""
     symbol = f"benchmark_triad_{processor.name}"
 
@@ -71,7 +71,7 @@ def triad_kernel(processor: cpu.Processor) -> Any:
     return _function(symbol, build, processor, 3)
 
 
-def _function(symbol: str, build: Callable[[], ir.Module], processor: cpu.Processor, pointers: int) -> Any:
+def _function(symbol: str, build: Callable[[], ir.Module], processor: processor.Processor, pointers: int) -> Any:
     prototype = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * pointers, ctypes.c_int64)
     return prototype(load(symbol, compile_object(processor, build), processor))
 
@@ -92,7 +92,7 @@ def fastest(work: Sequence[Callable[[], object]], repeats: int) -> float:
 
 def peak_flops(threads: int, *, rounds: int = 4_000_000, repeats: int = 7) -> float:
     """Multiply and add operations a second, of `threads` cores together."""
-    kernel, per_round = fma_kernel(cpu.host())
+    kernel, per_round = fma_kernel(processor.host())
     outs = [aligned_bytes(4096) for _ in range(threads)]
     for out in outs:
         out.view("float32")[:] = 0.5
@@ -110,7 +110,7 @@ def sizes() -> dict[str, int]:
 
 def bandwidth(size: int, threads: int, *, moved: float = 2e9, repeats: int = 5) -> float:
     """Bytes a second of a triad over `size` bytes for each of `threads` cores; a written number counts once, as a read one does."""
-    kernel = triad_kernel(cpu.host())
+    kernel = triad_kernel(processor.host())
     numbers = max(64, size // 3 // FLOAT // 64 * 64)
     times = max(1, int(moved / threads / (3 * FLOAT * numbers)))
     arrays = [[aligned_bytes(FLOAT * numbers) for _ in range(3)] for _ in range(threads)]
@@ -125,7 +125,7 @@ def bandwidth(size: int, threads: int, *, moved: float = 2e9, repeats: int = 5) 
 
 def ceilings(*, quick: bool = False) -> dict[str, Any]:
     """{"flops": {"one core": .., "N cores": ..}, "bytes": {level: the same}}, a second; shared levels get the same size from all cores."""
-    cores = cpu.usable_cores()
+    cores = processor.usable_cores()
     counts = {"one core": 1, **({f"{cores} cores": cores} if cores > 1 else {})}
     repeats, rounds, moved = (2, 100_000, 1e8) if quick else (7, 4_000_000, 2e9)
     flops = {name: peak_flops(n, rounds=rounds, repeats=repeats) for name, n in counts.items()}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from backends.numpy.cpu import usable_cores
+from backends.numpy.machine.processor import usable_cores
 from benchmarks.ceilings import peak_flops
 from benchmarks.contenders import missing
 from benchmarks.machine import stamp

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from backends.numpy.cpu import host, usable_cores
+from backends.numpy.machine.processor import host, usable_cores
 from benchmarks.contenders import NEEDS
 
 RESULTS = ("results.json", "RESULTS.md", "plots")  # what the benchmarks write

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from backends.contract import Array, Buffer, Call
-from backends.numpy.cache import loaded
 from backends.numpy.executor import NumpyExecutable
 from backends.numpy.kernels import Kernel
-from backends.numpy.memory import aligned_bytes
+from backends.numpy.machine.cache import loaded
+from backends.numpy.machine.memory import aligned_bytes
 from benchmarks.ceilings import ceilings
 from benchmarks.contenders import own
 from benchmarks.machine import stamp

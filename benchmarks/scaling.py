@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from backends.numpy.cpu import usable_cores
+from backends.numpy.machine.processor import usable_cores
 from benchmarks.compare import Yard, timed
 from benchmarks.contenders import missing
 from benchmarks.machine import stamp

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from backends.numpy.cpu import usable_cores
+from backends.numpy.machine.processor import usable_cores
 from benchmarks.compare import Yard
 from benchmarks.machine import stamp
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline import spec
+from pipeline.config import spec
 
 if TYPE_CHECKING:
-    from pipeline.program import Program
-    from pipeline.stacked import Stack
+    from pipeline.program.program import Program
+    from pipeline.program.stack import Stack
     from pipeline.tasks.train import Result
 
 Config = Mapping[str, Any]
@@ -20,7 +20,7 @@ Config = Mapping[str, Any]
 
 def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
     """The config of `python -m pipeline OVERRIDES` as nested plain dicts, from any working directory.  Raises ConfigError."""
-    from pipeline.config import compose as composed  # noqa: PLC0415
+    from pipeline.config.compose import compose as composed  # noqa: PLC0415
 
     return composed(overrides)
 
@@ -30,14 +30,14 @@ def compile(cfg: Config) -> Program:
 
     Raises ConfigError, DataError, BackendError.
     """
-    from pipeline.compiler import compile_experiment  # noqa: PLC0415
+    from pipeline.program.make import compile_experiment  # noqa: PLC0415
 
     return compile_experiment(spec.experiment(cfg))
 
 
 def stack(cfgs: Sequence[Config]) -> Stack:
     """Trials of one structure as one program; `stack.programs[k]` is trial k.  Raises ConfigError where the structures differ."""
-    from pipeline.compiler import compile_stack  # noqa: PLC0415
+    from pipeline.program.make import compile_stack  # noqa: PLC0415
 
     return compile_stack([spec.experiment(cfg) for cfg in cfgs])
 
@@ -56,6 +56,6 @@ def train(cfg: Config, *, quiet: bool = False) -> Result:
 
 def load(run: object) -> Program:
     """The trained program of a run, given by its folder or MLflow run id; it applies the run's preprocessing.  Raises RunError."""
-    from pipeline import trained  # noqa: PLC0415
+    from pipeline.tasks import trained  # noqa: PLC0415
 
     return trained.load(trained.find(str(run))).program

@@ -18,6 +18,7 @@ A mistake of ours is an assertion, never one of these.
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable, Sequence
 
 
@@ -90,6 +91,24 @@ def nearest(name: str, names: Iterable[str]) -> str:
     known = sorted(names)
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6) or [k for k in known if _initials(k) == name]
     return f"did you mean {close[0]}?" if close else f"use one of {', '.join(known)}"
+
+
+def complain(line: str) -> None:
+    """One line on standard error."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def sentence(error: BaseException) -> str:
+    """What is said of `error`, on one line."""
+    if isinstance(error, OSError) and not isinstance(error, PipelineError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+    text = " ".join(str(error).split())
+    return text if isinstance(error, PipelineError) else f"{type(error).__name__}: {text}"
+
+
+def exit_code(error: BaseException) -> int:
+    """The exit code of a command that `error` ended."""
+    return error.exit_code if isinstance(error, PipelineError) else PipelineError.exit_code
 
 
 def _initials(name: str) -> str:

@@ -1,117 +1,142 @@
-"""What a caller may hand to a program as x, y and order.  Native code checks no index, so everything is checked here."""
+"""Rows that are read and prepared only when they are asked for: data larger than memory, or kept in memory as bytes.
 
-# N rows, S steps, B batch rows, C classes, T targets
+A `Streamed` looks like the array that it would be if all its rows were made at once, and gives the same bits; only the rows of a
+block exist at a time.  What it reads from may be a memory-mapped file.  Where nothing but shifts and factors stands between what is
+stored and the numbers of a row, the rows are `raw`: the gather of a program's step takes them from the store and makes the numbers.
+"""
+
+# N rows of the view, M rows of the store, F... shape of one row, D numbers of one row
 from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from mmap import PAGESIZE, mmap
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import losses
-from pipeline.errors import DataError
-from pipeline.layers.graph import LayerGraph
-from pipeline.one_hot import one_hot
-from pipeline.streamed import Streamed
-from pipeline.values import Array
+from backends.contract import STORED
+
+Array = npt.NDArray[Any]
+Step = Callable[[Array], Array]  # rows [n, F...] (the first step: as stored) -> a new array of their values [n, G...], each row by itself
 
 
-def check_x(x: npt.ArrayLike, network: LayerGraph) -> Array | Streamed:
-    """x as a contiguous array of numbers [N, ...]; rows that are streamed stay so.  Raises DataError."""
-    array = x if isinstance(x, Streamed) else check_numbers(x)
-    if array.ndim == 0 or array.shape[1:] != network.input_shape:
-        wanted = ", ".join(map(str, ("N", *network.input_shape)))
-        raise DataError(f"x has shape {list(array.shape)}: must be [{wanted}]; give rows as the data declares them")
-    return array if isinstance(array, Streamed) else np.ascontiguousarray(array)
+@dataclass(frozen=True, kw_only=True)
+class Streamed:
+    """The rows `rows` [N] of `store` [M, ...] (all of them when None), seen in `row_shape` and sent through `steps`.
+
+    row_shape  of what comes out, and dtype its type;  stored_shape  of a row before the first step
+    pairs      [P, 2, D] in that type: the steps are together (x - shift) * factor for each pair of a row as stored; None: they are more
+    """
+
+    store: Array
+    rows: npt.NDArray[np.int64] | None
+    stored_shape: tuple[int, ...]
+    row_shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    steps: tuple[Step, ...] = ()
+    pairs: Array | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, F...)."""
+        return (len(self), *self.row_shape)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return math.prod(self.shape)
+
+    @property
+    def raw(self) -> bool:
+        """Whether a program can gather the rows from the store as it is."""
+        known = str(self.store.dtype) in STORED or self.store.dtype == self.dtype
+        return self.pairs is not None and known and self.store.flags.c_contiguous
+
+    @property
+    def mapped(self) -> bool:
+        """Whether the rows lie in a file that is mapped into memory."""
+        owner: Any = self.store
+        while isinstance(owner, np.ndarray | memoryview):
+            owner = owner.base if isinstance(owner, np.ndarray) else owner.obj
+        return isinstance(owner, mmap)
+
+    @property
+    def row_bytes(self) -> int:
+        """The size of a row: as stored where it is raw, else as made."""
+        return math.prod(self.stored_shape) * self.store.itemsize if self.raw else math.prod(self.row_shape) * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return len(self.store) if self.rows is None else len(self.rows)
+
+    def __getitem__(self, key: slice | npt.NDArray[np.int64]) -> Array:
+        """The rows of a slice, or of row numbers [n] in any order -> a new array [n, F...]."""
+        x = self._read(key)
+        x = x.reshape(len(x), *self.stored_shape)
+        for step in self.steps:
+            x = step(x)
+        if not self.steps:
+            x = np.ascontiguousarray(x, self.dtype)
+        assert x.dtype == self.dtype and x.shape[1:] == self.row_shape, f"a step made {x.dtype} {x.shape[1:]}"
+        return x
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """All rows at once."""
+        return self[:] if dtype is None else self[:].astype(dtype)
+
+    def then(self, step: Step, row_shape: tuple[int, ...], dtype: npt.DTypeLike, pairs: Array | None = None) -> Streamed:
+        """These rows, each block sent through one more step, which makes rows of `row_shape` of type `dtype`; `pairs` if it is no more."""
+        own = None if self.steps else pairs
+        return replace(self, steps=(*self.steps, step), row_shape=row_shape, dtype=np.dtype(dtype), pairs=own)
+
+    def part(self, key: slice | npt.NDArray[np.int64]) -> Array | Streamed:
+        """The rows of a slice or of row numbers: raw ones are left where they are, others are made."""
+        if not self.raw:
+            return self[key]
+        if self.rows is not None:
+            return replace(self, rows=self.rows[key])
+        return replace(self, store=self.store[key]) if isinstance(key, slice) else replace(self, rows=key)
+
+    def touch(self) -> None:
+        """Brings the rows of a raw view into memory, so that nobody waits for the file later: reads a byte of each of their pages."""
+        size = self.row_bytes
+        places = np.arange(len(self.store)) if self.rows is None else np.sort(self.rows)  # a file is read forward
+        within = np.append(np.arange(0, size, PAGESIZE), size - 1)
+        np.take(np.asarray(self.store).reshape(-1).view(np.uint8), places[:, None] * size + within)
+
+    def _read(self, key: slice | npt.NDArray[np.int64]) -> Array:
+        if self.rows is None and isinstance(key, slice):
+            return self.store[key]
+        places = np.asarray(key) if self.rows is None else self.rows[key]
+        if len(places) and isinstance(key, slice) and places[-1] - places[0] + 1 == len(places):
+            return self.store[places[0] : places[-1] + 1]  # the rows of a part ascend
+        return np.asarray(self.store[places])
 
 
-def check_numbers(x: npt.ArrayLike) -> Array:
-    """x as an array of real numbers.  Raises DataError."""
-    array = np.asarray(x)
-    if array.dtype.kind not in "fiub":
-        raise DataError(f"x has dtype {array.dtype}: must hold real numbers; turn text into numbers first")
-    return array
+def kept(x: Array) -> Streamed:
+    """Rows in memory, to be prepared by whoever asks for them."""
+    return Streamed(store=x, rows=None, stored_shape=x.shape[1:], row_shape=x.shape[1:], dtype=x.dtype)
 
 
-def check_y(y: npt.ArrayLike, network: LayerGraph, rows: int) -> Array:
-    """y as classes int32 [N] or numbers [N, T].  Classes may be one-hot [N, C], a single 1 among zeros a row.  Raises DataError."""
-    array = np.asarray(y)
-    if losses.RULES[type(network.loss)].classes:
-        return _classes(array, rows, max(2, network.output.shape[-1]))
-    targets = network.output.shape[-1]
-    if array.dtype.kind not in "fiub":
-        raise DataError(f"y has dtype {array.dtype}: must hold numbers; turn text into numbers first")
-    if array.shape == (rows,) and targets == 1:
-        array = array.reshape(rows, 1)
-    if array.shape != (rows, targets):
-        raise DataError(f"y has shape {list(array.shape)}: must be [{rows}, {targets}]; give one row of targets for each row of x")
-    return np.ascontiguousarray(array)
+def kept_type(stored: np.dtype[Any]) -> np.dtype[Any]:
+    """The type in which rows wait for the preprocessing: bytes stay bytes, a quarter of the numbers that they become."""
+    return stored if stored == np.uint8 else loaded_type(stored)
 
 
-def _from_one_hot(y: Array, rows: int, classes: int) -> Array:
-    """One-hot rows [N, C] -> their classes int32 [N]."""
-    if y.shape != (rows, classes):
-        raise DataError(f"y has shape {list(y.shape)}: must be [{rows}], or one-hot [{rows}, {classes}]; give one class for each row of x")
-    wrong = np.flatnonzero(~one_hot(y))
-    if len(wrong):
-        row = int(wrong[0])
-        found = f"y[{row}] = {np.array2string(y[row], separator=', ', threshold=8)}"
-        raise DataError(f"{found}: must be one-hot, a single 1 among zeros; give the classes themselves, or y.argmax(axis=1)")
-    return np.asarray(y.argmax(axis=1), np.int32)
+def loaded_type(stored: np.dtype[Any]) -> np.dtype[Any]:
+    """The type that numbers have in memory: float32, or float64 where they have more digits than float32 holds."""
+    wide = stored == np.float64 or (stored.kind in "iu" and stored.itemsize >= 4)
+    return np.dtype(np.float64 if wide else np.float32)
 
 
-def _classes(y: Array, rows: int, classes: int) -> Array:
-    if y.ndim == 2 and y.dtype.kind in "iubf":
-        return _from_one_hot(y, rows, classes)
-    if y.shape != (rows,):
-        raise DataError(f"y has shape {list(y.shape)}: must be [{rows}]; give one class for each row of x")
-    if y.dtype.kind not in "iub":
-        raise DataError(f"y has dtype {y.dtype}: must be whole numbers, the classes 0 to {classes - 1}; use y.astype('int32')")
-    if rows and (y.min() < 0 or y.max() >= classes):
-        row = int(np.flatnonzero((y < 0) | (y >= classes))[0])
-        raise DataError(f"y[{row}] = {y[row]}: must be a class, 0 to {classes - 1}; the network has {classes} classes")
-    return np.ascontiguousarray(y, np.int32)
-
-
-def check_weight(weight: npt.ArrayLike, rows: int) -> npt.NDArray[np.float64]:
-    """What each of `rows` rows counts in the loss, float64 [N].  Raises DataError."""
-    array = np.asarray(weight)
-    if array.shape != (rows,):
-        raise DataError(f"sample_weight has shape {list(array.shape)}: must be [{rows}]; give one weight for each row of x")
-    if array.dtype.kind not in "fiub":
-        raise DataError(f"sample_weight has dtype {array.dtype}: must hold numbers; turn text into numbers first")
-    values = array.astype(np.float64)
-    wrong = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
-    if len(wrong):
-        raise DataError(
-            f"sample_weight[{wrong[0]}] = {array[wrong[0]]}: must be a finite number of at least 0; mend it or leave the row out"
-        )
-    return values
-
-
-def check_order(order: npt.ArrayLike, rows: int, *, axes: tuple[str, ...] = ("steps", "batch")) -> npt.NDArray[np.int64]:
-    """Row numbers below `rows` as int64 [S, B] (or with the given axes).  Raises DataError."""
-    array = np.asarray(order)
-    if array.ndim != len(axes) or (array.ndim and array.shape[-1] == 0):
-        raise DataError(f"order has shape {list(array.shape)}: must be [{', '.join(axes)}]; give the row numbers of every step")
-    if array.dtype.kind not in "iu":
-        raise DataError(f"order has dtype {array.dtype}: must be whole numbers, the row numbers of every step; use order.astype('int64')")
-    if array.size and (array.min() < 0 or array.max() >= rows):
-        place = tuple(int(i) for i in np.argwhere((array < 0) | (array >= rows))[0])
-        raise DataError(f"order{list(place)} = {array[place]}: must be a row number, 0 to {rows - 1}; x has {rows} rows")
-    return np.ascontiguousarray(array, np.int64)
-
-
-def check_trials(order: npt.NDArray[np.int64], trials: int) -> None:
-    """Whether order [K, S, B] has an entry for each of `trials`.  Raises DataError."""
-    if len(order) != trials:
-        raise DataError(f"order has shape {list(order.shape)}: must be [{trials}, steps, batch]; give the row numbers of each trial")
-
-
-def check_tensors(given: dict[str, Array], wanted: dict[str, tuple[int, ...]], *, what: str) -> None:
-    """Whether `given` has exactly the names and shapes of `wanted`.  Raises DataError with every difference."""
-    faults = [f"{name} is missing" for name in wanted if name not in given]
-    faults += [f"{name} is unknown" for name in given if name not in wanted]
-    for name, shape in wanted.items():
-        if name in given and np.shape(given[name]) != shape:
-            faults.append(f"{name} has shape {list(np.shape(given[name]))}, not {list(shape)}")
-    if faults:
-        raise DataError(f"{what} do not fit the program: {'; '.join(faults)}")
+def one_hot(y: Array) -> npt.NDArray[np.bool_]:
+    """Whether each row of y [N, C] is a class written as one-hot, a single 1 among zeros ([0, 1, 0] for class 1 of three) -> bool [N]."""
+    rows: npt.NDArray[np.bool_] = np.all((y == 0) | (y == 1), axis=1) & (np.sum(y == 1, axis=1) == 1)
+    return rows

@@ -3,11 +3,11 @@
 # B batch, D inputs, H units, C classes
 from __future__ import annotations
 
+from pipeline.compiler.autodiff import gradients
 from pipeline.graph.builder import Builder
 from pipeline.graph.ir import Graph
 from pipeline.ops import SHAPE_RULES
 from pipeline.ops.reduce import mean
-from pipeline.passes.autodiff import gradients
 
 
 def training_graph(*, B: int = 8, D: int = 6, H: int = 5, C: int = 3, precision: str = "float32", dropout: bool = True) -> Graph:

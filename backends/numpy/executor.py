@@ -12,15 +12,15 @@ import numpy as np
 from llvmlite import ir
 
 from backends.contract import ALIGNMENT, Buffer, Feed, Plan, Results
-from backends.numpy import cpu as processors
-from backends.numpy.cache import ObjectCache, key, ready
-from backends.numpy.crew import Choice, Part, crew
-from backends.numpy.fused import instructions_by_stage
-from backends.numpy.gather import gather_kernel, stored
 from backends.numpy.kernels import Kernel, kernel_of
-from backends.numpy.memory import Arena, NumpyMemory, address
-from backends.numpy.progress import Compiling
+from backends.numpy.kernels.fused import instructions_by_stage
+from backends.numpy.kernels.gather import gather_kernel, stored
+from backends.numpy.machine import processor as processors
+from backends.numpy.machine.cache import ObjectCache, key, ready
+from backends.numpy.machine.memory import Arena, NumpyMemory, address
+from backends.numpy.machine.progress import Compiling
 from backends.numpy.step import CLAIM, FIELDS, StepProgram, claimed
+from backends.numpy.threads.pool import Choice, Part, crew
 
 # a core's rough speed (operations and bytes a second), and the seconds that a meeting of threads and the start of a job cost
 FLOPS, BANDWIDTH, BARRIER, START = 5e10, 2e10, 2e-6, 1e-5

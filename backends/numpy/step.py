@@ -8,12 +8,12 @@ from collections.abc import Callable
 from llvmlite import ir
 
 from backends.contract import Buffer, Plan
-from backends.numpy.cpu import Processor
-from backends.numpy.emit import I1, I32, I64, POINTER, SIZE, VOID, Emitter, Value, i64
-from backends.numpy.gate import Gates
-from backends.numpy.gather import gather_kernel
+from backends.numpy.emit.emitter import I1, I32, I64, POINTER, SIZE, VOID, Emitter, Value, i64
 from backends.numpy.kernels import Kernel
-from backends.numpy.tiling import NOTHING
+from backends.numpy.kernels.gather import gather_kernel
+from backends.numpy.kernels.tiling import NOTHING
+from backends.numpy.machine.processor import Processor
+from backends.numpy.threads.barrier import Gates
 
 # the fields of the argument block, 64 bits each; the pointers of the outputs follow
 FIELDS = (

@@ -9,7 +9,7 @@ import numpy as np
 
 import pipeline
 from benchmarks.workloads import LEARNING_RATE, Workload
-from pipeline.program import Program
+from pipeline.program.program import Program
 
 
 def config(w: Workload) -> dict[str, Any]:

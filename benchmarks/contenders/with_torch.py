@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from backends.numpy.cpu import usable_cores
+from backends.numpy.machine.processor import usable_cores
 from benchmarks.workloads import LEARNING_RATE, Workload
 
 

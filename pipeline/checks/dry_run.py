@@ -12,7 +12,7 @@ from pipeline.training.budget import end
 
 if TYPE_CHECKING:
     from pipeline.checks.material import Material
-    from pipeline.spec import Experiment
+    from pipeline.config.experiment import Experiment
 
 
 def check_dry_run(config: Experiment, material: Material) -> Finding:

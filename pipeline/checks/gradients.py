@@ -15,7 +15,7 @@ from pipeline.checks.probe import Probe
 
 if TYPE_CHECKING:
     from pipeline.checks.material import Material
-    from pipeline.spec import Experiment
+    from pipeline.config.experiment import Experiment
 
 ROWS = 8
 STEPS = (1e-5, 1e-4, 1e-6, 1e-7)  # tried in turn until one shows the gradient right: large ones round less, small ones meet fewer kinks

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.checks.settings import LearningRateRange
+from pipeline.config.task_settings import LearningRateRange
 from pipeline.errors import DivergedError
-from pipeline.schedules import Rising
+from pipeline.recipe.schedules import Rising
 
 if TYPE_CHECKING:
     from pipeline.checks.material import Material
-    from pipeline.spec import Experiment
+    from pipeline.config.experiment import Experiment
 
 Array = npt.NDArray[np.float64]
 CHUNK = 16  # steps between two looks

@@ -10,16 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import data, preprocessing, random
-from pipeline.compiler import compile_experiment
-from pipeline.streamed import Streamed
-from pipeline.target_scale import TargetScale
+from pipeline.graph.values import Array
+from pipeline.preprocessing.target_scale import TargetScale
+from pipeline.program.make import compile_experiment
+from pipeline.rows import Streamed
 from pipeline.training import loop
-from pipeline.values import Array
 
 if TYPE_CHECKING:
+    from pipeline.config.experiment import Experiment
     from pipeline.data import DataShape
-    from pipeline.program import Program
-    from pipeline.spec import Experiment
+    from pipeline.program.program import Program
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from pipeline.checks.variants import with_more_l2
 
 if TYPE_CHECKING:
     from pipeline.checks.material import Material
-    from pipeline.spec import Experiment
+    from pipeline.config.experiment import Experiment
 
 ROWS = 8
 MORE_L2 = 0.01

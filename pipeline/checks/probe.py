@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import lower, random
+from pipeline import random
 from pipeline.checks.kinks import loss_and_pattern
-from pipeline.compiler import load_backend
+from pipeline.compiler import lower
+from pipeline.compiler.structure import Structure
+from pipeline.graph.values import Array, Clock, value_table, word_table
 from pipeline.passes import compile_passes
 from pipeline.plan import make_plan
-from pipeline.program import Program
-from pipeline.structure import Structure
-from pipeline.values import Array, Clock, value_table, word_table
+from pipeline.program.make import load_backend
+from pipeline.program.program import Program
 
 if TYPE_CHECKING:
     from pipeline.checks.material import Material
-    from pipeline.spec import Experiment
+    from pipeline.config.experiment import Experiment
 
 NOISE = 0.01
 

@@ -9,12 +9,12 @@ from pipeline.checks.finding import Finding
 from pipeline.checks.gradients import check_gradients
 from pipeline.checks.material import Material, material
 from pipeline.checks.penalty import check_penalty
-from pipeline.checks.settings import Check
 from pipeline.checks.start_loss import check_start_loss
 from pipeline.checks.tiny_batch import check_tiny_batch
+from pipeline.config.task_settings import Check
 
 if TYPE_CHECKING:
-    from pipeline.spec import Experiment
+    from pipeline.config.experiment import Experiment
 
 
 def check(config: Experiment, given: Material | None = None) -> tuple[Finding, ...]:

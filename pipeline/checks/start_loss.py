@@ -10,18 +10,18 @@ import numpy as np
 
 import backends
 from backends.contract import Feed
-from pipeline import losses
 from pipeline.checks.finding import Finding
 from pipeline.checks.variants import without_regularization
 from pipeline.graph.builder import Builder
+from pipeline.graph.values import Array, Clock, value_table
 from pipeline.ops import SHAPE_RULES
 from pipeline.ops.reduce import mean
 from pipeline.plan import make_plan
-from pipeline.values import Array, Clock, value_table
+from pipeline.recipe import losses
 
 if TYPE_CHECKING:
     from pipeline.checks.material import Material
-    from pipeline.spec import Experiment
+    from pipeline.config.experiment import Experiment
 
 ROWS = 256
 LEAST = 0.5

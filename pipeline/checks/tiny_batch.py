@@ -10,13 +10,13 @@ import numpy as np
 from pipeline.checks.finding import Finding
 from pipeline.checks.variants import without_regularization
 from pipeline.errors import DivergedError
-from pipeline.schedules import Constant
-from pipeline.values import Array
+from pipeline.graph.values import Array
+from pipeline.recipe.schedules import Constant
 
 if TYPE_CHECKING:
     from pipeline.checks.material import Material
-    from pipeline.program import Program
-    from pipeline.spec import Experiment
+    from pipeline.config.experiment import Experiment
+    from pipeline.program.program import Program
 
 CHUNK = 25  # steps between two looks
 SHARE = 0.1  # of the variance of the targets, or of the loss of their mean, that may be left

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pipeline.augmentation import Augmentation
-from pipeline.regularization import Regularization
+from pipeline.recipe.augmentation import Augmentation
+from pipeline.recipe.regularization import Regularization
 
 if TYPE_CHECKING:
-    from pipeline.spec import Experiment
+    from pipeline.config.experiment import Experiment
 
 
 def without_regularization(config: Experiment) -> Experiment:

@@ -17,8 +17,7 @@ from pipeline.data.dataset import Raw, Task, by_chunks
 from pipeline.data.files import located, read_bytes, unreadable
 from pipeline.data.settings import Data
 from pipeline.errors import DataError
-from pipeline.one_hot import one_hot
-from pipeline.streamed import loaded_type
+from pipeline.rows import loaded_type, one_hot
 
 Array = npt.NDArray[Any]
 

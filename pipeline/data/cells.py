@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pipeline.data.dataset import by_chunks
 from pipeline.data.encoder import Encoder, feature_names, filled_note, unknown_note
 from pipeline.data.table import Cells, Table
-from pipeline.streamed import Streamed
+from pipeline.rows import Streamed
 
 Array = npt.NDArray[Any]
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.streamed import Streamed
+from pipeline.rows import Streamed
 
 Array = npt.NDArray[Any]
 Task = Literal["classification", "regression", "reconstruction"]

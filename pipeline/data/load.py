@@ -26,7 +26,7 @@ from pipeline.data.split import split
 from pipeline.data.table import digest, read_table
 from pipeline.data.table_cache import cached_table, is_cached
 from pipeline.errors import ConfigError, DataError
-from pipeline.streamed import Streamed, kept_type
+from pipeline.rows import Streamed, kept_type
 
 Array = npt.NDArray[Any]
 _STREAMED = "the rows would fill more than half of the memory: they are streamed (data.stream=false loads them all)"

@@ -11,9 +11,9 @@ import importlib
 from collections.abc import Callable
 from typing import cast
 
+from pipeline.config.experiment import Experiment
 from pipeline.demonstrations.figure import Figure
 from pipeline.errors import ConfigError, nearest
-from pipeline.spec import Experiment
 
 __all__ = ["DEMONSTRATIONS", "Figure", "figures"]
 

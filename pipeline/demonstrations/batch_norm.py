@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from pipeline import data, preprocessing, random
-from pipeline.compiler import load_backend
+from pipeline.compiler.structure import Structure
+from pipeline.config.experiment import Experiment
 from pipeline.data import Dataset, DataShape
 from pipeline.demonstrations.figure import Figure, at_least, at_most, near
 from pipeline.demonstrations.network import described, program
-from pipeline.program import Program
-from pipeline.spec import Experiment
-from pipeline.structure import Structure
-from pipeline.values import Array
+from pipeline.graph.values import Array
+from pipeline.program.make import load_backend
+from pipeline.program.program import Program
 
 ROWS, FEATURES, CLASSES, STEPS = 64, 8, 3, 30
 EPOCHS, BATCH, RUNS = 8, 64, 5

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
+from pipeline.config.experiment import Experiment
 from pipeline.data import DataShape
 from pipeline.demonstrations.figure import Figure, near
 from pipeline.demonstrations.network import layers, program
-from pipeline.spec import Experiment
 
 INPUTS, UNITS = 784, 100
 N = {"fan_in": INPUTS, "fan_out": UNITS, "average": (INPUTS + UNITS) / 2}

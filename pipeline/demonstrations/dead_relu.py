@@ -6,12 +6,12 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline import data, preprocessing, random
+from pipeline.config.experiment import Experiment
 from pipeline.data import Dataset
 from pipeline.demonstrations.figure import Figure, at_least, at_most, near
 from pipeline.demonstrations.network import described, program
+from pipeline.graph.values import Array
 from pipeline.preprocessing import Preprocessing
-from pipeline.spec import Experiment
-from pipeline.values import Array
 
 UNITS, STEPS, BATCH, RUNS = 64, 44, 32, 4
 USUAL, LARGE = 1e-3, 0.1  # of Adam

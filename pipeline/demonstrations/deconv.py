@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from pipeline import random
+from pipeline.config.experiment import Experiment
 from pipeline.data import DataShape
 from pipeline.demonstrations.figure import Figure, at_least, at_most, near
 from pipeline.demonstrations.network import layers, program
-from pipeline.program import Program
-from pipeline.spec import Experiment
-from pipeline.values import Array
+from pipeline.graph.values import Array
+from pipeline.program.program import Program
 
 
 def deconv(config: Experiment) -> list[Figure]:

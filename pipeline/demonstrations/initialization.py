@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from pipeline import random
+from pipeline.config.experiment import Experiment
 from pipeline.data import DataShape
 from pipeline.demonstrations.figure import Figure, at_least, at_most, near
 from pipeline.demonstrations.network import layers, program
-from pipeline.spec import Experiment
-from pipeline.values import Array
+from pipeline.graph.values import Array
 
 ROWS, UNITS, DEPTH = 1000, 500, 10
 SHOWN = (1, 5, 10)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.config.experiment import Experiment
 from pipeline.data import DataShape
 from pipeline.demonstrations.figure import Figure, at_least, near
 from pipeline.demonstrations.network import descend, layers, program
-from pipeline.spec import Experiment
-from pipeline.values import Array
+from pipeline.graph.values import Array
 
 # one feature, two classes that touch between 0 and 1; the outlier is on the right side, far out
 CLASS_0, CLASS_1 = np.array([-4.0, -3.0, -2.0, -1.0, 1.0]), np.array([0.0, 2.0, 3.0, 4.0, 5.0])

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from pipeline import data, preprocessing, random
+from pipeline.config.experiment import Experiment
 from pipeline.data import Dataset
 from pipeline.demonstrations.figure import Figure, at_least, at_most
 from pipeline.demonstrations.network import described, program
+from pipeline.graph.values import Array
 from pipeline.preprocessing import Preprocessing
-from pipeline.spec import Experiment
-from pipeline.values import Array
 
 BATCH, EPOCHS, AFTER, RUNS = 32, 10, 20, 3
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import spec
-from pipeline.compiler import compile_experiment
+from pipeline.config import spec
+from pipeline.config.experiment import Experiment
 from pipeline.data import DataShape
-from pipeline.program import Program
-from pipeline.spec import Experiment
-from pipeline.values import Array
+from pipeline.graph.values import Array
+from pipeline.program.make import compile_experiment
+from pipeline.program.program import Program
 
 
 def described(config: Experiment, **groups: Any) -> Experiment:

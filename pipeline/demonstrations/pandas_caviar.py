@@ -8,15 +8,15 @@ import math
 import numpy as np
 
 from pipeline import data, preprocessing, random
-from pipeline.compiler import compile_experiment, compile_stack
+from pipeline.config.experiment import Experiment
+from pipeline.config.spaces import Log, draw
 from pipeline.data import Dataset
 from pipeline.demonstrations.figure import Figure, at_least, near
 from pipeline.demonstrations.network import described
+from pipeline.graph.values import Array
 from pipeline.preprocessing import Preprocessing
-from pipeline.program import Program
-from pipeline.search import Log, draw
-from pipeline.spec import Experiment
-from pipeline.values import Array
+from pipeline.program.make import compile_experiment, compile_stack
+from pipeline.program.program import Program
 
 BATCH, TRIALS, EPOCHS = 32, 8, 2  # caviar: 8 trials of 2 epochs; the panda: 1 of 16
 RATES = Log(low=1e-3, high=0.3)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from pipeline import data
+from pipeline.config.experiment import Experiment
 from pipeline.demonstrations.figure import Figure, at_most, near
 from pipeline.demonstrations.network import described, layers, program
-from pipeline.spec import Experiment
-from pipeline.values import Array
+from pipeline.graph.values import Array
 
 ROWS, SIDE, CHANNELS = 200, 16, 8
 POOLS: dict[str, tuple[dict[str, Any], ...]] = {

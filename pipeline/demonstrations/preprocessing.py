@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline import random
+from pipeline.config.experiment import Experiment
 from pipeline.demonstrations.figure import Figure, at_most, near
+from pipeline.graph.values import Array
 from pipeline.preprocessing import Preprocessing, fit
-from pipeline.spec import Experiment
-from pipeline.values import Array
 
 ROWS = 20_000
 LOW, RANGE = np.array([1.0, 0.0]), np.array([999.0, 1.0])

@@ -10,12 +10,12 @@ import math
 
 import numpy as np
 
+from pipeline.config.experiment import Experiment
 from pipeline.data import DataShape
 from pipeline.demonstrations.figure import Figure, at_least, at_most, near
 from pipeline.demonstrations.network import layers, program
-from pipeline.program import Program
-from pipeline.spec import Experiment
-from pipeline.values import Array
+from pipeline.graph.values import Array
+from pipeline.program.program import Program
 
 CURVATURE = np.array([1.0, 100.0])
 START = np.array([1.0, 1.0])

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
+from pipeline.config.experiment import Experiment
+from pipeline.config.spaces import Linear, Log, LogRandn, OneMinusLog, draw, grid, zoom
 from pipeline.demonstrations.figure import Figure, at_least, near
-from pipeline.search import Linear, Log, LogRandn, OneMinusLog, draw, grid, zoom
-from pipeline.spec import Experiment
-from pipeline.values import Array
+from pipeline.graph.values import Array
 
 DRAWS = 20_000
 SEARCHES = 4_000

@@ -8,13 +8,13 @@ import math
 import numpy as np
 
 from pipeline import data, preprocessing, random
+from pipeline.config.experiment import Experiment
 from pipeline.data import Dataset
 from pipeline.demonstrations.figure import Figure, at_least, at_most, near
 from pipeline.demonstrations.network import described, program
+from pipeline.graph.values import Array
 from pipeline.preprocessing import Preprocessing
-from pipeline.program import Program
-from pipeline.spec import Experiment
-from pipeline.values import Array
+from pipeline.program.program import Program
 
 SMALL, LARGE, EPOCHS, RUNS = 16, 256, 30, 2
 EPSILON, ASCENT = 1e-3, 10

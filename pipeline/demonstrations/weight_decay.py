@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from pipeline import random
+from pipeline.config.experiment import Experiment
 from pipeline.data import DataShape
 from pipeline.demonstrations.figure import Figure, at_least, at_most
 from pipeline.demonstrations.network import descend, layers, program
-from pipeline.program import Program
-from pipeline.spec import Experiment
-from pipeline.values import Array
+from pipeline.graph.values import Array
+from pipeline.program.program import Program
 
 ROWS, FEATURES, STEPS = 64, 6, 50
 STRENGTH = 0.1

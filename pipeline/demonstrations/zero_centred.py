@@ -12,12 +12,12 @@ import math
 import numpy as np
 
 from pipeline import preprocessing, random
+from pipeline.config.experiment import Experiment
 from pipeline.data import DataShape
 from pipeline.demonstrations.figure import Figure, near
 from pipeline.demonstrations.network import layers, program
+from pipeline.graph.values import Array
 from pipeline.preprocessing import Preprocessing
-from pipeline.spec import Experiment
-from pipeline.values import Array
 
 ROWS, FEATURES = 200, 20
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Literal
 
 from pipeline.graph.builder import Builder
+from pipeline.graph.values import Value
 from pipeline.layers.graph import LayerNode, Parameter
 from pipeline.layers.kind import LayerKind, Shape
 from pipeline.layers.maxout import MAXOUT_KINDS, Maxout
 from pipeline.records import record, setting
-from pipeline.values import Value
 
 
 @record

@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import Literal
 
 from pipeline.graph.builder import Builder
-from pipeline.initialization import INITIALIZATIONS
 from pipeline.layers.activation import ACTIVATIONS
 from pipeline.layers.graph import LayerNode, Parameter
 from pipeline.layers.groups import check_groups, convolve_groups
@@ -14,8 +13,9 @@ from pipeline.layers.kind import LayerKind, Shape
 from pipeline.layers.maxout import pieces
 from pipeline.layers.normalization import NORMALIZATIONS
 from pipeline.layers.windows import image, slide
+from pipeline.recipe.initialization import INITIALIZATIONS
+from pipeline.recipe.regularization import Regularization
 from pipeline.records import record, setting
-from pipeline.regularization import Regularization
 
 
 @record

@@ -7,15 +7,15 @@ from typing import Literal
 
 from pipeline.errors import ConfigError
 from pipeline.graph.builder import Builder
-from pipeline.initialization import INITIALIZATIONS
 from pipeline.layers.activation import ACTIVATIONS
 from pipeline.layers.graph import LayerNode, Parameter
 from pipeline.layers.kind import LayerKind, Shape
 from pipeline.layers.maxout import pieces
 from pipeline.layers.normalization import NORMALIZATIONS
 from pipeline.layers.windows import Window, image, pair, slide
+from pipeline.recipe.initialization import INITIALIZATIONS
+from pipeline.recipe.regularization import Regularization
 from pipeline.records import record, setting
-from pipeline.regularization import Regularization
 
 
 @record

@@ -6,14 +6,14 @@ from __future__ import annotations
 import math
 
 from pipeline.graph.builder import Builder
-from pipeline.initialization import INITIALIZATIONS
 from pipeline.layers.activation import ACTIVATIONS
 from pipeline.layers.graph import LayerNode, Parameter
 from pipeline.layers.kind import LayerKind, Shape
 from pipeline.layers.maxout import pieces
 from pipeline.layers.normalization import NORMALIZATIONS
+from pipeline.recipe.initialization import INITIALIZATIONS
+from pipeline.recipe.regularization import Regularization
 from pipeline.records import record, setting
-from pipeline.regularization import Regularization
 
 
 @record

@@ -6,10 +6,10 @@ import math
 
 from pipeline import random
 from pipeline.graph.builder import Builder
+from pipeline.graph.values import Value
 from pipeline.layers.graph import LayerNode
 from pipeline.layers.kind import LayerKind
 from pipeline.records import record, setting
-from pipeline.values import Value
 
 
 @record

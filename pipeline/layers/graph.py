@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pipeline.regularization import Regularization
+from pipeline.recipe.regularization import Regularization
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

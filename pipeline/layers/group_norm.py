@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from pipeline.errors import ConfigError
 from pipeline.graph.builder import Builder
+from pipeline.graph.values import Value
 from pipeline.layers.graph import LayerNode, Parameter
 from pipeline.layers.kind import LayerKind, Shape
 from pipeline.records import record, setting
-from pipeline.values import Value
 
 
 @record

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pipeline.graph.builder import Builder
+from pipeline.graph.values import Value
 from pipeline.layers.graph import LayerNode, Parameter
-from pipeline.values import Value
 
 Shape = tuple[int, ...]
 

@@ -9,11 +9,11 @@ from typing import Literal
 import numpy as np
 
 from pipeline.graph.builder import Builder
+from pipeline.graph.values import Array, Clock, Value
 from pipeline.layers.graph import LayerNode, Parameter
 from pipeline.layers.group_norm import GROUP_KINDS, GroupNormalization, InstanceNormalization, LayerNormalization
 from pipeline.layers.kind import LayerKind, Shape
 from pipeline.records import record, setting
-from pipeline.values import Array, Clock, Value
 
 
 @record

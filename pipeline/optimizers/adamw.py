@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from pipeline.graph.values import Value
 from pipeline.optimizers import adam
 from pipeline.optimizers.rule import LearningRate, Optimizer, Rule
 from pipeline.records import record, setting
-from pipeline.values import Value
 
 
 @record

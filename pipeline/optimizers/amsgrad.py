@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pipeline.graph.builder import Builder
+from pipeline.graph.values import Value
 from pipeline.optimizers import adam
 from pipeline.optimizers.rule import LearningRate, Optimizer, Rule
 from pipeline.records import record, setting
-from pipeline.values import Value
 
 
 @record

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pipeline.graph.builder import Builder
-from pipeline.regularization import Regularization
-from pipeline.values import Value
+from pipeline.graph.values import Value
+from pipeline.recipe.regularization import Regularization
 
 
 def clipped(b: Builder, gradient: dict[str, str], regularization: Regularization) -> dict[str, str]:

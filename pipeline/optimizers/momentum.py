@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from pipeline.graph.builder import Builder
+from pipeline.graph.values import Value
 from pipeline.optimizers.rule import LearningRate, Optimizer, Rule
 from pipeline.records import record, setting
-from pipeline.values import Value
 
 
 @record

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.graph.builder import Builder
+from pipeline.graph.values import Array, Clock, Value
 from pipeline.optimizers import adam
 from pipeline.optimizers.rule import LearningRate, Optimizer, Rule
 from pipeline.records import record, setting
-from pipeline.values import Array, Clock, Value
 
 
 @record

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.graph.builder import Builder
+from pipeline.graph.values import Array, Clock, Value
 from pipeline.layers.graph import Parameter
 from pipeline.records import record, setting
-from pipeline.values import Array, Clock, Value
 
 LearningRate = Callable[[Clock], Array]
 

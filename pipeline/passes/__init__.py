@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pipeline.graph.ir import Graph
 from pipeline.passes.decompose import decompose
 from pipeline.passes.fuse import fuse
-from pipeline.passes.join import join
+from pipeline.passes.fuse_products import join
 from pipeline.passes.recompute import recompute
 from pipeline.passes.simplify import fold, prune, share
-from pipeline.passes.tall import cut_tall
+from pipeline.passes.split_rows import cut_tall
 from pipeline.passes.verify import verify
 
 Pass = Callable[[Graph], tuple[Graph, tuple[str, ...]]]

@@ -15,7 +15,7 @@ from pipeline.preprocessing.affine import affine
 from pipeline.preprocessing.settings import Preprocessing
 from pipeline.preprocessing.statistics import Array, Arrays, Chunks
 from pipeline.preprocessing.steps import STEPS, Shape
-from pipeline.streamed import Streamed, loaded_type
+from pipeline.rows import Streamed, loaded_type
 
 CHUNK_VALUES = 2**18  # 2 MiB of float64: a chunk stays in cache from the first step to the last
 

@@ -10,12 +10,12 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.config.experiment import TASK_SETTINGS, Experiment
 from pipeline.errors import ConfigError, nearest
 from pipeline.records import plain, record
-from pipeline.spec import TASK_SETTINGS, Experiment
-from pipeline.tasks.context import JobResult, RunContext, Senders, SweepResult
+from pipeline.tasks.context import RunContext, Senders
 
-__all__ = ["TASKS", "JobResult", "RunContext", "Senders", "SweepResult", "Task", "run", "selected", "sweep_finished"]
+__all__ = ["TASKS", "RunContext", "Senders", "Task", "run", "selected"]
 
 
 @record
@@ -39,7 +39,6 @@ TASKS: dict[str, Task] = {
     "lr_range": Task(function="pipeline.tasks.lr_range:run"),
     "sync": Task(function="pipeline.tasks.sync:run", takes_run=True),
 }
-SWEEP_FINISHED = "pipeline.tasks.sweep:finished"
 
 
 def selected(experiment: Experiment) -> Task:
@@ -76,11 +75,6 @@ def _only_own_settings(experiment: Experiment) -> None:
 def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) -> object:
     """Does the task that the experiment names.  Raises PipelineError."""
     return _load(selected(experiment).function)(experiment, config, context)
-
-
-def sweep_finished(sweep: SweepResult) -> None:
-    """Called once when a sweep is over: its summary run and its table of results.  Raises PipelineError."""
-    _load(SWEEP_FINISHED)(sweep)
 
 
 def _load(place: str) -> Any:

@@ -12,10 +12,10 @@ from rich.table import Table
 from pipeline.checks.finding import Finding
 from pipeline.checks.material import material
 from pipeline.checks.run import check
+from pipeline.config.experiment import Experiment
 from pipeline.errors import CheckFailed
-from pipeline.spec import Experiment
+from pipeline.screen.console import console_for, say
 from pipeline.tasks.context import RunContext
-from pipeline.training.progress import console_for, say
 
 
 def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) -> tuple[Finding, ...]:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.records import record
-from pipeline.spec import Experiment
 from pipeline.tracking.settings import Tracking
 
 if TYPE_CHECKING:
@@ -63,26 +62,3 @@ class RunContext:
     def label(self) -> str:
         """How a job is spoken of: `job 3: learning_rate=0.1 seed=1`."""
         return f"job {self.job}: {self.own}" if self.own else f"job {self.job}"
-
-
-@record
-class JobResult:
-    """One job of a sweep: `value` is what its task returned, of a training its metrics alone; `error` why there is none."""
-
-    context: RunContext
-    experiment: Experiment | None
-    value: object = None
-    error: BaseException | None = None
-    seconds: float = 0.0
-
-
-@record
-class SweepResult:
-    """A sweep when its last job is over, or when it was stopped: the jobs that ran, of how many, and the sweep's own folder."""
-
-    id: str
-    folder: Path
-    jobs: tuple[JobResult, ...]
-    planned: int
-    stopped: bool = False
-    senders: Senders | None = None

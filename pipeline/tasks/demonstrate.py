@@ -9,12 +9,12 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
+from pipeline.config.experiment import Experiment
+from pipeline.config.overrides import CONF
 from pipeline.demonstrations import Figure, figures
 from pipeline.errors import ConfigError, DemonstrationError
-from pipeline.overrides import CONF
-from pipeline.spec import Experiment
+from pipeline.screen.console import console_for, say
 from pipeline.tasks.context import RunContext
-from pipeline.training import progress
 
 TAKEN = ("task", "experiment", "demonstration", "seed", "backend", "tracking")
 
@@ -24,8 +24,8 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     assert experiment.demonstration is not None, "the command line asks for demonstration=..."
     _refuse_others(context.overrides)
     found = tuple(figures(experiment))
-    console = progress.console_for()
-    progress.say(console, claim(experiment.demonstration))
+    console = console_for()
+    say(console, claim(experiment.demonstration))
     console.print(_table(experiment.demonstration, found))
     wrong = [figure for figure in found if not figure.holds]
     if wrong:

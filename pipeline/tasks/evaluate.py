@@ -6,12 +6,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline import data, files, trained
-from pipeline.dead_units import dead_units, shown_rows
+from pipeline import data, files
+from pipeline.config.experiment import Experiment
 from pipeline.errors import RunError
-from pipeline.spec import Experiment
+from pipeline.program.dead_units import dead_units, shown_rows
+from pipeline.screen.console import console_for, say
+from pipeline.screen.tables import classes_table, confusion_table, results_table
+from pipeline.tasks import trained
 from pipeline.tasks.context import RunContext
-from pipeline.training import metrics, progress
+from pipeline.training import metrics
 from pipeline.training.scores import confusion
 
 # The path of an override -> what is taken over from it.
@@ -39,7 +42,7 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     result = evaluated(run_, dataset)
     files.write(folder / "evaluation.json", json.dumps(result, indent=1) + "\n")
     _show(result, dataset.name)
-    progress.say(progress.console_for(), f"written to {files.shown(folder / 'evaluation.json')}")
+    say(console_for(), f"written to {files.shown(folder / 'evaluation.json')}")
     return result
 
 
@@ -72,12 +75,12 @@ def evaluated(run_: trained.Trained, dataset: data.Dataset) -> dict[str, Any]:
 
 
 def _show(result: Mapping[str, Any], name: str) -> None:
-    console = progress.console_for()
-    console.print(progress.results_table(name, result["metrics"]))
+    console = console_for()
+    console.print(results_table(name, result["metrics"]))
     for note in result["notes"]:
-        progress.say(console, f"note: {note}")
+        say(console, f"note: {note}")
     part = next((part for part in ("test", "validation", "train") if part in result), None)
     if part is not None:
         names = result["classes"]
-        console.print(progress.classes_table(names, result[part]["by_class"], part=part))
-        console.print(progress.confusion_table(names, result[part]["confusion"], part=part))
+        console.print(classes_table(names, result[part]["by_class"], part=part))
+        console.print(confusion_table(names, result[part]["confusion"], part=part))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline import trained
-from pipeline.compiler import compile_experiment
-from pipeline.explanation import Explain
+from pipeline.config.experiment import Experiment
+from pipeline.config.task_settings import Explain
 from pipeline.preprocessing import Fitted
-from pipeline.spec import Experiment
+from pipeline.program.make import compile_experiment
+from pipeline.tasks import trained
 from pipeline.tasks.context import RunContext
 from pipeline.training import checkpoint
 

@@ -10,12 +10,12 @@ from pipeline import files
 from pipeline.checks.learning_rate_figure import png, table
 from pipeline.checks.learning_rates import RangeTest, range_test
 from pipeline.checks.material import material
+from pipeline.config.experiment import Experiment
 from pipeline.errors import RunError
 from pipeline.optimizers import OPTIMIZERS
-from pipeline.spec import Experiment
+from pipeline.screen.console import console_for, say
 from pipeline.tasks.context import RunContext
 from pipeline.tracking.folder import new_run_folder
-from pipeline.training.progress import console_for, say
 
 
 def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) -> RangeTest:

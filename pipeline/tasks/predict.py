@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import data, files, trained
+from pipeline import data, files
+from pipeline.config.experiment import Experiment
 from pipeline.errors import ConfigError, RunError
-from pipeline.spec import Experiment
+from pipeline.screen.console import console_for, say
+from pipeline.tasks import trained
 from pipeline.tasks.context import RunContext
-from pipeline.training.progress import console_for, say
 
 Columns = dict[str, npt.NDArray[Any]]
 ALLOWED = {

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline import files, trained
+from pipeline import files
+from pipeline.config.experiment import Experiment
 from pipeline.errors import PipelineError, TrackingError
-from pipeline.spec import Experiment
+from pipeline.screen.console import console_for, say
+from pipeline.tasks import trained
 from pipeline.tasks.context import RunContext
 from pipeline.tracking.delivery import read_sent
 from pipeline.tracking.folder import read_info, run_folders
 from pipeline.tracking.sender import sync
 from pipeline.tracking.store import Store, locate
-from pipeline.training.progress import console_for, say
 
 
 def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) -> int:

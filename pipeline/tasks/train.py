@@ -18,14 +18,20 @@ import numpy as np
 from rich.console import Console
 
 import backends
-from pipeline import data, files, preprocessing, spec, trained, weights
-from pipeline.compiler import compile_experiment
+from pipeline import data, files, preprocessing
+from pipeline.compiler import loss_weights
+from pipeline.config import spec
+from pipeline.config.experiment import Experiment
 from pipeline.errors import ConfigError, DivergedError, PipelineError, RunError, Stopped
-from pipeline.plateau import ReduceOnPlateau, after_epoch
-from pipeline.program import Program
-from pipeline.spec import Experiment
-from pipeline.streamed import Streamed, kept
-from pipeline.target_scale import TargetScale
+from pipeline.preprocessing.target_scale import TargetScale
+from pipeline.program.make import compile_experiment
+from pipeline.program.program import Program
+from pipeline.recipe.plateau import ReduceOnPlateau, after_epoch
+from pipeline.rows import Streamed, kept
+from pipeline.screen.console import console_for, say, say_once
+from pipeline.screen.tables import results_table
+from pipeline.screen.wording import in_words, newest
+from pipeline.tasks import trained
 from pipeline.tasks.context import RunContext
 from pipeline.tracking import tracker as tracking
 from pipeline.tracking.folder import read_info
@@ -38,7 +44,6 @@ from pipeline.training.checkpoint import Checkpoint, Checkpoints
 from pipeline.training.events import EpochEnded, Event, Noted
 from pipeline.training.interrupt import Interrupt
 from pipeline.training.loop import LossSchedule, Outcome
-from pipeline.training.progress import say
 from pipeline.training.scores import confusion
 
 LONGEST_NAME = 80  # characters of a job's overrides in its name
@@ -73,7 +78,7 @@ class Result:
 
 def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext, *, quiet: bool = False) -> Result:
     """Trains, or goes on with the training of the run folder `experiment.resume`.  Raises PipelineError, Stopped."""
-    console = progress.console_for(quiet=quiet)
+    console = console_for(quiet=quiet)
     if experiment.resume is None:
         return _Session(experiment, context, console).run()
     folder = trained.find(experiment.resume, experiment, at="resume")
@@ -107,7 +112,7 @@ class _Session:
                 program.target_scale = TargetScale.fit(dataset.train.y, together=dataset.task == "reconstruction")
                 fitted = replace(fitted, notes=(*fitted.notes, program.target_scale.note))
             if program.balance(dataset.train.y):
-                fitted = replace(fitted, notes=(*fitted.notes, weights.note(program.class_weights, dataset.class_names)))
+                fitted = replace(fitted, notes=(*fitted.notes, loss_weights.note(program.class_weights, dataset.class_names)))
             if crowded := backends.crowded(program.structure.backend.name, self.experiment.backend.threads):
                 fitted = replace(fitted, notes=(*fitted.notes, crowded))
             tracker = self._tracker(sender, replace(dataset, notes=(*dataset.notes, *fitted.notes)), program, found)
@@ -192,7 +197,7 @@ class _Session:
         if receipt.link is not None and self.context.sweep is None:  # a sweep prints the link to all its runs
             say(self.console, f"MLflow      {receipt.link}")
         if receipt.note:
-            progress.say_once(self.console, receipt.note, self.context.said or set())
+            say_once(self.console, receipt.note, self.context.said or set())
         return receipt
 
     def _checkpoint(self) -> Checkpoint | None:
@@ -306,12 +311,11 @@ class _Session:
         ]
         seconds = sum(epoch["time/epoch_s"] for epoch in outcome.history)
         if self.context.said is not None:
-            newest = progress.in_words(progress.newest(values))
-            say(self.console, f"{self.context.label}: {newest}; {outcome.message}; {seconds:.2f} s")
+            say(self.console, f"{self.context.label}: {in_words(newest(values))}; {outcome.message}; {seconds:.2f} s")
             return
         shown = {key: value for key, value in values.items() if not key.startswith("time/")}
         self.console.print()
-        self.console.print(progress.results_table(dataset.name, shown))
+        self.console.print(results_table(dataset.name, shown))
         for note in notes:
             say(self.console, f"note: {note}")
         say(self.console, f"{outcome.message}; {seconds:.2f} s, {parameter_count(program):,} parameters")

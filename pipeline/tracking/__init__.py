@@ -14,5 +14,4 @@ sender.py      the process that does the last three
 outbox.py      the training process's handle of the sender
 tracker.py     what the training process writes a run with
 run.py         finds a run again
-sweep.py       many runs as one table
 """

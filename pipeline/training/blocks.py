@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.streamed import Streamed
+from pipeline.rows import Streamed
 
 Array = npt.NDArray[Any]
 Order = npt.NDArray[np.int64]

@@ -24,7 +24,7 @@ import safetensors.numpy
 
 from pipeline import files
 from pipeline.errors import RunError
-from pipeline.plateau import Plateau
+from pipeline.recipe.plateau import Plateau
 
 Array = npt.NDArray[Any]
 State = Mapping[str, Array]

@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from pipeline import random
 from pipeline.errors import ConfigError, DataError, DivergedError, RunError
-from pipeline.plateau import Plateau
-from pipeline.streamed import Streamed
+from pipeline.recipe.plateau import Plateau
+from pipeline.rows import Streamed
 from pipeline.training import budget as budgets
 from pipeline.training import metrics
 from pipeline.training.blocks import Blocks, Rows

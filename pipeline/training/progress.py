@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Protocol, Self
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Column, Table
+from rich.table import Column
 
+from pipeline.screen.console import say, say_once
+from pipeline.screen.wording import in_words, newest
 from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Started
-from pipeline.wording import MACRO, number
 
 
 class Display(Protocol):
@@ -31,31 +28,11 @@ class Display(Protocol):
         """After the last one, also when training failed."""
 
 
-def console_for(*, quiet: bool = False) -> Console:
-    """The console of standard output, or one that swallows everything."""
-    width = None if sys.stdout.isatty() else 200  # a file has no edge at which a table would have to fold
-    return Unheard(file=sys.stdout, quiet=quiet, highlight=False, width=width)
-
-
-class Unheard(Console):
-    """A console whose reader may leave (`| head`): the training goes on without it."""
-
-    def on_broken_pipe(self) -> None:
-        """Says nothing more."""
-        self.quiet = True
-        sys.stdout = self.file = open(os.devnull, "w")  # noqa: SIM115  # for as long as the process lives
-
-
 def display(console: Console, *, job: str = "", said: set[str] | None = None) -> Display:
     """A bar on a terminal, plain lines elsewhere; of a job of a sweep, whose notes so far are `said`, less."""
     if said is not None:
         return Job(console, job, said)
     return Bar(console) if console.is_terminal and not console.quiet else Lines(console)
-
-
-def say(console: Console, text: str) -> None:
-    """One line as it is: never wrapped, never marked up, so that a path or a link can be copied."""
-    console.print(escape(text), soft_wrap=True)
 
 
 class Lines:
@@ -156,62 +133,3 @@ class Job:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._bar is not None:
             self._bar.__exit__(kind, error, trace)
-
-
-def say_once(console: Console, note: str, said: set[str]) -> None:
-    """A note, unless it is among those `said`."""
-    if note not in said:
-        said.add(note)
-        say(console, f"note: {note}")
-
-
-def newest(values: Mapping[str, float]) -> dict[str, float]:
-    """The few that say how a training stands."""
-    names = ("loss/train", "loss/validation", "accuracy/validation", "rmse/validation")
-    return {name: value for name, value in values.items() if name in names}
-
-
-def in_words(values: Mapping[str, float]) -> str:
-    """`loss/train 0.2513  accuracy/validation 97.20 %  0.31 s`."""
-    return "  ".join(number(name, value) if name.startswith("time/") else f"{name} {number(name, value)}" for name, value in values.items())
-
-
-def results_table(title: str, metrics: Mapping[str, float], parts: Sequence[str] = ("train", "validation", "test")) -> Table:
-    """One row a quantity, one column a part of the data; parts of which nothing is known are left out."""
-    known = [part for part in parts if any(name.endswith(f"/{part}") for name in metrics)]
-    table = Table(title=escape(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("")
-    for part in known:
-        table.add_column(part, justify="right")
-    for quantity in dict.fromkeys(name.split("/")[0] for name in metrics if name.split("/")[-1] in known):
-        cells = [f"{quantity}/{part}" for part in known]
-        table.add_row(
-            f"{quantity} (macro)" if quantity in MACRO else quantity,
-            *(number(name, metrics[name]) if name in metrics else "" for name in cells),
-        )
-    return table
-
-
-def classes_table(names: Sequence[str], rows: Sequence[Mapping[str, float]], *, part: str) -> Table:
-    """Precision, recall, F1, ROC AUC against the rest, and rows of each class."""
-    table = Table(title=f"classes of the {part} part", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("class")
-    for heading in ("precision", "recall", "f1", "roc_auc", "rows"):
-        table.add_column(heading, justify="right")
-    for name, row in zip(names, rows, strict=True):
-        cells = [number(key, row[key]) if key in row else "" for key in ("precision", "recall", "f1", "roc_auc")]
-        table.add_row(escape(name), *cells, str(int(row["rows"])))
-    return table
-
-
-def confusion_table(names: Sequence[str], counts: Sequence[Sequence[int]], *, part: str) -> Table:
-    """Row = true class, column = predicted class; empty where there is none."""
-    title = f"confusion of the {part} part (row: true, column: predicted)"
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("")
-    for name in names:
-        table.add_column(escape(name), justify="right")
-    for index, (name, row) in enumerate(zip(names, counts, strict=True)):
-        cells = [f"[bold]{count}[/bold]" if index == column else str(count) if count else "" for column, count in enumerate(row)]
-        table.add_row(escape(name), *cells)
-    return table

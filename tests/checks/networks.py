@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 
-from pipeline import config, spec
 from pipeline.checks.material import Material, material
-from pipeline.spec import Experiment
+from pipeline.config import compose, spec
+from pipeline.config.experiment import Experiment
 
 MLP = ("data=wine", "architecture.layers=[{kind: dense, units: 16}, {kind: dense, units: 12}]", "training.batch_size=16")
 BN = (*MLP, "normalization=batch", "regularization=dropout", "regularization.l2=1e-3", "activation=tanh")
@@ -32,7 +32,7 @@ LOGISTIC = ("data=breast_cancer", "architecture=logistic_regression", "training.
 
 def experiment(*overrides: str) -> Experiment:
     """The experiment of a command line, on one thread."""
-    return spec.experiment(config.compose(["task=check", "backend.threads=1", *overrides]))
+    return spec.experiment(compose.compose(["task=check", "backend.threads=1", *overrides]))
 
 
 @cache

@@ -7,12 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from pipeline import losses, lower
 from pipeline.checks.dry_run import check_dry_run
 from pipeline.checks.penalty import check_penalty
 from pipeline.checks.run import check
 from pipeline.checks.start_loss import check_start_loss, constant_loss, expected
 from pipeline.checks.tiny_batch import check_tiny_batch
+from pipeline.compiler import lower
+from pipeline.recipe import losses
 from tests.checks.networks import AUGMENTED, BN, LINEAR, LOGISTIC, MLP, STREAMED, WEIGHTED, experiment, rows
 
 

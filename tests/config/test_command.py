@@ -11,9 +11,9 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 
 from pipeline import tasks
+from pipeline.config.spec import experiment
 from pipeline.optimizers import OPTIMIZERS
-from pipeline.spec import experiment
-from tests.config import recorder
+from tests import recorder
 
 Command = Callable[..., int]
 

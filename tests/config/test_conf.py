@@ -10,17 +10,18 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from pipeline import spec
-from pipeline.config import compose
-from pipeline.initialization import INITIALIZATIONS
+from pipeline.config import spec
+from pipeline.config.compose import compose
+from pipeline.config.experiment import Architecture
+from pipeline.config.overrides import CONF, groups
 from pipeline.layers.activation import ACTIVATIONS
 from pipeline.layers.dense import Dense
 from pipeline.layers.normalization import NORMALIZATIONS, BatchNormalization
-from pipeline.losses import LOSSES
 from pipeline.optimizers import OPTIMIZERS
 from pipeline.optimizers.adam import Adam
-from pipeline.overrides import CONF, groups
-from pipeline.schedules import SCHEDULES
+from pipeline.recipe.initialization import INITIALIZATIONS
+from pipeline.recipe.losses import LOSSES
+from pipeline.recipe.schedules import SCHEDULES
 from tests.refusal import refused
 
 OPTIONS = [(group, option) for group, options in groups().items() for option in options if group != "sweep"]
@@ -68,7 +69,7 @@ def test_what_a_plain_dict_leaves_out_is_what_the_command_line_has() -> None:
 
 def test_bn_on_fashion_mnist_is_the_recipe_of_the_comparison() -> None:
     got = spec.experiment(compose(["+experiment=bn", "data=fashion_mnist", "data.root=somewhere", "training.epochs=10"]))
-    assert got.architecture == spec.Architecture(layers=(Dense(units=512), Dense(units=512)), head="auto")
+    assert got.architecture == Architecture(layers=(Dense(units=512), Dense(units=512)), head="auto")
     assert got.normalization == BatchNormalization(position="pre", momentum=0.9, epsilon=1e-5, statistics="ema")
     assert (got.regularization.dropout, got.regularization.keep_prob) == ("inverted", 0.8)
     assert (got.regularization.l2, got.regularization.weight_decay) == (0.0, 0.0)

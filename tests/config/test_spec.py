@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.config.experiment import Experiment
+from pipeline.config.spec import experiment, to_plain
 from pipeline.layers.dense import Dense
 from pipeline.layers.normalization import BatchNormalization
 from pipeline.optimizers import OPTIMIZERS
 from pipeline.optimizers.momentum import Momentum
-from pipeline.spec import Experiment, experiment, to_plain
 from tests.refusal import refused
 
 EVERY = ", ".join(sorted(OPTIMIZERS))

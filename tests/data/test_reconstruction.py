@@ -9,11 +9,11 @@ import pytest
 
 import pipeline
 from pipeline import data
-from pipeline.config import compose
+from pipeline.config.compose import compose
+from pipeline.config.spec import experiment
 from pipeline.data import Data, DataShape
 from pipeline.errors import ConfigError
-from pipeline.spec import experiment
-from pipeline.target_scale import TargetScale
+from pipeline.preprocessing.target_scale import TargetScale
 from pipeline.training.scores import SCORES, undefined
 from tests.refusal import refused
 

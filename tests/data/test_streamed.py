@@ -14,7 +14,7 @@ from pipeline import preprocessing
 from pipeline.data import Data, Dataset, Split, load
 from pipeline.errors import ConfigError, DataError
 from pipeline.preprocessing import Preprocessing
-from pipeline.streamed import Streamed
+from pipeline.rows import Streamed
 from pipeline.tasks.train import prepared
 from tests.data.test_idx import contents
 

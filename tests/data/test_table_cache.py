@@ -16,7 +16,7 @@ import pytest
 from pipeline.data import Data, Dataset, load, table_cache
 from pipeline.data import convert as convert_module
 from pipeline.errors import PipelineError
-from pipeline.streamed import Streamed
+from pipeline.rows import Streamed
 
 ROWS = 300
 

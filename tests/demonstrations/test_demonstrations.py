@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline import cli, demonstrations, spec
-from pipeline.config import compose
+from pipeline import cli, demonstrations
+from pipeline.config import spec
+from pipeline.config.compose import compose
+from pipeline.config.overrides import CONF
 from pipeline.demonstrations import DEMONSTRATIONS, Figure, figures
 from pipeline.demonstrations.figure import at_least, at_most, near
-from pipeline.overrides import CONF
 
 
 @cache

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 import pipeline
-from pipeline import trained
 from pipeline.data import Data, load
 from pipeline.errors import ConfigError
-from pipeline.tasks import evaluate
-from pipeline.trained import find
+from pipeline.tasks import evaluate, trained
+from pipeline.tasks.trained import find
 
 SMALL = ["architecture=mlp_small", "training.epochs=5", "training.batch_size=16", "tracking=none"]
 CHOICES = [

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backends.numpy.cpu import usable_cores
+from backends.numpy.machine.processor import usable_cores
 from pipeline.tracking.journal import end_of, read_journal, series
 from pipeline.training import checkpoint
 from pipeline.training.metrics import full

@@ -8,10 +8,12 @@ import pytest
 import yaml
 
 import pipeline
-from pipeline import cli, spec, tasks
-from pipeline.arms import with_arm
-from pipeline.config import compose
-from pipeline.overrides import CONF
+from pipeline import cli
+from pipeline.config import spec
+from pipeline.config.arms import with_arm
+from pipeline.config.compose import compose
+from pipeline.config.overrides import CONF
+from pipeline.sweeps import jobs, run
 from tests.experiments.conftest import Compared
 
 ACCURACY = "accuracy/validation"
@@ -132,8 +134,8 @@ def test_trials_of_a_search_are_chosen_on_the_command_line(compared: Compared, c
 def test_a_sweep_keeps_of_a_job_its_metrics_and_not_its_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compared: Compared
 ) -> None:
-    finished: list[tasks.SweepResult] = []
-    monkeypatch.setattr(tasks, "sweep_finished", finished.append)
+    finished: list[jobs.SweepResult] = []
+    monkeypatch.setattr(run, "sweep_finished", finished.append)
     assert cli.main(["-m", "seed=0,1", "architecture=mlp_small", "training.epochs=1", "tracking=none", "data=iris"]) == 0
     (sweep,) = finished
     for job in sweep.jobs:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline import spec
 from pipeline.checks.gradients import GOOD, check_tensor
 from pipeline.checks.material import material
 from pipeline.checks.probe import Probe
-from pipeline.config import compose
+from pipeline.config import spec
+from pipeline.config.compose import compose
 from pipeline.layers import LAYERS
 from pipeline.layers.activation import ACTIVATIONS
 from pipeline.layers.normalization import NORMALIZATIONS

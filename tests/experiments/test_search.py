@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.search import Integer, Linear, Log, LogRandn, OneMinusLog, draw, grid, zoom
-from pipeline.trials import Search, Tried, at_the_end, with_trial
+from pipeline.config.search import Search, Tried, at_the_end, with_trial
+from pipeline.config.spaces import Integer, Linear, Log, LogRandn, OneMinusLog, draw, grid, zoom
 from tests.refusal import refused
 
 SPACES: list[tuple[Any, Any]] = [

@@ -17,13 +17,13 @@ from zlib import crc32
 import numpy as np
 
 import pipeline
-from backends.numpy import cpu
 from backends.numpy.executor import NumpyExecutable, _kernels
+from backends.numpy.machine import processor
 from pipeline.plan import print_plan
 from tests.golden.cases import CASES, Golden
 
 RECORD = Path(__file__).with_name("record.txt")
-PROCESSORS = {"AVX-512": cpu.avx512, "AVX2": cpu.avx2}
+PROCESSORS = {"AVX-512": processor.avx512, "AVX2": processor.avx2}
 ROWS = 64
 
 
@@ -43,8 +43,8 @@ def listing(program: Any) -> tuple[str, dict[str, str]]:
     forms = [("train", structure.batch_size), ("evaluate", structure.evaluation_batch), *([("fold", 1)] if structure.folds else [])]
     plans = [structure.compiled(form, batch).plan for form, batch in forms]
     native = {}
-    for name, processor in PROCESSORS.items():
-        made = [SimpleNamespace(plan=plan, threads=1, kernels=_kernels(plan, processor())) for plan in plans]
+    for name, host in PROCESSORS.items():
+        made = [SimpleNamespace(plan=plan, threads=1, kernels=_kernels(plan, host())) for plan in plans]
         native[name] = "\n".join(_without_keys(NumpyExecutable.source(m)) for m in made)  # type: ignore[arg-type]
     return "\n".join(print_plan(plan) for plan in plans), native
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import pytest
 
-from backends.numpy import cpu
+from backends.numpy.machine import processor
 from tests.golden.cases import CASES, Golden
 from tests.golden.record import on_record, recorded
 
 RECORD = on_record()
-BITS = cpu.host().multiplies_and_adds
+BITS = processor.host().multiplies_and_adds
 
 
 def test_every_case_is_on_record_and_no_other() -> None:
@@ -24,6 +24,6 @@ def test_every_case_is_on_record_and_no_other() -> None:
 def test_the_case_is_as_on_record(case: Golden) -> None:
     found = recorded(case, runs=BITS)
     wanted = RECORD[case.name] if BITS else [line for line in RECORD[case.name] if not line.startswith("losses")]
-    assert found == wanted, f"{cpu.host().name}: what this machine makes of {case.name} is not on record"
+    assert found == wanted, f"{processor.host().name}: what this machine makes of {case.name} is not on record"
     if not BITS:
-        pytest.skip(f"{cpu.host().name} rounds each product before it is added: the bits of its losses are its own")
+        pytest.skip(f"{processor.host().name} rounds each product before it is added: the bits of its losses are its own")

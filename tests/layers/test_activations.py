@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.data import DataShape
-from pipeline.program import Program
+from pipeline.program.program import Program
 from tests.program.configs import NUMBERS, data, order, program
 
 POINTS = (-2.0, -0.5, 0.0, 1.0)

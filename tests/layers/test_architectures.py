@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.compiler import compile_experiment
-from pipeline.config import compose
+from pipeline.compiler.build import build
+from pipeline.compiler.remove_biases import remove_biases
+from pipeline.config.compose import compose
+from pipeline.config.spec import experiment
 from pipeline.data import DataShape
-from pipeline.layers.bias import remove_biases
-from pipeline.layers.build import build
 from pipeline.layers.graph import LayerGraph
-from pipeline.spec import experiment
+from pipeline.program.make import compile_experiment
 from tests.refusal import refused
 
 GREY = DataShape(input_shape=(28, 28, 1), classes=10)

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline import random
 from pipeline.data import DataShape
-from pipeline.values import Array
+from pipeline.graph.values import Array
 from tests.program.configs import CLASSES, NUMBERS, TWO_CLASSES, data, order, program, slope_and_difference
 
 ACTIVATIONS = {

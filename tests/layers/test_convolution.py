@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from backends.contract import Array, Backend
-from pipeline.config import compose
+from pipeline.compiler.build import build
+from pipeline.compiler.remove_biases import remove_biases
+from pipeline.config.compose import compose
+from pipeline.config.spec import experiment
 from pipeline.data import DataShape
-from pipeline.layers.bias import remove_biases
-from pipeline.layers.build import build
 from pipeline.layers.graph import LayerGraph
-from pipeline.program import Program
-from pipeline.spec import experiment
+from pipeline.program.program import Program
 from tests.ops.conftest import PRESENT
 from tests.ops.running import builder, run_graph
 from tests.program.configs import config, data, order, program, slope_and_difference

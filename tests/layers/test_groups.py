@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from backends.contract import Array
+from pipeline.compiler.build import build
 from pipeline.data import DataShape
-from pipeline.layers.build import build
 from tests.layers.test_convolution import convolved
 from tests.program.configs import config, data, order, program, slope_and_difference
 from tests.refusal import refused

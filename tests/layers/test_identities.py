@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.data import DataShape
-from pipeline.program import Program
+from pipeline.program.program import Program
 from tests.program.configs import NUMBERS, TWO_CLASSES, data, order, program
 
 BACKENDS = pytest.mark.parametrize("backend", ["reference", "numpy"])

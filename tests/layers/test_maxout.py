@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.config import compose
+from pipeline.compiler.build import build
+from pipeline.config.compose import compose
+from pipeline.config.spec import experiment
 from pipeline.data import DataShape
-from pipeline.layers.build import build
-from pipeline.spec import experiment
-from pipeline.values import Array
+from pipeline.graph.values import Array
 from tests.program.configs import CLASSES, NUMBERS, TWO_CLASSES, config, data, order, program, slope_and_difference
 from tests.refusal import refused
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.compiler.build import build
+from pipeline.compiler.remove_biases import remove_biases
 from pipeline.data import DataShape
-from pipeline.layers.bias import remove_biases
-from pipeline.layers.build import build
-from pipeline.program import Program
-from pipeline.values import Array
+from pipeline.graph.values import Array
+from pipeline.program.program import Program
 from tests.program.configs import CLASSES, NUMBERS, config, data, order, program
 from tests.refusal import refused
 

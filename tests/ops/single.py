@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from backends.contract import Array, Backend
+from pipeline.compiler.autodiff import gradients
 from pipeline.layers import KINDS
 from pipeline.layers.graph import LayerNode
 from pipeline.layers.kind import Shape
-from pipeline.passes.autodiff import gradients
 from tests.ops.running import builder, run_graph
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from backends.contract import Array, Backend
+from pipeline.compiler.autodiff import gradients
 from pipeline.graph.builder import Builder
 from pipeline.ops import OPS
-from pipeline.passes.autodiff import gradients
 from tests.cases import CASES, Case
 from tests.ops.running import Applied, apply_case, builder, run_graph
 

@@ -8,10 +8,10 @@ import pytest
 
 from backends.contract import Array, Backend, Feed
 from pipeline import random
+from pipeline.compiler.autodiff import gradients
 from pipeline.graph.builder import Builder
 from pipeline.graph.ir import Graph
 from pipeline.ops.reduce import mean
-from pipeline.passes.autodiff import gradients
 from tests.ops.running import builder, distance, plan_for
 
 F, U, C = 13, 24, 5

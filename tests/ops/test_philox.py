@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from backends.contract import Array, Backend
-from backends.cupy.philox import philox as cupy_philox
+from backends.cupy.kernels.philox import philox as cupy_philox
 from backends.reference.kernels.source import philox as reference_philox
 from pipeline import random
 from tests.ops.running import builder, run_graph

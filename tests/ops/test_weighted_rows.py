@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from backends.contract import Backend
-from pipeline.program import Program
-from pipeline.structure import Structure
-from pipeline.values import Array
+from pipeline.compiler.structure import Structure
+from pipeline.graph.values import Array
+from pipeline.program.program import Program
 from tests.program.configs import CLASSES, config, data, order
 
 

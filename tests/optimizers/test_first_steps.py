@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.config.spec import experiment
 from pipeline.data import DataShape
 from pipeline.errors import ConfigError
 from pipeline.optimizers import OPTIMIZERS
-from pipeline.spec import experiment
 from tests.program.configs import order, program
 
 STEPS = 5

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline import schedules
 from pipeline.errors import ConfigError
+from pipeline.graph.values import Array
 from pipeline.optimizers import OPTIMIZERS, RULES
-from pipeline.program import Program
-from pipeline.values import Array
+from pipeline.program.program import Program
+from pipeline.recipe import schedules
 from tests.program.configs import data, order, program
 
 X, Y = data()

@@ -10,7 +10,7 @@ import numpy as np
 
 from backends.contract import Array
 from pipeline.data import DataShape
-from pipeline.program import Program
+from pipeline.program.program import Program
 from tests.program.configs import data, order, program
 
 STEPS, BATCH, ROWS = 10, 16, 64

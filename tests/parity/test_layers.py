@@ -10,7 +10,7 @@ import pytest
 from pipeline.data import DataShape
 from pipeline.layers import LAYERS
 from pipeline.layers.activation import ACTIVATIONS
-from pipeline.losses import LOSSES
+from pipeline.recipe.losses import LOSSES
 from tests.parity.beside import IMAGES, NUMBERS, VECTORS, beside, compiled
 
 pytestmark = pytest.mark.parity

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from pipeline import random
-from pipeline.config import compose
+from pipeline.config.compose import compose
+from pipeline.config.spec import experiment, to_plain
 from pipeline.data import DataShape
 from pipeline.layers.normalization import NORMALIZATIONS
-from pipeline.spec import experiment, to_plain
 from tests.parity.beside import BATCH, IMAGES, STEPS, VECTORS, beside, compiled
 
 pytestmark = pytest.mark.parity

@@ -14,7 +14,7 @@ from pipeline.passes import compile_passes
 from pipeline.passes.decompose import decompose
 from pipeline.passes.fuse import fuse
 from pipeline.passes.simplify import fold, prune, share
-from pipeline.passes.tall import cut_tall
+from pipeline.passes.split_rows import cut_tall
 from pipeline.passes.verify import verify
 from tests.networks import training_graph
 

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from backends.cupy import CupyBackend
-from pipeline.compiler import compile_experiment
+from pipeline.compiler.structure import Structure
+from pipeline.config.experiment import Experiment
+from pipeline.config.spec import experiment
 from pipeline.data import DataShape
 from pipeline.errors import ConfigError
-from pipeline.program import Program
-from pipeline.spec import Experiment, experiment
-from pipeline.structure import Structure
+from pipeline.program.make import compile_experiment
+from pipeline.program.program import Program
 
 DENSE = {"kind": "dense", "units": 48, "normalization": {"kind": "batch"}, "regularization": {"dropout": "inverted", "keep_prob": 0.8}}
 CONV = {"kind": "conv", "channels": 8, "kernel": 3, "normalization": {"kind": "batch"}}

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.compiler import compile_experiment
+from pipeline.config.spec import experiment
 from pipeline.data import DataShape
-from pipeline.spec import experiment
+from pipeline.program.make import compile_experiment
 
 LAYERS = [
     {"kind": "conv", "channels": 32, "kernel": 3, "normalization": {"kind": "batch"}},

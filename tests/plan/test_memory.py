@@ -13,12 +13,12 @@ import pytest
 
 from backends.contract import ALIGNMENT, Buffer, Feed, Plan
 from backends.numpy import NumpyBackend
-from pipeline.compiler import compile_experiment
-from pipeline.config import compose
-from pipeline.lower import Form
+from pipeline.compiler.lower import Form
+from pipeline.config.compose import compose
+from pipeline.config.spec import experiment
 from pipeline.passes import compile_passes
 from pipeline.plan import build, make_plan, state_layout
-from pipeline.spec import experiment
+from pipeline.program.make import compile_experiment
 from tests.networks import VALUES, training_graph
 from tests.ops.test_random_graphs import draw
 

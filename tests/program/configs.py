@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.compiler import compile_experiment
+from pipeline.config.experiment import Experiment
+from pipeline.config.spec import experiment
 from pipeline.data import DataShape
-from pipeline.program import Program
-from pipeline.spec import Experiment, experiment
-from pipeline.values import Array
+from pipeline.graph.values import Array
+from pipeline.program.make import compile_experiment
+from pipeline.program.program import Program
 
 CLASSES = DataShape(input_shape=(4,), classes=3, targets=None)
 TWO_CLASSES = DataShape(input_shape=(4,), classes=2, targets=None)

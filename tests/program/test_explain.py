@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import cli, config, spec
-from pipeline.compiler import compile_experiment
+from pipeline import cli
+from pipeline.config import compose, spec
 from pipeline.errors import ConfigError
-from pipeline.program import Program
-from pipeline.variance import Expected, predicted
+from pipeline.program.make import compile_experiment
+from pipeline.program.program import Program
+from pipeline.program.variance import Expected, predicted
 
 
 def program(*overrides: str) -> Program:
-    return compile_experiment(spec.experiment(config.compose(["backend.threads=1", *overrides])))
+    return compile_experiment(spec.experiment(compose.compose(["backend.threads=1", *overrides])))
 
 
 def expected(*overrides: str) -> dict[str, Expected]:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.compiler import compile_stack
 from pipeline.errors import ConfigError, DataError, DivergedError
-from pipeline.streamed import Streamed
+from pipeline.program.make import compile_stack
+from pipeline.rows import Streamed
 from tests.program.configs import CLASSES, config, data, order, program
 from tests.refusal import refused
 

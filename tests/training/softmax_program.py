@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import DivergedError
-from pipeline.plateau import Plateau
+from pipeline.recipe.plateau import Plateau
 
 Array = npt.NDArray[Any]
 

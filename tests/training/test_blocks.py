@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.streamed import Streamed, kept
+from pipeline.rows import Streamed, kept
 from pipeline.training import blocks as module
 from pipeline.training.blocks import Blocks
 from tests.training.softmax_program import Part

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.config.spec import experiment
 from pipeline.errors import ConfigError
-from pipeline.spec import experiment
 from pipeline.training import checkpoint
 from pipeline.training.budget import Budget, end
 from pipeline.training.events import EpochEnded, Event, Noted, Started

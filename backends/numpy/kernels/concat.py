@@ -1,0 +1,67 @@
+"""Kernels that put tensors side by side along an axis and cut them apart: runs of bytes are moved, nothing is computed."""
+
+# n_i size of part i along the axis; outer, inner: the numbers of places before and after the axis
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from llvmlite import ir
+
+from backends.contract import Call
+from backends.numpy.emit.emitter import I1, I64, POINTER, SIZE, VOID, Emitter, Value, i64
+
+TILE_BYTES = 2**16  # of the whole tensor that one tile moves
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runs:
+    """`outer` times over, the runs of bytes of each part lie one after another in the whole; joins: parts -> whole, else whole -> parts."""
+
+    outer: int
+    runs: tuple[int, ...]
+    joins: bool
+
+    @classmethod
+    def of(cls, call: Call) -> Runs:
+        """The sizes of `call`."""
+        joins, axis = call.op == "concat", call.attributes["axis"]
+        parts = call.inputs if joins else call.outputs
+        runs = tuple(math.prod(part.shape[axis:]) * SIZE[part.dtype] for part in parts)
+        return cls(outer=math.prod(parts[0].shape[:axis]), runs=runs, joins=joins)
+
+    @property
+    def rows(self) -> int:
+        """Of the outer places, how many one tile moves."""
+        return max(1, TILE_BYTES // sum(self.runs))
+
+    @property
+    def tiles(self) -> int:
+        """Into how many parts the work is cut."""
+        return -(-self.outer // self.rows)
+
+
+class RunsKernel:
+    """Emits `name(input pointers, output pointers, scratch, begin, end)` for tiles begin <= t < end."""
+
+    def __init__(self, module: ir.Module, name: str, runs: Runs) -> None:
+        self.p = runs
+        self.e = Emitter(module, name, [POINTER] * (len(runs.runs) + 2) + [I64, I64])
+
+    def emit(self) -> None:
+        """Emits the whole kernel."""
+        e, p = self.e, self.p
+        *pointers, _, begin, end = e.arguments
+        whole, parts = (pointers[-1], pointers[:-1]) if p.joins else (pointers[0], pointers[1:])
+        first = e.b.mul(begin, i64(p.rows))
+        with e.loop(first, e.smaller(e.b.mul(end, i64(p.rows)), i64(p.outer))) as place:
+            offset = 0
+            for part, run in zip(parts, p.runs, strict=True):
+                here = e.at(part, e.b.mul(place, i64(run)))
+                there = e.at(whole, e.b.add(e.b.mul(place, i64(sum(p.runs))), i64(offset)))
+                self._copy(there, here, run) if p.joins else self._copy(here, there, run)
+                offset += run
+        e.finish()
+
+    def _copy(self, target: Value, source: Value, size: int) -> None:
+        self.e.call("llvm.memcpy.p0.p0.i64", VOID, target, source, i64(size), ir.Constant(I1, 0))

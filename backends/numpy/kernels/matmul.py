@@ -1,0 +1,274 @@
+"""The tile kernel: register-blocked outer products with every size and stride a literal.
+
+C[m, n] = sum over k of A[m, k] B[k, n].  A tile of accumulators stays in registers while k runs; each
+element of C is one chain of fused multiply-adds in the order of k, so its bits depend neither on the tiling nor on the number of threads.
+"""
+
+# M rows, K summed, N columns; P rows of a tile; lanes of the machine's own vectors
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llvmlite import ir
+
+from backends.numpy.emit.emitter import ELEMENT, I64, LINE, POINTER, SIZE, Emitter, Value, i64, vector
+from backends.numpy.kernels.epilogue import Epilogue, apply_epilogue, prefetch
+from backends.numpy.kernels.tiling import CHAINS, HEAD, NOTHING, RESIDENT, Packing, share_evenly, when_last, when_not_packed
+from backends.numpy.machine.processor import Processor
+
+AHEAD = 4  # rows of B that are asked for before their turn where each is read once, straight from memory
+DEPTH = 512  # terms of a sum taken at once: a panel and a tile's rows of that depth lie in the second-level cache
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """A product's sizes; a transposed operand lies in memory with its axes exchanged."""
+
+    m: int
+    n: int
+    k: int
+    transpose_a: bool
+    transpose_b: bool
+    precision: str
+
+    def shape(self, cpu: Processor) -> tuple[int, int]:
+        """Rows and vectors of a tile, shared out evenly: of the tiles that the registers hold, the one with the fewest loads in all."""
+        lanes = cpu.vector_bytes // SIZE[self.precision]
+        vectors = -(-self.n // lanes)
+        shapes = []
+        # the sums of a single row may fill the registers: each number of B is used once, straight from memory
+        for most in range(1, min(vectors, cpu.registers - 3 if self.m == 1 else cpu.registers // 2 - 1) + 1):
+            width = share_evenly(vectors, most)
+            rows = 1 if self.m == 1 else share_evenly(self.m, cpu.tile_rows(width))
+            loads = -(-self.m // rows) * -(-vectors // width) * (rows + width)
+            shapes.append((loads * max(1.0, CHAINS / (rows * width)), rows, width))
+        return min(shapes)[1:]
+
+    def panels(self, cpu: Processor) -> tuple[int, int]:
+        """Columns of a panel, and the number of panels."""
+        width = self.shape(cpu)[1] * cpu.vector_bytes // SIZE[self.precision]
+        return width, -(-self.n // width)
+
+    def rows(self, cpu: Processor) -> tuple[int, int]:
+        """Rows of a tile, and the number of tiles down a panel."""
+        rows = self.shape(cpu)[0]
+        return rows, -(-self.m // rows)
+
+    def tiles(self, cpu: Processor) -> int:
+        """Into how many independent parts the work is cut."""
+        return self.panels(cpu)[1] * self.rows(cpu)[1]
+
+    def packs(self, cpu: Processor) -> bool:
+        """Whether a panel of B is copied together first: needed when it is transposed, and worth it when several tiles share it, because
+        rows a power of two apart fall into the same few sets of the cache."""
+        return self.transpose_b or (self.panels(cpu)[1] > 1 and self.rows(cpu)[1] > 1)
+
+    def packs_whole(self, cpu: Processor) -> bool:
+        """Whether all of B is copied first, and then each tile's rows of a transposed A, which lie far apart.  Tiles go along a row of
+        panels then."""
+        whole = self.panels(cpu)[1] * self.panels(cpu)[0] * self.k * SIZE[self.precision]
+        return self.transpose_a and not self.transpose_b and self.packs(cpu) and self.k < 2 * DEPTH and whole <= RESIDENT
+
+    def pitch(self, cpu: Processor) -> int:
+        """Numbers from one packed column of A to the next."""
+        lanes = cpu.vector_bytes // SIZE[self.precision]
+        return -(-self.rows(cpu)[0] // lanes) * lanes
+
+    def scratch_bytes(self, cpu: Processor) -> int:
+        """Room for what is packed, after its head: one panel of B, or all of it and a tile's rows of A."""
+        width, count = self.panels(cpu)
+        if self.packs_whole(cpu):
+            return HEAD + (width * count + self.pitch(cpu)) * self.k * SIZE[self.precision]
+        return HEAD + width * min(self.k, 2 * DEPTH) * SIZE[self.precision] if self.packs(cpu) else 0
+
+    def grain(self, cpu: Processor) -> int:
+        """Tiles that a thread takes together: a panel's where it is packed once for each block of a long sum."""
+        return self.rows(cpu)[1] if self.packs(cpu) and self.k >= 2 * DEPTH else 1
+
+
+class MatmulKernel:
+    """Emits `name(a, b, other inputs, outputs, scratch, begin, end)` for tiles begin <= t < end, counted down each panel."""
+
+    def __init__(self, module: ir.Module, name: str, product: Product, cpu: Processor, epilogue: Epilogue | None = None) -> None:
+        self.p, self.cpu, self.module, self.name, self.epilogue = product, cpu, module, name, epilogue
+        self.lanes = cpu.vector_bytes // SIZE[product.precision]
+        self.size = SIZE[product.precision]
+        self.kind = vector(ELEMENT[product.precision], self.lanes)
+        self.width, self.panel_count = product.panels(cpu)
+        self.height, self.row_count = product.rows(cpu)
+        self.packs, self.whole = product.packs(cpu), product.packs_whole(cpu)
+        self.a_row, self.a_step = (1, product.m) if product.transpose_a else (product.k, 1)
+        if self.whole:
+            self.a_step = product.pitch(cpu)
+        # the product itself is stored, for others or to be taken up again
+        self.stores = epilogue is None or epilogue.product in epilogue.body.outputs
+        self.others = 1 if epilogue is None else len(epilogue.dtypes) + len(epilogue.body.outputs)
+
+    def emit(self) -> None:
+        """Emits the kernel and its tiles.
+
+        A long sum is cut into blocks that stay in the cache; a tile takes its sums up again where the block before left them, so the
+        order of the additions, and with it every bit, is that of one long chain.
+        """
+        e = Emitter(self.module, self.name, [POINTER] * (3 + self.others) + [I64, I64])
+        depth = DEPTH if self.p.k >= 2 * DEPTH else self.p.k
+        whole, rest = divmod(self.p.k, depth)
+        if self.whole:
+            self._along_rows(e)
+        else:
+            final = whole if rest else whole - 1  # the last block, which an epilogue may follow
+            self._block(e, i64(0), depth, first=True, last=final == 0)
+            if final > 1:
+                with e.loop(1, final) as block:
+                    self._block(e, e.b.mul(block, i64(depth)), depth, first=False, last=False)
+            if final:
+                self._block(e, i64(final * depth), rest or depth, first=False, last=True)
+        e.finish()
+
+    def _along_rows(self, e: Emitter) -> None:
+        """All tiles, row of tiles after row: B is packed at once, and the rows of A when a new row of tiles begins."""
+        p = self.p
+        a, b, *others, scratch, begin, end = e.arguments
+        last_columns, last_rows = p.n - (self.panel_count - 1) * self.width, p.m - (self.row_count - 1) * self.height
+        panel_bytes = self.width * p.k * self.size
+        panels = e.at(scratch, HEAD)
+        rows_of_a = e.at(panels, self.panel_count * panel_bytes)
+        nothing = e.b.icmp_signed("==", e.b.load(scratch, typ=I64), i64(NOTHING))
+        with e.b.if_then(nothing), e.loop(0, self.panel_count) as panel:
+            left = e.b.mul(panel, i64(self.width))
+
+            def pack(columns: int) -> None:
+                self._pack_call(e, b, e.at(panels, e.b.mul(panel, i64(panel_bytes))), left, columns, p.k)
+
+            when_last(e, panel, self.panel_count, self.width, last_columns, pack)
+        with e.loop(begin, end) as tile:
+            row, panel = e.b.sdiv(tile, i64(self.panel_count)), e.b.srem(tile, i64(self.panel_count))
+            top, left = e.b.mul(row, i64(self.height)), e.b.mul(panel, i64(self.width))
+            with when_not_packed(e, scratch, row):
+
+                def pack_rows(rows: int) -> None:
+                    self._pack_rows(e, e.at(a, e.b.mul(top, i64(self.size))), rows_of_a, rows)
+
+                when_last(e, row, self.row_count, self.height, last_rows, pack_rows)
+            b_tile = e.at(panels, e.b.mul(panel, i64(panel_bytes)))
+
+            def run(columns: int) -> None:
+                def tile_call(rows: int) -> None:
+                    self._tile_call(e, rows_of_a, b_tile, others, top, left, rows, columns, p.k, first=True, last=True)
+
+                when_last(e, row, self.row_count, self.height, last_rows, tile_call)
+
+            when_last(e, panel, self.panel_count, self.width, last_columns, run)
+
+    def _pack_rows(self, e: Emitter, source: Value, target: Value, rows: int) -> None:
+        """Copies `rows` neighbouring columns of the transposed A [K, M] together -> [K, pitch]."""
+        p = self.p
+        packing = Packing(
+            depth=p.k, columns=rows, source_pitch=p.m, pitch=self.a_step, transposed=False, precision=p.precision, lanes=self.lanes
+        )
+        e.b.call(packing.emit(self.module, f"{self.name}_pack_rows_{rows}"), [source, target])
+
+    def _block(self, e: Emitter, start: Value, depth: int, *, first: bool, last: bool) -> None:
+        """All tiles, for `depth` terms of the sums from number `start`."""
+        p = self.p
+        a, b, *others, scratch, begin, end = e.arguments
+        last_columns = p.n - (self.panel_count - 1) * self.width
+        last_rows = p.m - (self.row_count - 1) * self.height
+        a = e.at(a, e.b.mul(start, i64(self.a_step * self.size)))
+        b = e.at(b, e.b.mul(start, i64((1 if p.transpose_b else p.n) * self.size)))
+        with e.loop(begin, end) as tile:
+            panel, row = e.b.sdiv(tile, i64(self.row_count)), e.b.srem(tile, i64(self.row_count))
+            left = e.b.mul(panel, i64(self.width))
+            top = e.b.mul(row, i64(self.height))
+            a_tile = e.at(a, e.b.mul(top, i64(self.a_row * self.size)))
+            b_tile = e.at(scratch, HEAD) if self.packs else e.at(b, e.b.mul(left, i64(self.size)))
+            if self.packs:
+                with when_not_packed(e, scratch, e.b.add(e.b.mul(start, i64(self.panel_count)), panel)):
+
+                    def pack(columns: int) -> None:
+                        self._pack_call(e, b, b_tile, left, columns, depth)
+
+                    when_last(e, panel, self.panel_count, self.width, last_columns, pack)
+
+            def run(columns: int) -> None:
+                def tile_call(rows: int) -> None:
+                    self._tile_call(e, a_tile, b_tile, others, top, left, rows, columns, depth, first=first, last=last)
+
+                when_last(e, row, self.row_count, self.height, last_rows, tile_call)
+
+            when_last(e, panel, self.panel_count, self.width, last_columns, run)
+
+    def _tile_call(
+        self, e: Emitter, a: Value, b: Value, others: list[Value], top: Value, left: Value, rows: int, columns: int, depth: int, *,
+        first: bool, last: bool,
+    ) -> None:  # fmt: skip
+        # without an epilogue the last block is like the ones before it
+        ends = last and self.epilogue is not None
+        name = f"{self.name}_tile_{rows}_{columns}_{depth}_{'first' if first else 'next'}{'_last' if ends else ''}"
+        if name not in self.module.globals:
+            self._tile(name, rows, columns, depth, first, ends)
+        e.b.call(self.module.globals[name], [a, b, *others, top, left])
+
+    def _tile(self, name: str, rows: int, columns: int, depth: int, first: bool, ends: bool) -> None:
+        p = self.p
+        e = Emitter(self.module, name, [POINTER] * (2 + self.others) + [I64, I64], internal=True)
+        a, b, *others, top, left = e.arguments
+        valid = [min(self.lanes, columns - start) for start in range(0, columns, self.lanes)]
+        b_step = self.width if self.packs else p.n
+        if self.stores:
+            product = others[0 if self.epilogue is None else len(self.epilogue.dtypes)]
+            c = e.at(product, e.b.mul(e.b.add(e.b.mul(top, i64(p.n)), left), i64(self.size)))
+            places = [[e.at(c, (row * p.n + v * self.lanes) * self.size) for v in range(len(valid))] for row in range(rows)]
+        if ends and self.epilogue is not None:
+            prefetch(e, self.epilogue, others, p.n, top, left, rows, columns)
+        zero = ir.Constant(self.kind, None)
+        start = [
+            [zero if first else e.load_vector(places[row][v], p.precision, lanes=self.lanes, valid=n) for v, n in enumerate(valid)]
+            for row in range(rows)
+        ]
+        entry = e.b.block
+        loop, done = e.function.append_basic_block("k"), e.function.append_basic_block("done")
+        e.b.branch(loop)
+        e.b.position_at_end(loop)
+        k, a_k, b_k = (e.b.phi(t) for t in (I64, POINTER, POINTER))
+        sums = [[e.b.phi(self.kind) for _ in valid] for _ in range(rows)]
+        right = [
+            e.load_vector(e.at(b_k, v * self.lanes * self.size), p.precision, lanes=self.lanes, valid=self.lanes if self.packs else n)
+            for v, n in enumerate(valid)
+        ]
+        if not self.packs and self.row_count == 1:
+            for place in range(0, columns * self.size, LINE):
+                e.prefetch(e.at(b_k, AHEAD * b_step * self.size + place))
+        results = []
+        for row in range(rows):
+            factor = e.splat(e.load(e.at(a_k, row * self.a_row * self.size), p.precision), self.lanes)
+            results.append([e.fma(factor, r, s) for r, s in zip(right, sums[row], strict=True)])
+        following = e.b.add(k, i64(1))
+        a_next, b_next = e.at(a_k, self.a_step * self.size), e.at(b_k, b_step * self.size)
+        for phi, before, then in ((k, i64(0), following), (a_k, a, a_next), (b_k, b, b_next)):
+            phi.add_incoming(before, entry)
+            phi.add_incoming(then, loop)
+        for row in range(rows):
+            for phi, before, result in zip(sums[row], start[row], results[row], strict=True):
+                phi.add_incoming(before, entry)
+                phi.add_incoming(result, loop)
+        e.b.cbranch(e.b.icmp_signed("<", following, i64(depth)), loop, done)
+        e.b.position_at_end(done)
+        if ends and self.epilogue is not None:
+            apply_epilogue(e, self.epilogue, results, others, p.precision, self.lanes, p.n, top, left, valid)
+        else:
+            for row in range(rows):
+                for v, n in enumerate(valid):
+                    e.store_vector(results[row][v], places[row][v], p.precision, lanes=self.lanes, valid=n)
+        e.finish()
+
+    def _pack_call(self, e: Emitter, b: Value, scratch: Value, left: Value, columns: int, depth: int) -> None:
+        """Copies a panel of B together -> [depth, width]."""
+        p = self.p
+        packing = Packing(
+            depth=depth, columns=columns, source_pitch=p.k if p.transpose_b else p.n, pitch=self.width, transposed=p.transpose_b,
+            precision=p.precision, lanes=self.lanes,
+        )  # fmt: skip
+        step = p.k if p.transpose_b else 1
+        function = packing.emit(self.module, f"{self.name}_pack_{columns}_{depth}")
+        e.b.call(function, [e.at(b, e.b.mul(left, i64(step * self.size))), scratch])

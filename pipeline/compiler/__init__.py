@@ -1,0 +1,10 @@
+"""The compiler: an experiment and the shape of its data -> layer graph -> op graph -> passes -> plan.
+
+build.py            experiment -> layer graph, slots filled from the groups
+remove_biases.py    biases before batch norm, whose gradient is zero
+fold_batch_norm.py  batch norm folded into the weights of evaluation
+lower.py            layer graph -> op graph, in its forms over one state
+loss_weights.py     what a row and a class count in the loss
+autodiff.py         the backward half of a graph
+structure.py        all of this for one structure, made when first asked for and kept
+"""

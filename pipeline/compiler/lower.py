@@ -1,0 +1,189 @@
+"""Layer graph -> op graph, in its forms over one state.
+
+train     one optimizer step: loss, gradients, updates of parameters, slots and running statistics; stops when the loss is not finite
+gradient  the training loss and its gradients, nothing updated
+evaluate  predictions and row losses with running statistics and without dropout, and the regularization terms
+fold      the weights that evaluation uses where batch norm is folded into them; made by layers/folding.py
+layers    the value of every layer, as in evaluate
+"""
+
+# B batch rows
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from pipeline.compiler import loss_weights
+from pipeline.compiler.autodiff import gradients
+from pipeline.graph.builder import Builder
+from pipeline.graph.ir import Graph
+from pipeline.graph.values import Array, Clock, Value
+from pipeline.layers import KINDS
+from pipeline.layers.graph import LayerGraph, LayerNode
+from pipeline.layers.names import INPUT
+from pipeline.ops import SHAPE_RULES
+from pipeline.ops.reduce import mean
+from pipeline.optimizers import RULES as OPTIMIZER_RULES
+from pipeline.optimizers.clipping import clip_values, clipped
+from pipeline.optimizers.rule import KEEP, LearningRate, Optimizer, decay_name, emit_update, max_norm_name
+from pipeline.recipe import augmentation, losses
+from pipeline.recipe.augmentation import Augmentation
+from pipeline.recipe.regularization import Regularization
+from pipeline.recipe.schedules import factor
+
+if TYPE_CHECKING:
+    from pipeline.config.experiment import Experiment
+
+Form = Literal["train", "gradient", "evaluate", "fold", "layers"]
+
+
+def lower(
+    network: LayerGraph,
+    optimizer: Optimizer | None,
+    *,
+    form: Form,
+    batch: int,
+    precision: str,
+    regularization: Regularization | None = None,
+    weighted: bool = False,
+    augmented: Augmentation | None = None,
+    folded: LayerGraph | None = None,
+    resets: bool = False,
+) -> Graph:
+    """The op graph of `network` in `form` for `batch` rows a step.
+
+    optimizer        needed by train alone
+    regularization   what holds for the network as a whole
+    resets           the optimizer's slots go back to their start when the learning rate changes
+    weighted         each row brings a weight of its own, the data array `weight`; not in evaluation
+    augmented        what happens to the images of a training batch
+    folded           the layers that evaluation goes through, where they are others; the penalty stays that of the weights themselves
+    """
+    b = Builder(precision, SHAPE_RULES)
+    made = _forward(b, folded or network, batch, augmented, training=form in ("train", "gradient"))
+    if form == "layers":
+        b.outputs = {node.name: made[node.name] for node in network.nodes}
+        return b.graph()
+    output = made[network.output.name]
+    y = _target(b, network, batch)
+    b.scope = "loss"
+    prediction, row_loss = losses.RULES[type(network.loss)].lower(b, output, y)
+    penalty = _penalty(b, network)
+    if form == "evaluate":
+        b.scope = ""
+        b.outputs = {"prediction": prediction, "row_loss": row_loss}
+        b.outputs |= {"penalty": penalty} if penalty else {}
+        return b.graph()
+    if regularization is not None and regularization.label_smoothing > 0:
+        b.scope = "loss"
+        row_loss = losses.smoothed(b, output, y, row_loss)
+    row_loss = loss_weights.emit(b, network, y, row_loss, rows=weighted)
+    loss = mean(b, row_loss, (0,), "data_loss")
+    loss = b.add("add", loss, penalty, name="loss") if penalty else loss
+    b.scope = ""
+    b.outputs = {"loss": loss}
+    trained = [p for p in network.parameters if p.trained]
+    gradient = gradients(b, loss, [p.name for p in trained])
+    if form == "gradient":
+        b.updates = {}
+        b.outputs |= {f"gradient:{name}": value for name, value in gradient.items()}
+        return b.graph()
+    if regularization is not None:
+        gradient = clipped(b, gradient, regularization)
+    assert optimizer is not None, "a training step needs an optimizer"
+    for parameter in trained:
+        emit_update(b, OPTIMIZER_RULES[type(optimizer)], parameter, gradient[parameter.name], resets=resets)
+    b.guard = loss
+    return b.graph()
+
+
+def forward(network: LayerGraph, *, batch: int, precision: str, weighted: bool = False, augmented: Augmentation | None = None) -> Graph:
+    """The training loss alone, with nothing updated."""
+    graph = lower(network, None, form="gradient", batch=batch, precision=precision, weighted=weighted, augmented=augmented)
+    return graph.replace(outputs={"loss": graph.outputs["loss"]})
+
+
+def learning_rate(config: Experiment) -> LearningRate:
+    """The learning rate at the steps of a clock."""
+
+    def rate(clock: Clock) -> Array:
+        base = config.optimizer.learning_rate
+        return np.asarray(base * factor(config.schedule, clock.steps, clock.total) * clock.scale)
+
+    return rate
+
+
+def values(network: LayerGraph, config: Experiment) -> dict[str, Value]:
+    """Every scalar that any form of `network` may read."""
+    rate = learning_rate(config)
+    result: dict[str, Value] = dict(OPTIMIZER_RULES[type(config.optimizer)].values(config.optimizer, rate))
+    result[KEEP] = lambda clock: np.minimum(clock.updates, 1)
+    result |= losses.RULES[type(network.loss)].values(network.loss)
+    result |= {"regularization.label_smoothing": config.regularization.label_smoothing, **clip_values(config.regularization)}
+    result |= augmentation.values(config.augmentation)
+    for node in network.nodes:
+        result |= KINDS[type(node.record)].values(node)
+        for p in node.parameters:
+            if p.regularization is not None:
+                result[_half_l2(p.name)] = p.regularization.l2 / 2
+                result[_l1(p.name)] = p.regularization.l1
+                result[decay_name(p.name)] = _decay(rate, p.regularization.weight_decay)
+                result[max_norm_name(p.name)] = p.regularization.max_norm or 0.0
+    return result
+
+
+def _forward(b: Builder, network: LayerGraph, batch: int, augmented: Augmentation | None, *, training: bool) -> dict[str, str]:
+    """Emits the layers -> the batched value of each, by its name."""
+    made = {INPUT: b.input("x", (batch, *network.input_shape), "data")}
+    if training and augmented is not None:
+        b.scope = "augmentation"
+        made[INPUT] = augmentation.augment(b, augmented, made[INPUT])
+    for node in network.nodes:
+        b.scope = node.name
+        made[node.name] = _lower_node(b, node, made, training=training)
+    b.scope = ""
+    return made
+
+
+def _lower_node(b: Builder, node: LayerNode, made: dict[str, str], *, training: bool) -> str:
+    value = KINDS[type(node.record)].lower(b, node, tuple(made[source] for source in node.inputs), training=training)
+    assert b.shape(value)[1:] == node.shape, f"{node.name} has shape {node.shape}, its ops make {b.shape(value)[1:]}"
+    return value
+
+
+def _target(b: Builder, network: LayerGraph, batch: int) -> str:
+    """y: classes int32 [B] or numbers [B, T]."""
+    if losses.RULES[type(network.loss)].classes:
+        return b.input("y", (batch,), "data", "int32")
+    return b.input("y", (batch, *network.output.shape), "data")
+
+
+def _penalty(b: Builder, network: LayerGraph) -> str | None:
+    """sum over the weights of l2 / 2 * sum(w^2) + l1 * sum(|w|), or None where no layer has either."""
+    total: str | None = None
+    for p in network.parameters:
+        if p.regularization is None:
+            continue
+        w, axes, terms = b.input(p.name, p.shape, "state"), tuple(range(len(p.shape))), []
+        if p.regularization.l2 > 0:
+            squares = b.add("sum", b.add("mul", w, w), axes=axes, name="squares")
+            terms.append(b.add("mul", squares, b.value(_half_l2(p.name)), name="penalty"))
+        if p.regularization.l1 > 0:
+            sizes = b.add("sum", b.add("abs", w), axes=axes, name="sizes")
+            terms.append(b.add("mul", sizes, b.value(_l1(p.name)), name="penalty"))
+        for term in terms:
+            total = term if total is None else b.add("add", total, term, name="penalty")
+    return total
+
+
+def _l1(parameter: str) -> str:
+    return f"{parameter}.l1"
+
+
+def _half_l2(parameter: str) -> str:
+    return f"{parameter}.half_l2"
+
+
+def _decay(rate: LearningRate, weight_decay: float) -> Value:
+    return lambda clock: rate(clock) * weight_decay

@@ -1,0 +1,192 @@
+"""All that depends on the structure of a network alone: its layers, its op graphs, its plans, its native programs.
+
+Everything but the layer graph is made when first asked for, and kept: a form of the network for a batch size is compiled once.
+Programs of one structure (the trials of a stack) share it.
+"""
+
+# B batch rows
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backends.contract import Backend, Buffer, Executable, Plan
+from pipeline.compiler.build import build
+from pipeline.compiler.fold_batch_norm import fold_batch_norms, fold_graph
+from pipeline.compiler.lower import Form, lower
+from pipeline.compiler.remove_biases import remove_biases
+from pipeline.errors import ConfigError
+from pipeline.graph.ir import Graph
+from pipeline.graph.text import digest
+from pipeline.passes import PassReport, compile_passes
+from pipeline.plan import make_plan, state_layout
+from pipeline.recipe import augmentation
+from pipeline.recipe.schedules import resets
+
+if TYPE_CHECKING:
+    from pipeline.config.experiment import Experiment
+    from pipeline.data import DataShape
+
+_Key = tuple[Form, int, bool]  # form, batch size, whether rows have weights
+EVALUATION_ROWS = 256
+FEW_ROWS = (1, 32)
+EVALUATION_NUMBERS = 2**24  # of one layer's values in an evaluation batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compiled:
+    """One form for one batch size: the graph as lowered, what each pass did, and the plan."""
+
+    graph: Graph
+    reports: tuple[PassReport, ...]
+    plan: Plan
+
+
+class Structure:
+    """The structure of `config` over data of `shape`, compiled for `backend`; `reason` says why that backend.  Raises ConfigError.
+
+    keep_biases   leaves the biases before batch norm where they are, to compare with and without
+    """
+
+    def __init__(self, config: Experiment, shape: DataShape, backend: Backend, reason: str = "", *, keep_biases: bool = False) -> None:
+        self.built = build(config, shape)
+        self.network, self.bias_reasons = (self.built, ()) if keep_biases else remove_biases(self.built)
+        # the oracle normalizes in evaluation, so that it checks the folded weights of the others
+        self.folded, self.folds, self.fold_reasons = fold_batch_norms(self.network) if backend.fuses else (self.network, (), ())
+        self.backend, self.backend_reason = backend, reason
+        self.precision, self.batch_size = config.precision, config.training.batch_size
+        self._recomputes = config.backend.recompute
+        if self._recomputes and not backend.fuses:
+            raise ConfigError(
+                at="backend.recompute", got=True, rule=f"the {backend.name} backend keeps every value", hint="use numpy, or leave it out"
+            )
+        self.weighted = config.data.sample_weight is not None
+        self._optimizer, self._regularization = config.optimizer, config.regularization
+        self.augmentation = config.augmentation
+        augmentation.check(self.augmentation, shape.input_shape)
+        self._resets = resets(config.schedule)
+        self._lowered: dict[_Key, Graph] = {}
+        self._compiled: dict[_Key, Compiled] = {}
+        self._executables: dict[_Key, Executable] = {}
+
+    def lowered(self, form: Form, batch: int, weighted: bool | None = None) -> Graph:
+        """The op graph before any pass and before batch norm is folded into weights: what the digest is taken of.
+
+        weighted: whether each row has a weight in the loss; None: as the config's data have.
+        """
+        key = self._key(form, batch, weighted)
+        if key not in self._lowered:
+            self._lowered[key] = lower(
+                self.network,
+                self._optimizer,
+                form=form,
+                batch=batch,
+                precision=self.precision,
+                regularization=self._regularization,
+                weighted=key[2],
+                augmented=self.augmentation,
+                resets=self._resets,
+            )
+        return self._lowered[key]
+
+    def compiled(self, form: Form, batch: int, weighted: bool | None = None) -> Compiled:
+        """The op graph, the passes and the plan."""
+        key = self._key(form, batch, weighted)
+        if key not in self._compiled:
+            graph = self._graph(*key)
+            final, reports = compile_passes(
+                graph, keeps=self.backend.keeps, fuses=self.backend.fuses, joins=self.backend.joins, recomputes=self._recomputes
+            )
+            plan = make_plan(final, name=form, batch=batch, state=self._layout)
+            self._compiled[key] = Compiled(graph=graph, reports=reports, plan=plan)
+        return self._compiled[key]
+
+    def executable(self, form: Form, batch: int, weighted: bool | None = None) -> Executable:
+        """The native program."""
+        key = self._key(form, batch, weighted)
+        if key not in self._executables:
+            self._executables[key] = self.backend.load(self.compiled(*key).plan)
+        return self._executables[key]
+
+    def peak(self) -> int | None:
+        """The bytes that one trial takes in training and evaluation, without the data; None where the backend cannot tell.
+
+        Forms run one after another in the same room, so the largest counts.
+        """
+        plans = [self.compiled("train", self.batch_size).plan, self.compiled("evaluate", self.evaluation_batch).plan]
+        plans += [self.compiled("fold", 1).plan] if self.folds else []
+        scratch = [self.backend.scratch_bytes(plan) for plan in plans]
+        known = [size for size in scratch if size is not None]
+        if len(known) < len(plans):
+            return None
+        return max(plan.state_bytes for plan in plans) + max(plan.work_bytes for plan in plans) + max(known)
+
+    def _key(self, form: Form, batch: int, weighted: bool | None) -> _Key:
+        """Evaluation gives the plain losses of the rows: whoever wants them weighted multiplies."""
+        return form, batch, form not in ("evaluate", "fold", "layers") and (self.weighted if weighted is None else weighted)
+
+    def allocate(self, trials: int) -> Any:
+        """Zeroed memory for the state of `trials` trials."""
+        return self.backend.allocate(self._layout, trials)
+
+    @cached_property
+    def state(self) -> tuple[Buffer, ...]:
+        """Where parameters, optimizer slots and running statistics lie: the same for every form and batch size."""
+        return state_layout([self.lowered("train", self.batch_size), self.lowered("evaluate", self.evaluation_batch)])
+
+    @cached_property
+    def _layout(self) -> tuple[Buffer, ...]:
+        """`state`, and after it what is made from it anew whenever it is needed: the folded weights."""
+        return state_layout([self.lowered("train", self.batch_size), self.lowered("evaluate", self.evaluation_batch), *self._fold_graphs])
+
+    @cached_property
+    def _fold_graphs(self) -> tuple[Graph, ...]:
+        return (fold_graph(self.folds, self.precision),) if self.folds else ()
+
+    def _graph(self, form: Form, batch: int, weighted: bool) -> Graph:
+        """What is compiled: as lowered, but for evaluation with folded weights."""
+        if form == "fold":
+            return self._fold_graphs[0]
+        if form == "evaluate" and self.folds:
+            return lower(self.network, self._optimizer, form=form, batch=batch, precision=self.precision, folded=self.folded)
+        return self.lowered(form, batch, weighted)
+
+    @cached_property
+    def evaluation_batch(self) -> int:
+        """The rows of an evaluation step: one size for any number of rows, smaller where a layer's values are many."""
+        widest = max(math.prod(shape) for shape in (self.network.input_shape, *(node.shape for node in self.network.nodes)))
+        batch = EVALUATION_ROWS
+        while batch > 1 and batch * widest > EVALUATION_NUMBERS:
+            batch //= 2
+        return batch
+
+    def evaluation_rows(self, count: int) -> int:
+        """The rows of a step that evaluates `count` rows: a few sizes, so that few programs are compiled and a single row is quick.
+
+        A row's values are the same to the bit for every size.
+        """
+        for size in FEW_ROWS:
+            if count <= size < self.evaluation_batch:
+                return size
+        return self.evaluation_batch
+
+    def blank_y(self, count: int) -> Any:
+        """Some y [N] or [N, T] for a form that needs one where nobody reads the loss."""
+        tail, dtype = self._row_of_y
+        return np.zeros((count, *tail), dtype)
+
+    @cached_property
+    def _row_of_y(self) -> tuple[tuple[int, ...], str]:
+        y = self.lowered("evaluate", self.evaluation_batch).types["y"]
+        return y.shape[1:], y.dtype
+
+    @cached_property
+    def digest(self) -> str:
+        """The sha256 of the structure -> 16 hex digits: equal for configs that differ in values only, whatever the backend."""
+        parts = digest(self.lowered("train", self.batch_size)) + digest(self.lowered("evaluate", self.evaluation_batch))
+        return hashlib.sha256(parts.encode()).hexdigest()[:16]

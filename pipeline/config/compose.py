@@ -1,0 +1,130 @@
+"""Overrides -> the plain config that the command line would see, from any working directory.
+
+This package and `cli.py` are the only places that see Hydra and OmegaConf objects.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from pipeline.config.arms import with_arm
+from pipeline.config.overrides import CONF, forgiving, shown, unknown_option
+from pipeline.config.search import Tried, with_trial
+from pipeline.config.spec import experiment
+from pipeline.errors import ConfigError, PipelineError
+
+
+def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The config of `python -m pipeline OVERRIDES` as nested plain dicts, checked.  Raises ConfigError.
+
+    May be called anywhere, also inside another Hydra application: Hydra's global state is put back.
+    """
+    if isinstance(overrides, str):
+        raise ConfigError(at="overrides", got=overrides, rule="must be a list", hint=f'write compose(["{overrides}"])')
+    texts = forgiving(overrides, several=False)
+    outer = GlobalHydra.get_state()
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_dir(str(CONF), job_name="pipeline", version_base="1.3"):
+            config = plain_config(hydra.compose("config", texts), shown(texts))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explained(error) from None
+    finally:
+        GlobalHydra.set_state(outer)
+    experiment(config)
+    return config
+
+
+def plain_config(config: object, overrides: Sequence[str] = (), tried: Sequence[Tried] = ()) -> dict[str, Any]:
+    """A composed config as nested plain dicts, interpolations resolved, its arm laid over it and its trial put in.
+
+    overrides   what the user asked for, as `path=value`
+    tried       the trials that the sweep has behind it
+    Raises ConfigError for an arm or a trial that is none, and OmegaConf's errors; see `explained`.
+    """
+    return with_trial(with_arm(resolved(config), overrides), overrides, tried)
+
+
+def job_config(config: object, tried: Sequence[Tried] = ()) -> dict[str, Any]:
+    """`plain_config` of the job that Hydra runs now.  Raises PipelineError."""
+    try:
+        return plain_config(config, asked_overrides(), tried)
+    except OmegaConfBaseException as error:
+        raise explained(error) from None
+
+
+def resolved(config: object) -> dict[str, Any]:
+    """A composed config as nested plain dicts, as it is written.  Raises OmegaConf's errors; see `explained`."""
+    plain = OmegaConf.to_container(cast(Any, config), resolve=True, throw_on_missing=True, enum_to_str=True)
+    return cast("dict[str, Any]", plain)
+
+
+def explained(error: Exception) -> PipelineError:
+    """An error of Hydra or OmegaConf in one line of ours."""
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file is not None:
+        return unknown_option(error.missing_cfg_file, error.options)
+    inner = next((e for e in _chain(error) if isinstance(e, OmegaConfBaseException) and e.full_key), None)
+    if isinstance(inner, MissingMandatoryValue):
+        return ConfigError(at=str(inner.full_key), got="(missing)", rule="has no value", hint=f"give {inner.full_key}=...")
+    message = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
+    where = f"{inner.full_key}: " if inner is not None and str(inner.full_key) not in message else ""
+    return PipelineError(f"config: {where}{message}")
+
+
+def run_hydra(argv: list[str], job: Callable[[Any], None]) -> int:
+    """Lets Hydra do what `argv` says, with `job` for each composed config.  Raises PipelineError for what Hydra rejects."""
+    with _command_line(argv):
+        try:
+            hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(job)()
+        except SystemExit as end:  # after --help and the like
+            return PipelineError.exit_code if end.code else 0
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
+            raise explained(error) from None
+    return 0
+
+
+@contextmanager
+def _command_line(argv: list[str]) -> Iterator[None]:
+    """What Hydra reads from the process, for as long as it runs: its arguments, and that it shall raise its errors, not print them."""
+    arguments, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv, os.environ["HYDRA_FULL_ERROR"] = [arguments[0], *argv], "1"
+    try:
+        yield
+    finally:
+        sys.argv = arguments
+        if full_error is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = full_error
+
+
+def job_number() -> int:
+    """The number, from 0, of the job that Hydra runs now, within its sweep."""
+    return int(HydraConfig.get().job.num)
+
+
+def sweep_params() -> Mapping[str, str]:
+    """`hydra.sweeper.params`: what a config asks to be swept."""
+    return cast("Mapping[str, str]", HydraConfig.get().sweeper.params or {})
+
+
+def asked_overrides() -> tuple[str, ...]:
+    """What was asked for, as it was written: an interpolation in it is resolved where the config is, with the path in its error."""
+    return shown(cast("list[str]", OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)))
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__

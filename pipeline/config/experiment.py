@@ -1,0 +1,80 @@
+"""The record of one run, wholly described: a field for each group of `conf/`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pipeline.config.task_settings import Check, Explain, LearningRateRange
+from pipeline.data import Data
+from pipeline.layers import LAYERS
+from pipeline.layers.activation import ACTIVATIONS, Relu
+from pipeline.layers.dense import Dense
+from pipeline.layers.normalization import NORMALIZATIONS, NoNormalization
+from pipeline.optimizers import OPTIMIZERS
+from pipeline.optimizers.adam import Adam
+from pipeline.optimizers.rule import Optimizer
+from pipeline.preprocessing import Preprocessing
+from pipeline.recipe.augmentation import Augmentation
+from pipeline.recipe.initialization import INITIALIZATIONS, He
+from pipeline.recipe.losses import LOSSES, Auto
+from pipeline.recipe.regularization import Regularization
+from pipeline.recipe.schedules import SCHEDULES, Constant
+from pipeline.records import record, setting
+from pipeline.tracking.settings import Tracking
+from pipeline.training.budget import Budget
+from pipeline.training.settings import Training
+
+
+@record
+class Architecture:
+    """The layers in order, and the head: auto appends the dense layer that the data asks for; none (null) leaves it out."""
+
+    layers: tuple[object, ...] = setting((Dense(units=512), Dense(units=512)), kinds=LAYERS)
+    head: Literal["auto", "none"] | None = setting("auto")
+
+
+@record
+class BackendSettings:
+    """What runs the program; auto is cupy where a GPU is usable, else numpy.  threads auto: one a core.
+
+    recompute: the backward half makes outputs of batch norm, activation and dropout again, not kept till then: less memory, same bits.
+    """
+
+    kind: Literal["numpy", "reference", "cupy", "auto"] = setting("numpy")
+    threads: int | Literal["auto"] = setting("auto", least=1)
+    recompute: bool = setting(False)
+
+
+TASK_SETTINGS = ("check", "lr_range", "explain")  # what a task alone is told, under the task's own name
+
+
+@record
+class Experiment:
+    """One run, wholly described.  The fields are the groups of `conf/`, in the order in which they are printed, then TASK_SETTINGS."""
+
+    task: str = setting("train")
+    run: str | None = setting(None)
+    resume: str | None = setting(None)
+    output: str | None = setting(None)
+    demonstration: str | None = setting(None)
+    arm: str | None = setting(None)
+    seed: int = setting(0, least=0, most=2**32 - 1)  # one word of the generator's key
+    precision: Literal["float32", "float64"] = setting("float32")
+    architecture: Architecture = setting(Architecture())
+    initialization: object = setting(He(), kinds=INITIALIZATIONS)
+    normalization: object = setting(NoNormalization(), kinds=NORMALIZATIONS)
+    activation: object = setting(Relu(), kinds=ACTIVATIONS)
+    regularization: Regularization = setting(Regularization())
+    optimizer: Optimizer = setting(Adam(), kinds=OPTIMIZERS)
+    schedule: object = setting(Constant(), kinds=SCHEDULES)
+    loss: object = setting(Auto(), kinds=LOSSES)
+    data: Data = setting(Data())
+    preprocessing: Preprocessing = setting(Preprocessing())
+    augmentation: Augmentation = setting(Augmentation())
+    training: Training = setting(Training())
+    budget: Budget = setting(Budget())
+    backend: BackendSettings = setting(BackendSettings())
+    tracking: Tracking = setting(Tracking())
+    check: Check | None = setting(None)
+    lr_range: LearningRateRange | None = setting(None)
+    explain: Explain | None = setting(None)

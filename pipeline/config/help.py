@@ -1,0 +1,45 @@
+"""What `--help` prints.  Our own, because Hydra's list of groups takes longer than all the rest of the start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from pipeline.config.compose import compose
+from pipeline.config.overrides import CONF
+
+HEADER = """\
+Trains neural networks declared by a config, and records every run.
+
+  python -m pipeline                                        train the default experiment
+  python -m pipeline +experiment=bn                         train a named one
+  python -m pipeline optimizer=momentum training.epochs=5   another option of a group, another value
+  python -m pipeline -m +experiment=bn seed=0,1,2           a sweep: one run for each combination
+  python -m pipeline task=check +experiment=bn              check gradients, start loss, a tiny batch, one step
+  python -m pipeline task=lr_range +experiment=bn           find a learning rate: range test, plot, suggestion
+  python -m pipeline task=explain +experiment=bn            read the compiled network; explain.parts=[all]
+  python -m pipeline task=evaluate run=FOLDER               test a trained run
+  python -m pipeline task=predict run=FOLDER data.path=new.csv output=predictions.csv
+  python -m pipeline task=train resume=FOLDER               continue a run that was stopped
+  python -m pipeline --cfg job +experiment=bn               print the whole config
+"""
+
+FOOTER = """\
+Exit codes: 0 done, 1 training or a check failed, 2 a mistake in the config, the data or the command, 3 some jobs of a sweep failed,
+130 stopped by Ctrl-C. Shell completion: eval "$(pipeline --shell-completion install=bash)". All flags: --hydra-help.
+"""
+
+
+def help_text(overrides: list[str]) -> str:
+    """Header, groups with their options, the config that `overrides` give, footer."""
+    groups = "\n".join(f"{folder.name}: {', '.join(_options(folder))}" for folder in sorted(CONF.iterdir()) if _options(folder))
+    config = yaml.safe_dump(compose(overrides), sort_keys=False, default_flow_style=None, width=120)
+    return (
+        f"{HEADER}\n== Groups: choose an option with group=option ==\n\n{groups}\n\n"
+        f"== Config: set any value with path=value ==\n\n{config}\n{FOOTER}"
+    )
+
+
+def _options(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*.yaml")) if folder.is_dir() else []

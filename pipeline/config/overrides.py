@@ -1,0 +1,149 @@
+"""The overrides of a command line, made forgiving where Hydra is needlessly strict.
+
+- `experiment=bn` becomes `+experiment=bn`: groups that the defaults list does not hold need the + in Hydra.
+- `a.b=1` and `+a.b=1` become `++a.b=1`, so that an unknown key reaches `spec`, which names it and its nearest neighbour,
+  and an optional key that an option file does not list needs no +.
+- What cannot be read, several values without -m, and a group set to null are one-line errors that name the override.
+
+Overrides of `hydra.*` stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+
+import yaml
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
+from hydra.errors import HydraException
+
+from pipeline.config.experiment import Experiment
+from pipeline.config.search import SEARCH, TRIAL
+from pipeline.errors import ConfigError, nearest
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+ADDED_GROUPS = ("experiment", "sweep")  # groups that the defaults list does not hold
+ALIASES = {  # what other tools call a key at the top -> its path here
+    "lr": "optimizer.learning_rate",
+    "learning_rate": "optimizer.learning_rate",
+    "momentum": "optimizer.momentum",
+    "batch_size": "training.batch_size",
+    "epochs": "training.epochs",
+    "dropout": "regularization=dropout regularization.rate",
+}
+
+
+def groups() -> dict[str, list[str]]:
+    """The groups of `conf/` and their options."""
+    folders = (folder for folder in sorted(CONF.iterdir()) if folder.is_dir() and folder.name != "hydra")
+    return {folder.name: sorted(file.stem for file in folder.glob("*.yaml")) for folder in folders}
+
+
+def parsed(text: str) -> Override:
+    """One override.  Raises ConfigError."""
+    key, equals, value = text.partition("=")
+    if not equals and not key.startswith("~"):
+        name = key.lstrip("+")
+        if "/" not in key and "@" not in key and name.partition(".")[0] not in _root(groups()):
+            raise ConfigError(at=name, got="(missing)", rule="unknown key", hint=_nearest_path(name, _root(groups())))
+        raise ConfigError(at=key, got="(missing)", rule="has no value", hint=f"write {key}=...")
+    try:
+        return OverridesParser.create().parse_override(text)
+    except HydraException:
+        hint = f"quote it twice, once for the shell: '{key}=\"...\"'"
+        raise ConfigError(at=key, got=value, rule="cannot be read", hint=hint) from None
+
+
+def forgiving(texts: Sequence[str], *, several: bool) -> list[str]:
+    """The overrides as Hydra is given them; `several`: a key may have several values (a sweep).  Raises ConfigError."""
+    known = groups()
+    return [_forgiving(text, known, several=several) for text in texts]
+
+
+def _forgiving(text: str, known: dict[str, list[str]], *, several: bool) -> str:
+    override = parsed(text)
+    key = override.key_or_group
+    if override.is_sweep_override() and not several:
+        hint = "add -m for a sweep, or write [a,b] for a list"
+        raise ConfigError(at=key, got=text.partition("=")[2], rule="one run takes one value", hint=hint)
+    if key.startswith("hydra.") or "/" in key or override.package is not None or override.type == OverrideType.DEL:
+        return text
+    bare = text.lstrip("+")
+    if key in known:
+        if isinstance(override.value(), dict):
+            hint = f"write {key}=OPTION {key}.KEY=VALUE; the options are {', '.join(known[key])}"
+            raise ConfigError(at=key, got=text.partition("=")[2], rule="a group takes the name of an option", hint=hint)
+        if override.value() is None and key not in ADDED_GROUPS:
+            raise ConfigError(at=key, got=None, rule="a group needs an option", hint=f"use one of {', '.join(known[key])}")
+        return f"+{bare}" if key in ADDED_GROUPS else bare
+    root = _root(known)
+    if key.partition(".")[0] not in root:
+        raise ConfigError(at=key, got=text.partition("=")[2], rule="unknown key", hint=_nearest_path(key, root))
+    return f"++{bare}"
+
+
+def _root(known: Iterable[str]) -> set[str]:
+    """The first words of paths: more than `spec` knows, which never sees the groups that are added, nor a search and its trial."""
+    return {*known, *(f.name for f in fields(Experiment)), SEARCH, TRIAL, "hydra"}
+
+
+def _nearest_path(key: str, root: set[str]) -> str:
+    """`did you mean X?` for the first word of a path; the rest stays."""
+    if key in ALIASES:
+        return f"did you mean {ALIASES[key]}?"
+    root = root - {"hydra"}
+    first, dot, rest = key.partition(".")
+    said = nearest(first, root)
+    return f"{said[:-1]}{dot}{rest}?" if said.endswith("?") else said
+
+
+def asks_for_several(texts: Sequence[str]) -> bool:
+    """Whether `texts` ask for a sweep: by hydra.mode, or by an experiment whose file says so.  Tasks but train look at one config."""
+    given = _given(texts)
+    if "hydra.mode" in given:
+        return given["hydra.mode"] == "MULTIRUN"
+    return given.get("task", "train") == "train" and _declares_sweep(given)
+
+
+def as_one_run(texts: Sequence[str]) -> list[str]:
+    """What Hydra has to be told beside `texts`, which ask for no sweep, where the experiment declares one."""
+    given = _given(texts)
+    return ["hydra.mode=RUN"] if "hydra.mode" not in given and _declares_sweep(given) else []
+
+
+def _given(texts: Sequence[str]) -> dict[str, str]:
+    """path -> value."""
+    return {text.partition("=")[0].strip().lstrip("+"): text.partition("=")[2].strip() for text in texts}
+
+
+def _declares_sweep(given: dict[str, str]) -> bool:
+    file = CONF / "experiment" / f"{given.get('experiment')}.yaml"
+    if not file.is_file():
+        return False
+    config = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    return bool(config.get("hydra", {}).get("mode") == "MULTIRUN")
+
+
+def planned(params: Mapping[str, str], overrides: Sequence[str]) -> list[dict[str, str]]:
+    """The jobs of a sweep, each as path -> value, as Hydra, being at work, makes them of `hydra.sweeper.params` and the overrides."""
+    texts = [*(f"{key}={value}" for key, value in params.items()), *overrides]
+    loader = GlobalHydra.instance().config_loader()  # knows what glob(*) stands for
+    found = OverridesParser.create(config_loader=loader).parse_overrides(texts)
+    swept = [override for override in found if not override.key_or_group.startswith("hydra")]
+    (jobs,) = BasicSweeper.split_arguments(swept, None)
+    return [_given(job) for job in jobs]
+
+
+def shown(texts: Sequence[str]) -> tuple[str, ...]:
+    """Overrides as a person writes them: without + and ++."""
+    return tuple(text.lstrip("+") for text in texts)
+
+
+def unknown_option(missing: str, options: Sequence[str] | None) -> ConfigError:
+    """The error for `group/option` where the group has no such option."""
+    group, _, option = missing.rpartition("/")
+    return ConfigError(at=group or "config", got=option, rule="unknown option", hint=nearest(option, options or ()) if options else "")

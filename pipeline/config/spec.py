@@ -1,0 +1,263 @@
+"""Plain config -> `Experiment`: the gate behind which no config library exists.
+
+`experiment(plain)` reads nested dicts strictly (unknown keys, wrong types, unknown kinds, bounds) and then applies the rules that
+join several fields, listed in RULES. Every rejection is a ConfigError that names the config path, the value, the rule and the fix.
+What needs the data itself (number of classes, rows in the training part) is checked where the data is known.
+`to_plain(experiment)` is the way back: the whole resolved config, as written to a run's config.yaml.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+from pipeline.config.experiment import TASK_SETTINGS, Experiment
+from pipeline.errors import ConfigError, nearest
+from pipeline.layers import LAYERS
+from pipeline.layers.dense import Dense
+from pipeline.layers.maxout import Maxout
+from pipeline.layers.names import INPUT, layer_names
+from pipeline.layers.normalization import BatchNormalization
+from pipeline.optimizers.adamw import AdamW
+from pipeline.recipe.initialization import Uniform
+from pipeline.recipe.losses import LOSSES, Auto
+from pipeline.recipe.losses import RULES as LOSS_RULES
+from pipeline.recipe.plateau import ReduceOnPlateau
+from pipeline.recipe.regularization import Regularization
+from pipeline.recipe.schedules import SCHEDULES, needs_total
+from pipeline.records import plain, read
+from pipeline.training.budget import check as check_budget
+from pipeline.training.budget import end
+
+
+def experiment(config: Mapping[str, Any]) -> Experiment:
+    """The experiment that `config` (nested plain dicts; what is left out has its default) describes.  Raises ConfigError."""
+    result = read(Experiment, config, at="")
+    if result.architecture.head == "none":
+        result = replace(result, architecture=replace(result.architecture, head=None))
+    for rule in RULES:
+        rule(result)
+    return _completed(result)
+
+
+def _completed(config: Experiment) -> Experiment:
+    """Defaults that depend on other fields, so that a run's config says what it trained with."""
+    layers = tuple(
+        replace(layer, regularization=layer.regularization.completed()) if getattr(layer, "regularization", None) else layer
+        for layer in cast("tuple[Any, ...]", config.architecture.layers)
+    )
+    return replace(config, architecture=replace(config.architecture, layers=layers), regularization=config.regularization.completed())
+
+
+def to_plain(config: Experiment) -> dict[str, Any]:
+    """The whole config as nested plain dicts, without the settings of other tasks; `experiment(to_plain(e)) == e`."""
+    written = cast("dict[str, Any]", plain(config))
+    return {name: value for name, value in written.items() if name not in TASK_SETTINGS or value is not None}
+
+
+def _layers(config: Experiment) -> Iterator[tuple[str, Any]]:
+    """Config path and record of each layer."""
+    for index, layer in enumerate(config.architecture.layers):
+        yield f"architecture.layers[{index}]", layer
+
+
+def _regularizations(config: Experiment) -> Iterator[tuple[str, Regularization]]:
+    """Config path and record of the group and of each layer that has its own."""
+    yield "regularization", config.regularization
+    for at, layer in _layers(config):
+        if getattr(layer, "regularization", None) is not None:
+            yield f"{at}.regularization", layer.regularization
+
+
+def _some_layer(config: Experiment) -> None:
+    if not config.architecture.layers and config.architecture.head is None:
+        raise ConfigError(at="architecture.layers", got=[], rule="no head and no layer", hint="give architecture.head=auto")
+
+
+def _layer_names(config: Experiment) -> None:
+    """Names are words, used once, and not the name that the input of the network has."""
+    head = (Dense(units=1),) if config.architecture.head == "auto" else ()
+    names = layer_names(config.architecture.layers + head)
+    for at, layer in _layers(config):
+        if layer.name is None:
+            continue
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", layer.name):
+            raise ConfigError(at=f"{at}.name", got=layer.name, rule="must be letters, digits and _, a letter first")
+        if layer.name == INPUT:
+            raise ConfigError(at=f"{at}.name", got=INPUT, rule="is the name of the network's input", hint="use another")
+        if names.count(layer.name) > 1:
+            raise ConfigError(at=f"{at}.name", got=layer.name, rule="another layer has this name", hint="a name can be used once")
+
+
+def _layer_inputs(config: Experiment) -> None:
+    """A layer's `input` is the network's input or an earlier layer."""
+    head = (Dense(units=1),) if config.architecture.head == "auto" else ()
+    names = layer_names(config.architecture.layers + head)
+    for index, (at, layer) in enumerate(_layers(config)):
+        earlier = (INPUT, *names[:index])
+        if len(getattr(layer, "inputs", (1, 2))) < 2:
+            got = f"[{', '.join(layer.inputs)}]"
+            raise ConfigError(at=f"{at}.inputs", got=got, rule="needs two layers or more", hint="give inputs=[first,second]")
+        named = {f"inputs[{n}]": name for n, name in enumerate(getattr(layer, "inputs", ()))} or {"input": getattr(layer, "input", None)}
+        for field, name in named.items():
+            if name is not None and name in names[index:]:
+                rule = "a layer cannot read itself" if name == names[index] else "stands after this layer, and layers run in order"
+                raise ConfigError(at=f"{at}.{field}", got=name, rule=rule, hint="name an earlier layer, or input")
+            if name is not None and name not in earlier:
+                raise ConfigError(at=f"{at}.{field}", got=name, rule="no earlier layer has this name", hint=nearest(name, earlier))
+
+
+def _maxout(config: Experiment) -> None:
+    """The group's maxout is for layers that make linear pieces; what passes channels on would silently have fewer of them."""
+    for at, layer in _layers(config):
+        if isinstance(config.activation, Maxout) and getattr(layer, "activation", ...) is None and not _makes_units(layer):
+            kind = next(word for word, record_type in LAYERS.items() if record_type is type(layer))
+            hint = f"give {at} an activation of its own"
+            raise ConfigError(at="activation", got="maxout", rule=f"{kind} makes no linear pieces to choose from", hint=hint)
+
+
+def _makes_units(layer: Any) -> bool:
+    return hasattr(layer, "units") or hasattr(layer, "channels")
+
+
+def _dropout(config: Experiment) -> None:
+    """A probability without dropout would be silently ignored, and so would one of two."""
+    for at, part in _regularizations(config):
+        for name, got in (("keep_prob", part.keep_prob), ("rate", part.rate)):
+            if part.dropout == "none" and got is not None and part.kept < 1:
+                raise ConfigError(at=f"{at}.{name}", got=got, rule="there is no dropout", hint=f"give {at}.dropout=inverted")
+        if part.rate is not None and part.keep_prob is not None:
+            rule = f"keep_prob = {part.keep_prob} is given too, and rate is 1 - keep_prob"
+            raise ConfigError(at=f"{at}.rate", got=part.rate, rule=rule, hint="give one of them, the other as null or not at all")
+
+
+def _batch_statistics(config: Experiment) -> None:
+    """The variance of one row is 0: batch norm would pass beta alone."""
+    normalizations = [config.normalization, *(getattr(layer, "normalization", None) for _, layer in _layers(config))]
+    if config.training.batch_size == 1 and any(isinstance(entry, BatchNormalization) for entry in normalizations):
+        raise ConfigError(
+            at="training.batch_size", got=1, rule="batch norm needs at least 2 rows a batch", hint="use normalization=layer or none"
+        )
+
+
+def _early_stopping(config: Experiment) -> None:
+    stopping = config.training.early_stopping
+    if (
+        stopping is not None
+        and stopping.metric.endswith("/validation")
+        and config.data.split.validation == 0
+        and not config.data.split.folds
+    ):
+        hint = "give data.split.validation=0.1 or training.early_stopping=null"
+        raise ConfigError(at="data.split.validation", got=0.0, rule="early stopping needs a validation part", hint=hint)
+
+
+def _loss_for_task(config: Experiment) -> None:
+    """The loss fits what the data is declared to be; with data.task=auto this is checked once the data is known."""
+    kind, task = config.loss, config.data.task
+    if task in ("regression", "reconstruction") and not isinstance(kind, Auto) and LOSS_RULES[type(kind)].classes:
+        raise ConfigError(at="loss.kind", got=_kind(kind), rule=f"needs classes, and data.task is {task}", hint="use loss=auto")
+    if task == "classification" and not isinstance(kind, Auto) and not LOSS_RULES[type(kind)].classes:
+        raise ConfigError(at="loss.kind", got=_kind(kind), rule="needs numbers, and data.task is classification", hint="use loss=auto")
+
+
+def _moved_targets(config: Experiment) -> None:
+    """An image that is moved after its copy was taken as the target would be learned in its old place."""
+    for name in ("shift", "crop", "flip"):
+        got = getattr(config.augmentation, name)
+        if config.data.task == "reconstruction" and got:
+            rule = "data.task is reconstruction, and the targets would stay where they are"
+            raise ConfigError(at=f"augmentation.{name}", got=got, rule=rule, hint="use augmentation=none")
+
+
+def _whole_network(config: Experiment) -> None:
+    """Clipping and smoothing are one for the network: in a layer's record they would be silently ignored."""
+    for at, layer in _layers(config):
+        for name in ("label_smoothing", "clip_value", "clip_norm"):
+            got = getattr(getattr(layer, "regularization", None), name, None)
+            if got:
+                hint = f"give regularization.{name}={got}"
+                raise ConfigError(at=f"{at}.regularization.{name}", got=got, rule="holds for the network as a whole", hint=hint)
+
+
+def _decay_once(config: Experiment) -> None:
+    """AdamW and the regularization would each take their part of a weight."""
+    if not isinstance(config.optimizer, AdamW):
+        return
+    for at, part in _regularizations(config):
+        if part.weight_decay > 0:
+            hint = "use optimizer.weight_decay, or optimizer=adam"
+            raise ConfigError(at=f"{at}.weight_decay", got=part.weight_decay, rule="adamw decays the weights itself", hint=hint)
+
+
+def _uniform_range(config: Experiment) -> None:
+    """A range from low to high."""
+    places = [("initialization", config.initialization)]
+    places += [(f"{at}.initialization", getattr(layer, "initialization", None)) for at, layer in _layers(config)]
+    for at, initialization in places:
+        if isinstance(initialization, Uniform) and initialization.low > initialization.high:
+            rule = f"must be at least {at}.low, which is {initialization.low}"
+            raise ConfigError(at=f"{at}.high", got=initialization.high, rule=rule)
+
+
+def _learning_rate_range(config: Experiment) -> None:
+    """A rate that rises."""
+    test = config.lr_range
+    if test is not None and test.start >= test.end:
+        rule = f"must be above lr_range.start, which is {test.start:g}"
+        raise ConfigError(at="lr_range.end", got=test.end, rule=rule)
+
+
+def _declared_shape(config: Experiment) -> None:
+    if config.data.classes is not None and config.data.targets is not None:
+        raise ConfigError(at="data.targets", got=config.data.targets, rule="data has classes or targets, not both", hint="leave one out")
+
+
+def _plateau_minimum(config: Experiment) -> None:
+    """A learning rate below its own minimum would never be lowered."""
+    rate = config.optimizer.learning_rate
+    if isinstance(config.schedule, ReduceOnPlateau) and config.schedule.minimum >= rate:
+        rule = f"must be below optimizer.learning_rate, which is {rate}"
+        raise ConfigError(at="schedule.minimum", got=config.schedule.minimum, rule=rule)
+
+
+def _some_end(config: Experiment) -> None:
+    """Something ends the training, and a schedule over the whole of it knows when."""
+    check_budget(config.training, config.budget)
+    by_clock = end(config.training, config.budget, 1).steps is None
+    if by_clock and needs_total(config.schedule):
+        kind = next(name for name, record_type in SCHEDULES.items() if record_type is type(config.schedule))
+        rule = "needs to know how many steps the training has, and only budget.seconds ends it"
+        raise ConfigError(at="schedule.kind", got=kind, rule=rule, hint="give training.epochs or budget.steps too")
+
+
+def _run_and_resume(config: Experiment) -> None:
+    if config.run is not None and config.resume is not None:
+        raise ConfigError(at="resume", got=config.resume, rule="run and resume exclude each other", hint="resume continues a training")
+
+
+def _kind(loss: object) -> str:
+    return next(name for name, record_type in LOSSES.items() if record_type is type(loss))
+
+
+RULES: tuple[Callable[[Experiment], None], ...] = (
+    _some_layer,
+    _layer_names,
+    _layer_inputs,
+    _maxout,
+    _dropout,
+    _batch_statistics,
+    _early_stopping,
+    _loss_for_task,
+    _moved_targets,
+    _whole_network,
+    _decay_once,
+    _uniform_range,
+    _learning_rate_range,
+    _declared_shape,
+    _plateau_minimum,
+    _some_end,
+    _run_and_resume,
+)

@@ -1,0 +1,11 @@
+"""Programs: a compiled structure with a state, ready to be trained, evaluated and read.
+
+make.py        experiment -> program or stack
+program.py     one network
+stack.py       trials of one structure as one program
+inputs.py      what a program is given: rows, targets, weights, orders
+divergence.py  which layer made the first value that is not finite
+dead_units.py  units that answer nothing
+explain.py     a compiled program as text
+variance.py    the variances that the initialization leads one to expect
+"""

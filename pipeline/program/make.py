@@ -1,0 +1,108 @@
+"""The spine: experiment -> layers -> graph -> passes -> plan -> backend program."""
+
+# K trials, S steps, B batch rows
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import backends
+from backends.contract import Backend
+from pipeline.compiler.structure import Structure
+from pipeline.errors import BackendError, ConfigError
+from pipeline.program.program import Program
+from pipeline.program.stack import Stack
+
+if TYPE_CHECKING:
+    from pipeline.config.experiment import Experiment
+    from pipeline.data import DataShape
+
+
+def compile_experiment(config: Experiment, shape: DataShape | None = None) -> Program:
+    """The program that `config` describes; `shape` of the rows it takes, or None to take what data and preprocessing declare.
+
+    Loads no data, but for a preprocessing whose number of components is a share of the variance.
+    Raises ConfigError, DataError (a shape that cannot be known without the data) and BackendError.
+    """
+    structure = Structure(config, shape or _declared(config), *load_backend(config))
+    return Program(structure, config, structure.allocate(1))
+
+
+def compile_stack(configs: Sequence[Experiment], shape: DataShape | None = None) -> Stack:
+    """Trials of one structure as one program.  Raises ConfigError naming the first config path that makes the structures differ."""
+    if not configs:
+        raise ConfigError(at="stack", got=[], rule="needs at least one config")
+    first = configs[0]
+    structure = Structure(first, shape or _declared(first), *load_backend(first))
+    own = [structure, *(Structure(c, shape or _declared(c), structure.backend) for c in configs[1:])]
+    for number, other in enumerate(own):
+        if other.digest != structure.digest:
+            raise _difference(first, configs[number], number, shape, structure)
+    memory = structure.allocate(len(configs))
+    # one compiled structure; the values and initial weights of each trial come from its own layers
+    programs = [Program(structure, config, memory, k, network=own[k].network) for k, config in enumerate(configs)]
+    return Stack(programs, memory)
+
+
+def load_backend(config: Experiment) -> tuple[Backend, str]:
+    """The backend that `config` asks for, and why it is that one.  Raises BackendError with the reason when it cannot run here."""
+    try:
+        kind, reason = backends.choose(config.backend.kind)
+        return backends.load(kind, threads=config.backend.threads), reason
+    except backends.Unavailable as error:
+        raise BackendError(str(error)) from None
+
+
+def _declared(config: Experiment) -> DataShape:
+    from pipeline import data, preprocessing  # noqa: PLC0415  # the readers of data files are needed only when no shape is given
+
+    shape = data.describe(config.data, seed=config.seed)
+    row = preprocessing.shape_without_data(config.preprocessing, shape.input_shape)
+    if row is None:  # a share of the variance: only the training part knows how many components hold it
+        row = preprocessing.fit(config.preprocessing, data.load(config.data, seed=config.seed).train.x).shape(shape.input_shape)
+    return replace(shape, input_shape=row)
+
+
+def _difference(first: Experiment, other: Experiment, number: int, shape: DataShape | None, structure: Structure) -> ConfigError:
+    """The first path whose value in `other` changes the structure of `first`."""
+    from pipeline.config.spec import experiment, to_plain  # noqa: PLC0415  # spec imports the records that this module compiles
+
+    mine, theirs = to_plain(first), to_plain(other)
+    found: list[tuple[str, Any]] = []
+    for path, keys, value in _differences(mine, theirs):
+        found.append((path, value))
+        try:
+            changed = experiment(_with(mine, keys, value))
+            if Structure(changed, shape or _declared(changed), structure.backend).digest != structure.digest:
+                found.insert(0, found.pop())
+                break
+        except ConfigError:  # this value needs another that differs too
+            continue
+    at, got = found[0] if found else ("data", other.data)
+    shown = got["kind"] if isinstance(got, dict) and "kind" in got else got
+    rule = f"config {number} has another structure than config 0"
+    return ConfigError(at=at, got=shown, rule=rule, hint="stack configs that differ in values only")
+
+
+def _differences(mine: Any, theirs: Any, keys: tuple[str | int, ...] = ()) -> Iterator[tuple[str, tuple[str | int, ...], Any]]:
+    """(config path, keys, their value) of what differs, in order; records of different kinds differ as a whole."""
+    if isinstance(mine, dict) and isinstance(theirs, dict) and mine.get("kind") == theirs.get("kind"):
+        for key in theirs:
+            yield from _differences(mine.get(key), theirs[key], (*keys, key))
+    elif isinstance(mine, list) and isinstance(theirs, list) and len(mine) == len(theirs):
+        for index, (a, b) in enumerate(zip(mine, theirs, strict=True)):
+            yield from _differences(a, b, (*keys, index))
+    elif mine != theirs:
+        path = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
+        yield (f"{path}.kind" if isinstance(theirs, dict) and "kind" in theirs else path), keys, theirs
+
+
+def _with(config: dict[str, Any], keys: tuple[str | int, ...], value: Any) -> dict[str, Any]:
+    changed: Any = deepcopy(config)
+    place = changed
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    return dict(changed)

@@ -1,0 +1,345 @@
+"""A program: one network with its state, ready to be trained, evaluated and read."""
+
+# N rows, S steps, B batch rows, K trials
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from backends.contract import Feed, Memory, Plan
+from pipeline.compiler import loss_weights, lower
+from pipeline.compiler.lower import Form
+from pipeline.compiler.structure import Structure
+from pipeline.config.task_settings import SHORT, Explain
+from pipeline.errors import ConfigError
+from pipeline.graph.values import Array, Clock, value_table, word_table
+from pipeline.layers.graph import LayerGraph, Parameter
+from pipeline.program import inputs
+from pipeline.program.divergence import diverged
+from pipeline.program.explain import explain
+from pipeline.recipe import schedules
+from pipeline.recipe.initialization import draw
+from pipeline.recipe.plateau import Plateau
+from pipeline.records import read
+from pipeline.rows import Streamed
+
+if TYPE_CHECKING:
+    from pipeline.config.experiment import Experiment
+    from pipeline.preprocessing import Fitted
+    from pipeline.preprocessing.target_scale import TargetScale
+
+CHUNK = 64  # evaluation steps in one native call
+
+
+class Program:
+    """Trial `trial` of `memory`: the network that `config` describes, with initial weights drawn from its seed.
+
+    batch_size       rows of a training step, as configured; any other size is compiled when first used
+    steps_done       steps taken so far; the clock of schedules, bias corrections and dropout masks
+    total_steps      of the whole training, for schedules that need it; 0 when not known
+    steps_per_epoch  for population statistics of batch norm; 0 when not known: they run over all steps
+    plateau          where a schedule that watches the loss stands
+    preprocessing    when set, every x given to this program is raw and goes through it first
+    target_scale     when set, every y given to this program and every prediction it gives are in their own units
+
+    A `sample_weight` [N] is what each row counts in the loss, beside the weight of its class; None: every row counts once.
+    """
+
+    def __init__(
+        self, structure: Structure, config: Experiment, memory: Memory, trial: int = 0, *, network: LayerGraph | None = None
+    ) -> None:
+        self.structure, self.config, self.seed = structure, config, config.seed
+        self.batch_size, self.digest = config.training.batch_size, structure.digest
+        self.steps_done, self.total_steps, self.steps_per_epoch = 0, 0, 0
+        self.plateau = Plateau()
+        self.preprocessing: Fitted | None = None
+        self.target_scale: TargetScale | None = None
+        self._memory, self._trial = memory, trial
+        network = network or structure.network
+        self._folded = False  # whether the folded weights are those of the present state
+        self._values = lower.values(network, config)
+        self._rate = lower.learning_rate(config)
+        for parameter in network.parameters:
+            memory.write(trial, parameter.name, _initial(parameter, config.seed))
+        given = loss_weights.of_classes(network)
+        self._weighs_classes = given is not None
+        self._balances = self._unbalanced = given == "balanced"
+        if isinstance(given, tuple):
+            memory.write(trial, loss_weights.CLASS_WEIGHTS, np.array(given))
+
+    def __repr__(self) -> str:
+        layers = f"{len(self.layers)} layer{'' if len(self.layers) == 1 else 's'}"
+        count = sum(layer[3] for layer in self.layers)
+        return f"<Program {self.digest}: {layers}, {count:,} parameters, {self.steps_done} steps done, {self.structure.backend.name}>"
+
+    def trained_by_stack(self, done: int) -> None:
+        """Notes `done` steps that a stack took with this program's state."""
+        self.steps_done += done
+        self._folded = False
+
+    @property
+    def layers(self) -> tuple[tuple[str, str, tuple[int, ...], int], ...]:
+        """(name, kind, output shape without the batch axis, number of trained parameters) of each layer."""
+        return tuple((node.name, node.kind, node.shape, node.parameter_count) for node in self.structure.network.nodes)
+
+    @property
+    def backend(self) -> str:
+        """The backend that runs this program, and why it is that one."""
+        return f"{self.structure.backend.name} ({self.structure.backend_reason})"
+
+    def parameters(self) -> dict[str, Array]:
+        """Copies of the trained tensors: `fc1.weight` [in, out], `bn1.gamma` [channels], ..."""
+        return {p.name: self._memory.read(self._trial, p.name) for p in self._trained()}
+
+    def load_parameters(self, mapping: Mapping[str, npt.ArrayLike]) -> None:
+        """Overwrites every trained tensor.  Raises DataError with all differences to the names and shapes of `parameters`."""
+        self._write(mapping, {p.name: p.shape for p in self._trained()}, what="parameters")
+
+    def state(self) -> dict[str, Array]:
+        """Copies of all that training changes: parameters, running statistics, optimizer slots, and `step`, the number of steps done."""
+        tensors = {b.name: self._memory.read(self._trial, b.name) for b in self.structure.state}
+        return {**tensors, "step": np.asarray(self.steps_done, np.int64)}
+
+    def load_state(self, mapping: Mapping[str, npt.ArrayLike]) -> None:
+        """Goes back to a `state`.  Raises DataError with all differences when it is not one of this structure."""
+        wanted = {b.name: b.shape for b in self.structure.state}
+        self._write(mapping, {**wanted, "step": ()}, what="state tensors")
+        self.steps_done = int(np.asarray(mapping["step"]))
+        self._unbalanced = False
+
+    def balance(self, y: npt.ArrayLike) -> bool:
+        """Sets the class weights from the training labels y [N] where loss.class_weights is `balanced` -> whether it is."""
+        if not self._balances:
+            return False
+        labels = inputs.check_y(y, self.structure.network, len(np.asarray(y)))
+        self._memory.write(
+            self._trial, loss_weights.CLASS_WEIGHTS, loss_weights.balanced(labels, loss_weights.classes(self.structure.network))
+        )
+        self._unbalanced = False
+        return True
+
+    @property
+    def class_weights(self) -> Array | None:
+        """A copy of the weights of the classes [C], or None without any.  Raises ConfigError before `balance`."""
+        if not self._weighs_classes:
+            return None
+        self._check_balanced()
+        return self._memory.read(self._trial, loss_weights.CLASS_WEIGHTS)
+
+    def predict(self, x: npt.ArrayLike) -> Array:
+        """x [N, ...] -> class probabilities [N, C] or values [N, T], with running statistics and without dropout."""
+        return self._own_units(self._evaluate(self._given(x), None)[0])
+
+    def evaluate(
+        self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> tuple[Array, npt.NDArray[np.float64]]:
+        """x [N, ...], y [N] or [N, T] -> predictions as in `predict`, data loss of each row, weighted, float64 [N].
+
+        Streamed rows are made ready chunk by chunk.
+        """
+        given = self._given(x)
+        targets, of_classes = self._targets(y, len(given)), self.class_weights
+        prediction, row_loss = self._evaluate(given, targets)
+        if of_classes is not None:
+            row_loss = row_loss * of_classes[targets]
+        if sample_weight is not None:
+            row_loss = row_loss * inputs.check_weight(sample_weight, len(given))
+        return self._own_units(prediction), row_loss
+
+    def layer_values(self, x: npt.ArrayLike) -> dict[str, Array]:
+        """x [N, ...] -> what each layer makes of it, [N, *shape] by the layer's name, with running statistics and without dropout."""
+        given = self._rows(x)
+        outputs, _ = self._run("layers", given, self.structure.blank_y(len(given)), np.arange(len(given))[None])
+        return {name: array[0] for name, array in outputs.items()}
+
+    def penalty(self) -> float:
+        """The regularization terms of the loss."""
+        batch = self.structure.evaluation_batch
+        if "penalty" not in self.structure.lowered("evaluate", batch).outputs:
+            return 0.0
+        x = np.zeros((1, *self.structure.network.input_shape))
+        outputs, _ = self._run("evaluate", x, self.structure.blank_y(1), np.zeros((1, batch), np.int64))
+        return float(outputs["penalty"][0])
+
+    def loss(self, x: npt.ArrayLike, y: npt.ArrayLike, training: bool = False, sample_weight: npt.ArrayLike | None = None) -> float:
+        """Mean data loss plus regularization terms.  training: with batch statistics and the dropout masks of the next step."""
+        if training:
+            return float(self._whole_batch(x, y, sample_weight)["loss"][0])
+        return float(np.mean(self.evaluate(x, y, sample_weight)[1])) + self.penalty()
+
+    def gradients(self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> dict[str, Array]:
+        """The gradient of the training loss over all rows of x, for each of `parameters`."""
+        outputs = self._whole_batch(x, y, sample_weight)
+        return {p.name: outputs[f"gradient:{p.name}"][0] for p in self._trained()}
+
+    def step(self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
+        """One optimizer step on all rows of x -> the loss before it.  Raises DivergedError."""
+        return float(self.run(x, y, np.arange(len(np.asarray(x)))[None], sample_weight)[0])
+
+    def run(self, x: npt.ArrayLike, y: npt.ArrayLike, order: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Array:
+        """One optimizer step for each row of order [S, B], in one native call -> the loss before each step [S].
+
+        Raises DivergedError when a loss is not finite; the state is then as it was before that step.
+        """
+        given = self._given(x)
+        targets = inputs.check_y(y, self.structure.network, len(given))
+        wanted = inputs.check_order(order, len(given))
+        weight = None if sample_weight is None else inputs.check_weight(sample_weight, len(given))
+        if self.target_scale is not None or (isinstance(given, Streamed) and not given.raw):
+            # of the rows in this call alone: to scale all the pixels of a set of images takes longer than a few steps on some of them
+            used, places = np.unique(wanted, return_inverse=True)
+            given = given.part(used) if isinstance(given, Streamed) else given[used]
+            targets, wanted = targets[used], places.reshape(wanted.shape)
+            targets = targets if self.target_scale is None else self.target_scale.apply(targets)
+            weight = None if weight is None else weight[used]
+        outputs, done = self._run("train", given, targets, wanted, weight)
+        self.steps_done += done
+        if done < len(wanted):
+            raise diverged(self, given, targets, wanted[done], outputs["loss"][:done], weight)
+        return outputs["loss"]
+
+    def prepare(self, *, weighted: bool = False) -> None:
+        """Compiles what a training and its evaluations need, so that the first of them does not wait; weighted: with sample weights."""
+        self.structure.executable("train", self.batch_size, weighted)
+        self.structure.executable("evaluate", self.structure.evaluation_batch)
+
+    def learning_rate(self, step: int) -> float:
+        """The learning rate of `step`, counted from 0."""
+        return float(self._rate(self._clock(np.asarray([step])))[0])
+
+    def explain(self, parts: Sequence[str] = SHORT) -> str:
+        """The parts that `pipeline.explanation.Explain` lists, or ["all"].  Raises ConfigError for another."""
+        asked = read(Explain, {"parts": list(parts)}, at="explain").parts
+        return explain(self.structure, parts=asked, seed=self.seed)
+
+    def feed(self, form: Form, x: Array | Streamed, y: Array, order: npt.NDArray[np.int64], weight: Array | None = None) -> Feed:
+        """What the plan of `form` consumes for this trial alone; its first step is the next one.  x: prepared, or raw."""
+        if form != "evaluate":
+            self._check_balanced()
+        plan = self.structure.compiled(form, order.shape[1], weight is not None).plan
+        values, words = self._tables(plan, len(order))
+        stored = x.store if isinstance(x, Streamed) else x
+        feed = Feed(x=stored, y=y, order=order[None], values=values[None], words=words[None])
+        if isinstance(x, Streamed):
+            assert x.raw, "rows that no gather can make are made before"
+            feed = replace(feed, affine=x.pairs, x_order=None if x.rows is None else x.rows[order][None])
+        return feed if weight is None else replace(feed, weight=weight)
+
+    def _tables(self, plan: Plan, steps: int) -> tuple[Array, npt.NDArray[np.uint32]]:
+        """What the plan reads as scalars at each of the next steps: values [S, V] and words [S, W]."""
+        if not plan.values and not plan.words:
+            return np.empty((steps, 0)), np.empty((steps, 0), np.uint32)  # an evaluation asks no clock
+        clock = self._clock(self.steps_done + np.arange(steps))
+        return value_table(plan.values, self._values, clock), word_table(plan.words, self.seed, clock)
+
+    def _clock(self, steps: npt.NDArray[np.int64]) -> Clock:
+        age = schedules.age(self.config.schedule, steps, self.plateau.changed)
+        return Clock(steps=steps, total=self.total_steps, steps_per_epoch=self.steps_per_epoch, scale=self.plateau.scale, age=age)
+
+    def _run(
+        self, form: Form, x: Array | Streamed, y: Array, order: npt.NDArray[np.int64], weight: Array | None = None
+    ) -> tuple[dict[str, Array], int]:
+        """Runs `form` for this trial alone -> outputs [S, ...], completed steps."""
+        feed = self.feed(form, x, y, order, weight)
+        executable = self.structure.executable(form, order.shape[1], weight is not None)
+        memory = self._memory if self._memory.trials == 1 else self._alone()
+        if form == "evaluate" and self.structure.folds and not self._folded:
+            once = np.zeros((1, 1), np.int64)
+            self.structure.executable("fold", 1).run(memory, self.feed("fold", x[:1], y[:1], once))
+            self._folded = memory is self._memory
+        if form == "train":
+            self._folded = False
+        results = executable.run(memory, feed)
+        if memory is not self._memory and form == "train":
+            for buffer in self.structure.state:
+                self._memory.write(self._trial, buffer.name, memory.read(0, buffer.name))
+        return {name: array[0] for name, array in results.outputs.items()}, int(results.done[0])
+
+    def _alone(self) -> Any:
+        """A copy of this trial's state outside its stack: an executable runs every trial of a memory."""
+        memory = self.structure.allocate(1)
+        for buffer in self.structure.state:
+            memory.write(0, buffer.name, self._memory.read(self._trial, buffer.name))
+        return memory
+
+    def _evaluate(self, x: Array | Streamed, y: Array | None) -> tuple[Array, npt.NDArray[np.float64]]:
+        """Evaluates in steps of one size, the last one filled up with its own first row, CHUNK of them in a call."""
+        count = len(x)
+        batch = self.structure.evaluation_rows(count)
+        targets = self.structure.blank_y(count) if y is None else y
+        made = []
+        for start in range(0, count, CHUNK * batch):
+            size = min(CHUNK * batch, count - start)
+            chunk = slice(start, start + size)
+            part = x.part(chunk) if isinstance(x, Streamed) else x[chunk]
+            outputs, _ = self._run("evaluate", part, targets[chunk], _in_steps(size, batch))
+            made.append([_rows_of(outputs[name])[:size] for name in ("prediction", "row_loss")])
+        if not made:
+            shapes = {name: buffer.shape for name, buffer in self.structure.compiled("evaluate", batch).plan.outputs}
+            return np.zeros((0, *shapes["prediction"][1:]), self.structure.precision), np.zeros(0)
+        prediction, row_loss = made[0] if len(made) == 1 else map(np.concatenate, zip(*made, strict=True))
+        return prediction, row_loss.astype(np.float64, copy=False)
+
+    def _whole_batch(self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None) -> dict[str, Array]:
+        given = self._rows(x)
+        targets = self._targets(y, len(given))
+        order = inputs.check_order(np.arange(len(given))[None], len(given))
+        weight = None if sample_weight is None else inputs.check_weight(sample_weight, len(given))
+        return self._run("gradient", given, targets, order, weight)[0]
+
+    def _check_balanced(self) -> None:
+        if self._unbalanced:
+            hint = "call program.balance(y) first, or give the weights as a list"
+            raise ConfigError(at=loss_weights.CLASS_WEIGHTS, got="balanced", rule="needs the training labels", hint=hint)
+
+    def _rows(self, x: npt.ArrayLike) -> Array:
+        """All rows, ready for the network."""
+        return np.asarray(self._given(x))
+
+    def _given(self, x: npt.ArrayLike) -> Array | Streamed:
+        raw = x if isinstance(x, Streamed) else inputs.check_numbers(x)
+        return inputs.check_x(raw if self.preprocessing is None else self.preprocessing.apply(raw), self.structure.network)
+
+    def _targets(self, y: npt.ArrayLike, count: int) -> Array:
+        checked = inputs.check_y(y, self.structure.network, count)
+        return checked if self.target_scale is None else self.target_scale.apply(checked)
+
+    def _own_units(self, prediction: Array) -> Array:
+        return prediction if self.target_scale is None else self.target_scale.undo(prediction)
+
+    def _trained(self) -> list[Parameter]:
+        return [p for p in self.structure.network.parameters if p.trained]
+
+    def _write(self, mapping: Mapping[str, npt.ArrayLike], wanted: dict[str, tuple[int, ...]], *, what: str) -> None:
+        given = {name: np.asarray(value) for name, value in mapping.items()}
+        inputs.check_tensors(given, wanted, what=what)
+        self._folded = False
+        for name in wanted:
+            if name != "step":
+                self._memory.write(self._trial, name, given[name])
+
+
+@lru_cache(maxsize=8)  # a single row is often asked for again and again
+def _in_steps(count: int, batch: int) -> npt.NDArray[np.int64]:
+    """The numbers of `count` rows in steps of one size [S, B], the last one filled up with row 0."""
+    order = np.zeros(-(-count // batch) * batch, np.int64)
+    order[:count] = np.arange(count)
+    return order.reshape(-1, batch)
+
+
+def _rows_of(steps: Array) -> Array:
+    """What S steps made of B rows each, [S, B, ...] -> [S * B, ...]."""
+    return steps.reshape(-1, *steps.shape[2:])
+
+
+def _initial(parameter: Parameter, seed: int) -> Array:
+    """The values that `parameter` starts with."""
+    if isinstance(parameter.initial, float):
+        return np.full(parameter.shape, parameter.initial)
+    fans = {"fan_in": parameter.fan_in, "fan_out": parameter.fan_out}
+    return draw(parameter.initial, parameter.shape, **fans, seed=seed, name=parameter.name, outputs=parameter.outputs)

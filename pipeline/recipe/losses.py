@@ -1,0 +1,201 @@
+"""Losses by kind: one record each, and beside it what it asks of the data and the ops it stands for."""
+
+# N batch, C classes, T targets
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from pipeline.errors import ConfigError
+from pipeline.graph.builder import Builder
+from pipeline.graph.values import Value
+from pipeline.ops.reduce import mean
+from pipeline.records import record, setting
+
+if TYPE_CHECKING:
+    from pipeline.data import DataShape
+
+
+ClassWeights = tuple[float, ...] | Literal["balanced"] | None  # see pipeline/weights.py
+
+
+@record
+class Auto:
+    """softmax_cross_entropy for classes, mean_squared_error for numbers."""
+
+    class_weights: ClassWeights = setting(None, least=0)
+
+
+@record
+class SoftmaxCrossEntropy:
+    """-log softmax(logits)[label], mean over the batch."""
+
+    class_weights: ClassWeights = setting(None, least=0)
+
+
+@record
+class Logistic:
+    """log(1 + exp(-s * logit)), s = +1 for class 1 and -1 for class 0; one logit; two classes."""
+
+    class_weights: ClassWeights = setting(None, least=0)
+
+
+@record
+class MeanSquaredError:
+    """(prediction - target)^2, mean over the batch and the targets."""
+
+
+@record
+class MeanAbsolute:
+    """|prediction - target|, mean over the batch and the targets."""
+
+
+@record
+class Huber:
+    """e^2 / 2 where |e| <= delta, else delta * (|e| - delta / 2), e = prediction - target; mean over batch and targets (Huber 1964)."""
+
+    delta: float = setting(1.0, above=0)
+
+
+@record
+class Hinge:
+    """sum over the wrong classes of max(0, score - score[label] + 1), mean over the batch (Weston & Watkins 1999).
+
+    The prediction is softmax(scores): its order is that of the scores, but it is no calibrated probability.
+    """
+
+    class_weights: ClassWeights = setting(None, least=0)
+
+
+LOSSES: dict[str, type] = {
+    "auto": Auto,
+    "softmax_cross_entropy": SoftmaxCrossEntropy,
+    "logistic": Logistic,
+    "mean_squared_error": MeanSquaredError,
+    "mean_absolute": MeanAbsolute,
+    "huber": Huber,
+    "hinge": Hinge,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossRule:
+    """units    how many numbers the output layer has for this data
+    lower    (builder, output of the network, y) -> prediction, row losses [N]
+    classes  whether y holds classes, int32 [N]; else numbers [N, T]
+    values   record -> the scalars that its ops read, by name
+    """
+
+    units: Callable[[DataShape], int]
+    lower: Callable[[Builder, str, str], tuple[str, str]]
+    classes: bool
+    values: Callable[[Any], dict[str, Value]] = lambda record: {}
+
+
+def _softmax_cross_entropy(b: Builder, logits: str, y: str) -> tuple[str, str]:
+    """logits [N, C], y int32 [N] -> probabilities [N, C], row losses [N]."""
+    row_loss, probabilities = b.add_many("softmax_cross_entropy", logits, y, names=("row_loss", "probabilities"))
+    return probabilities, row_loss
+
+
+def _logistic(b: Builder, logits: str, y: str) -> tuple[str, str]:
+    """logits [N, 1], y int32 [N] -> probabilities [N, 2] of class 0 and 1, row losses [N].
+
+    Both probabilities are a sigmoid of their own, so neither is 1 minus a number next to 1.
+    """
+    rows, one, two = b.shape(logits)[0], b.constant(1.0), b.constant(2.0)
+    against = b.add("sub", one, b.add("mul", two, b.add("cast", y, dtype=b.precision)), name="against")  # +1 for class 0, -1 for class 1
+    row_loss = b.add("softplus", b.add("mul", against, b.reshape(logits, (rows,))), name="row_loss")
+    columns = b.add("cast", b.add("column_index", columns=2), dtype=b.precision)
+    sign = b.add("sub", b.add("mul", two, columns), one, name="sign")
+    return b.add("sigmoid", b.add("mul", logits, sign), name="probabilities"), row_loss
+
+
+def _mean_squared_error(b: Builder, prediction: str, y: str) -> tuple[str, str]:
+    """prediction [N, T], y [N, T] -> prediction, row losses [N]."""
+    error = b.add("sub", prediction, y, name="error")
+    return prediction, mean(b, b.add("mul", error, error), (1,), "row_loss")
+
+
+def _mean_absolute(b: Builder, prediction: str, y: str) -> tuple[str, str]:
+    """prediction [N, T], y [N, T] -> prediction, row losses [N]."""
+    return prediction, mean(b, b.add("abs", b.add("sub", prediction, y, name="error")), (1,), "row_loss")
+
+
+def _huber(b: Builder, prediction: str, y: str) -> tuple[str, str]:
+    """prediction [N, T], y [N, T] -> prediction, row losses [N]."""
+    half, delta = b.constant(0.5), b.value("loss.delta")
+    error = b.add("sub", prediction, y, name="error")
+    size = b.add("abs", error)
+    far = b.add("mul", delta, b.add("sub", size, b.add("mul", delta, half)))
+    near = b.add("mul", b.add("mul", error, error), half)
+    return prediction, mean(b, b.add("where", b.add("greater", size, delta), far, near, name="huber"), (1,), "row_loss")
+
+
+def _hinge(b: Builder, scores: str, y: str) -> tuple[str, str]:
+    """scores [N, C], y int32 [N] -> softmax of the scores [N, C], row losses [N]."""
+    (n, classes), zero = b.shape(scores), b.constant(0.0)
+    _, prediction = b.add_many("softmax_cross_entropy", scores, y, names=("unused", "prediction"))
+    right = b.add("equal", b.add("column_index", columns=classes), b.reshape(y, (n, 1)), name="right")
+    own = b.add("sum", b.add("where", right, scores, zero), axes=(1,), name="own_score")
+    margin = b.add("add", b.add("sub", scores, b.reshape(own, (n, 1))), b.constant(1.0), name="margin")
+    broken = b.add("where", right, zero, b.add("maximum", margin, zero))
+    return prediction, b.add("sum", broken, axes=(1,), name="row_loss")
+
+
+def smoothed(b: Builder, logits: str, y: str, row_loss: str) -> str:
+    """The softmax cross-entropy of labels that keep 1 - s and give s / C to every class (Szegedy et al. 2016, section 7) -> [N].
+
+    -log softmax(z)[c] is a common term minus z[c], so smoothing adds s * (z[label] - mean(z)).
+    """
+    n, classes = b.shape(logits)
+    hot = b.add("equal", b.add("column_index", columns=classes), b.reshape(y, (n, 1)), name="one_hot")
+    picked = b.add("sum", b.add("where", hot, logits, b.constant(0.0)), axes=(1,))
+    apart = b.add("sub", picked, mean(b, logits, (1,)))
+    return b.add("add", row_loss, b.add("mul", apart, b.value("regularization.label_smoothing")), name="smoothed_loss")
+
+
+RULES: dict[type, LossRule] = {
+    SoftmaxCrossEntropy: LossRule(units=lambda data: data.classes or 0, lower=_softmax_cross_entropy, classes=True),
+    Logistic: LossRule(units=lambda data: 1, lower=_logistic, classes=True),
+    MeanSquaredError: LossRule(units=lambda data: data.targets or 0, lower=_mean_squared_error, classes=False),
+    MeanAbsolute: LossRule(units=lambda data: data.targets or 0, lower=_mean_absolute, classes=False),
+    Huber: LossRule(units=lambda data: data.targets or 0, lower=_huber, classes=False, values=lambda record: {"loss.delta": record.delta}),
+    Hinge: LossRule(units=lambda data: data.classes or 0, lower=_hinge, classes=True),
+}
+
+
+def resolve(loss: object, data: DataShape) -> object:
+    """The loss that `loss` stands for with this data.  Raises ConfigError when it does not fit."""
+    _check_class_weights(getattr(loss, "class_weights", None), data)
+    if isinstance(loss, Auto):
+        return MeanSquaredError() if data.classes is None else SoftmaxCrossEntropy(class_weights=loss.class_weights)
+    kind, rule = kind_of(loss), RULES[type(loss)]
+    if rule.classes and data.classes is None:
+        raise ConfigError(at="loss.kind", got=kind, rule="needs classes, and the data has numbers as targets", hint="use loss=auto")
+    if not rule.classes and data.classes is not None:
+        raise ConfigError(at="loss.kind", got=kind, rule="needs numbers, and the data has classes as targets", hint="use loss=auto")
+    if isinstance(loss, Logistic) and data.classes != 2:
+        hint = "use loss=softmax_cross_entropy"
+        raise ConfigError(at="loss.kind", got=kind, rule=f"needs 2 classes, and the data has {data.classes}", hint=hint)
+    return loss
+
+
+def _check_class_weights(given: ClassWeights, data: DataShape) -> None:
+    """One weight a class, not all of them 0."""
+    if given is None:
+        return
+    at, got = "loss.class_weights", given if isinstance(given, str) else list(given)
+    if data.classes is None:
+        raise ConfigError(at=at, got=got, rule="the data has numbers as targets", hint="use data.sample_weight, a weight for each row")
+    if isinstance(given, tuple) and len(given) != data.classes:
+        rule = f"has {len(given)} weights, and the data has {data.classes} classes"
+        raise ConfigError(at=at, got=got, rule=rule, hint="give one for each class, in the order of the classes")
+    if isinstance(given, tuple) and not any(given):
+        raise ConfigError(at=at, got=got, rule="no class has a weight above 0", hint="leave it null where all classes count the same")
+
+
+def kind_of(loss: object) -> str:
+    """The kind that a config calls this loss."""
+    return next(kind for kind, record_type in LOSSES.items() if record_type is type(loss))

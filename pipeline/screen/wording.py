@@ -1,0 +1,26 @@
+"""Metrics as text, the same wherever a reader meets them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+MACRO = ("precision", "recall", "f1")  # of a part: the mean over its classes
+
+
+def number(name: str, value: float) -> str:
+    """The value of a metric for a reader: shares in percent, times in seconds, the rest with four digits."""
+    quantity = name.split("/")[0]
+    if quantity in MACRO or quantity.endswith("accuracy"):
+        return f"{100 * value:.2f} %"
+    return f"{value:.2f} s" if quantity == "time" else f"{value:.4g}"
+
+
+def newest(values: Mapping[str, float]) -> dict[str, float]:
+    """The few that say how a training stands."""
+    names = ("loss/train", "loss/validation", "accuracy/validation", "rmse/validation")
+    return {name: value for name, value in values.items() if name in names}
+
+
+def in_words(values: Mapping[str, float]) -> str:
+    """`loss/train 0.2513  accuracy/validation 97.20 %  0.31 s`."""
+    return "  ".join(number(name, value) if name.startswith("time/") else f"{name} {number(name, value)}" for name, value in values.items())

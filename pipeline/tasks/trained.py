@@ -1,0 +1,154 @@
+"""A trained run, read back from its folder: what training stores for it, and how a program comes to life again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline import files
+from pipeline.config import spec
+from pipeline.config.experiment import Experiment
+from pipeline.data import Dataset, DataShape
+from pipeline.errors import ConfigError, PipelineError, RunError
+from pipeline.preprocessing import Fitted
+from pipeline.preprocessing.target_scale import TargetScale
+from pipeline.program.make import compile_experiment
+from pipeline.program.program import Program
+from pipeline.tracking.run import find_run
+from pipeline.tracking.settings import Tracking
+from pipeline.tracking.store import locate
+from pipeline.training import checkpoint
+from pipeline.training.checkpoint import Checkpoint, Model
+
+CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A run and its program; `program` holds the run's result and applies its preprocessing."""
+
+    folder: Path
+    experiment: Experiment
+    checkpoint: Checkpoint
+    program: Program
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What was stored of the data: name, task, class_names, encoder, fingerprint, ... (see `model_of`)."""
+        return self.checkpoint.model.facts
+
+
+def model_of(dataset: Dataset, fitted: Fitted, target_scale: TargetScale | None, digest: str) -> Model:
+    """What a prediction will need: the preprocessing's arrays, and the facts of the data as JSON."""
+    shape = dataset.shape
+    facts = {
+        "name": dataset.name,
+        "task": dataset.task,
+        "input_shape": list(shape.input_shape),
+        "classes": shape.classes,
+        "targets": shape.targets,
+        "class_names": list(dataset.class_names),
+        "feature_names": list(dataset.feature_names),
+        "encoder": dataset.encoder,
+        "fingerprint": dataset.fingerprint,
+        "digest": digest,
+    }
+    return Model(arrays={**fitted.arrays(), **(target_scale.arrays() if target_scale else {})}, facts=facts)
+
+
+def shape_of(facts: Mapping[str, Any]) -> DataShape:
+    """The shape of the data that `model_of` stored."""
+    return DataShape(input_shape=tuple(facts["input_shape"]), classes=facts["classes"], targets=facts["targets"])
+
+
+def shape_of_program(shape: DataShape, fitted: Fitted) -> DataShape:
+    """The shape of what a program takes: rows of `shape` after the preprocessing.  Raises DataError."""
+    return replace(shape, input_shape=fitted.shape(shape.input_shape))
+
+
+def stored_config(folder: Path) -> dict[str, Any]:
+    """The resolved config of a run folder.  Raises RunError."""
+    path = folder / "config.yaml"
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"{files.shown(path)}: no such file; give the folder of a run") from None
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise RunError(f"{files.shown(path)}: cannot be read ({' '.join(str(error).split())}); restore it from a copy") from error
+    if not isinstance(config, dict):
+        raise RunError(f"{files.shown(path)}: holds no config; restore it from a copy")
+    return config
+
+
+def stored_experiment(folder: Path) -> Experiment:
+    """The experiment of a run folder.  Raises RunError, ConfigError."""
+    try:
+        return spec.experiment(stored_config(folder))
+    except ConfigError as error:
+        raise RunError(f"{folder / 'config.yaml'}: {error}") from error
+
+
+def find(text: str, experiment: Experiment | None = None, *, at: str = "run") -> Path:
+    """The run folder that `text` (the config's value `at`) names: a folder or an MLflow run id.  Raises RunError."""
+    project = Path.cwd()
+    settings = Tracking() if experiment is None else experiment.tracking
+    try:
+        store = locate(settings, project)
+    except PipelineError:
+        store = None
+    return find_run(text, project=project, store=store, at=at)
+
+
+def load(folder: Path, experiment: Experiment | None = None) -> Trained:
+    """The trained run of `folder`; `experiment` takes the place of the stored one.  Raises RunError, BackendError."""
+    stored = experiment or stored_experiment(folder)
+    found = checkpoint.load(folder / CHECKPOINTS)
+    facts, fitted = found.model.facts, Fitted.restore(found.model.arrays, stored.preprocessing.steps, stored.precision)
+    program = compile_experiment(stored, shape_of_program(shape_of(facts), fitted))
+    if program.digest != facts["digest"]:
+        raise RunError(f"{files.shown(folder)}: its network is not the one that config.yaml describes now; restore config.yaml from a copy")
+    program.load_state(found.result)
+    program.target_scale = TargetScale.restore(found.model.arrays)
+    program.preprocessing = fitted
+    return Trained(folder=folder, experiment=stored, checkpoint=found, program=program)
+
+
+def with_overrides(stored: Experiment, asked: Experiment, overrides: Iterable[str], allowed: Mapping[str, str], *, task: str) -> Experiment:
+    """`stored` with what `overrides` (`path=value`) ask for, the values taken from `asked`.
+
+    allowed   path -> the path that is taken over as a whole (`backend.threads` -> `backend`); a path to "" is for the task itself
+    Raises ConfigError for any other override that differs from the stored config: that is what was trained.
+    """
+    result = stored
+    for text in overrides:
+        path, _, value = text.partition("=")
+        known = next((name for name in allowed if path == name or path.startswith(f"{name}.")), None)
+        if known is None and _at(asked, path) != _at(stored, path):
+            names = ", ".join(name for name, taken in allowed.items() if taken)
+            raise ConfigError(
+                at=path, got=value, rule=f"{task} works with the stored config of the run", hint=f"only {names} can be changed"
+            )
+        if known is not None and allowed[known]:
+            result = _taken_over(result, asked, allowed[known].split("."))
+    return result
+
+
+def _at(experiment: Experiment, path: str) -> object:
+    """The value at a config path; a path that no record has (`experiment=bn`) gives the whole experiment."""
+    place: object = experiment
+    for name in path.split("."):
+        if not hasattr(place, name):
+            return experiment
+        place = getattr(place, name)
+    return place
+
+
+def _taken_over(result: Any, asked: Any, path: list[str]) -> Any:
+    """The record `result` with the field at `path` taken from `asked`."""
+    name, *rest = path
+    value = getattr(asked, name)
+    return replace(result, **{name: _taken_over(getattr(result, name), value, rest) if rest else value})

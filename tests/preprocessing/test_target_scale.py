@@ -1,0 +1,40 @@
+"""Targets in other units: training sees mean 0 and deviation 1, the reader their own."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import pipeline
+from pipeline.preprocessing.target_scale import TargetScale
+
+
+def test_the_training_targets_get_mean_0_and_deviation_1_and_come_back() -> None:
+    y = np.random.default_rng(0).normal(4.5e5, 1e5, (200, 2)) * [1.0, 1e-3]
+    scale = TargetScale.fit(y)
+    scaled = scale.apply(y)
+    np.testing.assert_allclose([scaled.mean(axis=0), scaled.std(axis=0)], [[0, 0], [1, 1]], atol=1e-12)
+    np.testing.assert_allclose(scale.undo(scaled), y, rtol=1e-12)
+
+
+def test_a_constant_target_stays_finite() -> None:
+    scale = TargetScale.fit(np.full((5, 1), 7.0))
+    assert scale.apply(np.full((2, 1), 7.0)).tolist() == [[0.0], [0.0]]
+
+
+def test_a_checkpoint_carries_it_and_a_mapping_without_one_gives_none() -> None:
+    scale = TargetScale.fit(np.array([[1.0], [4.0]]))
+    restored = TargetScale.restore(scale.arrays())
+    assert restored is not None and restored.undo(np.array([[1.0]])) == scale.undo(np.array([[1.0]]))
+    assert TargetScale.restore({}) is None
+
+
+def test_a_program_takes_and_gives_targets_in_their_own_units() -> None:
+    config = pipeline.compose(["data.input_shape=[3]", "data.targets=1", "data.kind=diabetes", "architecture=mlp_small"])
+    plain, scaled = pipeline.compile(config), pipeline.compile(config)
+    scaled.target_scale = TargetScale(mean=np.array([100.0]), deviation=np.array([10.0]))
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(64, 3)).astype(np.float32), rng.normal(size=(64, 1))
+    own = 100 + 10 * y
+    np.testing.assert_allclose(scaled.predict(x), 100 + 10 * plain.predict(x), rtol=1e-6)
+    np.testing.assert_allclose(scaled.loss(x, own), plain.loss(x, y), rtol=1e-6)
+    np.testing.assert_allclose(scaled.step(x, own), plain.step(x, y), rtol=1e-6)

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import io
+import re
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from pipeline.screen.console import console_for, say
+from pipeline.screen.tables import results_table
+from pipeline.training import progress, scores
+from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Started
+
+VALUES = {"loss/train": 0.25127, "loss/validation": 0.31, "accuracy/validation": 0.9721, "learning_rate": 0.001, "time/epoch_s": 0.314}
+EVENTS: list[Event] = [
+    Started(epochs=10, total=40, steps_per_epoch=4, epoch=0, step=0),
+    Noted(text="each epoch leaves out 2 of 10 rows [others each time]"),
+    Advanced(epoch=1, step=4),
+    EpochEnded(epoch=1, values=VALUES, best=True),
+    Advanced(epoch=2, step=4),
+    EpochEnded(epoch=2, values=VALUES, best=False),
+]
+
+
+def shown(*, terminal: bool, width: int = 80, events: list[Event] = EVENTS) -> str:
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=terminal, width=width, highlight=False, color_system=None)
+    with progress.display(console) as display:
+        for event in events:
+            display(event)
+    return file.getvalue()
+
+
+def test_in_a_pipe_each_epoch_is_one_plain_line_however_narrow() -> None:
+    words = "loss/train 0.2513  loss/validation 0.31  accuracy/validation 97.21 %  learning_rate 0.001  0.31 s"
+    note = "note: each epoch leaves out 2 of 10 rows [others each time]"
+    assert shown(terminal=False, width=20) == f"{note}\nepoch  1/10  {words}\nepoch  2/10  {words}\n"
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 200])
+def test_on_a_terminal_a_bar_fits_one_line_and_the_cursor_comes_back(width: int) -> None:
+    text = shown(terminal=True, width=width)
+    assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    bars = [line for line in re.split(r"[\r\n]", plain) if line.startswith("epoch")]
+    assert bars and max(map(len, bars)) <= width
+    assert bars[-1].startswith("epoch 2/10")
+    assert not [line for line in re.split(r"[\r\n]", plain) if line.strip() and not line.startswith(("epoch", "note"))]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_of_a_job_of_a_sweep_only_new_notes_stay(terminal: bool) -> None:
+    file, said = io.StringIO(), {"constant features"}
+    console = Console(file=file, force_terminal=terminal, width=150, highlight=False, color_system=None)
+    with progress.display(console, job="job 3: seed=1", said=said) as display:
+        for event in (Noted(text="constant features"), *EVENTS, Noted(text="learning rate lowered")):
+            display(event)
+    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue()))
+    assert [line for line in lines if line.strip() and not line.startswith("job 3: seed=1 epoch")] == [f"note: {EVENTS[1].text}"]
+    assert any(line.startswith("job 3: seed=1 epoch 2/10") for line in lines) == terminal
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_without_a_known_end_the_epochs_have_no_total(terminal: bool) -> None:
+    begun = Started(epochs=None, total=None, steps_per_epoch=4, epoch=0, step=0)
+    text = shown(terminal=terminal, events=[begun, *EVENTS[2:]])
+    assert "epoch 2 " in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text) and "None" not in text
+
+
+def test_a_wide_terminal_shows_the_newest_metrics() -> None:
+    assert "loss/train 0.2513  loss/validation 0.31  accuracy/validation 97.21 %" in shown(terminal=True, width=200)
+
+
+def test_the_table_of_results_has_a_row_a_quantity_and_a_column_a_part() -> None:
+    file = io.StringIO()
+    values = {
+        "loss/train": 0.5,
+        "loss/validation": 0.25,
+        "accuracy/validation": 0.5,
+        "learning_rate": 0.1,
+        "loss/test": 0.125,
+        "accuracy/test": 1.0,
+        "f1/test": 0.9,
+    }
+    Console(file=file, width=80).print(results_table("digits [8x8]", values))
+    lines = [line.split() for line in file.getvalue().splitlines() if line.strip() and "─" not in line]
+    assert lines == [
+        ["digits", "[8x8]"],
+        ["train", "validation", "test"],
+        ["loss", "0.5", "0.25", "0.125"],
+        ["accuracy", "50.00", "%", "100.00", "%"],
+        ["f1", "(macro)", "90.00", "%"],
+    ]
+
+
+def test_a_long_path_is_printed_whole() -> None:
+    file = io.StringIO()
+    say(Console(file=file, width=20), "run folder  /a/very/long/path/[with]/brackets/that/no/terminal/holds")
+    assert file.getvalue() == "run folder  /a/very/long/path/[with]/brackets/that/no/terminal/holds\n"
+
+
+def test_a_quiet_console_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    console = console_for(quiet=True)
+    with progress.display(console) as display:
+        for event in EVENTS:
+            display(event)
+    assert capsys.readouterr().out == ""
+
+
+def test_precision_recall_and_f1_are_those_of_scikit_learn() -> None:
+    sklearn_metrics = pytest.importorskip("sklearn.metrics")
+    generator = np.random.default_rng(0)
+    true, predicted = generator.integers(0, 4, 50), generator.integers(0, 3, 50)  # class 3 is never predicted
+    counts = scores.confusion(true, predicted, 4)
+    assert np.array_equal(counts, sklearn_metrics.confusion_matrix(true, predicted))
+    wanted = sklearn_metrics.precision_recall_fscore_support(true, predicted, zero_division=0)
+    found = scores.by_class(counts)
+    for name, values in zip(("precision", "recall", "f1", "rows"), wanted, strict=True):
+        assert np.allclose([row[name] for row in found], values, rtol=1e-12)
