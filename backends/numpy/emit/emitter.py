@@ -8,6 +8,8 @@ from typing import Any
 
 from llvmlite import ir
 
+from backends.numpy.emit.number import Number
+from backends.numpy.emit.number import Value as Value
 from backends.numpy.machine.processor import LANES, Processor
 
 I1, I8, I32, I64 = (ir.IntType(n) for n in (1, 8, 32, 64))
@@ -16,8 +18,6 @@ VOID = ir.VoidType()
 ELEMENT = {"float32": ir.FloatType(), "float64": ir.DoubleType(), "int32": I32, "uint32": I32, "bool": I8, "uint8": I8}
 SIZE = {"float32": 4, "float64": 8, "int32": 4, "uint32": 4, "bool": 1, "uint8": 1}
 LINE = 64  # bytes of a line of the cache
-
-Value = Any  # llvmlite carries no types
 
 
 def i64(value: int) -> Value:
@@ -48,8 +48,8 @@ class Emitter:
         if internal:
             self.function.linkage = "internal"
             self.function.attributes.add("noinline")
-        self.arguments = self.function.args
         self.b = ir.IRBuilder(self.function.append_basic_block("entry"))
+        self.arguments = [self.number(a) if isinstance(a.type, ir.IntType) else a for a in self.function.args]
 
     def call(self, name: str, result: Value, *arguments: Value) -> Value:
         """Calls an intrinsic or an external function."""
@@ -57,6 +57,10 @@ class Emitter:
         if function is None:
             function = ir.Function(self.module, ir.FunctionType(result, [a.type for a in arguments]), name)
         return self.b.call(function, arguments)
+
+    def number(self, value: Value) -> Number:
+        """`value`, or a 64-bit literal, with the operators of arithmetic."""
+        return Number(self.b, i64(value) if isinstance(value, int) else value)
 
     def at(self, pointer: Value, offset: Value, dtype: str | None = None) -> Value:
         """The address `offset` elements (or bytes) after `pointer`."""
@@ -136,7 +140,7 @@ class Emitter:
         return self.b.extract_element(x, ir.Constant(I32, 0))
 
     @contextmanager
-    def loop(self, start: Value, stop: Value, step: int = 1) -> Iterator[Value]:
+    def loop(self, start: Value, stop: Value, step: int = 1) -> Iterator[Number]:
         """A counted loop; yields the index."""
         start, stop = (i64(v) if isinstance(v, int) else v for v in (start, stop))
         before = self.b.block
@@ -147,14 +151,18 @@ class Emitter:
         index.add_incoming(start, before)
         self.b.cbranch(self.b.icmp_signed("<", index, stop), body, after)
         self.b.position_at_end(body)
-        yield index
+        yield self.number(index)
         index.add_incoming(self.b.add(index, i64(step)), self.b.block)
         self.b.branch(head)
         self.b.position_at_end(after)
 
-    def smaller(self, x: Value, y: Value) -> Value:
+    def where(self, condition: Value, x: Value, y: Value) -> Number:
+        """x where the condition holds, else y."""
+        return Number(self.b, self.b.select(condition, x, y))
+
+    def smaller(self, x: Value, y: Value) -> Number:
         """min(x, y) of two integers."""
-        return self.b.select(self.b.icmp_signed("<", x, y), x, y)
+        return self.where(self.b.icmp_signed("<", x, y), x, y)
 
     def finish(self) -> None:
         """Ends the function."""

@@ -83,8 +83,8 @@ class GatherKernel:
         with e.loop(0, whole, turn) as start:
             for part in range(UNROLL):
                 self._vector(target, source, form, pair, e.b.add(start, i64(part * LANES)), LANES)
-        for start in range(whole, self.width, LANES):
-            self._vector(target, source, form, pair, i64(start), min(LANES, self.width - start))
+        for tail in range(whole, self.width, LANES):
+            self._vector(target, source, form, pair, i64(tail), min(LANES, self.width - tail))
 
     def _vector(self, target: Value, source: Value, form: str, pair: Value, start: Value, valid: int) -> None:
         e, precision = self.e, self.precision
