@@ -3,74 +3,69 @@
 # B batch rows
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 import backends
+from backends.contract import Feed
 from pipeline.compiler.lower import forward
+from pipeline.compiler.structure import Structure
 from pipeline.errors import DivergedError
 from pipeline.graph.ir import Graph
 from pipeline.graph.values import Array
 from pipeline.passes import compile_passes
 from pipeline.plan import make_plan
-from pipeline.rows import Streamed
 
-if TYPE_CHECKING:
-    from pipeline.program.program import Program
+State = Mapping[str, Array]
 
 
-def diverged(
-    program: Program, x: Array | Streamed, y: Array, batch: npt.NDArray[np.int64], losses: Array, weight: Array | None = None
-) -> DivergedError:
-    """The error for the step on rows `batch`, before which `program` stands: names the step and the first layer with a non-finite value."""
-    rate = program.learning_rate(program.steps_done)
-    where = next(_tensors(program), None) or next(_layers(program, x, y, batch, weight), "the loss")
+def diverged(structure: Structure, state: State, feed: Feed, *, learning_rate: float, losses: Array) -> DivergedError:
+    """The error for the step of `feed`, before which training stands at `state`: names the step and the first layer out of range.
+
+    losses   of the steps that the call took before it
+    """
+    step = int(state["step"])
+    where = next(_tensors(structure, state), None) or next(_layers(structure, state, feed), "the loss")
     message = (
-        f"training diverged at step {program.steps_done + 1}: the loss is not finite; the first non-finite value is in {where}; "
-        f"lower optimizer.learning_rate = {rate:g}"
+        f"training diverged at step {step + 1}: the loss is not finite; the first non-finite value is in {where}; "
+        f"lower optimizer.learning_rate = {learning_rate:g}"
     )
-    return DivergedError(message, step=program.steps_done, losses=tuple(float(loss) for loss in losses))
+    return DivergedError(message, step=step, losses=tuple(float(loss) for loss in losses))
 
 
-def _tensors(program: Program) -> Iterator[str]:
+def _tensors(structure: Structure, state: State) -> Iterator[str]:
     """Layers with a tensor that is not finite, in order."""
-    state = program.state()
-    for node in program.structure.network.nodes:
+    for node in structure.network.nodes:
         for parameter in node.parameters:
             if not np.isfinite(state[parameter.name]).all():
                 yield f"layer {node.name} ({parameter.name})"
 
 
-def _layers(program: Program, x: Array | Streamed, y: Array, batch: npt.NDArray[np.int64], weight: Array | None) -> Iterator[str]:
+def _layers(structure: Structure, state: State, feed: Feed) -> Iterator[str]:
     """Layers whose values leave the range of the program's precision, in order."""
-    graph = _observed(program, len(batch), weighted=weight is not None)
-    plan = make_plan(graph, name="replay", batch=len(batch), state=program.structure.state)
+    batch, weighted = feed.order.shape[2], len(feed.weight) > 0
+    graph = _observed(structure, batch, weighted=weighted)
+    plan = make_plan(graph, name="replay", batch=batch, state=structure.state)
     reference = backends.load("reference")
-    memory = reference.allocate(program.structure.state, 1)
-    state = program.state()
-    for buffer in program.structure.state:
+    memory = reference.allocate(structure.state, 1)
+    for buffer in structure.state:
         memory.write(0, buffer.name, state[buffer.name])
-    own = None if weight is None else weight[batch]
-    feed = program.feed("train", x[batch], y[batch], np.arange(len(batch))[None], own)
-    tables = program.structure.compiled("train", len(batch), weight is not None).plan
+    tables = structure.compiled("train", batch, weighted).plan
     values = feed.values[:, :, [tables.values.index(name) for name in plan.values]]
     words = feed.words[:, :, [tables.words.index(name) for name in plan.words]]
     results = reference.load(plan).run(memory, replace(feed, values=values, words=words))
-    limit = np.finfo(program.structure.precision).max  # the replay is in float64: beyond this a float32 is infinite
-    layers = {node.name for node in program.structure.network.nodes}
+    limit = np.finfo(structure.precision).max  # the replay is in float64: beyond this a float32 is infinite
+    layers = {node.name for node in structure.network.nodes}
     for name, array in results.outputs.items():
         layer = name.split("/")[0]
         if not (np.abs(array) <= limit).all():
             yield f"layer {layer}" if layer in layers else "the loss"
 
 
-def _observed(program: Program, batch: int, *, weighted: bool) -> Graph:
+def _observed(structure: Structure, batch: int, *, weighted: bool) -> Graph:
     """The training loss written out in simple ops, with every number of it as an output."""
-    structure = program.structure
     graph = forward(structure.network, batch=batch, precision=structure.precision, weighted=weighted, augmented=structure.augmentation)
     graph, _ = compile_passes(graph, keeps=frozenset(), fuses=False)
     made = [name for node in graph.nodes for name in node.outputs if graph.types[name].dtype == graph.precision]

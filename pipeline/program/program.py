@@ -200,7 +200,11 @@ class Program:
         outputs, done = self._run("train", given, targets, wanted, weight)
         self.steps_done += done
         if done < len(wanted):
-            raise diverged(self, given, targets, wanted[done], outputs["loss"][:done], weight)
+            rows = wanted[done]
+            feed = self.feed("train", given[rows], targets[rows], np.arange(len(rows))[None], None if weight is None else weight[rows])
+            raise diverged(
+                self.structure, self.state(), feed, learning_rate=self.learning_rate(self.steps_done), losses=outputs["loss"][:done]
+            )
         return outputs["loss"]
 
     def prepare(self, *, weighted: bool = False) -> None:
