@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline.checks.finding import Finding
 from pipeline.errors import DivergedError
+from pipeline.recipe.course import Course
 from pipeline.training.budget import end
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def check_dry_run(config: Experiment, material: Material) -> Finding:
     """With the configured batch size, precision, backend and optimizer, on the first batch of the training."""
     program = material.program(config)
-    program.total_steps, program.steps_per_epoch = _clock(config, material)
+    program.follow(_course(config, material))
     order = material.order(1, program.batch_size)
     columns = material.shape.classes or material.shape.targets
     expected = f"finite loss, state and prediction [{order.shape[1]}, {columns}]"
@@ -41,6 +42,6 @@ def check_dry_run(config: Experiment, material: Material) -> Finding:
     )
 
 
-def _clock(config: Experiment, material: Material) -> tuple[int, int]:
+def _course(config: Experiment, material: Material) -> Course:
     per_epoch = len(material.x) // min(config.training.batch_size, len(material.x))
-    return end(config.training, config.budget, per_epoch).steps or 0, per_epoch
+    return Course(total_steps=end(config.training, config.budget, per_epoch).steps or 0, steps_per_epoch=per_epoch)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pipeline.config.task_settings import LearningRateRange
 from pipeline.errors import DivergedError
+from pipeline.recipe.course import Course
 from pipeline.recipe.schedules import Rising
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def range_test(config: Experiment, material: Material) -> RangeTest:
     rising = Rising(ratio=test.end / test.start, steps=test.steps)
     program = material.program(replace(config, optimizer=replace(config.optimizer, learning_rate=test.start), schedule=rising))
     order = material.order(test.steps, program.batch_size)
-    program.total_steps, program.steps_per_epoch = test.steps, len(material.x) // order.shape[1]
+    program.follow(Course(total_steps=test.steps, steps_per_epoch=len(material.x) // order.shape[1]))
     losses: list[float] = []
     ended = f"all {test.steps} steps taken"
     while len(losses) < test.steps:

@@ -11,6 +11,7 @@ from pipeline.checks.finding import Finding
 from pipeline.checks.variants import without_regularization
 from pipeline.errors import DivergedError
 from pipeline.graph.values import Array
+from pipeline.recipe.course import Course
 from pipeline.recipe.schedules import Constant
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def check_tiny_batch(config: Experiment, material: Material, *, rows: int, steps
     Fewer than `rows` rows are taken where the network has too few parameters to hold them.
     """
     program = material.program(replace(without_regularization(config), schedule=Constant()))
-    program.steps_per_epoch = CHUNK  # population statistics of batch norm are those of the last chunk
+    program.follow(Course(steps_per_epoch=CHUNK))  # population statistics of batch norm are those of the last chunk
     outputs = program.structure.network.output.shape[-1]
     parameters = sum(value.size for value in program.parameters().values())
     count = min(rows, len(material.x), max(2, parameters // (2 * outputs)))

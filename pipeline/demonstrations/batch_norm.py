@@ -16,6 +16,7 @@ from pipeline.demonstrations.network import described, program
 from pipeline.graph.values import Array
 from pipeline.program.make import load_backend
 from pipeline.program.program import Program
+from pipeline.recipe.course import Course
 
 ROWS, FEATURES, CLASSES, STEPS = 64, 8, 3, 30
 EPOCHS, BATCH, RUNS = 8, 64, 5
@@ -120,8 +121,9 @@ def _trained(config: Experiment, dataset: Dataset, x: Array, normalization: dict
         optimizer={"kind": "adam", "learning_rate": 0.01},
         training={"batch_size": BATCH},
     )
-    made.steps_per_epoch = len(x) // BATCH
+    steps = len(x) // BATCH
+    made.follow(Course(steps_per_epoch=steps))
     for epoch in range(EPOCHS):
-        order = random.permutation(config.seed, random.ORDER, epoch, len(x))[: made.steps_per_epoch * BATCH]
+        order = random.permutation(config.seed, random.ORDER, epoch, len(x))[: steps * BATCH]
         made.run(x, dataset.train.y, order.reshape(-1, BATCH))
     return made

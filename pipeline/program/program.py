@@ -23,8 +23,8 @@ from pipeline.program import inputs
 from pipeline.program.divergence import diverged
 from pipeline.program.explain import explain
 from pipeline.recipe import schedules
+from pipeline.recipe.course import Course
 from pipeline.recipe.initialization import draw
-from pipeline.recipe.plateau import Plateau
 from pipeline.records import read
 from pipeline.rows import Streamed
 
@@ -41,9 +41,6 @@ class Program:
 
     batch_size       rows of a training step, as configured; any other size is compiled when first used
     steps_done       steps taken so far; the clock of schedules, bias corrections and dropout masks
-    total_steps      of the whole training, for schedules that need it; 0 when not known
-    steps_per_epoch  for population statistics of batch norm; 0 when not known: they run over all steps
-    plateau          where a schedule that watches the loss stands
     preprocessing    when set, every x given to this program is raw and goes through it first
     target_scale     when set, every y given to this program and every prediction it gives are in their own units
 
@@ -55,8 +52,8 @@ class Program:
     ) -> None:
         self.structure, self.config, self.seed = structure, config, config.seed
         self.batch_size, self.digest = config.training.batch_size, structure.digest
-        self.steps_done, self.total_steps, self.steps_per_epoch = 0, 0, 0
-        self.plateau = Plateau()
+        self.steps_done = 0
+        self._course = Course()
         self.preprocessing: Fitted | None = None
         self.target_scale: TargetScale | None = None
         self._memory, self._trial = memory, trial
@@ -212,6 +209,10 @@ class Program:
         self.structure.executable("train", self.batch_size, weighted)
         self.structure.executable("evaluate", self.structure.evaluation_batch)
 
+    def follow(self, course: Course) -> None:
+        """From the next step on the training is that of `course`; without one its length is not known."""
+        self._course = course
+
     def learning_rate(self, step: int) -> float:
         """The learning rate of `step`, counted from 0."""
         return float(self._rate(self._clock(np.asarray([step])))[0])
@@ -242,8 +243,9 @@ class Program:
         return value_table(plan.values, self._values, clock), word_table(plan.words, self.seed, clock)
 
     def _clock(self, steps: npt.NDArray[np.int64]) -> Clock:
-        age = schedules.age(self.config.schedule, steps, self.plateau.changed)
-        return Clock(steps=steps, total=self.total_steps, steps_per_epoch=self.steps_per_epoch, scale=self.plateau.scale, age=age)
+        course = self._course
+        age = schedules.age(self.config.schedule, steps, course.plateau.changed)
+        return Clock(steps=steps, total=course.total_steps, steps_per_epoch=course.steps_per_epoch, scale=course.plateau.scale, age=age)
 
     def _run(
         self, form: Form, x: Array | Streamed, y: Array, order: npt.NDArray[np.int64], weight: Array | None = None

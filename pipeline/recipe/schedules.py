@@ -205,7 +205,7 @@ def _left(schedule: Any, total: int) -> int:
     """The steps after the warm-up."""
     if total <= 0:
         kind = next(name for name, record_type in SCHEDULES.items() if record_type is type(schedule))
-        hint = "set program.total_steps"
+        hint = "call program.follow(Course(total_steps=...)) of pipeline.recipe.course"
         raise ConfigError(at="schedule.kind", got=kind, rule="needs to know how many steps the training has", hint=hint)
     if schedule.warmup >= total:
         rule = f"must be shorter than the training, which has {total} steps"

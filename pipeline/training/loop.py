@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from pipeline import random
 from pipeline.errors import ConfigError, DataError, DivergedError, RunError
+from pipeline.recipe.course import Course
 from pipeline.recipe.plateau import Plateau
 from pipeline.rows import Streamed
 from pipeline.training import budget as budgets
@@ -37,9 +38,8 @@ CHUNK_SECONDS = 0.1
 class Trainable(Protocol):
     """What the loop asks of a program; `pipeline.program.Program` is one."""
 
-    total_steps: int
-    steps_per_epoch: int
-    plateau: Plateau
+    def follow(self, course: Course) -> None:
+        """From the next step on the training is that of `course`."""
 
     def run(self, x: Array | Streamed, y: Array, order: Array, sample_weight: Array | None = None) -> Array:
         """Trains on the rows order [steps, B] -> losses [steps].  Raises DivergedError."""
@@ -192,6 +192,10 @@ class _Loop:
         return budgets.end(self.settings, self.budget, self.steps)
 
     @property
+    def course(self) -> Course:
+        return Course(total_steps=self.end.steps or 0, steps_per_epoch=self.steps, plateau=self.progress.plateau)
+
+    @property
     def watched(self) -> EarlyStopping:
         """What the best epoch is judged by; without early stopping it is only kept, never gone back to."""
         default = EarlyStopping(metric="loss/validation" if len(self.dataset.validation.x) else "loss/train")
@@ -207,8 +211,7 @@ class _Loop:
 
     def run(self) -> Outcome:
         total, done = self.end.steps, self.progress
-        self.program.total_steps, self.program.steps_per_epoch = total or 0, self.steps
-        self.program.plateau = done.plateau
+        self.program.follow(self.course)
         epochs = None if total is None else -(-total // self.steps)
         self.emit(Started(epochs=epochs, total=total, steps_per_epoch=self.steps, epoch=done.epoch, step=done.step))
         self._note_left_out()
@@ -332,7 +335,7 @@ class _Loop:
         before, steps = self.progress.plateau, self.progress.epoch * self.steps
         now = self.schedule(before, values[watched], steps)
         self.progress = replace(self.progress, plateau=now)
-        self.program.plateau = now
+        self.program.follow(self.course)
         if now.scale != before.scale:
             rate = "" if self.learning_rate is None else f" to {self.learning_rate(steps):g}"
             self.emit(Noted(text=f"learning rate lowered{rate} after epoch {self.progress.epoch}: {watched} has not fallen"))

@@ -20,6 +20,7 @@ import pipeline
 from backends.numpy.executor import NumpyExecutable, _kernels
 from backends.numpy.machine import processor
 from pipeline.plan import print_plan
+from pipeline.recipe.course import Course
 from tests.golden.cases import CASES, Golden
 
 RECORD = Path(__file__).with_name("record.txt")
@@ -56,7 +57,7 @@ def losses(case: Golden, runs: Any, trials: list[Any]) -> Iterator[str]:
     batch = first.batch_size
     order = (np.arange(case.steps * batch) * 37 % ROWS).reshape(case.steps, batch)
     for trial in trials:
-        trial.total_steps, trial.steps_per_epoch = case.steps, 7
+        trial.follow(Course(total_steps=case.steps, steps_per_epoch=7))
         if case.loads:
             trial.load_parameters({name: _numbers(name, p.shape) * 0.25 for name, p in trial.parameters().items()})
     made = runs.run(x, y, order)[None] if len(trials) == 1 else runs.run(x, y, np.stack([order] * len(trials)))

@@ -8,6 +8,7 @@ import pytest
 from pipeline import random
 from pipeline.data import DataShape
 from pipeline.graph.values import Array
+from pipeline.recipe.course import Course
 from tests.program.configs import CLASSES, NUMBERS, TWO_CLASSES, data, order, program, slope_and_difference
 
 ACTIVATIONS = {
@@ -75,7 +76,8 @@ def test_batch_norm_uses_the_batch_in_training_and_running_statistics_in_evaluat
 def test_population_statistics_are_the_means_over_the_epoch_so_far() -> None:
     frozen = {"optimizer": {"kind": "sgd", "learning_rate": 1e-300}}
     made, (x, y) = program(5, normalization={"kind": "batch", "statistics": "population"}, **frozen), data()
-    made.steps_per_epoch, rows = 3, order(5)
+    made.follow(Course(steps_per_epoch=3))
+    rows = order(5)
     made.run(x, y, rows)
     z = x[rows[3:]] @ made.parameters()["fc1.weight"]  # steps 3 and 4 belong to the second epoch
     state = made.state()

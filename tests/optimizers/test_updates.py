@@ -12,6 +12,7 @@ from pipeline.graph.values import Array
 from pipeline.optimizers import OPTIMIZERS, RULES
 from pipeline.program.program import Program
 from pipeline.recipe import schedules
+from pipeline.recipe.course import Course
 from tests.program.configs import data, order, program
 
 X, Y = data()
@@ -130,6 +131,7 @@ def test_cosine_needs_to_know_the_length_of_the_training() -> None:
     made = program(5, schedule={"kind": "cosine"})
     with pytest.raises(ConfigError) as caught:
         made.run(X, Y, order(1))
-    assert str(caught.value) == "schedule.kind = cosine: needs to know how many steps the training has; set program.total_steps"
-    made.total_steps = 4
+    hint = "call program.follow(Course(total_steps=...)) of pipeline.recipe.course"
+    assert str(caught.value) == f"schedule.kind = cosine: needs to know how many steps the training has; {hint}"
+    made.follow(Course(total_steps=4))
     made.run(X, Y, order(4))

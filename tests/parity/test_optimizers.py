@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from pipeline.optimizers import OPTIMIZERS
+from pipeline.recipe.course import Course
 from tests.parity.beside import VECTORS, beside, compiled
 
 pytestmark = pytest.mark.parity
@@ -154,7 +155,7 @@ def test_schedules(case: str, torch: Any) -> None:
     """PyTorch's one-cycle counts its shares over one step less, so it has no settings that correspond."""
     schedule, theirs = SCHEDULES[case]
     made = compiled(VECTORS, [], optimizer={"kind": "sgd", "learning_rate": 0.2}, schedule=schedule)
-    made.total_steps = 10
+    made.follow(Course(total_steps=10))
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.2)
     scheduler, expected = theirs(torch.optim.lr_scheduler, optimizer), []
     for _ in range(10):

@@ -13,6 +13,7 @@ from pipeline.config.spec import experiment
 from pipeline.errors import ConfigError
 from pipeline.program.make import compile_stack
 from pipeline.program.program import Program
+from pipeline.recipe.course import Course
 from pipeline.recipe.plateau import Plateau, ReduceOnPlateau, after_epoch
 from pipeline.training.events import Noted
 from pipeline.training.loop import Outcome, train
@@ -62,7 +63,7 @@ def test_epochs_within_the_warm_up_are_not_counted() -> None:
 def test_the_scale_and_the_warm_up_multiply_the_learning_rate() -> None:
     made = program(optimizer={"kind": "sgd", "learning_rate": 0.2}, schedule={"kind": "reduce_on_plateau", "warmup": 4})
     assert [made.learning_rate(step) for step in range(6)] == pytest.approx([0.05, 0.1, 0.15, 0.2, 0.2, 0.2])
-    made.plateau = Plateau(scale=0.1)
+    made.follow(Course(plateau=Plateau(scale=0.1)))
     assert [made.learning_rate(step) for step in (0, 9)] == pytest.approx([0.005, 0.02])
     x, y = data()
     before, gradient = made.parameters(), made.gradients(x, y)
@@ -126,7 +127,7 @@ def test_a_plateau_that_resets_sets_the_slots_back_at_the_step_of_the_change() -
     made.run(x, y, order(5))
     renewed = program(5, optimizer={"kind": "adam", "learning_rate": 1e-4})
     renewed.load_parameters(made.parameters())
-    made.plateau = Plateau(scale=0.1, changed=5)
+    made.follow(Course(plateau=Plateau(scale=0.1, changed=5)))
     np.testing.assert_allclose(made.run(x, y, order(6)), renewed.run(x, y, order(6)), rtol=1e-13)
 
 
@@ -138,7 +139,7 @@ def go_on(folder: Path, *, epochs: int, stop_after: int | None = None) -> tuple[
         folder,
         Training(epochs=epochs, batch_size=16),
         stop_after=stop_after,
-        learning_rate=lambda step: made.learning_rate * made.plateau.scale,
+        learning_rate=lambda step: made.learning_rate * made.course.plateau.scale,
         schedule=lambda now, loss, steps: after_epoch(schedule, now, loss, steps=steps, learning_rate=0.5),
     )
     return outcome, made, [values["learning_rate"] for values in outcome.history]
@@ -151,7 +152,7 @@ def test_a_run_that_was_stopped_goes_on_with_the_rate_it_had(tmp_path: Path, sto
     stopped, _, _ = go_on(tmp_path / "two", epochs=12, stop_after=stop_after)
     assert stopped.status == "KILLED"
     _, resumed, rates = go_on(tmp_path / "two", epochs=12)
-    assert rates == wanted and resumed.plateau == unbroken.plateau
+    assert rates == wanted and resumed.course == unbroken.course
     assert all(np.array_equal(value, resumed.state()[name]) for name, value in unbroken.state().items())
 
 
@@ -163,7 +164,7 @@ def test_a_change_is_told() -> None:
         Training(epochs=2, batch_size=50),
         seed=3,
         emit=events.append,
-        learning_rate=lambda step: 0.1 * made.plateau.scale,
+        learning_rate=lambda step: 0.1 * made.course.plateau.scale,
         schedule=lambda now, loss, steps: after_epoch(schedule, now, loss, steps=steps, learning_rate=0.1),
     )
     notes = [event.text for event in events if isinstance(event, Noted)]

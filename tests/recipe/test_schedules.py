@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.recipe import schedules
+from pipeline.recipe.course import Course
 from tests.program.configs import data, order, program
 
 # schedule, step -> factor, over a training of 10 steps
@@ -53,7 +54,7 @@ def test_a_schedule_touches_no_optimizer_state(kind: str) -> None:
     made = []
     for schedule in ({"kind": "constant"}, {"kind": kind, "warmup": 2}):
         made.append(program(5, optimizer={"kind": "adam", "learning_rate": 1e-300}, schedule=schedule))
-        made[-1].total_steps = 8
+        made[-1].follow(Course(total_steps=8))
         made[-1].run(x, y, order(8))
     constant, moving = (one.state() for one in made)
     slots = [name for name in constant if name.startswith("adam.")]
@@ -66,7 +67,8 @@ def test_a_schedule_touches_no_optimizer_state(kind: str) -> None:
 def test_what_spans_the_training_must_know_its_length(kind: str) -> None:
     with pytest.raises(ConfigError) as caught:
         schedules.factor(schedules.SCHEDULES[kind](), 3, 0)
-    assert str(caught.value) == f"schedule.kind = {kind}: needs to know how many steps the training has; set program.total_steps"
+    hint = "call program.follow(Course(total_steps=...)) of pipeline.recipe.course"
+    assert str(caught.value) == f"schedule.kind = {kind}: needs to know how many steps the training has; {hint}"
     with pytest.raises(ConfigError) as caught:
         schedules.factor(schedules.SCHEDULES[kind](warmup=10), 3, 10)
     assert str(caught.value) == "schedule.warmup = 10: must be shorter than the training, which has 10 steps"

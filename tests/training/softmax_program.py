@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import DivergedError
-from pipeline.recipe.plateau import Plateau
+from pipeline.recipe.course import Course
 
 Array = npt.NDArray[Any]
 
@@ -51,9 +51,11 @@ class SoftmaxProgram:
         self.arrays: dict[str, Array] = {"weight": np.zeros((4, 3)), "bias": np.zeros(3)}
         self.arrays |= {f"{name}.velocity": np.zeros_like(value) for name, value in self.arrays.items()}
         self.steps_done = 0
-        self.total_steps = self.steps_per_epoch = 0
-        self.plateau = Plateau()
+        self.course = Course()
         self.calls: list[int] = []
+
+    def follow(self, course: Course) -> None:
+        self.course = course
 
     def run(self, x: Array, y: Array, order: Array, sample_weight: Array | None = None) -> Array:
         self.calls.append(len(order))
@@ -67,7 +69,7 @@ class SoftmaxProgram:
         delta = (probabilities - np.eye(3)[y]) / len(x)
         for name, gradient in (("weight", x.T @ delta), ("bias", delta.sum(axis=0))):
             self.arrays[f"{name}.velocity"] = 0.9 * self.arrays[f"{name}.velocity"] + gradient
-            self.arrays[name] = self.arrays[name] - self.learning_rate * self.plateau.scale * self.arrays[f"{name}.velocity"]
+            self.arrays[name] = self.arrays[name] - self.learning_rate * self.course.plateau.scale * self.arrays[f"{name}.velocity"]
         self.steps_done += 1
         return float(losses.mean())
 

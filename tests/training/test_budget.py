@@ -52,7 +52,7 @@ def test_the_first_limit_ends_the_training(training: dict[str, Any], budget: dic
 def test_batch_size_times_steps_is_the_same_for_every_batch_size(tmp_path: Path) -> None:
     for batch, steps in ((10, 60), (25, 24), (150, 4)):
         _, made, _ = go_on(tmp_path / str(batch), Budget(samples=600), batch_size=batch)
-        assert made.steps_done == steps and made.total_steps == steps
+        assert made.steps_done == steps and made.course.total_steps == steps
 
 
 def test_a_budget_may_end_within_an_epoch_and_its_part_is_measured(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_the_clock_ends_a_training_at_the_end_of_a_block_and_counts_what_was_bef
     outcome, made, events = go_on(tmp_path, Budget(seconds=0.3), pause=0.01)
     assert outcome.status == "FINISHED" and 3 < made.steps_done < 60
     assert outcome.message.endswith(", to the end of budget.seconds = 0.3")
-    assert isinstance(events[0], Started) and events[0].epochs is None and events[0].total is None and made.total_steps == 0
+    assert isinstance(events[0], Started) and events[0].epochs is None and events[0].total is None and made.course.total_steps == 0
     again, untouched, _ = go_on(tmp_path, Budget(seconds=0.3))
     assert untouched.steps_done == made.steps_done and again.message == outcome.message
     more, further, _ = go_on(tmp_path, Budget(seconds=1e6, steps=70))

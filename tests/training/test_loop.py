@@ -85,7 +85,7 @@ def test_events_come_in_order() -> None:
 def test_the_learning_rate_is_that_of_the_epochs_last_step_and_the_program_knows_the_total() -> None:
     outcome, program, _ = trained(Training(epochs=2, batch_size=50), learning_rate=lambda step: 10.0 * step)
     assert [values["learning_rate"] for values in outcome.history] == [20.0, 50.0]
-    assert program.total_steps == 6
+    assert program.course.total_steps == 6
 
 
 def test_without_a_validation_part_only_the_training_loss_is_told() -> None:
