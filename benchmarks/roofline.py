@@ -11,7 +11,7 @@ import numpy as np
 
 from backends.contract import Array, Buffer, Call
 from backends.numpy.executor import NumpyExecutable
-from backends.numpy.kernels import Kernel
+from backends.numpy.kernels.kernel import Kernel
 from backends.numpy.machine.cache import loaded
 from backends.numpy.machine.memory import aligned_bytes
 from benchmarks.ceilings import ceilings

@@ -12,9 +12,10 @@ import numpy as np
 from llvmlite import ir
 
 from backends.contract import ALIGNMENT, Buffer, Feed, Plan, Results
-from backends.numpy.kernels import Kernel, kernel_of
-from backends.numpy.kernels.fused import instructions_by_stage
+from backends.numpy.kernels import kernel_of
 from backends.numpy.kernels.gather import gather_kernel, stored
+from backends.numpy.kernels.kernel import Kernel
+from backends.numpy.listing import listing
 from backends.numpy.machine import processor as processors
 from backends.numpy.machine.cache import ObjectCache, key, ready
 from backends.numpy.machine.memory import Arena, NumpyMemory, address
@@ -130,26 +131,7 @@ class NumpyExecutable:
 
     def source(self) -> str:
         """The step as text: phases, calls, and the bodies of the fused kernels."""
-        lines = [f"step {self.plan.name}: {self.threads} threads, {self.plan.phases} phases with a barrier after each"]
-        phase = -1
-        for n, call in enumerate(self.plan.calls):
-            if call.phase != phase:
-                phase = call.phase
-                if self.plan.guard is not None and phase == self.plan.guard_phase:
-                    lines.append(f"  stop here unless {self.plan.guard.name} is finite")
-                lines.append(f"phase {phase}")
-            if call.body is not None:
-                lines.append(f"  {self.kernels[n].symbol[:14]}:")
-                lines += [f"    {line}" for line in instructions_by_stage(call.body)]
-            elif call.op == "gather":
-                lines.append(f"  gather the rows of {call.attributes['source']} in the step's order")
-            else:
-                shapes = " x ".join(str(list(b.shape)) for b in call.inputs)
-                transposed = "".join(f" {k}" for k, v in call.attributes.items() if v)
-                lines.append(
-                    f"  {self.kernels[n].symbol[:15]}: {call.name} = {call.op}({shapes}{transposed}), {self.kernels[n].tiles} tiles"
-                )
-        return "\n".join(lines)
+        return listing(self.plan, self.kernels, self.threads)
 
 
 class NumpyBackend:

@@ -9,8 +9,8 @@ from llvmlite import ir
 
 from backends.contract import Buffer, Plan
 from backends.numpy.emit.emitter import I1, I32, I64, POINTER, SIZE, VOID, Emitter, Value, i64
-from backends.numpy.kernels import Kernel
 from backends.numpy.kernels.gather import gather_kernel
+from backends.numpy.kernels.kernel import Kernel
 from backends.numpy.kernels.tiling import NOTHING
 from backends.numpy.machine.processor import Processor
 from backends.numpy.threads.barrier import Gates

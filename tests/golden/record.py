@@ -10,14 +10,14 @@ import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from zlib import crc32
 
 import numpy as np
 
 import pipeline
-from backends.numpy.executor import NumpyExecutable, _kernels
+from backends.numpy.executor import _kernels
+from backends.numpy.listing import listing as native_listing
 from backends.numpy.machine import processor
 from pipeline.plan import print_plan
 from pipeline.recipe.course import Course
@@ -45,8 +45,7 @@ def listing(program: Any) -> tuple[str, dict[str, str]]:
     plans = [structure.compiled(form, batch).plan for form, batch in forms]
     native = {}
     for name, host in PROCESSORS.items():
-        made = [SimpleNamespace(plan=plan, threads=1, kernels=_kernels(plan, host())) for plan in plans]
-        native[name] = "\n".join(_without_keys(NumpyExecutable.source(m)) for m in made)  # type: ignore[arg-type]
+        native[name] = "\n".join(_without_keys(native_listing(plan, _kernels(plan, host()), 1)) for plan in plans)
     return "\n".join(print_plan(plan) for plan in plans), native
 
 

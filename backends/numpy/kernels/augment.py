@@ -13,10 +13,12 @@ from llvmlite import ir
 
 from backends.contract import Call
 from backends.numpy.emit.emitter import I1, I8, I64, POINTER, SIZE, VOID, Emitter, Value, i64
+from backends.numpy.kernels.kernel import Sizes
+from backends.numpy.machine.processor import Processor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Images:
+class Images(Sizes):
     """The sizes of one call; `pixel` is the bytes of one place, all channels."""
 
     op: str
@@ -29,7 +31,7 @@ class Images:
     edge: bool
 
     @classmethod
-    def of(cls, call: Call, precision: str) -> Images:
+    def of(cls, call: Call, precision: str, cpu: Processor) -> Images:
         """The sizes of `call`."""
         (n, h, w, c), a = call.inputs[0].shape, call.attributes
         return cls(
@@ -41,6 +43,16 @@ class Images:
     def bytes(self) -> int:
         """Of one image."""
         return self.height * self.width * self.pixel
+
+    @property
+    def tiles(self) -> int:
+        """One for each image."""
+        return self.images
+
+    @property
+    def work(self) -> float:
+        """Numbers moved."""
+        return float(self.images * self.bytes // SIZE[self.precision])
 
 
 class ImagesKernel:

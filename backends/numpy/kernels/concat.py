@@ -10,25 +10,31 @@ from llvmlite import ir
 
 from backends.contract import Call
 from backends.numpy.emit.emitter import I1, I64, POINTER, SIZE, VOID, Emitter, Value, i64
+from backends.numpy.kernels.kernel import Sizes
+from backends.numpy.machine.processor import Processor
 
 TILE_BYTES = 2**16  # of the whole tensor that one tile moves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Runs:
-    """`outer` times over, the runs of bytes of each part lie one after another in the whole; joins: parts -> whole, else whole -> parts."""
+class Runs(Sizes):
+    """`outer` times over, the runs of bytes of each part lie one after another in the whole; joins: parts -> whole, else whole -> parts.
+
+    numbers: of the whole
+    """
 
     outer: int
     runs: tuple[int, ...]
     joins: bool
+    numbers: int
 
     @classmethod
-    def of(cls, call: Call) -> Runs:
+    def of(cls, call: Call, precision: str, cpu: Processor) -> Runs:
         """The sizes of `call`."""
         joins, axis = call.op == "concat", call.attributes["axis"]
         parts = call.inputs if joins else call.outputs
         runs = tuple(math.prod(part.shape[axis:]) * SIZE[part.dtype] for part in parts)
-        return cls(outer=math.prod(parts[0].shape[:axis]), runs=runs, joins=joins)
+        return cls(outer=math.prod(parts[0].shape[:axis]), runs=runs, joins=joins, numbers=sum(b.count for b in parts))
 
     @property
     def rows(self) -> int:
@@ -39,6 +45,11 @@ class Runs:
     def tiles(self) -> int:
         """Into how many parts the work is cut."""
         return -(-self.outer // self.rows)
+
+    @property
+    def work(self) -> float:
+        """Numbers moved."""
+        return float(self.numbers)
 
 
 class RunsKernel:

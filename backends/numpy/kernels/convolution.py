@@ -16,8 +16,9 @@ from itertools import pairwise
 from llvmlite import ir
 
 from backends.contract import Call
-from backends.numpy.emit.emitter import ELEMENT, I64, POINTER, SIZE, Emitter, Value, i64, vector
+from backends.numpy.emit.emitter import ELEMENT, I64, POINTER, SIZE, Emitter, Module, Value, i64, vector
 from backends.numpy.kernels.epilogue import Epilogue, apply_epilogue
+from backends.numpy.kernels.kernel import Sizes
 from backends.numpy.kernels.tiling import HEAD, RESIDENT, Packing, share_evenly, when_last, when_not_packed
 from backends.numpy.machine.processor import Processor
 
@@ -61,7 +62,7 @@ def lattices(*, back: bool, out: int, window: int, stride: int, padding: int, di
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Convolution:
+class Convolution(Sizes):
     """The sizes of one call.  back: the data gradient, whose source is the gradient and whose output is the image."""
 
     back: bool
@@ -73,9 +74,11 @@ class Convolution:
     padding: tuple[int, int, int, int]
     dilation: tuple[int, int]
     precision: str
+    cpu: Processor
+    epilogue: Epilogue | None
 
     @classmethod
-    def of(cls, call: Call, precision: str) -> Convolution:
+    def of(cls, call: Call, precision: str, cpu: Processor) -> Convolution:
         """The sizes of `call`."""
         a, (_, *source), (kh, kw, c, o) = call.attributes, call.inputs[0].shape, call.inputs[1].shape
         back = call.op == "conv_data_gradient"
@@ -84,7 +87,8 @@ class Convolution:
         size = a["size"] if back else [(n + extra - d * (k - 1) - 1) // s + 1 for n, extra, d, k, s in sides]
         return cls(
             back=back, images=call.inputs[0].shape[0], source=(source[0], source[1], source[2]), out=(size[0], size[1], c if back else o),
-            window=(kh, kw), stride=a["stride"], padding=a["padding"], dilation=a["dilation"], precision=precision,
+            window=(kh, kw), stride=a["stride"], padding=a["padding"], dilation=a["dilation"], precision=precision, cpu=cpu,
+            epilogue=Epilogue.of(call),
         )  # fmt: skip
 
     def axis(self, axis: int) -> tuple[Lattice, ...]:
@@ -94,7 +98,18 @@ class Convolution:
             dilation=self.dilation[axis],
         )  # fmt: skip
 
-    def flops(self) -> float:
+    @property
+    def tiles(self) -> int:
+        """Shares: some rows of one image each."""
+        return ConvolutionKernel(Module("planned", self.cpu), "planned", self).tiles
+
+    @property
+    def scratch(self) -> int:
+        """Room for the packed weights."""
+        return ConvolutionKernel(Module("planned", self.cpu), "planned", self).scratch_bytes
+
+    @property
+    def work(self) -> float:
         """Operations of the whole call, places outside the image counted too."""
         places = (self.source if self.back else self.out)[:2]
         return 2.0 * self.images * places[0] * places[1] * self.window[0] * self.window[1] * self.source[2] * self.out[2]
@@ -127,8 +142,9 @@ class _Tile:
 class ConvolutionKernel:
     """Emits `name(source, weight, other inputs, outputs, scratch, begin, end)` for shares begin <= t < end: some rows of one image."""
 
-    def __init__(self, module: ir.Module, name: str, sizes: Convolution, cpu: Processor, epilogue: Epilogue | None = None) -> None:
-        self.module, self.name, self.p, self.cpu, self.epilogue = module, name, sizes, cpu, epilogue
+    def __init__(self, module: Module, name: str, sizes: Convolution) -> None:
+        self.module, self.name, self.p, self.cpu, self.epilogue = module, name, sizes, sizes.cpu, sizes.epilogue
+        cpu, epilogue = sizes.cpu, sizes.epilogue
         self.others = 1 if epilogue is None else len(epilogue.dtypes) + len(epilogue.body.outputs)
         self.size = SIZE[sizes.precision]
         self.lanes = cpu.vector_bytes // self.size

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
-from backends.contract import Body, Instruction
+from backends.contract import Body, Call, Instruction
 from backends.numpy.emit.elementwise import RULES, cast
 from backends.numpy.emit.emitter import ELEMENT, I32, LINE, SIZE, Emitter, Value, i64, vector
+from backends.numpy.kernels.kernel import anonymous
 
 TOGETHER = 4  # vectors that go through an epilogue side by side
 
@@ -20,6 +21,11 @@ class Epilogue:
 
     body: Body
     dtypes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, call: Call) -> Epilogue | None:
+        """What follows the product of `call` in its own kernel."""
+        return cls(anonymous(call.body), tuple(b.dtype for b in call.inputs[2:])) if call.body is not None else None
 
     @property
     def product(self) -> str:

@@ -8,16 +8,17 @@ The work is cut into tiles whose number depends on the shape alone, so results d
 # R rows, C columns; a strip is up to 4 vectors of 16 lanes
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from llvmlite import ir
 
-from backends.contract import Body, Instruction
+from backends.contract import Body, Call, Instruction
 from backends.numpy.emit import philox
 from backends.numpy.emit.elementwise import RULES, cast
-from backends.numpy.emit.emitter import ELEMENT, I32, I64, POINTER, Emitter, Value, i64, vector
-from backends.numpy.machine.processor import LANES
+from backends.numpy.emit.emitter import ELEMENT, I32, I64, POINTER, Emitter, Module, Value, i64, vector
+from backends.numpy.kernels.kernel import Sizes, anonymous
+from backends.numpy.machine.processor import LANES, Processor
 
 STRIP = 4 * LANES
 FLAT_TILE = 64 * STRIP  # elements of one tile of a flat body
@@ -43,54 +44,79 @@ def strip_of(count: int) -> list[int]:
     return [min(LANES, count - start) for start in range(0, count, LANES)]
 
 
-def paths(body: Body) -> list[int]:
+def paths(body: Body) -> tuple[int, ...]:
     """The layer paths of the body's random numbers: arguments of the kernel, so that layers of equal shape share it."""
-    return [i.attributes["path"] for i in body.instructions if i.op == "uniform"]
+    return tuple(i.attributes["path"] for i in body.instructions if i.op == "uniform")
 
 
-def tiles(body: Body) -> int:
-    """Into how many independent parts the work is cut."""
-    reduces = any("axes" in i.attributes for i in body.instructions)
-    if body.kind == "flat":
-        return 1 if reduces else -(-body.columns // FLAT_TILE)
-    if body.kind == "row" or not _by_columns(body):
-        return -(-body.rows // ROW_TILE)
-    return body.blocks if body.blocks > 1 else -(-body.columns // _block(body))
+@dataclass(frozen=True, kw_only=True)
+class Fused(Sizes):
+    """A body with the types of its inputs.
 
+    replacing: the outputs that lie where an input lies, of a body of several passes; in one pass each number is read before it is replaced
+    """
 
-def _by_columns(body: Body) -> bool:
-    """Whether tiles are blocks of columns: needed where a column result is made."""
-    return any(i.level == "column" and i.op not in ("column_index", "spread") for i in body.instructions)
+    body: Body
+    dtypes: tuple[str, ...]
+    replacing: tuple[int, ...]
 
+    @classmethod
+    def of(cls, call: Call, precision: str, cpu: Processor) -> Fused:
+        """The body of `call`."""
+        assert call.body is not None
+        body, read = anonymous(call.body), {(b.region, b.offset) for b in call.inputs if b.region in ("state", "work")}
+        places = [n for n, b in enumerate(call.outputs) if (b.region, b.offset) in read and b.count == body.rows * body.columns]
+        passes = body.kind != "flat" and any("axes" in i.attributes for i in body.instructions)
+        return cls(body=body, dtypes=tuple(b.dtype for b in call.inputs), replacing=tuple(places) if passes else ())
 
-def _block(body: Body) -> int:
-    """Columns of a tile: whole strips, narrower where there are too few strips to share out."""
-    if body.columns >= 4 * STRIP or paths(body) or body.rows < 16:
-        return STRIP
-    return LANES
+    @property
+    def tiles(self) -> int:
+        """Into how many independent parts the work is cut."""
+        body = self.body
+        if body.kind == "flat":
+            return 1 if any("axes" in i.attributes for i in body.instructions) else -(-body.columns // FLAT_TILE)
+        if not self.by_columns:
+            return -(-body.rows // ROW_TILE)
+        return body.blocks if body.blocks > 1 else -(-body.columns // self.block)
+
+    @property
+    def work(self) -> float:
+        """Every instruction counts as one operation a number."""
+        return float(self.body.rows * self.body.columns * len(self.body.instructions))
+
+    @property
+    def by_columns(self) -> bool:
+        """Whether tiles are blocks of columns: needed where a column result is made."""
+        made = any(i.level == "column" and i.op not in ("column_index", "spread") for i in self.body.instructions)
+        return self.body.kind == "column" and made
+
+    @property
+    def block(self) -> int:
+        """Columns of a tile: whole strips, narrower where there are too few strips to share out."""
+        if self.body.columns >= 4 * STRIP or paths(self.body) or self.body.rows < 16:
+            return STRIP
+        return LANES
 
 
 class FusedKernel:
     """Emits `name(input pointers, output pointers, paths, scratch, begin, end)` for tiles begin <= t < end."""
 
-    def __init__(
-        self, module: ir.Module, name: str, body: Body, dtypes: list[str], precision: str, replacing: tuple[int, ...] = ()
-    ) -> None:
-        self.body = body
+    def __init__(self, module: Module, name: str, sizes: Fused) -> None:
+        self.sizes, self.body = sizes, sizes.body
+        body = sizes.body
         # outputs that replace an input in place: stored in the last stage, for until then that input may be read again
-        self.replacing = frozenset(body.outputs[n] for n in replacing)
+        self.replacing = frozenset(body.outputs[n] for n in sizes.replacing)
         count = len(body.inputs) + len(body.outputs)
         self.e = Emitter(module, name, [POINTER] * count + [I32] * len(paths(body)) + [POINTER, I64, I64])
         arguments = list(self.e.arguments)
         self.pointer = dict(zip([n for n, _ in body.inputs], arguments, strict=False))
         self.output = dict(zip(body.outputs, arguments[len(body.inputs) :], strict=False))
-        self.dtype = dict(zip([n for n, _ in body.inputs], dtypes, strict=False))
+        self.dtype = dict(zip([n for n, _ in body.inputs], sizes.dtypes, strict=False))
         self.path = dict(zip([i.name for i in body.instructions if i.op == "uniform"], arguments[count:], strict=False))
         self.begin, self.end = arguments[-2:]
         self.level = dict(body.inputs) | {i.name: i.level for i in body.instructions}
         self.instruction = {i.name: i for i in body.instructions}
         self.dtype |= {i.name: i.dtype for i in body.instructions}
-        self.precision = precision
         self.ready = self._ready()
         self.stages = max([*self.ready.values(), 0]) + 1
         self.scalars: dict[str, Value] = {}
@@ -102,7 +128,7 @@ class FusedKernel:
         self._scalar_instructions(0)
         if self.body.kind == "flat":
             self._flat()
-        elif self.body.kind == "row" or not _by_columns(self.body):
+        elif not self.sizes.by_columns:
             self._rows()
         else:
             self._columns()
@@ -116,7 +142,7 @@ class FusedKernel:
         by_level = {level: [n for n in body.outputs if self.level[n] == level] for level in ("scalar", "column", "row")}
         for name in by_level["scalar"]:
             e.store(self.scalars[name], self.output[name], self.dtype[name])
-        by_columns = body.kind == "column" and _by_columns(body)
+        by_columns = self.sizes.by_columns
         if by_level["column"] and not by_columns:
             whole, rest = divmod(body.columns, STRIP)
             with e.loop(0, whole) as index:
@@ -145,7 +171,7 @@ class FusedKernel:
             strip = Strip(strip_of(STRIP), full=e.b.mul(index, i64(STRIP)))
             self._sweep(strip, 0, accumulators)
         if rest:
-            last = e.b.icmp_signed("==", self.end, i64(tiles(body)))
+            last = e.b.icmp_signed("==", self.end, i64(self.sizes.tiles))
             with e.b.if_then(last):
                 self._sweep(Strip(strip_of(rest), full=i64(whole * STRIP)), 0, accumulators)
         for i in sums:
@@ -189,7 +215,7 @@ class FusedKernel:
         body, e = self.body, self.e
         if body.blocks > 1:
             return self._row_blocks()
-        block = _block(body)
+        block = self.sizes.block
         whole, rest = divmod(body.columns, block)
         rows = i64(0), i64(body.rows)
         with e.loop(self.begin, e.smaller(self.end, i64(whole))) as index:
@@ -383,18 +409,3 @@ class FusedKernel:
     def _folded(self, i: Instruction, cells: list[Value]) -> Value:
         value = self.e.b.load(cells[0], typ=vector(ELEMENT[i.dtype]))
         return self.e.fold_lanes(value, self._combine(i))
-
-
-def instructions_by_stage(body: Body) -> Iterator[str]:
-    """The body as lines of text."""
-    inputs = ", ".join(f"{name}:{level}" for name, level in body.inputs)
-    yield f"over {body.rows} x {body.columns} ({body.kind}), {tiles(body)} tiles; reads {inputs}"
-    for i in body.instructions:
-        if i.op == "constant":
-            yield f"  {i.name} = {i.attributes['value']!r}"
-        else:
-            yield f"  {i.name}:{i.level} = {i.op}({', '.join(i.operands)})"
-    yield f"  stores {', '.join(body.outputs)}"
-
-
-__all__ = ["FusedKernel", "instructions_by_stage", "paths", "tiles"]

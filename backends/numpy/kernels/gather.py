@@ -14,7 +14,7 @@ from llvmlite import ir
 
 from backends.contract import STORED, Array, Feed
 from backends.numpy.emit.emitter import ELEMENT, I32, I64, POINTER, VOID, Emitter, Module, Value, i64, vector
-from backends.numpy.kernels import Kernel
+from backends.numpy.kernels.kernel import Kernel
 from backends.numpy.machine.cache import key
 from backends.numpy.machine.processor import LANES, Processor
 

@@ -13,14 +13,15 @@ from llvmlite import ir
 
 from backends.contract import ALIGNMENT, ITEM_BYTES, Call
 from backends.numpy.emit.emitter import ELEMENT, I64, POINTER, Emitter, Value, i64, vector
-from backends.numpy.machine.processor import LANES
+from backends.numpy.kernels.kernel import Sizes
+from backends.numpy.machine.processor import LANES, Processor
 
 STRIP = 4 * LANES
 Vectors = list[Value]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Groups:
+class Groups(Sizes):
     """The sizes of one call."""
 
     op: str
@@ -31,11 +32,16 @@ class Groups:
     precision: str
 
     @classmethod
-    def of(cls, call: Call, precision: str) -> Groups:
+    def of(cls, call: Call, precision: str, cpu: Processor) -> Groups:
         """The sizes of `call`."""
         n, h, w, c = call.inputs[0].shape
         groups = call.outputs[1].shape[1] if call.op == "group_norm" else call.inputs[2].shape[1]
         return cls(op=call.op, samples=n, places=h * w, channels=c, groups=groups, precision=precision)
+
+    @property
+    def tiles(self) -> int:
+        """One for each sample."""
+        return self.samples
 
     @property
     def size(self) -> int:
@@ -48,7 +54,7 @@ class Groups:
         return -(-self.channels * ITEM_BYTES[self.precision] // ALIGNMENT) * ALIGNMENT
 
     @property
-    def scratch_bytes(self) -> int:
+    def scratch(self) -> int:
         """Four numbers a channel."""
         return 4 * self.room
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
-from backends.numpy.emit.emitter import ELEMENT, I64, LINE, POINTER, SIZE, Emitter, Value, i64, vector
+from backends.contract import Call
+from backends.numpy.emit.emitter import ELEMENT, I64, LINE, POINTER, SIZE, Emitter, Module, Value, i64, vector
 from backends.numpy.kernels.epilogue import Epilogue, apply_epilogue, prefetch
+from backends.numpy.kernels.kernel import Sizes
 from backends.numpy.kernels.tiling import CHAINS, HEAD, NOTHING, RESIDENT, Packing, share_evenly, when_last, when_not_packed
 from backends.numpy.machine.processor import Processor
 
@@ -21,7 +23,7 @@ DEPTH = 512  # terms of a sum taken at once: a panel and a tile's rows of that d
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Product:
+class Product(Sizes):
     """A product's sizes; a transposed operand lies in memory with its axes exchanged."""
 
     m: int
@@ -30,11 +32,29 @@ class Product:
     transpose_a: bool
     transpose_b: bool
     precision: str
+    cpu: Processor
+    epilogue: Epilogue | None
 
-    def shape(self, cpu: Processor) -> tuple[int, int]:
+    @classmethod
+    def of(cls, call: Call, precision: str, cpu: Processor) -> Product:
+        """The sizes of `call`."""
+        a, b = (buffer.shape for buffer in call.inputs[:2])
+        transpose_a, transpose_b = bool(call.attributes.get("transpose_a")), bool(call.attributes.get("transpose_b"))
+        k, m = a if transpose_a else reversed(a)
+        n = b[0] if transpose_b else b[1]
+        return cls(
+            m=m, n=n, k=k, transpose_a=transpose_a, transpose_b=transpose_b, precision=precision, cpu=cpu, epilogue=Epilogue.of(call)
+        )
+
+    @property
+    def lanes(self) -> int:
+        """Numbers of a vector."""
+        return self.cpu.vector_bytes // SIZE[self.precision]
+
+    @property
+    def shape(self) -> tuple[int, int]:
         """Rows and vectors of a tile, shared out evenly: of the tiles that the registers hold, the one with the fewest loads in all."""
-        lanes = cpu.vector_bytes // SIZE[self.precision]
-        vectors = -(-self.n // lanes)
+        vectors, cpu = -(-self.n // self.lanes), self.cpu
         shapes = []
         # the sums of a single row may fill the registers: each number of B is used once, straight from memory
         for most in range(1, min(vectors, cpu.registers - 3 if self.m == 1 else cpu.registers // 2 - 1) + 1):
@@ -44,63 +64,75 @@ class Product:
             shapes.append((loads * max(1.0, CHAINS / (rows * width)), rows, width))
         return min(shapes)[1:]
 
-    def panels(self, cpu: Processor) -> tuple[int, int]:
+    @property
+    def panels(self) -> tuple[int, int]:
         """Columns of a panel, and the number of panels."""
-        width = self.shape(cpu)[1] * cpu.vector_bytes // SIZE[self.precision]
+        width = self.shape[1] * self.lanes
         return width, -(-self.n // width)
 
-    def rows(self, cpu: Processor) -> tuple[int, int]:
+    @property
+    def rows(self) -> tuple[int, int]:
         """Rows of a tile, and the number of tiles down a panel."""
-        rows = self.shape(cpu)[0]
+        rows = self.shape[0]
         return rows, -(-self.m // rows)
 
-    def tiles(self, cpu: Processor) -> int:
+    @property
+    def tiles(self) -> int:
         """Into how many independent parts the work is cut."""
-        return self.panels(cpu)[1] * self.rows(cpu)[1]
+        return self.panels[1] * self.rows[1]
 
-    def packs(self, cpu: Processor) -> bool:
+    @property
+    def work(self) -> float:
+        """A multiplication and an addition for each term of a sum."""
+        return 2.0 * self.m * self.n * self.k
+
+    @property
+    def packs(self) -> bool:
         """Whether a panel of B is copied together first: needed when it is transposed, and worth it when several tiles share it, because
         rows a power of two apart fall into the same few sets of the cache."""
-        return self.transpose_b or (self.panels(cpu)[1] > 1 and self.rows(cpu)[1] > 1)
+        return self.transpose_b or (self.panels[1] > 1 and self.rows[1] > 1)
 
-    def packs_whole(self, cpu: Processor) -> bool:
+    @property
+    def packs_whole(self) -> bool:
         """Whether all of B is copied first, and then each tile's rows of a transposed A, which lie far apart.  Tiles go along a row of
         panels then."""
-        whole = self.panels(cpu)[1] * self.panels(cpu)[0] * self.k * SIZE[self.precision]
-        return self.transpose_a and not self.transpose_b and self.packs(cpu) and self.k < 2 * DEPTH and whole <= RESIDENT
+        whole = self.panels[1] * self.panels[0] * self.k * SIZE[self.precision]
+        return self.transpose_a and not self.transpose_b and self.packs and self.k < 2 * DEPTH and whole <= RESIDENT
 
-    def pitch(self, cpu: Processor) -> int:
+    @property
+    def pitch(self) -> int:
         """Numbers from one packed column of A to the next."""
-        lanes = cpu.vector_bytes // SIZE[self.precision]
-        return -(-self.rows(cpu)[0] // lanes) * lanes
+        return -(-self.rows[0] // self.lanes) * self.lanes
 
-    def scratch_bytes(self, cpu: Processor) -> int:
+    @property
+    def scratch(self) -> int:
         """Room for what is packed, after its head: one panel of B, or all of it and a tile's rows of A."""
-        width, count = self.panels(cpu)
-        if self.packs_whole(cpu):
-            return HEAD + (width * count + self.pitch(cpu)) * self.k * SIZE[self.precision]
-        return HEAD + width * min(self.k, 2 * DEPTH) * SIZE[self.precision] if self.packs(cpu) else 0
+        width, count = self.panels
+        if self.packs_whole:
+            return HEAD + (width * count + self.pitch) * self.k * SIZE[self.precision]
+        return HEAD + width * min(self.k, 2 * DEPTH) * SIZE[self.precision] if self.packs else 0
 
-    def grain(self, cpu: Processor) -> int:
+    @property
+    def grain(self) -> int:
         """Tiles that a thread takes together: a panel's where it is packed once for each block of a long sum."""
-        return self.rows(cpu)[1] if self.packs(cpu) and self.k >= 2 * DEPTH else 1
+        return self.rows[1] if self.packs and self.k >= 2 * DEPTH else 1
 
 
 class MatmulKernel:
     """Emits `name(a, b, other inputs, outputs, scratch, begin, end)` for tiles begin <= t < end, counted down each panel."""
 
-    def __init__(self, module: ir.Module, name: str, product: Product, cpu: Processor, epilogue: Epilogue | None = None) -> None:
-        self.p, self.cpu, self.module, self.name, self.epilogue = product, cpu, module, name, epilogue
-        self.lanes = cpu.vector_bytes // SIZE[product.precision]
-        self.size = SIZE[product.precision]
+    def __init__(self, module: Module, name: str, product: Product) -> None:
+        self.p, self.module, self.name, self.epilogue = product, module, name, product.epilogue
+        self.lanes, self.size = product.lanes, SIZE[product.precision]
         self.kind = vector(ELEMENT[product.precision], self.lanes)
-        self.width, self.panel_count = product.panels(cpu)
-        self.height, self.row_count = product.rows(cpu)
-        self.packs, self.whole = product.packs(cpu), product.packs_whole(cpu)
+        self.width, self.panel_count = product.panels
+        self.height, self.row_count = product.rows
+        self.packs, self.whole = product.packs, product.packs_whole
         self.a_row, self.a_step = (1, product.m) if product.transpose_a else (product.k, 1)
         if self.whole:
-            self.a_step = product.pitch(cpu)
+            self.a_step = product.pitch
         # the product itself is stored, for others or to be taken up again
+        epilogue = product.epilogue
         self.stores = epilogue is None or epilogue.product in epilogue.body.outputs
         self.others = 1 if epilogue is None else len(epilogue.dtypes) + len(epilogue.body.outputs)
 

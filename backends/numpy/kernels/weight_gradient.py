@@ -9,8 +9,9 @@ from itertools import pairwise
 from llvmlite import ir
 
 from backends.contract import Call
-from backends.numpy.emit.emitter import ELEMENT, I64, POINTER, SIZE, Emitter, Value, i64, vector
+from backends.numpy.emit.emitter import ELEMENT, I64, POINTER, SIZE, Emitter, Module, Value, i64, vector
 from backends.numpy.kernels.convolution import MOST_TAPS
+from backends.numpy.kernels.kernel import Sizes
 from backends.numpy.kernels.tiling import CHAINS, share_evenly, when_last
 from backends.numpy.machine.processor import Processor
 
@@ -18,7 +19,7 @@ BAND = 36 * 1024  # bytes of image and gradient rows that a band of output rows 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WeightGradient:
+class WeightGradient(Sizes):
     """The sizes of one call: image [H, W, C], gradient [Ho, Wo, O], result [parts, kh, kw, C, O]."""
 
     images: int
@@ -30,17 +31,24 @@ class WeightGradient:
     padding: tuple[int, int, int, int]
     dilation: tuple[int, int]
     precision: str
+    cpu: Processor
 
     @classmethod
-    def of(cls, call: Call, precision: str) -> WeightGradient:
+    def of(cls, call: Call, precision: str, cpu: Processor) -> WeightGradient:
         """The sizes of `call`."""
         a, x, g, d = call.attributes, call.inputs[0].shape, call.inputs[1].shape, call.outputs[0].shape
         return cls(
             images=x[0], image=(x[1], x[2], x[3]), out=(g[1], g[2], g[3]), parts=d[0], window=(d[1], d[2]), stride=a["stride"],
-            padding=a["padding"], dilation=a["dilation"], precision=precision,
+            padding=a["padding"], dilation=a["dilation"], precision=precision, cpu=cpu,
         )  # fmt: skip
 
-    def flops(self) -> float:
+    @property
+    def tiles(self) -> int:
+        """Shares: one panel of one part's sums each."""
+        return WeightGradientKernel(Module("planned", self.cpu), "planned", self).tiles
+
+    @property
+    def work(self) -> float:
         """Operations of the whole call, places outside the image counted too."""
         return 2.0 * self.images * self.out[0] * self.out[1] * self.window[0] * self.window[1] * self.image[2] * self.out[2]
 
@@ -66,8 +74,9 @@ class WeightGradientKernel:
     the order of images, rows and columns.  Taps that move by one column share what they read of the image.
     """
 
-    def __init__(self, module: ir.Module, name: str, sizes: WeightGradient, cpu: Processor) -> None:
-        self.module, self.name, self.p, self.cpu = module, name, sizes, cpu
+    def __init__(self, module: Module, name: str, sizes: WeightGradient) -> None:
+        self.module, self.name, self.p, self.cpu = module, name, sizes, sizes.cpu
+        cpu = sizes.cpu
         self.size = SIZE[sizes.precision]
         self.lanes = cpu.vector_bytes // self.size
         self.kind = vector(ELEMENT[sizes.precision], self.lanes)

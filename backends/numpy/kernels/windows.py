@@ -14,7 +14,8 @@ from llvmlite import ir
 from backends.contract import Call
 from backends.numpy.emit.elementwise import RULES
 from backends.numpy.emit.emitter import ELEMENT, I64, POINTER, Emitter, Value, i64, vector
-from backends.numpy.machine.processor import LANES
+from backends.numpy.kernels.kernel import Sizes
+from backends.numpy.machine.processor import LANES, Processor
 
 STRIP = 4 * LANES
 MOST_PLACES = 9  # of a window that is written out
@@ -23,7 +24,7 @@ Pair = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Windows:
+class Windows(Sizes):
     """The sizes of one call; `size` is the image, `out` the positions of the window."""
 
     op: str
@@ -38,7 +39,7 @@ class Windows:
     precision: str
 
     @classmethod
-    def of(cls, call: Call, precision: str) -> Windows:
+    def of(cls, call: Call, precision: str, cpu: Processor) -> Windows:
         """The sizes of `call`."""
         a = call.attributes
         source, target = call.inputs[0].shape, call.outputs[0].shape
@@ -48,6 +49,11 @@ class Windows:
             op=call.op, images=image[0], size=(image[1], image[2]), out=(out[1], out[2]), channels=image[3], window=a["window"],
             stride=a["stride"], padding=a["padding"], dilation=a.get("dilation", (1, 1)), precision=precision,
         )  # fmt: skip
+
+    @property
+    def tiles(self) -> int:
+        """One for each image."""
+        return self.images
 
     @property
     def apart(self) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import llvmlite.binding as llvm
 
-from backends.numpy.kernels import Kernel
+from backends.numpy.kernels.kernel import Kernel
 from backends.numpy.machine.cache import optimize
 from backends.numpy.machine.processor import Processor
 
