@@ -9,8 +9,9 @@ memory is [K, slab], K trials of one structure.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -68,8 +69,18 @@ class Instruction:
     level: Level
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def reduces(self) -> bool:
+        """Whether it is a sum or a maximum over rows, columns or both."""
+        return "axes" in self.attributes
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+    @property
+    def draws(self) -> bool:
+        """Whether it makes random numbers."""
+        return self.op == "uniform"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Body:
     """A fused chain over a domain of `rows` x `columns`.
 
@@ -87,6 +98,51 @@ class Body:
     instructions: tuple[Instruction, ...]
     outputs: tuple[str, ...]
     blocks: int = 1
+
+    @cached_property
+    def levels(self) -> Mapping[str, Level]:
+        """Every input and result -> its level."""
+        return dict(self.inputs) | {i.name: i.level for i in self.instructions}
+
+    @cached_property
+    def made(self) -> Mapping[str, Instruction]:
+        """Every result -> the instruction that makes it."""
+        return {i.name: i for i in self.instructions}
+
+    @cached_property
+    def reductions(self) -> tuple[Instruction, ...]:
+        """The sums and maxima."""
+        return tuple(i for i in self.instructions if i.reduces)
+
+    @cached_property
+    def stages(self) -> Mapping[str, int]:
+        """Every input and result -> how many reductions, one after the other, it waits for, itself included."""
+        ready = dict.fromkeys((name for name, _ in self.inputs), 0)
+        for i in self.instructions:
+            ready[i.name] = max((ready[o] for o in i.operands), default=0) + i.reduces
+        return ready
+
+    def chain(self, names: Iterable[str], given: Collection[str] = ()) -> tuple[Instruction, ...]:
+        """The instructions that make `names`, in order; what is `given` is not made, and what makes a given one of `names` is left out."""
+        wanted = dict.fromkeys(names)
+        waiting = [name for name in wanted if name not in given]
+        while waiting:
+            for operand in self.made[waiting.pop()].operands:
+                if operand in self.made and operand not in wanted and operand not in given:
+                    wanted[operand] = None
+                    waiting.append(operand)
+        return tuple(i for i in self.instructions if i.name in wanted)
+
+    def renamed(self, names: Mapping[str, str]) -> Body:
+        """The body with the inputs and results in `names` called otherwise."""
+        return replace(
+            self,
+            inputs=tuple((names.get(name, name), level) for name, level in self.inputs),
+            instructions=tuple(
+                replace(i, name=names.get(i.name, i.name), operands=tuple(names.get(o, o) for o in i.operands)) for i in self.instructions
+            ),
+            outputs=tuple(names.get(name, name) for name in self.outputs),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,11 @@ class Node:
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_view(self) -> bool:
+        """Whether its result is its input seen with another shape: no work and no memory."""
+        return self.op == "reshape"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Graph:
@@ -81,17 +86,47 @@ class Graph:
 
     @cached_property
     def views(self) -> Mapping[str, str]:
-        """Each view (a reshape) -> the value whose memory it shows, views of views resolved."""
+        """Each view -> the value whose memory it shows, views of views resolved."""
         root: dict[str, str] = {}
         for node in self.nodes:
-            if node.op == "reshape":
+            if node.is_view:
                 root[node.outputs[0]] = root.get(node.inputs[0], node.inputs[0])
         return root
+
+    def resolve(self, name: str) -> str:
+        """The value whose memory `name` shows: itself, where it is no view."""
+        return self.views.get(name, name)
+
+    def operands(self, node: Node) -> tuple[str, ...]:
+        """The inputs of `node`, views resolved."""
+        return tuple(self.views.get(name, name) for name in node.inputs)
+
+    @cached_property
+    def readers(self) -> Mapping[str, tuple[int, ...]]:
+        """Each value that is no view -> the numbers of the nodes that read it, itself or a view of it; to view is not to read."""
+        found: dict[str, list[int]] = {name: [] for name in self.types if name not in self.views}
+        for number, node in enumerate(self.nodes):
+            for name in () if node.is_view else dict.fromkeys(self.operands(node)):
+                found[name].append(number)
+        return {name: tuple(numbers) for name, numbers in found.items()}
+
+    def ancestors(self, names: Iterable[str]) -> set[str]:
+        """`names` and all values that they are made of."""
+        reached = set(names)
+        for node in reversed(self.nodes):
+            if reached.intersection(node.outputs):
+                reached.update(node.inputs)
+        return reached
 
     def escaping(self) -> set[str]:
         """Values that leave the graph: outputs, updates and the guard."""
         leaving = set(self.outputs.values()) | set(self.updates.values())
         return leaving | ({self.guard} if self.guard else set())
+
+    @cached_property
+    def kept(self) -> frozenset[str]:
+        """The values that leave the graph, views resolved: what must be in memory when the step ends."""
+        return frozenset(self.resolve(name) for name in self.escaping())
 
 
 def rename(names: Iterable[str], mapping: Mapping[str, str]) -> tuple[str, ...]:

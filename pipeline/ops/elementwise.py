@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from pipeline.graph.builder import Builder
 from pipeline.graph.ir import Node, Type
-from pipeline.ops.table import Op, broadcast, sum_to
+from pipeline.ops.table import Cost, Op, broadcast, sum_to
 
 # g is the gradient of the result y; a rule returns one gradient for each operand, before summing to its shape
 Rule = Callable[..., tuple[str | None, ...]]
@@ -76,29 +76,29 @@ def _div(b: Builder, g: str, y: str, x: str, z: str) -> tuple[str, ...]:
     return b.add("div", g, z), b.add("neg", b.add("div", b.add("mul", g, y), z))
 
 
-RULES: dict[str, Rule] = {
-    "add": lambda b, g, y, x, z: (g, g),
-    "sub": lambda b, g, y, x, z: (g, b.add("neg", g)),
-    "mul": lambda b, g, y, x, z: (b.add("mul", g, z), b.add("mul", g, x)),
-    "div": _div,
-    "neg": lambda b, g, y, x: (b.add("neg", g),),
-    "maximum": _maximum,
-    "exp": lambda b, g, y, x: (b.add("mul", g, y),),
-    "expm1": lambda b, g, y, x: (b.add("mul", g, b.add("add", y, b.constant(1.0))),),
-    "log": lambda b, g, y, x: (b.add("div", g, x),),
-    "log1p": lambda b, g, y, x: (b.add("div", g, b.add("add", x, b.constant(1.0))),),
-    "sqrt": _sqrt,
-    "tanh": _tanh,
-    "sigmoid": _sigmoid,
-    "erf": _erf,
-    "abs": _abs,
+RULES: dict[str, tuple[Cost, Rule]] = {
+    "add": ("cheap", lambda b, g, y, x, z: (g, g)),
+    "sub": ("cheap", lambda b, g, y, x, z: (g, b.add("neg", g))),
+    "mul": ("cheap", lambda b, g, y, x, z: (b.add("mul", g, z), b.add("mul", g, x))),
+    "div": ("slow", _div),
+    "neg": ("cheap", lambda b, g, y, x: (b.add("neg", g),)),
+    "maximum": ("cheap", _maximum),
+    "exp": ("dear", lambda b, g, y, x: (b.add("mul", g, y),)),
+    "expm1": ("dear", lambda b, g, y, x: (b.add("mul", g, b.add("add", y, b.constant(1.0))),)),
+    "log": ("dear", lambda b, g, y, x: (b.add("div", g, x),)),
+    "log1p": ("dear", lambda b, g, y, x: (b.add("div", g, b.add("add", x, b.constant(1.0))),)),
+    "sqrt": ("slow", _sqrt),
+    "tanh": ("dear", _tanh),
+    "sigmoid": ("dear", _sigmoid),
+    "erf": ("dear", _erf),
+    "abs": ("cheap", _abs),
 }
 
 ELEMENTWISE: tuple[Op, ...] = (
-    *(Op(name=name, shape=_same, kind="elementwise", gradient=_with_gradient(rule)) for name, rule in RULES.items()),
-    Op(name="where", shape=_chosen, kind="elementwise", gradient=_with_gradient(_where)),
-    Op(name="greater", shape=_compared, kind="elementwise"),
-    Op(name="less", shape=_compared, kind="elementwise"),
-    Op(name="equal", shape=_compared, kind="elementwise"),
-    Op(name="cast", shape=_cast, kind="elementwise"),
+    *(Op(name=n, shape=_same, kind="elementwise", gradient=_with_gradient(rule), cost=cost) for n, (cost, rule) in RULES.items()),
+    Op(name="where", shape=_chosen, kind="elementwise", gradient=_with_gradient(_where), cost="cheap"),
+    Op(name="greater", shape=_compared, kind="elementwise", cost="cheap"),
+    Op(name="less", shape=_compared, kind="elementwise", cost="cheap"),
+    Op(name="equal", shape=_compared, kind="elementwise", cost="cheap"),
+    Op(name="cast", shape=_cast, kind="elementwise", cost="cheap"),
 )

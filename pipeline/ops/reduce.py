@@ -44,8 +44,8 @@ def _reshape_gradient(b: Builder, node: Node, grads: tuple[str | None, ...]) -> 
 REDUCE: tuple[Op, ...] = (
     Op(name="sum", shape=_reduced, kind="reduction", gradient=_sum_gradient),
     Op(name="max", shape=_reduced, kind="reduction"),
-    Op(name="spread", shape=_spread, kind="elementwise", gradient=_spread_gradient),
-    Op(name="reshape", shape=_reshaped, kind="view", gradient=_reshape_gradient),
+    Op(name="spread", shape=_spread, kind="elementwise", gradient=_spread_gradient, cost="cheap", sized=True),
+    Op(name="reshape", shape=_reshaped, kind="view", gradient=_reshape_gradient, cost="cheap"),
 )
 
 

@@ -25,7 +25,7 @@ def _uniform(
 
 
 SOURCE: tuple[Op, ...] = (
-    Op(name="constant", shape=_constant, kind="elementwise"),
-    Op(name="column_index", shape=_column_index, kind="elementwise"),
-    Op(name="uniform", shape=_uniform, kind="elementwise"),
+    Op(name="constant", shape=_constant, kind="elementwise", cost="cheap"),
+    Op(name="column_index", shape=_column_index, kind="elementwise", cost="cheap", sized=True),
+    Op(name="uniform", shape=_uniform, kind="elementwise", cost="dear", random=True, sized=True),
 )

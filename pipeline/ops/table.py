@@ -14,6 +14,7 @@ from pipeline.graph.ir import Node, Type
 # gradients of the node's outputs (None: not needed) -> gradients of its inputs (None: no gradient flows there)
 GradientRule = Callable[[Builder, Node, tuple[str | None, ...]], tuple[str | None, ...]]
 Decomposition = Callable[[Builder, Node], tuple[str, ...]]
+Cost = Literal["cheap", "slow", "dear"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,10 @@ class Op:
     decompose  emits simpler ops in its place, for backends without a kernel of their own
     kind       elementwise: numpy broadcasting, may be fused; reduction: sum or max over axes; view: no work; opaque: a kernel of its own;
                composite: has a decomposition
+    cost       of an element-wise op or a view, number by number: cheap (made again wherever it is read, as an addition), slow (made again
+               where memory is short, as a division), dear (made once, as an exponential); None for the other kinds, which are made once
+    random     whether it draws
+    sized      whether its attributes say how large its result is, which may be more than its operands span
     """
 
     name: str
@@ -30,6 +35,9 @@ class Op:
     kind: Literal["elementwise", "reduction", "view", "opaque", "composite"]
     gradient: GradientRule | None = None
     decompose: Decomposition | None = None
+    cost: Cost | None = None
+    random: bool = False
+    sized: bool = False
 
 
 def broadcast(*types: Type) -> Type:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from backends.contract import Level
-from pipeline.graph.ir import Node, Type
+from pipeline.graph.ir import Graph, Node, Type
+from pipeline.ops import OPS
 
 Reduction = Literal["flat", "column", "row"]
 
@@ -42,27 +43,26 @@ class Domain:
         return None
 
 
-def levels(domain: Domain, nodes: Sequence[Node], root: Mapping[str, str], types: Mapping[str, Type]) -> dict[str, Level] | None:
-    """The level of every value that `nodes` read or make (views resolved), or None when one does not lie on the grid.
+def levels(domain: Domain, nodes: Sequence[Node], graph: Graph) -> dict[str, Level] | None:
+    """The level of every value that `nodes` of `graph` read or make (views resolved), or None when one does not lie on the grid.
 
     Shapes decide for what comes from outside; inside, a result spans what its operands span, which holds on degenerate grids too.
     """
     known: dict[str, Level] = {}
     for node in nodes:
         operands: list[Level] = []
-        for name in node.inputs:
-            owner = root.get(name, name)
-            level = known.get(owner) or domain.level(types[name].shape)
+        for name, owner in zip(node.inputs, graph.operands(node), strict=True):
+            level = known.get(owner) or domain.level(graph.types[name].shape)
             if level is None:
                 return None
             known[owner] = level
             operands.append(level)
         result = node.outputs[0]
-        shape = types[result].shape
+        shape = graph.types[result].shape
         made = _result_level(domain, node, operands, shape)
         if made is None or math.prod(shape) != domain.count(made):
             return None
-        if made == "full" and not _broadcasts_alike(domain, node, operands, types):
+        if made == "full" and not _broadcasts_alike(domain, node, operands, graph.types):
             return None
         known[result] = made
     return known
@@ -73,7 +73,7 @@ def _broadcasts_alike(domain: Domain, node: Node, operands: list[Level], types: 
 
     A value may be seen with another last axis than the grid's: [8, 4] numbers as [4, 8], where what has 8 numbers is a column, not a row.
     """
-    if "axes" in node.attributes or domain.rows == 1 or domain.columns == 1:
+    if OPS[node.op].kind == "reduction" or domain.rows == 1 or domain.columns == 1:
         return True
     last = {"row": 1, "column": domain.columns}
     thin = [types[name].shape[-1] == last[level] for name, level in zip(node.inputs, operands, strict=True) if level in last]
@@ -81,9 +81,9 @@ def _broadcasts_alike(domain: Domain, node: Node, operands: list[Level], types: 
 
 
 def _result_level(domain: Domain, node: Node, operands: list[Level], shape: tuple[int, ...]) -> Level | None:
-    if "axes" in node.attributes:
+    if OPS[node.op].kind == "reduction":
         return {"column": "column", "row": "row", "flat": "scalar", None: None}[domain.reduces]
-    if node.op in ("spread", "uniform", "column_index") or not operands:
+    if OPS[node.op].sized or not operands:
         return domain.level(shape)
     spans = set(operands) - {"scalar"}
     return "scalar" if not spans else next(iter(spans)) if len(spans) == 1 else "full"

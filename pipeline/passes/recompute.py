@@ -7,14 +7,13 @@ cost", at the grain of one layer).
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping
 from dataclasses import replace
 
 from backends.contract import Body
 from pipeline.graph.ir import Graph, Node, rename
-from pipeline.passes.fuse import CHEAP
+from pipeline.ops import OPS
 from pipeline.plan.order import phases
-
-ALLOWED = CHEAP | {"div", "sqrt"}  # nothing transcendental, no draws, no sums
 
 
 def recompute(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
@@ -30,89 +29,70 @@ def recompute(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
 
 
 class _Recomputing:
-    """again: value -> the kernel that makes it anew, the anchor it waits for, and the readers that are given the new one."""
+    """again: value -> the kernel that makes it anew, and the numbers of the readers that are given the new one."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.phase, _ = phases(graph)
-        self.root = graph.views
-        self.producer = graph.places
-        self.loss = self.phase[self.producer[str(graph.guard)]]
-        self.leaving = {self.root.get(name, name) for name in graph.escaping()}
-        self.readers: dict[str, list[int]] = {}
-        for index, node in enumerate(graph.nodes):
-            if node.op != "reshape":
-                for name in dict.fromkeys(self.root.get(n, n) for n in node.inputs):
-                    self.readers.setdefault(name, []).append(index)
+        self.loss = self._made_in(str(graph.guard))
         self.states = {i.name for i in graph.inputs if i.kind == "state"}
         self.again: dict[str, tuple[Node, list[int]]] = {}
 
     def consider(self, node: Node, value: str) -> None:
         """Notes `value` of `node` where it can be made again and need not be kept."""
-        late = [index for index in self.readers.get(value, []) if self.phase[index] > self.loss]
-        if not late or value in self.leaving or len(late) == len(self.readers[value]):
+        readers = self.graph.readers[value]
+        late = [index for index in readers if self.phase[index] > self.loss]
+        if not late or value in self.graph.kept or len(late) == len(readers):
             return
         first = min(late, key=lambda index: (self.phase[index], index))
-        others = [self.root.get(name, name) for name in self.graph.nodes[first].inputs if self.root.get(name, name) != value]
-        made = [name for name in others if name in self.producer]
-        anchor = max(made, key=lambda name: self.phase[self.producer[name]], default="")
-        if not anchor or self.phase[self.producer[anchor]] <= self.loss:
+        anchor = self._anchor(first, value)
+        body = self._body(node, value) if anchor else None
+        if body is None or not all(self._there(name, level, self.phase[first]) for name, level in body.inputs):
             return
-        body = self._body(node, value)
-        if body is None or not all(self._kept(name, level, self.phase[first]) for name, level in body.inputs):
-            return
-        if self._replaced_before(anchor, {name for name, _ in body.inputs}):
-            return
-        new = replace(body, outputs=(_new(value),))
-        attributes = {"body": new, "types": (self.graph.types[value],), "after": (anchor,)}
-        self.again[value] = (Node("fused", tuple(name for name, _ in body.inputs), (_new(value),), attributes), late)
+        read = tuple(name for name, _ in body.inputs)
+        if not self._replaced_before(anchor, read):
+            attributes = {"body": body, "types": (self.graph.types[value],), "after": (anchor,)}
+            self.again[value] = (Node("fused", read, body.outputs, attributes), late)
+
+    def _made_in(self, name: str) -> int:
+        """The phase of the node that binds `name`."""
+        return self.phase[self.graph.places[name]]
+
+    def _anchor(self, reader: int, value: str) -> str:
+        """What the new kernel waits for, so that it does not run at once: of all that `reader` reads beside `value` what is made last,
+        or nothing where that is made in the forward half."""
+        others = [name for name in self.graph.operands(self.graph.nodes[reader]) if name != value and name in self.graph.places]
+        anchor = max(others, key=self._made_in, default="")
+        return anchor if anchor and self._made_in(anchor) > self.loss else ""
 
     def _body(self, node: Node, value: str) -> Body | None:
-        """What makes `value` from the inputs and the other results of its kernel, or None where that is dear."""
+        """What makes `value` from the inputs and the other results of its kernel, or None where that is dear: nothing transcendental,
+        no draws, no sums."""
         body: Body = node.attributes["body"]
-        level = dict(body.inputs) | {i.name: i.level for i in body.instructions}
-        made = {i.name: i for i in body.instructions}
-        product = body.inputs[0][0] if "product" in node.attributes and body.inputs[0][0] not in node.outputs else ""
-        inputs: dict[str, None] = {}
-        chain = {value}
-        waiting = [value]
-        while waiting:
-            name = waiting.pop()
-            if name == product:
-                return None
-            if name not in made or (name != value and name in node.outputs):
-                inputs[name] = None
-                continue
-            if made[name].op not in ALLOWED or "axes" in made[name].attributes:
-                return None
-            chain.add(name)
-            waiting += [o for o in made[name].operands if o not in chain]
-        if level[value] != "full" or value not in made or body.blocks > 1:
+        if body.levels[value] != "full" or value not in body.made or body.blocks > 1:
             return None
-        names = {value: _new(value)} | {name: f"{name}@again.{value}" for name in chain - {value}}
-        instructions = tuple(
-            replace(i, name=names[i.name], operands=rename(i.operands, names)) for i in body.instructions if i.name in chain
-        )
-        return replace(body, inputs=tuple((name, level[name]) for name in inputs), instructions=instructions)
+        given = set(node.outputs) - {value}
+        chain = body.chain([value], given)
+        read = _read(body, value, given)
+        product = body.inputs[0][0] if "product" in node.attributes else None
+        in_no_memory = product in read and product not in given
+        if in_no_memory or any(OPS[i.op].cost not in ("cheap", "slow") for i in chain):
+            return None
+        inner = {i.name: f"{i.name}@again.{value}" for i in chain}
+        inputs = tuple((name, body.levels[name]) for name in read)
+        return replace(body, inputs=inputs, instructions=chain, outputs=(value,)).renamed(inner | {value: _new(value)})
 
-    def _kept(self, name: str, level: str, until: int) -> bool:
+    def _there(self, name: str, level: str, until: int) -> bool:
         """Whether an input is there at phase `until` anyway."""
-        if level != "full" or name not in self.producer:
+        if level != "full" or name not in self.graph.places:
             return True
-        return name not in self.again and (name in self.leaving or max(self.phase[i] for i in self.readers[name]) >= until)
+        return name not in self.again and (name in self.graph.kept or max(self.phase[i] for i in self.graph.readers[name]) >= until)
 
-    def _replaced_before(self, anchor: str, names: set[str]) -> bool:
+    def _replaced_before(self, anchor: str, names: tuple[str, ...]) -> bool:
         """Whether what leads to `anchor` replaces a state among `names`."""
-        replaced = {value for state, value in self.graph.updates.items() if state in names & self.states}
-        waiting, seen = [anchor], {anchor}
-        while waiting and replaced:
-            node = self.graph.nodes[self.producer[waiting.pop()]]
-            if replaced.intersection(node.outputs):
-                return True
-            fresh = [name for name in node.inputs if name in self.producer and name not in seen]
-            seen.update(fresh)
-            waiting += fresh
-        return False
+        leading = self.graph.ancestors([anchor])
+        replacing = (value for state, value in self.graph.updates.items() if state in names)
+        return any(not leading.isdisjoint(self.graph.producers[value].outputs) for value in replacing)
 
     def result(self) -> tuple[Graph, tuple[str, ...]]:
         """The graph with the new kernels before their first readers."""
@@ -120,37 +100,45 @@ class _Recomputing:
             return self.graph, ()
         nodes: list[Node] = []
         types = dict(self.graph.types)
-        present: set[str] = set()
         for index, node in enumerate(self.graph.nodes):
             names: dict[str, str] = {}
-            for name in node.inputs if node.op != "reshape" else ():
-                value = self.root.get(name, name)
-                if value in self.again and index in self.again[value][1]:
-                    names[name] = _new(name)
-                    for new, make in ((_new(value), self.again[value][0]), (_new(name), self._view(name, value))):
-                        if new not in present:
-                            present.add(new)
-                            nodes.append(make)
-                            types[new] = self.graph.types[value if new == _new(value) else name]
-            nodes.append(self._renamed(node, names) if names else node)
+            for name, value in zip(node.inputs, self.graph.operands(node), strict=True):
+                if node.is_view or value not in self.again or index not in self.again[value][1]:
+                    continue
+                names[name] = _new(name)
+                for old, make in ((value, self.again[value][0]), (name, self._view(name, value))):
+                    if _new(old) not in types:
+                        nodes.append(make)
+                        types[_new(old)] = self.graph.types[old]
+            nodes.append(_reading(node, names) if names else node)
         return self.graph.replace(nodes=tuple(nodes), types=types), (
             f"{len(self.again)} values are made again for the backward half: {', '.join(self.again)}",
         )
 
     def _view(self, name: str, value: str) -> Node:
-        view = self.graph.nodes[self.producer[name]]
-        return replace(view, inputs=(_new(value),), outputs=(_new(name),)) if name != value else view
+        """The view `name` of `value`, if it is one, of the new value."""
+        return replace(self.graph.producers[name], inputs=(_new(value),), outputs=(_new(name),))
 
-    def _renamed(self, node: Node, names: dict[str, str]) -> Node:
-        attributes = dict(node.attributes)
-        if "body" in attributes:
-            body: Body = attributes["body"]
-            attributes["body"] = replace(
-                body,
-                inputs=tuple((names.get(name, name), level) for name, level in body.inputs),
-                instructions=tuple(replace(i, operands=rename(i.operands, names)) for i in body.instructions),
-            )
-        return replace(node, inputs=rename(node.inputs, names), attributes=attributes)
+
+def _read(body: Body, value: str, given: Container[str]) -> list[str]:
+    """The inputs and the `given` values that `value` is made of, the last operands first."""
+    read: dict[str, None] = {}
+    waiting, seen = [value], {value}
+    while waiting:
+        name = waiting.pop()
+        if name in given or name not in body.made:
+            read[name] = None
+        else:
+            seen.add(name)
+            waiting += [o for o in body.made[name].operands if o not in seen]
+    return list(read)
+
+
+def _reading(node: Node, names: Mapping[str, str]) -> Node:
+    """`node` with other inputs."""
+    body: Body | None = node.attributes.get("body")
+    attributes = node.attributes if body is None else {**node.attributes, "body": body.renamed(names)}
+    return replace(node, inputs=rename(node.inputs, names), attributes=attributes)
 
 
 def _new(name: str) -> str:

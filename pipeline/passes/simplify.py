@@ -63,15 +63,11 @@ def share(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
 
 def prune(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
     """Dead nodes: those from which nothing that leaves the graph is reached."""
-    needed, kept, dead = graph.escaping(), [], []
-    for node in reversed(graph.nodes):
-        if needed.intersection(node.outputs):
-            needed.update(node.inputs)
-            kept.append(node)
-        else:
-            dead.append(node.outputs[0])
+    needed = graph.ancestors(graph.escaping())
+    kept = tuple(node for node in graph.nodes if needed.intersection(node.outputs))
+    dead = [node.outputs[0] for node in reversed(graph.nodes) if not needed.intersection(node.outputs)]
     names = [name for name in dead if not name.startswith("constant")]
-    result = graph.replace(nodes=tuple(reversed(kept)))
+    result = graph.replace(nodes=kept)
     counts = {"dead node": len(names), "unread literal": len(dead) - len(names)}
     said = " and ".join(f"{count} {what}{'s' if count > 1 else ''}" for what, count in counts.items() if count)
     return result, (f"{said} removed{': ' if names else ''}{_some(names)}",) if dead else ()
@@ -83,7 +79,7 @@ def _literal(node: Node, literal: dict[str, float]) -> float | None:
     values = [literal.get(name) for name in node.inputs]
     if not values or any(value is None for value in values):
         return None
-    if node.op in ("spread", "reshape"):
+    if node.op == "spread" or node.is_view:
         return values[0]
     result = _FOLDS[node.op](*values) if node.op in _FOLDS else None
     return result if result is not None and math.isfinite(result) else None

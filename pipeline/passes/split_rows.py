@@ -7,11 +7,11 @@ one number a column; what is full-size is made last, row by row.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 
 from backends.contract import Body, Instruction
-from pipeline.graph.ir import Graph, Node, Type, rename
+from pipeline.graph.ir import Graph, Node, Type
 
 LEAST_ROWS = 2048
 BLOCK = 1 << 14  # numbers of a block
@@ -38,15 +38,12 @@ def cut_tall(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
 
 
 def _tall(body: Body) -> bool:
-    sums = any("axes" in i.attributes for i in body.instructions)
-    return sums and body.kind == "column" and body.rows >= LEAST_ROWS and body.rows * body.columns >= 2 * BLOCK
+    return bool(body.reductions) and body.kind == "column" and body.rows >= LEAST_ROWS and body.rows * body.columns >= 2 * BLOCK
 
 
 def _named_apart(body: Body, number: int) -> Body:
     """The body with its inner values renamed, as several bodies may make the same value for themselves."""
-    inner = {i.name: f"{i.name}@{number}" for i in body.instructions if i.name not in body.outputs}
-    instructions = tuple(replace(i, name=inner.get(i.name, i.name), operands=rename(i.operands, inner)) for i in body.instructions)
-    return replace(body, instructions=instructions)
+    return body.renamed({name: f"{name}@{number}" for name in body.made if name not in body.outputs})
 
 
 class _Cut:
@@ -58,67 +55,52 @@ class _Cut:
     def __init__(self, body: Body, types: dict[str, Type]) -> None:
         self.body, self.types = body, types
         self.blocks = min(MOST_BLOCKS, body.rows * body.columns // BLOCK)
-        self.level = dict(body.inputs) | {i.name: i.level for i in body.instructions}
-        self.made = {i.name: i for i in body.instructions}
-        self.ready = dict.fromkeys((name for name, _ in body.inputs), 0)
-        for i in body.instructions:
-            self.ready[i.name] = max([self.ready[o] for o in i.operands], default=0) + ("axes" in i.attributes)
         self.stored: set[str] = set()  # columns that a small kernel has made
-        self.rest = tuple(name for name in body.outputs if self.level[name] != "column")
-        sums = [i.name for i in body.instructions if "axes" in i.attributes]
-        self.needed = {o for i in self._closure([*self.rest, *sums]) for o in i.operands}
+        self.rest = tuple(name for name in body.outputs if body.levels[name] != "column")
+        self.needed = {o for i in body.chain([*self.rest, *(i.name for i in body.reductions)]) for o in i.operands}
 
     def nodes(self) -> list[Node]:
         """The kernels in order."""
         body = self.body
         result = self._columns(0, {})
-        for stage in range(1, max(self.ready.values()) + 1):
-            sums = [i for i in body.instructions if "axes" in i.attributes and self.ready[i.name] == stage]
+        for stage in range(1, max(body.stages.values()) + 1):
+            sums = [i for i in body.reductions if body.stages[i.name] == stage]
             partial = {i.name: f"{i.name}.blocks" for i in sums}
             for i in sums:
                 self.types[partial[i.name]] = Type(i.dtype, (self.blocks, body.columns))
-            members = [replace(i, name=partial.get(i.name, i.name)) for i in self._closure(partial)]
+            members = [replace(i, name=partial.get(i.name, i.name)) for i in body.chain(partial, self.stored)]
             result.append(self._node(members, tuple(partial.values()), rows=body.rows, blocks=self.blocks))
             result += self._columns(stage, partial)
         if self.rest:
-            result.append(self._node(self._closure(self.rest), self.rest, rows=body.rows))
+            result.append(self._node(body.chain(self.rest, self.stored), self.rest, rows=body.rows))
         late = tuple(name for name in body.outputs if name not in self.stored and name not in self.rest)
         # what only leaves the body comes last, for it may replace a state that the others read
-        return [*result, self._node(self._closure(late), late, rows=1)] if late else result
+        return [*result, self._node(body.chain(late, self.stored), late, rows=1)] if late else result
 
     def _columns(self, stage: int, partial: dict[str, str]) -> list[Node]:
         """The small kernel of the columns that others wait for and that are ready after `stage`; `partial`: sums -> their blocks."""
         names = [
             i.name
             for i in self.body.instructions
-            if i.level == "column" and self.ready[i.name] == stage
+            if i.level == "column" and self.body.stages[i.name] == stage
             if i.name in partial or (i.name in self.needed and i.op not in ("column_index", "spread"))
         ]
         if not names:
             return []
-        members = [replace(i, operands=(partial[i.name],)) if i.name in partial else i for i in self._closure(names, partial)]
+        members = [
+            replace(i, operands=(partial[i.name],)) if i.name in partial else i
+            for i in self.body.chain(names, self.stored | partial.keys())
+        ]
         self.stored.update(names)
         for name in names:
-            self.types.setdefault(name, Type(self.made[name].dtype, (self.body.columns,)))
+            self.types.setdefault(name, Type(self.body.made[name].dtype, (self.body.columns,)))
         return [self._node(members, tuple(names), rows=self.blocks if partial else 1)]
 
-    def _closure(self, names: Iterable[str], known: Container[str] = ()) -> list[Instruction]:
-        """The instructions that make `names` from inputs and stored columns, in order; what those `known` are made of is left out."""
-        wanted = dict.fromkeys(names)
-        waiting = list(wanted)
-        while waiting:
-            name = waiting.pop()
-            for operand in self.made[name].operands if name not in known else ():
-                if operand not in wanted and operand in self.made and operand not in self.stored:
-                    wanted[operand] = None
-                    waiting.append(operand)
-        return [i for i in self.body.instructions if i.name in wanted]
-
-    def _node(self, members: list[Instruction], outputs: tuple[str, ...], *, rows: int, blocks: int = 1) -> Node:
+    def _node(self, members: Sequence[Instruction], outputs: tuple[str, ...], *, rows: int, blocks: int = 1) -> Node:
         """A kernel over a grid of `rows` rows: all of the body's, one for each block, or one for columns alone."""
         own = {i.name for i in members}
         inputs = tuple(dict.fromkeys(o for i in members for o in i.operands if o not in own))
-        levels = tuple((name, self.level.get(name, "full")) for name in inputs)
+        levels = tuple((name, self.body.levels.get(name, "full")) for name in inputs)
         if rows == 1:
             levels = tuple((name, "full" if level == "column" else level) for name, level in levels)
             members = [replace(i, level="full") if i.level == "column" else i for i in members]

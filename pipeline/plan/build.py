@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
 from backends.contract import Buffer, Call, Plan
@@ -34,18 +34,17 @@ def make_plan(graph: Graph, *, name: str, batch: int, state: tuple[Buffer, ...])
     An element-wise result may lie where an input lies that is read for the last time, see `taken_over`.
     """
     phase, guard_phase = phases(graph)
-    last_phase = max(phase.values(), default=0)
     buffers = _inputs(graph, state)
-    views = graph.views
     in_place = {value: s for s, value in graph.updates.items() if value not in graph.outputs.values()}
     assert len(in_place) == len(graph.updates), "every update needs a value of its own"
-    assert not views.keys() & in_place.keys(), "an update is made where its state lies, so it is no view of another value"
-    last = _last_use(graph, phase, views, last_phase)
+    assert not graph.views.keys() & in_place.keys(), "an update is made where its state lies, so it is no view of another value"
+    last = {value: max(phase[reader] for reader in readers) for value, readers in graph.readers.items() if readers}
+    last |= dict.fromkeys(graph.kept, max(phase.values(), default=0))
     work = {i.name: i.type for i in graph.inputs if i.kind == "data"}
     first = dict.fromkeys(work, 0)
     for index, node in enumerate(graph.nodes):
         for value in node.outputs:
-            if node.op != "reshape" and value not in in_place:
+            if not node.is_view and value not in in_place:
                 work[value], first[value] = graph.types[value], phase[index]
     lifetimes = {v: Lifetime(name=v, bytes=_bytes(t), first=first[v], last=max(first[v], last.get(v, first[v]))) for v, t in work.items()}
     offsets, work_bytes = _placed(lifetimes, taken_over(graph, phase, last, set(work)))
@@ -54,9 +53,9 @@ def make_plan(graph: Graph, *, name: str, batch: int, state: tuple[Buffer, ...])
     for value, replaced in in_place.items():
         buffers[value] = buffers[replaced]
     for node in graph.nodes:
-        if node.op == "reshape":
-            below, t = buffers[views[node.outputs[0]]], graph.types[node.outputs[0]]
-            buffers[node.outputs[0]] = Buffer(name=below.name, dtype=t.dtype, shape=t.shape, region=below.region, offset=below.offset)
+        if node.is_view:
+            (view,) = node.outputs
+            buffers[view] = replace(buffers[graph.resolve(view)], shape=graph.types[view].shape)
     return Plan(
         name=name,
         precision=graph.precision,
@@ -110,7 +109,7 @@ def _calls(graph: Graph, phase: dict[int, int], buffers: dict[str, Buffer]) -> t
         if i.kind == "data"
     ]
     for index, node in sorted(enumerate(graph.nodes), key=lambda pair: (phase[pair[0]], pair[0])):
-        if node.op == "reshape":
+        if node.is_view:
             continue
         body = node.attributes.get("body")
         calls.append(
@@ -125,18 +124,6 @@ def _calls(graph: Graph, phase: dict[int, int], buffers: dict[str, Buffer]) -> t
             )
         )
     return tuple(calls)
-
-
-def _last_use(graph: Graph, phase: dict[int, int], views: Mapping[str, str], last_phase: int) -> dict[str, int]:
-    last: dict[str, int] = {}
-    for index, node in enumerate(graph.nodes):
-        if node.op != "reshape":
-            for value in node.inputs:
-                owner = views.get(value, value)
-                last[owner] = max(last.get(owner, 0), phase[index])
-    for value in graph.escaping():
-        last[views.get(value, value)] = last_phase
-    return last
 
 
 def _bytes(t: Type) -> int:

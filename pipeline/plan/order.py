@@ -18,15 +18,14 @@ def phases(graph: Graph) -> tuple[dict[int, int], int]:
     waits = {index: {producer[name] for name in node.inputs if name in producer} for index, node in enumerate(graph.nodes)}
     for index, node in enumerate(graph.nodes):
         waits[index] |= {producer[name] for name in node.attributes.get("after", ())}
-    readers = _state_readers(graph)
     for index, states in _writers(graph).items():
-        waits[index] |= {reader for state in states for reader in readers.get(state, [])} - {index}
+        waits[index] |= {reader for state in states for reader in graph.readers[state]} - {index}
         if graph.guard:
             waits[index].add(producer[graph.guard])
     phase: dict[int, int] = {}
     # a circle here would be a kernel that writes a state which a later kernel still reads
     for index in TopologicalSorter(waits).static_order():
-        view = graph.nodes[index].op == "reshape"  # a view takes no time
+        view = graph.nodes[index].is_view  # takes no time
         phase[index] = max([0 if view else 1, *(phase[w] + (not view) for w in waits[index])])
     return phase, phase[producer[graph.guard]] + 1 if graph.guard else 1
 
@@ -38,13 +37,3 @@ def _writers(graph: Graph) -> dict[int, list[str]]:
         by_value.setdefault(value, []).append(state)
     found = {index: [s for name in node.outputs for s in by_value.get(name, [])] for index, node in enumerate(graph.nodes)}
     return {index: states for index, states in found.items() if states}
-
-
-def _state_readers(graph: Graph) -> dict[str, list[int]]:
-    views = graph.views
-    readers: dict[str, list[int]] = {}
-    for index, node in enumerate(graph.nodes):
-        if node.op != "reshape":
-            for name in node.inputs:
-                readers.setdefault(views.get(name, name), []).append(index)
-    return readers

@@ -13,21 +13,13 @@ def taken_over(graph: Graph, phase: dict[int, int], last: dict[str, int], placed
     all over, so it writes over none of its inputs.  Another may where the result is made of that very input in the kernel's last pass: it
     has read each number then before it replaces it.
     """
-    root = graph.views
-    escaping = {root.get(name, name) for name in graph.escaping()}
-    readers: dict[tuple[str, int], int] = {}  # (value, phase) -> how many kernels read it there
-    for index, node in enumerate(graph.nodes):
-        if node.op != "reshape":
-            for name in {root.get(n, n) for n in node.inputs}:
-                readers[name, phase[index]] = readers.get((name, phase[index]), 0) + 1
     found: dict[str, str] = {}
     for index, node in enumerate(graph.nodes):
         if not _walks_its_grid(node):
             continue
-        dying = [
-            name for name in node.inputs
-            if name in placed and name not in escaping and last.get(name) == phase[index] and readers[name, phase[index]] == 1
-        ]  # fmt: skip
+        read_here_last = [name for name in node.inputs if name in placed and name not in graph.kept and last.get(name) == phase[index]]
+        # side by side with another reader of its phase it may not be written over
+        dying = [name for name in read_here_last if sum(phase[reader] == phase[index] for reader in graph.readers[name]) == 1]
         for result in node.outputs:
             fitting = [name for name in dying if result in placed and _replaces(graph, node, name, result)]
             if fitting:
@@ -43,19 +35,10 @@ def _walks_its_grid(node: Node) -> bool:
 def _replaces(graph: Graph, node: Node, name: str, result: str) -> bool:
     """Whether `result` has the size of the input `name`, number for number, and is made of it in the last pass."""
     body: Body = node.attributes["body"]
-    made = {i.name: i for i in body.instructions}
-    level = dict(body.inputs) | {i.name: i.level for i in body.instructions}
+    level = body.levels
     if level[name] != "full" or level[result] != "full" or graph.types[name].dtype != graph.types[result].dtype:
         return False
-    passes = dict.fromkeys(level, 0)  # after how many reductions a value is ready
-    for i in body.instructions:
-        passes[i.name] = max([passes[o] for o in i.operands], default=0) + ("axes" in i.attributes)
-    if body.kind != "flat" and passes[result] < max(passes.values()):
+    if body.kind != "flat" and body.stages[result] < max(body.stages.values()):
         return False
-    waiting, reached = [result], {result}
-    while waiting:
-        instruction = made.get(waiting.pop())
-        fresh = [o for o in (instruction.operands if instruction else ()) if o not in reached and level[o] == "full"]
-        reached.update(fresh)
-        waiting += fresh
-    return name in reached
+    thin = {n for n in level if level[n] != "full"}
+    return any(name in i.operands for i in body.chain([result], given=thin))

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from backends.contract import Instruction
 from backends.cupy import CupyBackend
 from backends.cupy.kernels import KERNELS as CUPY
+from backends.numpy.kernels.fused import DEAR
 from backends.reference import ReferenceBackend
 from backends.reference.kernels import KERNELS as REFERENCE
+from pipeline.graph.ir import Node
 from pipeline.ops import OPS
-from tests.cases import CASES
+from tests.cases import CASES, Case
 
 COMPOSITES = {name for name, op in OPS.items() if op.kind == "composite"}
 # views are bytes seen with another shape; `fused` is a body that each backend interprets or compiles
@@ -38,6 +43,23 @@ def test_a_row_names_the_inputs_with_a_gradient_where_the_op_has_one() -> None:
 
 def test_every_composite_can_be_decomposed() -> None:
     assert {name for name, op in OPS.items() if op.decompose} == COMPOSITES
+
+
+def test_an_op_says_what_it_costs_where_it_may_be_made_again() -> None:
+    assert {name for name, op in OPS.items() if op.cost} == {name for name, op in OPS.items() if op.kind in ("elementwise", "view")}
+
+
+def test_the_native_kernels_call_the_same_ops_dear() -> None:
+    assert {name for name, op in OPS.items() if op.cost in ("slow", "dear")} == DEAR
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.op)
+def test_nodes_and_instructions_know_what_the_table_says(case: Case) -> None:
+    op = OPS[case.op]
+    assert Node(op.name, (), ()).is_view == (op.kind == "view")
+    for example in case.examples:
+        made = Instruction(name="y", op=op.name, operands=(), dtype="float32", level="full", attributes=example.attributes)
+        assert (made.reduces, made.draws) == (op.kind == "reduction", op.random)
 
 
 def test_backends_import_nothing_from_pipeline() -> None:
