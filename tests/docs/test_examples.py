@@ -1,0 +1,51 @@
+"""The examples run as they stand, each in an empty folder, and print what they promise."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture
+def printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest) -> str:
+    """What the example prints that the test's mark names."""
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(EXAMPLES / request.param), run_name="__main__")
+    return capsys.readouterr().out
+
+
+def example(name: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("printed", [name], indirect=True)
+
+
+@example("train_from_python.py")
+def test_training_from_python_predicts_the_digits(printed: str) -> None:
+    assert len(re.findall(r"^epoch \d: loss [\d.]+, validation accuracy [\d.]+%$", printed, re.MULTILINE)) == 5
+    (accuracy,) = re.findall(r"test accuracy ([\d.]+)%", printed)
+    assert float(accuracy) > 90
+    assert "predicted [0, 1, 2, 3, 4] from images of [0, 1, 2, 3, 4]" in printed
+
+
+@example("sweep_and_table.py")
+def test_the_sweep_ends_with_a_table_of_its_arms(printed: str) -> None:
+    assert "12 trials, ranked by accuracy/validation; they differ in seed, " in printed
+    arms = re.findall(r"^\| (0\.02|0\.2) \| (8|64) \| 3 \| ([\d.]+) ± ", printed, re.MULTILINE)
+    assert len(set(arms)) == 4
+    assert arms[-1][:2] == ("0.02", "64")  # the fewest and smallest steps
+
+
+@example("read_a_compiled_step.py")
+def test_the_compiled_step_is_shown_from_the_graph_to_the_program(printed: str) -> None:
+    assert printed.index("== train: op graph") < printed.index("decompose, ") < printed.index("== train: program ==")
+    assert "softmax_cross_entropy(" in printed and "loss/row_loss:row = sub(" in printed
+    (apart,) = re.findall(r"within (\S+) of w - 0.1 \* gradient", printed)
+    assert float(apart) < 1e-6
+
+
+def test_every_example_has_a_test() -> None:
+    assert all(f'@example("{path.name}")' in Path(__file__).read_text(encoding="utf-8") for path in EXAMPLES.glob("*.py"))
