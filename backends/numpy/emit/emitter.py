@@ -157,12 +157,24 @@ class Emitter:
         self.b.position_at_end(after)
 
     def where(self, condition: Value, x: Value, y: Value) -> Number:
-        """x where the condition holds, else y."""
-        return Number(self.b, self.b.select(condition, x, y))
+        """x where the condition holds, else y; 64-bit literals may stand for either."""
+        return Number(self.b, self.b.select(condition, self.number(x), self.number(y)))
 
     def smaller(self, x: Value, y: Value) -> Number:
-        """min(x, y) of two integers."""
-        return self.where(self.b.icmp_signed("<", x, y), x, y)
+        """min(x, y) of two 64-bit integers."""
+        return self.where(self.number(x) < y, x, y)
+
+    def within(self, index: Value, count: int) -> Number:
+        """0 <= index < count in one comparison: as a number without a sign a negative index is a very large one."""
+        return self.number(self.b.icmp_unsigned("<", index, i64(count)))
+
+    def copy(self, target: Value, source: Value, size: Value) -> None:
+        """`size` bytes from `source` to `target`."""
+        self.call("llvm.memcpy.p0.p0.i64", VOID, target, source, self.number(size), ir.Constant(I1, 0))
+
+    def clear(self, target: Value, size: Value) -> None:
+        """`size` bytes of zero at `target`."""
+        self.call("llvm.memset.p0.i64", VOID, target, ir.Constant(I8, 0), self.number(size), ir.Constant(I1, 0))
 
     def finish(self) -> None:
         """Ends the function."""

@@ -92,6 +92,13 @@ class Number:
         """What is left by //, with the sign of the dividend."""
         return self._emit("srem", other)
 
+    def __rshift__(self, other: object) -> Number:
+        """Division by a power of two that rounds down."""
+        return self._emit("ashr", other)
+
+    def __neg__(self) -> Number:
+        return Number(self.b, (self.b.fneg if self._real else self.b.neg)(self.value))
+
     def __and__(self, other: object) -> Number:
         return self._emit("and_", other)
 

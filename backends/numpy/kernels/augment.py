@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from llvmlite import ir
 
 from backends.contract import Call
-from backends.numpy.emit.emitter import I1, I8, I64, POINTER, SIZE, VOID, Emitter, Value, i64
+from backends.numpy.emit.emitter import I64, POINTER, SIZE, Emitter, Value
+from backends.numpy.emit.number import Number
 from backends.numpy.kernels.kernel import Sizes
 from backends.numpy.machine.processor import Processor
 
@@ -56,7 +57,14 @@ class Images(Sizes):
 
 
 class ImagesKernel:
-    """Emits `name(x, draws, (share,) y, scratch, begin, end)` for images begin <= n < end."""
+    """Emits `name(x, draws, (share,) y, scratch, begin, end)` for images begin <= n < end.
+
+        shift   y[h, w] = x[h + down, w + right], (down, right) = floor(draws[n] * (2 margin + 1)) - margin;
+                outside the image 0, or what lies nearest at its edge
+        mirror  y[h, w] = x[h, W - 1 - w] where draws[n] < share, else x[h, w]
+
+    [h, w] is one pixel, all channels of it.
+    """
 
     def __init__(self, module: ir.Module, name: str, images: Images) -> None:
         self.p = images
@@ -68,72 +76,67 @@ class ImagesKernel:
         e = self.e
         *inputs, y, _, begin, end = e.arguments
         with e.loop(begin, end) as n:
-            place = e.b.mul(n, i64(self.p.bytes))
+            place = n * self.p.bytes
             EMITTERS[self.p.op](self, n, e.at(inputs[0], place), e.at(y, place), *inputs[1:])
         e.finish()
 
-    def mirror(self, n: Value, x: Value, y: Value, draws: Value, share: Value) -> None:
+    def mirror(self, n: Number, x: Value, y: Value, draws: Value, share: Value) -> None:
         """x -> y [H, W, C], the columns exchanged where draws[n] < share."""
         e, p = self.e, self.p
-        draw = e.load(e.at(draws, n, p.precision), p.precision)
-        with e.b.if_else(e.b.fcmp_ordered("<", draw, e.load(share, p.precision))) as (turned, kept):
+        draw = e.number(e.load(e.at(draws, n, p.precision), p.precision))
+        with e.b.if_else(draw < e.load(share, p.precision)) as (turned, kept):
             with turned, e.loop(0, p.height) as h, e.loop(0, p.width) as w:
-                row = e.b.mul(h, i64(p.width))
-                self._copy(self._pixel(y, e.b.add(row, w)), self._pixel(x, e.b.add(row, e.b.sub(i64(p.width - 1), w))), i64(p.pixel))
+                row = h * p.width
+                e.copy(self._pixel(y, row + w), self._pixel(x, row + (p.width - 1 - w)), p.pixel)
             with kept:
-                self._copy(y, x, i64(p.bytes))
+                e.copy(y, x, p.bytes)
 
-    def shift(self, n: Value, x: Value, y: Value, draws: Value) -> None:
+    def shift(self, n: Number, x: Value, y: Value, draws: Value) -> None:
         """y[h, w] = x[h + dh, w + dw] [H, W, C]: of every row the part that lies in the image is one run."""
         e, p = self.e, self.p
-        first = e.at(draws, e.b.mul(n, i64(2)), p.precision)
+        first = e.at(draws, n * 2, p.precision)
         down, right = self._move(first), self._move(e.at(first, 1, p.precision))
-        left = self._larger(e.b.neg(right), i64(0))  # columns of y before the run
-        count = e.b.sub(i64(p.width), self._larger(right, e.b.neg(right)))
+        left = self._larger(-right, 0)  # columns of y before the run
+        count = p.width - self._larger(right, -right)
         with e.loop(0, p.height) as h:
-            target = self._pixel(y, e.b.mul(h, i64(p.width)))
-            row = e.b.add(h, down)
+            target = self._pixel(y, h * p.width)
+            row = h + down
             if p.edge:
-                row = e.smaller(self._larger(row, i64(0)), i64(p.height - 1))
-                self._row(self._pixel(x, e.b.mul(row, i64(p.width))), target, left, count, right)
+                row = e.smaller(self._larger(row, 0), p.height - 1)
+                self._row(self._pixel(x, row * p.width), target, left, count, right)
             else:
-                with e.b.if_else(e.b.icmp_unsigned("<", row, i64(p.height))) as (inside, outside):
+                with e.b.if_else(e.within(row, p.height)) as (inside, outside):
                     with inside:
-                        self._row(self._pixel(x, e.b.mul(row, i64(p.width))), target, left, count, right)
+                        self._row(self._pixel(x, row * p.width), target, left, count, right)
                     with outside:
-                        self._zero(target, i64(p.width * p.pixel))
+                        e.clear(target, p.width * p.pixel)
 
-    def _row(self, x: Value, y: Value, left: Value, count: Value, right: Value) -> None:
+    def _row(self, x: Value, y: Value, left: Number, count: Number, right: Number) -> None:
+        """One row: `count` pixels of y from `left` come from x, `right` further on; what lies before and after them is filled."""
         e, p = self.e, self.p
-        after = e.b.add(left, count)
-        self._copy(self._pixel(y, left), self._pixel(x, e.b.add(left, right)), e.b.mul(count, i64(p.pixel)))
+        after = left + count
+        e.copy(self._pixel(y, left), self._pixel(x, left + right), count * p.pixel)
         if not p.edge:
-            self._zero(y, e.b.mul(left, i64(p.pixel)))
-            self._zero(self._pixel(y, after), e.b.mul(e.b.sub(i64(p.width), after), i64(p.pixel)))
+            e.clear(y, left * p.pixel)
+            e.clear(self._pixel(y, after), (p.width - after) * p.pixel)
             return
         with e.loop(0, left) as w:
-            self._copy(self._pixel(y, w), x, i64(p.pixel))
-        with e.loop(after, i64(p.width)) as w:
-            self._copy(self._pixel(y, w), self._pixel(x, i64(p.width - 1)), i64(p.pixel))
+            e.copy(self._pixel(y, w), x, p.pixel)
+        with e.loop(after, p.width) as w:
+            e.copy(self._pixel(y, w), self._pixel(x, e.number(p.width - 1)), p.pixel)
 
-    def _move(self, draw: Value) -> Value:
+    def _move(self, draw: Value) -> Number:
         """floor(u * (2 margin + 1)) - margin, exactly: u is a multiple of 2^-24."""
         e, p = self.e, self.p
-        u = e.load(draw, p.precision)
-        whole = e.b.fptosi(e.b.fmul(u, e.literal(2.0**24, u.type)), I64)
-        return e.b.sub(e.b.ashr(e.b.mul(whole, i64(2 * p.margin + 1)), i64(24)), i64(p.margin))
+        u = e.number(e.load(draw, p.precision))
+        whole = e.number(e.b.fptosi(u * 2.0**24, I64))
+        return (whole * (2 * p.margin + 1) >> 24) - p.margin
 
-    def _larger(self, x: Value, y: Value) -> Value:
-        return self.e.b.select(self.e.b.icmp_signed(">", x, y), x, y)
+    def _larger(self, x: Number, y: Value) -> Number:
+        return self.e.where(x > y, x, y)
 
-    def _pixel(self, pointer: Value, place: Value) -> Value:
-        return self.e.at(pointer, self.e.b.mul(place, i64(self.p.pixel)))
-
-    def _copy(self, target: Value, source: Value, size: Value) -> None:
-        self.e.call("llvm.memcpy.p0.p0.i64", VOID, target, source, size, ir.Constant(I1, 0))
-
-    def _zero(self, target: Value, size: Value) -> None:
-        self.e.call("llvm.memset.p0.i64", VOID, target, ir.Constant(I8, 0), size, ir.Constant(I1, 0))
+    def _pixel(self, pointer: Value, place: Number) -> Value:
+        return self.e.at(pointer, place * self.p.pixel)
 
 
 EMITTERS: dict[str, Callable[..., None]] = {"shift": ImagesKernel.shift, "mirror": ImagesKernel.mirror}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from llvmlite import ir
 
 from backends.contract import Call
-from backends.numpy.emit.emitter import I1, I64, POINTER, SIZE, VOID, Emitter, Value, i64
+from backends.numpy.emit.emitter import I64, POINTER, SIZE, Emitter
 from backends.numpy.kernels.kernel import Sizes
 from backends.numpy.machine.processor import Processor
 
@@ -53,7 +53,13 @@ class Runs(Sizes):
 
 
 class RunsKernel:
-    """Emits `name(input pointers, output pointers, scratch, begin, end)` for tiles begin <= t < end."""
+    """Emits `name(input pointers, output pointers, scratch, begin, end)` for tiles begin <= t < end: `rows` outer places each.
+
+        for place in outer:
+            whole[place] = part_0[place], part_1[place], ...    (or the other way round)
+
+    where part_i[place] is one run of n_i * inner numbers.
+    """
 
     def __init__(self, module: ir.Module, name: str, runs: Runs) -> None:
         self.p = runs
@@ -64,15 +70,12 @@ class RunsKernel:
         e, p = self.e, self.p
         *pointers, _, begin, end = e.arguments
         whole, parts = (pointers[-1], pointers[:-1]) if p.joins else (pointers[0], pointers[1:])
-        first = e.b.mul(begin, i64(p.rows))
-        with e.loop(first, e.smaller(e.b.mul(end, i64(p.rows)), i64(p.outer))) as place:
+        first = begin * p.rows
+        with e.loop(first, e.smaller(end * p.rows, p.outer)) as place:
             offset = 0
             for part, run in zip(parts, p.runs, strict=True):
-                here = e.at(part, e.b.mul(place, i64(run)))
-                there = e.at(whole, e.b.add(e.b.mul(place, i64(sum(p.runs))), i64(offset)))
-                self._copy(there, here, run) if p.joins else self._copy(here, there, run)
+                here = e.at(part, place * run)
+                there = e.at(whole, place * sum(p.runs) + offset)
+                e.copy(*((there, here) if p.joins else (here, there)), run)
                 offset += run
         e.finish()
-
-    def _copy(self, target: Value, source: Value, size: int) -> None:
-        self.e.call("llvm.memcpy.p0.p0.i64", VOID, target, source, i64(size), ir.Constant(I1, 0))

@@ -6,18 +6,19 @@ So nothing is transposed, whatever the number of groups.  A tile is one sample, 
 # N batch, P places (H W) of an image, C channels, G groups of channels; a strip is up to 4 vectors of 16 lanes
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from llvmlite import ir
 
 from backends.contract import ALIGNMENT, ITEM_BYTES, Call
-from backends.numpy.emit.emitter import ELEMENT, I64, POINTER, Emitter, Value, i64, vector
+from backends.numpy.emit.emitter import ELEMENT, I64, POINTER, Emitter, Value
+from backends.numpy.emit.number import Number
+from backends.numpy.emit.strips import Strips
+from backends.numpy.emit.vectors import Cells
 from backends.numpy.kernels.kernel import Sizes
-from backends.numpy.machine.processor import LANES, Processor
-
-STRIP = 4 * LANES
-Vectors = list[Value]
+from backends.numpy.machine.processor import Processor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,20 +65,26 @@ class Groups(Sizes):
         return 10.0 * self.samples * self.places * self.channels
 
 
-# the numbers of a strip at one place, from the start of an image; what a place adds to the sums so far
-Read = Callable[[Value], Vectors]
-Add = Callable[[Read, list[Vectors]], list[Vectors]]
-
-
 class GroupNormKernel:
-    """Emits `name(input pointers, output pointers, scratch, begin, end)` for samples begin <= n < end."""
+    """Emits `name(input pointers, output pointers, scratch, begin, end)` for samples begin <= n < end.
+
+    Of each sample [P, C]; c runs in strips, p in the loop within a strip:
+
+        for c:  total[c] = sum over p of x[p, c]
+        for g:  mean[g] = sum of total[c] over g / size;                    center[c] = mean[g] for every c in g
+        for c:  square[c] = sum over p of (x[p, c] - center[c])^2
+        for g:  inverse[g] = 1 / sqrt(sum of square[c] over g / size + epsilon);  std[c] = inverse[g] for every c in g
+        for c:  y[p, c] = (x[p, c] - center[c]) * (gamma[c] * std[c]) + beta[c] for every p
+
+    The vectors [C] between these loops, two here and four of the gradient, lie in the scratch.
+    """
 
     def __init__(self, module: ir.Module, name: str, groups: Groups) -> None:
         self.p = groups
         self.pointers = 7 if groups.op == "group_norm" else 8
         self.e = Emitter(module, name, [POINTER] * (self.pointers + 1) + [I64, I64])
+        self.strips = Strips(self.e, groups.precision)
         self.element = ELEMENT[groups.precision]
-        self.kind = vector(self.element)
         self.share = self.e.literal(1.0 / groups.size, self.element)
 
     def emit(self) -> None:
@@ -89,42 +96,45 @@ class GroupNormKernel:
         steps = (image, 0, 0, 0, image, own, own) if p.op == "group_norm" else (image, 0, own, own, image, image, p.channels, p.channels)
         rooms = [e.at(scratch, n * p.room) for n in range(4)]
         with e.loop(begin, end) as n:
-            operands = [self._at(q, e.b.mul(n, i64(step))) for q, step in zip(pointers, steps, strict=True)]
+            operands = [self._at(q, n * step) for q, step in zip(pointers, steps, strict=True)]
             (self.forward if p.op == "group_norm" else self.gradient)(rooms, *operands)
         e.finish()
 
     def forward(self, rooms: list[Value], *operands: Value) -> None:
         """x [P, C], gamma [C], beta [C], epsilon -> y [P, C], mean [G], 1 / std [G]."""
         x, gamma, beta, epsilon, y, mean, inverse = operands
-        e, (center, std, *_) = self.e, rooms
+        e, s, p, (center, std, *_) = self.e, self.strips, self.p, rooms
 
-        def total(start: Value, valid: list[int]) -> None:
-            self._store(self._down(start, valid, 1, lambda at, sums: [self._each(e.b.fadd, sums[0], at(x))])[0], center, start, valid)
+        for c in s.along(p.channels):
+            total = s.cells(c.valid, 0.0)
+            with e.loop(0, p.places) as place:
+                so_far = total.read()
+                total.write(so_far + s.load(x, c.after(place * p.channels)))
+            s.store(total.read(), center, c)
 
-        def squares(start: Value, valid: list[int]) -> None:
-            middle = self._load(center, start, valid)
+        self._give(center, lambda group, first: self._sum(first, center) * self.share, mean)
 
-            def add(at: Read, sums: list[Vectors]) -> list[Vectors]:
-                off = self._each(e.b.fsub, at(x), middle)
-                return [self._each(e.fma, off, off, sums[0])]
+        for c in s.along(p.channels):
+            middle = s.load(center, c)
+            squares = s.cells(c.valid, 0.0)
+            with e.loop(0, p.places) as place:
+                so_far = squares.read()
+                off = s.load(x, c.after(place * p.channels)) - middle
+                squares.write(off.each(e.fma, off, so_far))
+            s.store(squares.read(), std, c)
 
-            self._store(self._down(start, valid, 1, add)[0], std, start, valid)
+        def deviation(group: Number, first: Number) -> Value:
+            variance = self._sum(first, std) * self.share
+            return e.number(e.literal(1.0, self.element)) / e.unary("sqrt", variance + e.load(epsilon, p.precision))
 
-        def write(start: Value, valid: list[int]) -> None:
-            middle, shift = self._load(center, start, valid), self._load(beta, start, valid)
-            scale = self._each(e.b.fmul, self._load(gamma, start, valid), self._load(std, start, valid))
-            self._map(start, valid, y, lambda at: self._each(e.fma, self._each(e.b.fsub, at(x), middle), scale, shift))
-
-        def deviation(group: Value, first: Value) -> Value:
-            variance = e.b.fmul(self._sum(first, std), self.share)
-            root = e.unary("sqrt", e.b.fadd(variance, e.load(epsilon, self.p.precision)))
-            return e.b.fdiv(e.literal(1.0, self.element), root)
-
-        self._strips(total)
-        self._give(center, lambda group, first: e.b.fmul(self._sum(first, center), self.share), mean)
-        self._strips(squares)
         self._give(std, deviation, inverse)
-        self._strips(write)
+
+        for c in s.along(p.channels):
+            middle, shift = s.load(center, c), s.load(beta, c)
+            scale = s.load(gamma, c) * s.load(std, c)
+            with e.loop(0, p.places) as place:
+                there, here = c.after(place * p.channels), c.after(place * p.channels)
+                s.store((s.load(x, here) - middle).each(e.fma, scale, shift), y, there)
 
     def gradient(self, rooms: list[Value], *operands: Value) -> None:
         """x [P, C], gamma [C], mean, 1 / std [G], g [P, C] -> dx [P, C], the sums over the places of g * xhat and of g [C].
@@ -132,113 +142,70 @@ class GroupNormKernel:
         dx = g gamma / std - level - (x - mean) slope, level = mean(gamma g) / std and slope = mean(gamma g * xhat) / std^2 of the group.
         """
         x, gamma, mean, inverse, g, dx, gamma_part, beta_part = operands
-        e, (center, std, level, slope) = self.e, rooms
+        e, s, p, (center, std, level, slope) = self.e, self.strips, self.p, rooms
 
-        def sums(start: Value, valid: list[int]) -> None:
-            middle, scale = self._load(center, start, valid), self._load(std, start, valid)
+        def share(part: Value, group: Number, first: Number) -> Value:
+            return self._sum(first, part, gamma) * self.share * self._number(inverse, group)
 
-            def add(at: Read, so_far: list[Vectors]) -> list[Vectors]:
-                sent = at(g)
-                off = self._each(e.b.fsub, at(x), middle)
-                return [self._each(e.fma, off, sent, so_far[0]), self._each(e.b.fadd, so_far[1], sent)]
-
-            products, plain = self._down(start, valid, 2, add)
-            self._store(self._each(e.b.fmul, products, scale), gamma_part, start, valid)
-            self._store(plain, beta_part, start, valid)
-
-        def share(part: Value, group: Value, first: Value) -> Value:
-            own = e.b.fmul(self._sum(first, part, gamma), self.share)
-            return e.b.fmul(own, e.load(self._at(inverse, group), self.p.precision))
-
-        def write(start: Value, valid: list[int]) -> None:
-            middle, flat, steep = (self._load(room, start, valid) for room in (center, level, slope))
-            scale = self._each(e.b.fmul, self._load(gamma, start, valid), self._load(std, start, valid))
-
-            def value(at: Read) -> Vectors:
-                taken = self._each(e.fma, self._each(e.b.fsub, at(x), middle), steep, flat)
-                return self._each(e.b.fsub, self._each(e.b.fmul, at(g), scale), taken)
-
-            self._map(start, valid, dx, value)
-
-        self._give(center, lambda group, first: e.load(self._at(mean, group), self.p.precision))
-        self._give(std, lambda group, first: e.load(self._at(inverse, group), self.p.precision))
-        self._strips(sums)
+        self._give(center, lambda group, _: self._number(mean, group))
+        self._give(std, lambda group, _: self._number(inverse, group))
+        self._sums_of_gradient(x, g, center, std, gamma_part, beta_part)
         self._give(level, lambda *group: share(beta_part, *group))
-        self._give(slope, lambda *group: e.b.fmul(share(gamma_part, *group), e.load(self._at(inverse, group[0]), self.p.precision)))
-        self._strips(write)
+        self._give(slope, lambda *group: share(gamma_part, *group) * self._number(inverse, group[0]))
+
+        for c in s.along(p.channels):
+            middle, flat, steep = (s.load(room, c) for room in (center, level, slope))
+            scale = s.load(gamma, c) * s.load(std, c)
+            with e.loop(0, p.places) as place:
+                there, here = c.after(place * p.channels), c.after(place * p.channels)
+                taken = (s.load(x, here) - middle).each(e.fma, steep, flat)
+                s.store(s.load(g, here) * scale - taken, dx, there)
+
+    def _sums_of_gradient(self, x: Value, g: Value, center: Value, std: Value, gamma_part: Value, beta_part: Value) -> None:
+        """gamma_part[c] = sum over p of (x - center) g, times std[c];  beta_part[c] = sum over p of g."""
+        e, s, p = self.e, self.strips, self.p
+        for c in s.along(p.channels):
+            middle, scale = s.load(center, c), s.load(std, c)
+            products, plain = s.cells(c.valid, 0.0), s.cells(c.valid, 0.0)
+            with e.loop(0, p.places) as place:
+                product, total = products.read(), plain.read()
+                here = c.after(place * p.channels)
+                sent = s.load(g, here)
+                off = s.load(x, here) - middle
+                product, total = off.each(e.fma, sent, product), total + sent
+                products.write(product)
+                plain.write(total)
+            product, total = products.read(), plain.read()
+            s.store(product * scale, gamma_part, c)
+            s.store(total, beta_part, c)
 
     # -- groups ------------------------------------------------------------------------------------------------------------------
 
-    def _give(self, room: Value, value: Callable[[Value, Value], Value], target: Value = None) -> None:
+    def _give(self, room: Value, value: Callable[[Number, Number], Value], target: Value = None) -> None:
         """Gives every channel of `room` [C] the `value(group, first channel)` of its group; `target` [G] gets it once a group."""
         e, each = self.e, self.p.channels // self.p.groups
         with e.loop(0, self.p.groups) as group:
-            first = e.b.mul(group, i64(each))
+            first = group * each
             number = value(group, first)
             if target is not None:
                 e.store(number, self._at(target, group), self.p.precision)
-            with e.loop(first, e.b.add(first, i64(each))) as channel:
+            with e.loop(first, first + each) as channel:
                 e.store(number, self._at(room, channel), self.p.precision)
 
-    def _sum(self, first: Value, *factors: Value) -> Value:
+    def _sum(self, first: Number, *factors: Value) -> Number:
         """The sum over the channels of a group of the product of `factors`, each [C]."""
         e, each = self.e, self.p.channels // self.p.groups
-        (cell,) = self._cells(1, self.element)
-        with e.loop(first, e.b.add(first, i64(each))) as channel:
-            product = e.load(self._at(factors[0], channel), self.p.precision)
+        total = Cells(e, self.element, 1).fill(e.literal(0.0, self.element))
+        with e.loop(first, first + each) as channel:
+            product = self._number(factors[0], channel)
             for factor in factors[1:]:
-                product = e.b.fmul(product, e.load(self._at(factor, channel), self.p.precision))
-            e.b.store(e.b.fadd(e.b.load(cell, typ=self.element), product), cell)
-        return e.b.load(cell, typ=self.element)
+                product = product * self._number(factor, channel)
+            total.take(operator.add, [product])
+        (result,) = total
+        return result
 
-    # -- channels ----------------------------------------------------------------------------------------------------------------
-
-    def _strips(self, use: Callable[[Value, list[int]], None]) -> None:
-        """Calls `use(first channel, lanes in use)` for every strip of channels."""
-        whole, rest = divmod(self.p.channels, STRIP)
-        if whole:
-            with self.e.loop(0, whole) as index:
-                use(self.e.b.mul(index, i64(STRIP)), [LANES] * 4)
-        if rest:
-            use(i64(whole * STRIP), [min(LANES, rest - n) for n in range(0, rest, LANES)])
-
-    def _down(self, start: Value, valid: list[int], count: int, add: Add) -> list[Vectors]:
-        """`count` sums over the places of the strip at `start`, each place in its turn."""
-        cells = [self._cells(len(valid), self.kind) for _ in range(count)]
-        with self.e.loop(0, self.p.places) as place:
-            sums = [[self.e.b.load(cell, typ=self.kind) for cell in own] for own in cells]
-            for own, values in zip(cells, add(self._reader(place, start, valid), sums), strict=True):
-                self._each(self.e.b.store, values, own)
-        return [[self.e.b.load(cell, typ=self.kind) for cell in own] for own in cells]
-
-    def _map(self, start: Value, valid: list[int], target: Value, value: Callable[[Read], Vectors]) -> None:
-        """Stores `value` at every place of the strip of `target` [P, C]."""
-        with self.e.loop(0, self.p.places) as place:
-            offset = self.e.b.add(self.e.b.mul(place, i64(self.p.channels)), start)
-            self._store(value(self._reader(place, start, valid)), target, offset, valid)
-
-    def _reader(self, place: Value, start: Value, valid: list[int]) -> Read:
-        offset = self.e.b.add(self.e.b.mul(place, i64(self.p.channels)), start)
-        return lambda image: self._load(image, offset, valid)
-
-    def _each(self, rule: Callable[..., Value], *operands: Vectors) -> Vectors:
-        return [rule(*parts) for parts in zip(*operands, strict=True)]
-
-    def _cells(self, count: int, kind: Value) -> list[Value]:
-        with self.e.b.goto_entry_block():
-            cells = [self.e.b.alloca(kind) for _ in range(count)]
-        for cell in cells:
-            self.e.b.store(self.e.literal(0.0, kind), cell)
-        return cells
+    def _number(self, pointer: Value, index: Value) -> Number:
+        return self.e.number(self.e.load(self._at(pointer, index), self.p.precision))
 
     def _at(self, pointer: Value, offset: Value) -> Value:
         return self.e.at(pointer, offset, self.p.precision)
-
-    def _load(self, pointer: Value, offset: Value, valid: list[int]) -> Vectors:
-        at = self._at(pointer, offset)
-        return [self.e.load_vector(self._at(at, LANES * n), self.p.precision, valid=lanes) for n, lanes in enumerate(valid)]
-
-    def _store(self, parts: Vectors, pointer: Value, offset: Value, valid: list[int]) -> None:
-        at = self._at(pointer, offset)
-        for n, (part, lanes) in enumerate(zip(parts, valid, strict=True)):
-            self.e.store_vector(part, self._at(at, LANES * n), self.p.precision, valid=lanes)

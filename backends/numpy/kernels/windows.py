@@ -1,25 +1,28 @@
-"""Kernels over windows of images: unfolding, folding, pooling.  Copies and sums run over contiguous channels.
+"""Kernels over windows of images: im2col (`patches`), col2im (`fold`), pooling.  Copies and sums run over contiguous channels.
 
 A tile is one image of the batch, and within it every sum has one fixed order, so bits do not depend on the number of threads.
 """
 
-# N batch, H W image, C channels, Ho Wo output positions, kh kw window; a strip is up to 4 vectors of 16 lanes
+# N batch, H W image, C channels, Ho Wo output positions, kh kw window
 from __future__ import annotations
 
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from llvmlite import ir
 
 from backends.contract import Call
 from backends.numpy.emit.elementwise import RULES
-from backends.numpy.emit.emitter import ELEMENT, I64, POINTER, Emitter, Value, i64, vector
+from backends.numpy.emit.emitter import I64, POINTER, Emitter, Value
+from backends.numpy.emit.number import Number
+from backends.numpy.emit.strips import Strip, Strips
+from backends.numpy.emit.vectors import Cells
 from backends.numpy.kernels.kernel import Sizes
-from backends.numpy.machine.processor import LANES, Processor
+from backends.numpy.machine.processor import Processor
 
-STRIP = 4 * LANES
 MOST_PLACES = 9  # of a window that is written out
-UNROLLED = 4 * STRIP  # elements that a copy moves without a loop
 Pair = tuple[int, int]
 
 
@@ -67,14 +70,36 @@ class Windows(Sizes):
         return float(self.images * self.out[0] * self.out[1] * self.window[0] * self.window[1] * self.channels)
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A strip of channels at (row, column); `here`: the same strip counted from the start of [rows, columns, C]."""
+
+    row: Number
+    column: Number
+    channels: Strip
+    here: Strip
+
+
 class WindowKernel:
-    """Emits `name(input pointers, output pointer, scratch, begin, end)` for images begin <= n < end."""
+    """Emits `name(input pointers, output pointer, scratch, begin, end)` for images begin <= n < end.
+
+    Place (i, j) of the window at (row, column) lies at h = row * stride + i * dilation - padding, w alike, where that is in the image:
+
+        patches                  y[row, column, i, j, :] = x[h, w, :], or 0 outside
+        fold                     x[h, w, :] = sum over (i, j) of y[row, column, i, j, :]
+        max_pool                 y[row, column, :] = max over (i, j) of x[h, w, :]
+        max_pool_gradient        dx[h, w, :] += g[row, column, :] at the first (i, j) where x[h, w, :] is that maximum
+        average_pool             y[row, column, :] = sum over (i, j) of x[h, w, :] / count[row, column]
+        average_pool_gradient    dx[h, w, :] = sum over (i, j) of g[row, column, :] / count[row, column]
+
+    What is summed for a place of the image is gathered by it from the windows over it, so that each place is written once.
+    """
 
     def __init__(self, module: ir.Module, name: str, windows: Windows) -> None:
         self.p = windows
         self.count = 2 if windows.op == "max_pool_gradient" else 1
         self.e = Emitter(module, name, [POINTER] * (self.count + 2) + [I64, I64])
-        self.kind = vector(ELEMENT[windows.precision])
+        self.strips = Strips(self.e, windows.precision)
 
     def emit(self) -> None:
         """Emits the whole kernel."""
@@ -88,276 +113,197 @@ class WindowKernel:
             "max_pool_gradient": (image, out, image), "average_pool_gradient": (out, image),
         }[p.op]  # fmt: skip
         with e.loop(begin, end) as n:
-            EMITTERS[p.op](self, *(self._at(q, e.b.mul(n, i64(size))) for q, size in zip(pointers, sizes, strict=True)))
+            EMITTERS[p.op](self, *(self._at(q, n * size) for q, size in zip(pointers, sizes, strict=True)))
         e.finish()
 
-    # -- unfolding ---------------------------------------------------------------------------------------------------------------
+    # -- im2col ------------------------------------------------------------------------------------------------------------------
 
     def patches(self, x: Value, y: Value) -> None:
         """x [H, W, C] -> y [Ho, Wo, kh, kw, C]: a row of the window is one run of numbers where the columns lie side by side."""
-        e, p = self.e, self.p
+        e, p, s = self.e, self.p, self.strips
         (kh, kw), c = p.window, p.channels
         with e.loop(0, p.out[0]) as row, e.loop(0, kh) as i:
-            h = e.b.add(e.b.mul(row, i64(p.stride[0])), e.b.sub(e.b.mul(i, i64(p.dilation[0])), i64(p.padding[0])))
-            target = self._at(y, e.b.add(e.b.mul(row, i64(p.out[1] * kh * kw * c)), e.b.mul(i, i64(kw * c))))
-            with e.b.if_else(e.b.icmp_unsigned("<", h, i64(p.size[0]))) as (inside, outside):
+            h = row * p.stride[0] + (i * p.dilation[0] - p.padding[0])
+            target = self._at(y, row * (p.out[1] * kh * kw * c) + i * (kw * c))
+            with e.b.if_else(e.within(h, p.size[0])) as (inside, outside):
                 with inside:
-                    self._patch_row(self._at(x, e.b.mul(h, i64(p.size[1] * c))), target)
+                    self._patch_row(self._at(x, h * (p.size[1] * c)), target)
                 with outside, e.loop(0, p.out[1]) as q:
-                    self._zero(self._at(target, e.b.mul(q, i64(kh * kw * c))), kw * c)
+                    s.clear(self._at(target, q * (kh * kw * c)), kw * c)
 
     def _patch_row(self, x: Value, y: Value) -> None:
         """One row of the window at every column position: x [W, C] -> y [Wo, (kh), kw, C]."""
-        e, p = self.e, self.p
-        step = p.window[0] * p.window[1] * p.channels
-        whole = [q for q in range(p.out[1]) if all(0 <= self._column(q, j) < p.size[1] for j in range(p.window[1]))]
+        e, p, s = self.e, self.p, self.strips
+        kw, c = p.window[1], p.channels
+        step = p.window[0] * kw * c
+        whole = [q for q in range(p.out[1]) if all(0 <= self._column(q, j) < p.size[1] for j in range(kw))]
         first, last = (whole[0], whole[-1] + 1) if whole else (0, 0)
-        for q in (*range(first), *range(last, p.out[1])):
-            for j in range(p.window[1]):
+        for q in (*range(first), *range(last, p.out[1])):  # positions at the edges are written out, place by place
+            for j in range(kw):
                 w = self._column(q, j)
-                target = self._at(y, q * step + j * p.channels)
+                target = self._at(y, q * step + j * c)
                 if 0 <= w < p.size[1]:
-                    self._copy(self._at(x, w * p.channels), target, p.channels)
+                    s.copy(self._at(x, w * c), target, c)
                 else:
-                    self._zero(target, p.channels)
+                    s.clear(target, c)
         if whole:
-            with e.loop(first, last) as q:
-                source = self._at(x, e.b.mul(e.b.sub(e.b.mul(q, i64(p.stride[1])), i64(p.padding[2])), i64(p.channels)))
-                target = self._at(y, e.b.mul(q, i64(step)))
+            with e.loop(first, last) as position:
+                source = self._at(x, (position * p.stride[1] - p.padding[2]) * c)
+                target = self._at(y, position * step)
                 if p.dilation[1] == 1:
-                    self._copy(source, target, p.window[1] * p.channels)
+                    s.copy(source, target, kw * c)
                 else:
-                    for j in range(p.window[1]):
-                        self._copy(self._at(source, j * p.dilation[1] * p.channels), self._at(target, j * p.channels), p.channels)
+                    for j in range(kw):
+                        s.copy(self._at(source, j * p.dilation[1] * c), self._at(target, j * c), c)
 
     def _column(self, q: int, j: int) -> int:
         return q * self.p.stride[1] + j * self.p.dilation[1] - self.p.padding[2]
 
-    # -- folding -----------------------------------------------------------------------------------------------------------------
+    # -- col2im ------------------------------------------------------------------------------------------------------------------
 
     def fold(self, y: Value, x: Value) -> None:
         """y [Ho, Wo, kh, kw, C] -> x [H, W, C]: each place of the image gathers what the windows over it hold, in the window's order."""
-        p = self.p
+        p, s = self.p, self.strips
+        for at, total in self._gathering(x, p.size):
+            with self._covering(at.row, at.column) as (number, position):
+                offset = position * (p.window[0] * p.window[1]) + number
+                total.take(operator.add, s.load(y, at.channels.after(offset * p.channels)))
 
-        def gather(h: Value, w: Value, start: Value, valid: list[int], cells: list[Value]) -> None:
-            def add(number: Value, position: Value) -> None:
-                offset = self.e.b.add(self.e.b.mul(position, i64(p.window[0] * p.window[1])), number)
-                source = self._at(y, self.e.b.add(self.e.b.mul(offset, i64(p.channels)), start))
-                self._accumulate(cells, self._load(source, valid))
-
-            self._covering(h, w, add)
-
-        self._everywhere(x, p.size, gather)
-
-    def _covering(self, h: Value, w: Value, use: Callable[[Value, Value], None]) -> None:
-        """Calls `use(number in the window, position)` for every window that covers (h, w), in the order of the window."""
+    @contextmanager
+    def _covering(self, h: Number, w: Number) -> Iterator[tuple[Number, Number]]:
+        """(number in the window, position) of every window that covers (h, w), in the order of the window."""
         e, p = self.e, self.p
         with e.loop(0, p.window[0]) as i:
             row, fits = self._position(h, i, 0)
             with e.b.if_then(fits), e.loop(0, p.window[1]) as j:
                 column, also = self._position(w, j, 1)
                 with e.b.if_then(also):
-                    use(e.b.add(e.b.mul(i, i64(p.window[1])), j), e.b.add(e.b.mul(row, i64(p.out[1])), column))
+                    yield i * p.window[1] + j, row * p.out[1] + column
 
-    def _position(self, h: Value, i: Value, axis: int) -> tuple[Value, Value]:
+    def _position(self, h: Number, i: Number, axis: int) -> tuple[Number, Number]:
         """The position whose window has place i at image row h, and whether there is one."""
-        e, p = self.e, self.p
-        far = e.b.sub(e.b.add(h, i64(p.padding[2 * axis])), e.b.mul(i, i64(p.dilation[axis])))
-        row = e.b.sdiv(far, i64(p.stride[axis]))
-        fits = e.b.and_(e.b.icmp_signed(">=", far, i64(0)), e.b.icmp_signed("<", row, i64(p.out[axis])))
-        return row, e.b.and_(fits, e.b.icmp_signed("==", e.b.mul(row, i64(p.stride[axis])), far))
+        out, stride, padding, dilation = (of[axis] for of in (self.p.out, self.p.stride, self.p.padding[::2], self.p.dilation))
+        far = h + padding - i * dilation
+        row = far // stride
+        fits = (far >= 0) & (row < out) & (row * stride == far)
+        return row, fits
 
     # -- pooling -----------------------------------------------------------------------------------------------------------------
 
     def max_pool(self, x: Value, y: Value) -> None:
         """x [H, W, C] -> y [Ho, Wo, C]."""
-        self._everywhere(y, self.p.out, lambda *place: self._largest(x, *place))
+        for at, largest in self._gathering(y, self.p.out):
+            self._maximum(x, at, largest)
 
-    def _largest(self, x: Value, row: Value, column: Value, start: Value, valid: list[int], cells: list[Value]) -> None:
-        """The largest x of the window at (row, column) into `cells`."""
-        maximum = RULES["maximum"]
-        self._fill(cells, float("-inf"))
-
-        def take(position: Value) -> None:
-            source = self._at(x, self.e.b.add(position, start))
-            self._accumulate(cells, self._load(source, valid), lambda old, new: maximum(self.e, old, new))
-
-        self._covered(row, column, take)
+    def _maximum(self, x: Value, at: _Place, largest: Cells) -> None:
+        """The largest x of the window at `at`."""
+        e, s = self.e, self.strips
+        largest.fill(e.literal(float("-inf"), s.kind))
+        with self._covered(at.row, at.column) as offset:
+            largest.take(lambda old, new: RULES["maximum"](e, old, new), s.load(x, at.channels.after(offset)))
 
     def max_pool_gradient(self, x: Value, g: Value, dx: Value) -> None:
         """x, dx [H, W, C]; g [Ho, Wo, C]: position after position adds its g at the first place that holds the maximum."""
-        e, p = self.e, self.p
+        e, p, s = self.e, self.p, self.strips
         if p.apart:
             return self._max_pool_gradient_apart(x, g, dx)
         self._clear(dx)
-
-        def spread(row: Value, column: Value, start: Value, valid: list[int], offset: Value) -> None:
-            tops, left = self._cells(len(valid)), self._cells(len(valid))
-            self._largest(x, row, column, start, valid, tops)
-            top = [e.b.load(cell, typ=self.kind) for cell in tops]
-            for cell, value in zip(left, self._load(self._at(g, offset), valid), strict=True):
-                e.b.store(value, cell)
-
-            def hit(position: Value) -> None:
-                place = e.b.add(position, start)
-                values, old = self._load(self._at(x, place), valid), self._load(self._at(dx, place), valid)
-                zero = ir.Constant(self.kind, None)
-                new = []
-                for n, cell in enumerate(left):
-                    rest = e.b.load(cell, typ=self.kind)
-                    here = e.b.fcmp_ordered("==", values[n], top[n])
-                    new.append(e.b.fadd(old[n], e.b.select(here, rest, zero)))
-                    e.b.store(e.b.select(here, zero, rest), cell)  # what has found its place goes nowhere else
-                self._store(new, self._at(dx, place), valid)
-
-            self._covered(row, column, hit)
-
-        self._positions(self.p.out, spread)
+        for at in self._places(p.out):
+            largest, left = s.cells(at.here.valid), s.cells(at.here.valid)
+            self._maximum(x, at, largest)
+            top = largest.read()
+            left.write(s.load(g, at.here))
+            with self._covered(at.row, at.column) as offset:
+                place = at.channels.after(offset)
+                values, sums, new = s.load(x, place), s.load(dx, place), []
+                for n, (rest, value, old, most) in enumerate(zip(left, values, sums, top, strict=True)):
+                    hit = value == most
+                    new.append(old + e.where(hit, rest, s.zero))
+                    left.put(n, e.where(hit, s.zero, rest))  # what has found its place goes nowhere else
+                s.store(new, dx, place)
+        return None
 
     def _max_pool_gradient_apart(self, x: Value, g: Value, dx: Value) -> None:
         """The same where no two windows meet and none leaves the image: every place is read once and written once."""
-        e, p = self.e, self.p
+        e, p, s = self.e, self.p, self.strips
         if p.stride != p.window or any(out * k != n for out, k, n in zip(p.out, p.window, p.size, strict=True)):
             self._clear(dx)  # places that no window covers
-        places = [(i * p.size[1] + j) * p.channels for i in range(p.window[0]) for j in range(p.window[1])]
-        zero = ir.Constant(self.kind, None)
-
-        def spread(row: Value, column: Value, start: Value, valid: list[int], offset: Value) -> None:
-            corner = e.b.add(e.b.mul(row, i64(p.stride[0] * p.size[1])), e.b.mul(column, i64(p.stride[1])))
-            origin = e.b.add(e.b.mul(corner, i64(p.channels)), start)
-            values = [self._load(self._at(x, e.b.add(origin, i64(place))), valid) for place in places]
-            left = self._load(self._at(g, offset), valid)
-            tops = values[0]
-            for part in values[1:]:
-                tops = [RULES["maximum"](e, old, new) for old, new in zip(tops, part, strict=True)]
-            for place, part in zip(places, values, strict=True):
-                here = [e.b.fcmp_ordered("==", value, top) for value, top in zip(part, tops, strict=True)]
-                new = [e.b.select(hit, rest, zero) for hit, rest in zip(here, left, strict=True)]
-                left = [e.b.select(hit, zero, rest) for hit, rest in zip(here, left, strict=True)]  # it goes nowhere else
-                self._store(new, self._at(dx, e.b.add(origin, i64(place))), valid)
-
-        self._positions(p.out, spread)
+        window = [(i * p.size[1] + j) * p.channels for i in range(p.window[0]) for j in range(p.window[1])]
+        for at in self._places(p.out):
+            corner = at.channels.after((at.row * (p.stride[0] * p.size[1]) + at.column * p.stride[1]) * p.channels)
+            values = [s.load(x, corner.further(place)) for place in window]
+            left = s.load(g, at.here)
+            largest = values[0]
+            for value in values[1:]:
+                largest = largest.each(lambda old, new: RULES["maximum"](e, old, new), value)
+            for place, value in zip(window, values, strict=True):
+                hit = value.each(operator.eq, largest)
+                new = hit.each(e.where, left, s.zero)
+                left = hit.each(e.where, s.zero, left)  # it goes nowhere else
+                s.store(new, dx, corner.further(place))
 
     def average_pool(self, x: Value, y: Value) -> None:
         """x [H, W, C] -> y [Ho, Wo, C]: sum over the places in the image, divided by their number."""
-
-        def gather(row: Value, column: Value, start: Value, valid: list[int], cells: list[Value]) -> None:
-            self._covered(
-                row, column, lambda position: self._accumulate(cells, self._load(self._at(x, self.e.b.add(position, start)), valid))
-            )
-            count = self.e.splat(self._number(row, column))
-            for cell in cells:
-                self.e.b.store(self.e.b.fdiv(self.e.b.load(cell, typ=self.kind), count), cell)
-
-        self._everywhere(y, self.p.out, gather)
+        e, s = self.e, self.strips
+        for at, total in self._gathering(y, self.p.out):
+            with self._covered(at.row, at.column) as offset:
+                total.take(operator.add, s.load(x, at.channels.after(offset)))
+            count = e.splat(self._number(at.row, at.column))
+            total.take(operator.truediv, [count] * len(at.here.valid))
 
     def average_pool_gradient(self, g: Value, dx: Value) -> None:
         """g [Ho, Wo, C] -> dx [H, W, C]: each place of the image gathers g / count of the windows over it."""
-        e, p = self.e, self.p
+        e, p, s = self.e, self.p, self.strips
+        for at, total in self._gathering(dx, p.size):
+            with self._covering(at.row, at.column) as (_, position):
+                count = e.splat(self._number(position // p.out[1], position % p.out[1]))
+                total.take(operator.add, s.load(g, at.channels.after(position * p.channels)) / count)
 
-        def gather(h: Value, w: Value, start: Value, valid: list[int], cells: list[Value]) -> None:
-            def add(number: Value, position: Value) -> None:
-                count = e.splat(self._number(e.b.sdiv(position, i64(p.out[1])), e.b.srem(position, i64(p.out[1]))))
-                parts = self._load(self._at(g, e.b.add(e.b.mul(position, i64(p.channels)), start)), valid)
-                self._accumulate(cells, [e.b.fdiv(part, count) for part in parts])
-
-            self._covering(h, w, add)
-
-        self._everywhere(dx, p.size, gather)
-
-    def _bounds(self, index: Value, axis: int) -> tuple[Value, Value]:
+    def _bounds(self, index: Number, axis: int) -> tuple[Number, Number]:
         """First and last + 1 place of the window at `index` that lie in the image."""
         e, p = self.e, self.p
-        start = e.b.sub(e.b.mul(index, i64(p.stride[axis])), i64(p.padding[2 * axis]))
-        stop = e.smaller(e.b.add(start, i64(p.window[axis])), i64(p.size[axis]))
+        start = index * p.stride[axis] - p.padding[2 * axis]
+        stop = e.smaller(start + p.window[axis], p.size[axis])
         if p.padding[2 * axis]:
-            start = e.b.select(e.b.icmp_signed("<", start, i64(0)), i64(0), start)
+            start = e.where(start < 0, 0, start)
         return start, stop
 
-    def _covered(self, row: Value, column: Value, use: Callable[[Value], None]) -> None:
-        """Calls `use(offset in the image)` for every place of the window at (row, column), in order."""
+    @contextmanager
+    def _covered(self, row: Number, column: Number) -> Iterator[Number]:
+        """The offset in the image of every place of the window at (row, column), in order."""
         e, p = self.e, self.p
         top, bottom = self._bounds(row, 0)
         left, right = self._bounds(column, 1)
         with e.loop(top, bottom) as h, e.loop(left, right) as w:
-            use(e.b.mul(e.b.add(e.b.mul(h, i64(p.size[1])), w), i64(p.channels)))
+            yield (h * p.size[1] + w) * p.channels
 
-    def _number(self, row: Value, column: Value) -> Value:
+    def _number(self, row: Number, column: Number) -> Value:
         """How many places of the window at (row, column) lie in the image."""
-        e = self.e
         top, bottom = self._bounds(row, 0)
         left, right = self._bounds(column, 1)
-        return e.b.sitofp(e.b.mul(e.b.sub(bottom, top), e.b.sub(right, left)), self.kind.element)
+        return self.e.b.sitofp((bottom - top) * (right - left), self.strips.kind.element)
 
-    # -- channels ----------------------------------------------------------------------------------------------------------------
+    # -- the walk over the output --------------------------------------------------------------------------------------------------
 
-    def _positions(self, size: Pair, use: Callable[[Value, Value, Value, list[int], Value], None]) -> None:
-        """Calls `use(row, column, first channel, lanes in use, offset)` for every strip of channels of every position of [size, C]."""
-        e, channels = self.e, self.p.channels
-        whole, rest = divmod(channels, STRIP)
-        with e.loop(0, size[0]) as row, e.loop(0, size[1]) as column:
-            origin = e.b.mul(e.b.add(e.b.mul(row, i64(size[1])), column), i64(channels))
-            if whole:
-                with e.loop(0, whole) as index:
-                    start = e.b.mul(index, i64(STRIP))
-                    use(row, column, start, [LANES] * 4, e.b.add(origin, start))
-            if rest:
-                start = i64(whole * STRIP)
-                use(row, column, start, [min(LANES, rest - n) for n in range(0, rest, LANES)], e.b.add(origin, start))
+    def _places(self, size: Pair) -> Iterator[_Place]:
+        """Every strip of channels of every position of [size, C]."""
+        with self.e.loop(0, size[0]) as row, self.e.loop(0, size[1]) as column:
+            origin = (row * size[1] + column) * self.p.channels
+            for channels in self.strips.along(self.p.channels):
+                yield _Place(row, column, channels, channels.after(origin))
 
-    def _everywhere(self, target: Value, size: Pair, gather: Callable[[Value, Value, Value, list[int], list[Value]], None]) -> None:
-        """Stores what `gather` puts into cells, which are zero at first, at every position of target [size, C]."""
-
-        def one(row: Value, column: Value, start: Value, valid: list[int], offset: Value) -> None:
-            cells = self._cells(len(valid))
-            self._fill(cells, 0.0)
-            gather(row, column, start, valid, cells)
-            self._store([self.e.b.load(cell, typ=self.kind) for cell in cells], self._at(target, offset), valid)
-
-        self._positions(size, one)
-
-    def _cells(self, count: int) -> list[Value]:
-        with self.e.b.goto_entry_block():
-            return [self.e.b.alloca(self.kind) for _ in range(count)]
-
-    def _fill(self, cells: list[Value], value: float) -> None:
-        for cell in cells:
-            self.e.b.store(self.e.literal(value, self.kind), cell)
-
-    def _accumulate(self, cells: list[Value], parts: list[Value], combine: Callable[[Value, Value], Value] | None = None) -> None:
-        for cell, part in zip(cells, parts, strict=True):
-            self.e.b.store((combine or self.e.b.fadd)(self.e.b.load(cell, typ=self.kind), part), cell)
+    def _gathering(self, target: Value, size: Pair) -> Iterator[tuple[_Place, Cells]]:
+        """The same with cells, zero at first, that are stored at every position of target [size, C] when the body has filled them."""
+        for at in self._places(size):
+            cells = self.strips.cells(at.here.valid, 0.0)
+            yield at, cells
+            self.strips.store(cells.read(), target, at.here)
 
     def _at(self, pointer: Value, offset: Value) -> Value:
         return self.e.at(pointer, offset, self.p.precision)
 
-    def _load(self, pointer: Value, valid: list[int]) -> list[Value]:
-        return [self.e.load_vector(self._at(pointer, LANES * n), self.p.precision, valid=lanes) for n, lanes in enumerate(valid)]
-
-    def _store(self, parts: list[Value], pointer: Value, valid: list[int]) -> None:
-        for n, (part, lanes) in enumerate(zip(parts, valid, strict=True)):
-            self.e.store_vector(part, self._at(pointer, LANES * n), self.p.precision, valid=lanes)
-
-    def _runs(self, count: int, use: Callable[[Value, list[int]], None]) -> None:
-        """Calls `use(offset, lanes in use)` until `count` numbers are covered."""
-        whole = count // STRIP if count > UNROLLED else 0
-        if whole:
-            with self.e.loop(0, whole) as index:
-                use(self.e.b.mul(index, i64(STRIP)), [LANES] * 4)
-        for start in range(whole * STRIP, count, STRIP):
-            rest = min(STRIP, count - start)
-            use(i64(start), [min(LANES, rest - n) for n in range(0, rest, LANES)])
-
-    def _copy(self, source: Value, target: Value, count: int) -> None:
-        self._runs(count, lambda offset, valid: self._store(self._load(self._at(source, offset), valid), self._at(target, offset), valid))
-
-    def _zero(self, target: Value, count: int) -> None:
-        zero = ir.Constant(self.kind, None)
-        self._runs(count, lambda offset, valid: self._store([zero] * len(valid), self._at(target, offset), valid))
-
     def _clear(self, target: Value) -> None:
-        p = self.p
-        self._zero(target, p.size[0] * p.size[1] * p.channels)
+        self.strips.clear(target, self.p.size[0] * self.p.size[1] * self.p.channels)
 
 
 EMITTERS: dict[str, Callable[..., None]] = {
@@ -368,5 +314,3 @@ EMITTERS: dict[str, Callable[..., None]] = {
     "average_pool": WindowKernel.average_pool,
     "average_pool_gradient": WindowKernel.average_pool_gradient,
 }
-
-__all__ = ["EMITTERS", "WindowKernel", "Windows"]
