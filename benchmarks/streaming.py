@@ -16,9 +16,10 @@ from benchmarks.compare import PAUSE
 from benchmarks.contenders import own
 from benchmarks.machine import stamp
 from benchmarks.workloads import WORKLOADS, Workload
-from pipeline import data, preprocessing, random
+from pipeline import data, random
 from pipeline.data import Data, Split
-from pipeline.tasks.train import prepared
+from pipeline.data.prepared import prepared
+from pipeline.preprocessing import Preprocessing
 from pipeline.training.blocks import Blocks
 
 # name -> the type of the numbers in x.npy, and whether they are streamed from there
@@ -39,7 +40,7 @@ class Training:
 
     def __init__(self, w: Workload, root: Path, *, stream: bool) -> None:
         loaded = data.load(Data(kind="npy", root=str(root), stream=stream, split=Split(validation=0.1, test=0.0)), seed=0)
-        part = prepared(loaded, preprocessing.fit(preprocessing.Preprocessing(), loaded.train.x)).train
+        part = prepared(loaded, Preprocessing()).train
         self.program = own.program(w)
         self.batch, self.rows = w.batch, len(part)
         self.epoch = self.rows // w.batch

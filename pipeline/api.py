@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.config import spec
 
 if TYPE_CHECKING:
+    from pipeline.program.model import Model
     from pipeline.program.program import Program
     from pipeline.program.stack import Stack
     from pipeline.tasks.train import Result
@@ -54,7 +55,7 @@ def train(cfg: Config, *, quiet: bool = False) -> Result:
     return run(spec.experiment(cfg), cfg, RunContext(), quiet=quiet)
 
 
-def load(run: object) -> Program:
+def load(run: object) -> Model:
     """The trained program of a run, given by its folder or MLflow run id; it applies the run's preprocessing.  Raises RunError."""
     from pipeline.tasks import trained  # noqa: PLC0415
 

@@ -3,15 +3,15 @@
 # N rows, B batch rows, S steps, T targets
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import data, preprocessing, random
+from pipeline import data, random
+from pipeline.data.prepared import prepared
 from pipeline.graph.values import Array
-from pipeline.preprocessing.target_scale import TargetScale
 from pipeline.program.make import compile_experiment
 from pipeline.rows import Streamed
 from pipeline.training import loop
@@ -61,10 +61,6 @@ def material(config: Experiment) -> Material:
     """Loads the data that `config` names and fits its preprocessing.  Raises ConfigError and DataError, as a training would."""
     dataset = data.load(config.data, seed=config.seed)
     loop.check(dataset, config.training, config.budget)
-    fitted = preprocessing.fit(config.preprocessing, dataset.train.x, precision=config.precision)
-    y = dataset.train.y
-    if dataset.task != "classification" and config.preprocessing.targets == "standardize":
-        y = TargetScale.fit(y, together=dataset.task == "reconstruction").apply(y)
-    x = fitted.apply(dataset.train.x)
-    shape = replace(dataset.shape, input_shape=x.shape[1:])
-    return Material(name=dataset.name, shape=shape, x=x, y=y, seed=config.seed, weight=dataset.train.weight)
+    ready = prepared(dataset, config.preprocessing, precision=config.precision)
+    rows = ready.train
+    return Material(name=dataset.name, shape=ready.shape, x=rows.x, y=np.asarray(rows.targets), seed=config.seed, weight=rows.weight)

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.rows import Streamed, kept
+
 Array = npt.NDArray[Any]
 
 
@@ -45,6 +47,10 @@ class TargetScale:
         """y [N, T] in its own units -> (y - mean) / deviation."""
         scaled: Array = (y - self.mean) / self.deviation
         return scaled
+
+    def view(self, y: Array) -> Streamed:
+        """y [N, T] whose rows are scaled when they are asked for."""
+        return kept(y).then(self.apply, y.shape[1:], np.float64)
 
     def undo(self, prediction: Array) -> Array:
         """A prediction [N, T] of the network -> in the units of y."""

@@ -1,7 +1,8 @@
 """Programs: a compiled structure with a state, ready to be trained, evaluated and read.
 
 make.py        experiment -> program or stack
-program.py     one network
+program.py     one network: numbers in, numbers out
+model.py       a trained one with its preprocessing: raw rows in, own units out
 stack.py       trials of one structure as one program
 inputs.py      what a program is given: rows, targets, weights, orders
 divergence.py  which layer made the first value that is not finite

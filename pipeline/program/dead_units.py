@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.layers.activation import ACTIVATIONS
+from pipeline.program.model import Model
 from pipeline.program.program import Program
 
 ROWS, BLOCK = 2000, 250
@@ -18,7 +19,7 @@ def shown_rows(count: int) -> int:
     return min(count, ROWS)
 
 
-def dead_units(program: Program, x: Any) -> dict[str, tuple[int, int]]:
+def dead_units(program: Program | Model, x: Any) -> dict[str, tuple[int, int]]:
     """x [N, ...] as the program takes it -> layer of an activation -> (how many of its units are dead, how many it has).
 
     At most ROWS rows are looked at, evenly over x.  A channel of an image is dead when it has one value in all places of all rows.

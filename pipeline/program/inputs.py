@@ -30,19 +30,21 @@ def check_numbers(x: npt.ArrayLike) -> Array:
     return array
 
 
-def check_y(y: npt.ArrayLike, network: LayerGraph, rows: int) -> Array:
-    """y as classes int32 [N] or numbers [N, T].  Classes may be one-hot [N, C], a single 1 among zeros a row.  Raises DataError."""
-    array = np.asarray(y)
+def check_y(y: npt.ArrayLike, network: LayerGraph, rows: int) -> Array | Streamed:
+    """y as classes int32 [N] or numbers [N, T]; numbers that are streamed stay so.  Raises DataError.
+
+    Classes may be one-hot [N, C], a single 1 among zeros a row.
+    """
     if losses.RULES[type(network.loss)].classes:
-        return _classes(array, rows, max(2, network.output.shape[-1]))
-    targets = network.output.shape[-1]
+        return _classes(np.asarray(y), rows, max(2, network.output.shape[-1]))
+    targets, array = network.output.shape[-1], y if isinstance(y, Streamed) else np.asarray(y)
     if array.dtype.kind not in "fiub":
         raise DataError(f"y has dtype {array.dtype}: must hold numbers; turn text into numbers first")
     if array.shape == (rows,) and targets == 1:
-        array = array.reshape(rows, 1)
+        array = np.asarray(array).reshape(rows, 1)
     if array.shape != (rows, targets):
         raise DataError(f"y has shape {list(array.shape)}: must be [{rows}, {targets}]; give one row of targets for each row of x")
-    return np.ascontiguousarray(array)
+    return array if isinstance(array, Streamed) else np.ascontiguousarray(array)
 
 
 def _from_one_hot(y: Array, rows: int, classes: int) -> Array:

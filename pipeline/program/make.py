@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import backends
@@ -56,13 +55,9 @@ def load_backend(config: Experiment) -> tuple[Backend, str]:
 
 
 def _declared(config: Experiment) -> DataShape:
-    from pipeline import data, preprocessing  # noqa: PLC0415  # the readers of data files are needed only when no shape is given
+    from pipeline.data.prepared import declared_shape  # noqa: PLC0415  # the readers of data files are needed only when no shape is given
 
-    shape = data.describe(config.data, seed=config.seed)
-    row = preprocessing.shape_without_data(config.preprocessing, shape.input_shape)
-    if row is None:  # a share of the variance: only the training part knows how many components hold it
-        row = preprocessing.fit(config.preprocessing, data.load(config.data, seed=config.seed).train.x).shape(shape.input_shape)
-    return replace(shape, input_shape=row)
+    return declared_shape(config.data, config.preprocessing, seed=config.seed)
 
 
 def _difference(first: Experiment, other: Experiment, number: int, shape: DataShape | None, structure: Structure) -> ConfigError:

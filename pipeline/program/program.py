@@ -30,19 +30,15 @@ from pipeline.rows import Streamed
 
 if TYPE_CHECKING:
     from pipeline.config.experiment import Experiment
-    from pipeline.preprocessing import Fitted
-    from pipeline.preprocessing.target_scale import TargetScale
 
 CHUNK = 64  # evaluation steps in one native call
 
 
 class Program:
-    """Trial `trial` of `memory`: the network that `config` describes, with initial weights drawn from its seed.
+    """Trial `trial` of `memory`: the network that `config` describes, with initial weights drawn from its seed.  Numbers in, numbers out.
 
     batch_size       rows of a training step, as configured; any other size is compiled when first used
     steps_done       steps taken so far; the clock of schedules, bias corrections and dropout masks
-    preprocessing    when set, every x given to this program is raw and goes through it first
-    target_scale     when set, every y given to this program and every prediction it gives are in their own units
 
     A `sample_weight` [N] is what each row counts in the loss, beside the weight of its class; None: every row counts once.
     """
@@ -54,8 +50,6 @@ class Program:
         self.batch_size, self.digest = config.training.batch_size, structure.digest
         self.steps_done = 0
         self._course = Course()
-        self.preprocessing: Fitted | None = None
-        self.target_scale: TargetScale | None = None
         self._memory, self._trial = memory, trial
         network = network or structure.network
         self._folded = False  # whether the folded weights are those of the present state
@@ -113,7 +107,7 @@ class Program:
         """Sets the class weights from the training labels y [N] where loss.class_weights is `balanced` -> whether it is."""
         if not self._balances:
             return False
-        labels = inputs.check_y(y, self.structure.network, len(np.asarray(y)))
+        labels = np.asarray(inputs.check_y(y, self.structure.network, len(np.asarray(y))))
         self._memory.write(
             self._trial, loss_weights.CLASS_WEIGHTS, loss_weights.balanced(labels, loss_weights.classes(self.structure.network))
         )
@@ -130,7 +124,7 @@ class Program:
 
     def predict(self, x: npt.ArrayLike) -> Array:
         """x [N, ...] -> class probabilities [N, C] or values [N, T], with running statistics and without dropout."""
-        return self._own_units(self._evaluate(self._given(x), None)[0])
+        return self._evaluate(inputs.check_x(x, self.structure.network), None)[0]
 
     def evaluate(
         self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
@@ -139,18 +133,18 @@ class Program:
 
         Streamed rows are made ready chunk by chunk.
         """
-        given = self._given(x)
-        targets, of_classes = self._targets(y, len(given)), self.class_weights
+        given, targets = self._given(x, y)
+        of_classes = self.class_weights
         prediction, row_loss = self._evaluate(given, targets)
         if of_classes is not None:
-            row_loss = row_loss * of_classes[targets]
+            row_loss = row_loss * of_classes[np.asarray(targets)]
         if sample_weight is not None:
             row_loss = row_loss * inputs.check_weight(sample_weight, len(given))
-        return self._own_units(prediction), row_loss
+        return prediction, row_loss
 
     def layer_values(self, x: npt.ArrayLike) -> dict[str, Array]:
         """x [N, ...] -> what each layer makes of it, [N, *shape] by the layer's name, with running statistics and without dropout."""
-        given = self._rows(x)
+        given = np.asarray(inputs.check_x(x, self.structure.network))
         outputs, _ = self._run("layers", given, self.structure.blank_y(len(given)), np.arange(len(given))[None])
         return {name: array[0] for name, array in outputs.items()}
 
@@ -183,18 +177,15 @@ class Program:
 
         Raises DivergedError when a loss is not finite; the state is then as it was before that step.
         """
-        given = self._given(x)
-        targets = inputs.check_y(y, self.structure.network, len(given))
+        given, targets = self._given(x, y)
         wanted = inputs.check_order(order, len(given))
         weight = None if sample_weight is None else inputs.check_weight(sample_weight, len(given))
-        if self.target_scale is not None or (isinstance(given, Streamed) and not given.raw):
-            # of the rows in this call alone: to scale all the pixels of a set of images takes longer than a few steps on some of them
+        if isinstance(targets, Streamed) or (isinstance(given, Streamed) and not given.raw):
             used, places = np.unique(wanted, return_inverse=True)
             given = given.part(used) if isinstance(given, Streamed) else given[used]
             targets, wanted = targets[used], places.reshape(wanted.shape)
-            targets = targets if self.target_scale is None else self.target_scale.apply(targets)
             weight = None if weight is None else weight[used]
-        outputs, done = self._run("train", given, targets, wanted, weight)
+        outputs, done = self._run("train", given, np.asarray(targets), wanted, weight)
         self.steps_done += done
         if done < len(wanted):
             rows = wanted[done]
@@ -273,7 +264,7 @@ class Program:
             memory.write(0, buffer.name, self._memory.read(self._trial, buffer.name))
         return memory
 
-    def _evaluate(self, x: Array | Streamed, y: Array | None) -> tuple[Array, npt.NDArray[np.float64]]:
+    def _evaluate(self, x: Array | Streamed, y: Array | Streamed | None) -> tuple[Array, npt.NDArray[np.float64]]:
         """Evaluates in steps of one size, the last one filled up with its own first row, CHUNK of them in a call."""
         count = len(x)
         batch = self.structure.evaluation_rows(count)
@@ -292,8 +283,7 @@ class Program:
         return prediction, row_loss.astype(np.float64, copy=False)
 
     def _whole_batch(self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None) -> dict[str, Array]:
-        given = self._rows(x)
-        targets = self._targets(y, len(given))
+        given, targets = map(np.asarray, self._given(x, y))
         order = inputs.check_order(np.arange(len(given))[None], len(given))
         weight = None if sample_weight is None else inputs.check_weight(sample_weight, len(given))
         return self._run("gradient", given, targets, order, weight)[0]
@@ -303,20 +293,10 @@ class Program:
             hint = "call program.balance(y) first, or give the weights as a list"
             raise ConfigError(at=loss_weights.CLASS_WEIGHTS, got="balanced", rule="needs the training labels", hint=hint)
 
-    def _rows(self, x: npt.ArrayLike) -> Array:
-        """All rows, ready for the network."""
-        return np.asarray(self._given(x))
-
-    def _given(self, x: npt.ArrayLike) -> Array | Streamed:
-        raw = x if isinstance(x, Streamed) else inputs.check_numbers(x)
-        return inputs.check_x(raw if self.preprocessing is None else self.preprocessing.apply(raw), self.structure.network)
-
-    def _targets(self, y: npt.ArrayLike, count: int) -> Array:
-        checked = inputs.check_y(y, self.structure.network, count)
-        return checked if self.target_scale is None else self.target_scale.apply(checked)
-
-    def _own_units(self, prediction: Array) -> Array:
-        return prediction if self.target_scale is None else self.target_scale.undo(prediction)
+    def _given(self, x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Array | Streamed, Array | Streamed]:
+        """Rows and targets of a caller, checked."""
+        rows = inputs.check_x(x, self.structure.network)
+        return rows, inputs.check_y(y, self.structure.network, len(rows))
 
     def _trained(self) -> list[Parameter]:
         return [p for p in self.structure.network.parameters if p.trained]

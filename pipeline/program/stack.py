@@ -35,7 +35,7 @@ class Stack:
         """
         first = self.programs[0]
         given = np.asarray(inputs.check_x(x, first.structure.network))
-        targets = inputs.check_y(y, first.structure.network, len(given))
+        targets = np.asarray(inputs.check_y(y, first.structure.network, len(given)))
         wanted = inputs.check_order(orders, len(given), axes=(str(len(self.programs)), "steps", "batch"))
         inputs.check_trials(wanted, len(self.programs))
         weight = None if sample_weight is None else inputs.check_weight(sample_weight, len(given))

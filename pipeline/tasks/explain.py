@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.config.experiment import Experiment
 from pipeline.config.task_settings import Explain
+from pipeline.data.prepared import shape_after
 from pipeline.preprocessing import Fitted
 from pipeline.program.make import compile_experiment
 from pipeline.tasks import trained
@@ -25,7 +26,7 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
         if checkpoint.exists(folder / trained.CHECKPOINTS):
             model = checkpoint.load(folder / trained.CHECKPOINTS).model
             fitted = Fitted.restore(model.arrays, experiment.preprocessing.steps)
-            shape = trained.shape_of_program(trained.shape_of(model.facts), fitted)
+            shape = shape_after(trained.shape_of(model.facts), fitted)
     text = compile_experiment(experiment, shape).explain(asked.parts)
     print(text)
     return text

@@ -9,25 +9,24 @@ import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGINT
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
 import backends
-from pipeline import data, files, preprocessing
+from pipeline import data, files
 from pipeline.compiler import loss_weights
 from pipeline.config import spec
 from pipeline.config.experiment import Experiment
+from pipeline.data.prepared import Prepared, prepared
 from pipeline.errors import ConfigError, DivergedError, PipelineError, RunError, Stopped
-from pipeline.preprocessing.target_scale import TargetScale
 from pipeline.program.make import compile_experiment
+from pipeline.program.model import Model
 from pipeline.program.program import Program
 from pipeline.recipe.plateau import ReduceOnPlateau, after_epoch
-from pipeline.rows import Streamed, kept
 from pipeline.screen.console import console_for, say, say_once
 from pipeline.screen.tables import results_table
 from pipeline.screen.wording import in_words, newest
@@ -73,7 +72,7 @@ class Result:
     history: tuple[Mapping[str, float], ...]
     run_id: str | None
     folder: Path
-    program: Program
+    program: Model
 
 
 def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext, *, quiet: bool = False) -> Result:
@@ -105,25 +104,23 @@ class _Session:
             loop.check(dataset, self.experiment.training, self.experiment.budget)
             self._same_data(dataset, found)
             self._check_budget(dataset, found)
-            fitted = preprocessing.fit(self.experiment.preprocessing, dataset.train.x, precision=self.experiment.precision)
-            ready = prepared(dataset, fitted)
-            program = compile_experiment(self.experiment, trained.shape_of_program(dataset.shape, fitted))
-            if dataset.task != "classification" and self.experiment.preprocessing.targets == "standardize":
-                program.target_scale = TargetScale.fit(dataset.train.y, together=dataset.task == "reconstruction")
-                fitted = replace(fitted, notes=(*fitted.notes, program.target_scale.note))
+            ready = prepared(dataset, self.experiment.preprocessing, precision=self.experiment.precision)
+            program = compile_experiment(self.experiment, ready.shape)
+            notes = [*dataset.notes, *ready.notes]
             if program.balance(dataset.train.y):
-                fitted = replace(fitted, notes=(*fitted.notes, loss_weights.note(program.class_weights, dataset.class_names)))
+                notes.append(loss_weights.note(program.class_weights, dataset.class_names))
             if crowded := backends.crowded(program.structure.backend.name, self.experiment.backend.threads):
-                fitted = replace(fitted, notes=(*fitted.notes, crowded))
-            tracker = self._tracker(sender, replace(dataset, notes=(*dataset.notes, *fitted.notes)), program, found)
-            outcome, values = self._recorded(program, ready, fitted, tracker, found)
+                notes.append(crowded)
+            tracker = self._tracker(sender, dataset, notes, program, found)
+            outcome, values = self._recorded(program, ready, notes, tracker, found)
             self._tell(dataset, outcome, values, program, tracker.folder)
             receipt = self._finish(tracker, outcome)
         finally:
             if self.context.senders is None:
                 sender.close(0.0)  # what it has not sent yet it sends after us
         run_id = receipt.link.run_id if receipt.link is not None else None
-        return Result(metrics=values, history=outcome.history, run_id=run_id, folder=tracker.folder, program=program)
+        model = Model(program=program, fitted=ready.fitted, target_scale=ready.target_scale)
+        return Result(metrics=values, history=outcome.history, run_id=run_id, folder=tracker.folder, program=model)
 
     @property
     def _wait(self) -> float:
@@ -131,14 +128,14 @@ class _Session:
         return WAIT if self.context.sweep is None else 0.0
 
     def _recorded(
-        self, program: Program, dataset: data.Dataset, fitted: preprocessing.Fitted, tracker: Tracker, found: Checkpoint | None
+        self, program: Program, ready: Prepared, notes: Sequence[str], tracker: Tracker, found: Checkpoint | None
     ) -> tuple[Outcome, dict[str, float]]:
         """Trains and tests; whatever ends it early is recorded as the end of the run."""
         try:
-            outcome, signal = self._train(program, dataset, fitted, tracker, found)
+            outcome, signal = self._train(program, ready, notes, tracker, found)
             if outcome.status == "KILLED":
                 raise Stopped(signal or SIGINT, f"{outcome.message}; go on with resume={files.shown(tracker.folder)}")
-            values = {**outcome.metrics, **test(program, dataset, tracker, outcome.epoch)}
+            values = {**outcome.metrics, **test(program, ready, tracker, outcome.epoch)}
         except DivergedError as error:
             kept = checkpoint.exists(tracker.folder / trained.CHECKPOINTS)
             where = f"; the state before that step is kept in {files.shown(tracker.folder)}" if kept else ""
@@ -148,7 +145,6 @@ class _Session:
         except BaseException as error:
             self._end(tracker, error)
             raise
-        program.preprocessing = fitted
         return outcome, values
 
     def _end(self, tracker: Tracker, error: BaseException) -> None:
@@ -157,11 +153,11 @@ class _Session:
             tracker.finish(*_status(error), wait=self._wait)
 
     def _train(
-        self, program: Program, dataset: data.Dataset, fitted: preprocessing.Fitted, tracker: Tracker, found: Checkpoint | None
+        self, program: Program, ready: Prepared, notes: Sequence[str], tracker: Tracker, found: Checkpoint | None
     ) -> tuple[Outcome, int | None]:
         """The outcome, and the signal that asked for an early end."""
         settings = self.experiment.training
-        model = trained.model_of(dataset, fitted, program.target_scale, program.digest)
+        model = trained.model_of(ready, program.digest)
         checkpoints = Checkpoints(tracker.folder / trained.CHECKPOINTS, model=model, final=settings.final)
         if found is not None:
             program.load_state(found.state)
@@ -169,12 +165,12 @@ class _Session:
         if self.folder is not None:
             say(self.console, _begin(found))
         with Interrupt() as interrupt, progress.display(self.console, job=self.context.label, said=self.context.said) as display:
-            for note in (*dataset.notes, *fitted.notes) if found is None else ():
+            for note in notes if found is None else ():
                 display(Noted(text=note))
-            program.prepare(weighted=dataset.train.weight is not None)  # outside what the epochs, and a budget of seconds, count
+            program.prepare(weighted=ready.train.weight is not None)  # outside what the epochs, and a budget of seconds, count
             outcome = loop.train(
                 program,
-                dataset,
+                ready,
                 settings,
                 seed=self.experiment.seed,
                 emit=_both(display, tracker),
@@ -262,7 +258,7 @@ class _Session:
         if found is not None and found.model.facts["fingerprint"] != dataset.fingerprint:
             raise RunError(f"{self._asked}: the data has changed since the run began; restore it, or start a new run")
 
-    def _tracker(self, sender: Sender, dataset: data.Dataset, program: Program, found: Checkpoint | None) -> Tracker:
+    def _tracker(self, sender: Sender, dataset: data.Dataset, notes: Sequence[str], program: Program, found: Checkpoint | None) -> Tracker:
         """The last thing before training: makes the run folder, or takes up the one there is."""
         if self.folder is not None:
             tracker = tracking.resume(self.folder, step=0 if found is None else found.progress.epoch, project=self.project, sender=sender)
@@ -283,7 +279,7 @@ class _Session:
                 "pipeline.data_fingerprint": dataset.fingerprint,
                 "pipeline.data_split": dataset.division,
                 "pipeline.parameters": str(parameter_count(program)),
-                **({"pipeline.data_notes": "\n".join(dataset.notes)} if dataset.notes else {}),
+                **({"pipeline.data_notes": "\n".join(notes)} if notes else {}),
             },
             sweep=self.context.sweep,
             job=self.context.job,
@@ -322,26 +318,13 @@ class _Session:
         say(self.console, f"run folder  {files.shown(folder)}")
 
 
-def prepared(dataset: data.Dataset, fitted: preprocessing.Fitted) -> data.Dataset:
-    """The data set with the preprocessing applied and x in the program's precision; `shape` stays that of the rows as they are read.
-
-    Bytes in memory stay bytes where the gather of a step can prepare them: a quarter of the memory, and nothing to wait for.
-    """
-
-    def part(rows: data.Part) -> data.Part:
-        x = rows.x
-        stay = not isinstance(x, Streamed) and x.dtype == np.uint8 and fitted.pairs(x.shape[1:]) is not None
-        return replace(rows, x=fitted.apply(kept(np.asarray(x)) if stay else x))
-
-    return replace(dataset, train=part(dataset.train), validation=part(dataset.validation), test=part(dataset.test))
-
-
-def test(program: Program, dataset: data.Dataset, tracker: Tracker, epoch: int) -> dict[str, float]:
+def test(program: Program, ready: Prepared, tracker: Tracker, epoch: int) -> dict[str, float]:
     """Every metric of the test part, also to the journal, and its classes as a table in classes.csv; nothing without a test part."""
-    part = dataset.test
-    if not len(part.x):
+    part, dataset = ready.test, ready.dataset
+    if not len(part):
         return {}
-    prediction, row_loss = program.evaluate(part.x, part.y, part.weight)
+    made, row_loss = program.evaluate(part.x, part.targets, part.weight)
+    prediction = ready.own_units(made)
     names = metrics.full(dataset.task, dataset.classes)
     values = metrics.measure(dataset.task, prediction, row_loss, part.y, "test", names)
     tracker.metrics(epoch, values)

@@ -12,29 +12,30 @@ import yaml
 from pipeline import files
 from pipeline.config import spec
 from pipeline.config.experiment import Experiment
-from pipeline.data import Dataset, DataShape
+from pipeline.data import DataShape
+from pipeline.data.prepared import Prepared, shape_after
 from pipeline.errors import ConfigError, PipelineError, RunError
 from pipeline.preprocessing import Fitted
 from pipeline.preprocessing.target_scale import TargetScale
 from pipeline.program.make import compile_experiment
-from pipeline.program.program import Program
+from pipeline.program.model import Model
 from pipeline.tracking.run import find_run
 from pipeline.tracking.settings import Tracking
 from pipeline.tracking.store import locate
 from pipeline.training import checkpoint
-from pipeline.training.checkpoint import Checkpoint, Model
+from pipeline.training.checkpoint import Checkpoint
 
 CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """A run and its program; `program` holds the run's result and applies its preprocessing."""
+    """A run and what came of it; `program` holds the run's result and applies its preprocessing."""
 
     folder: Path
     experiment: Experiment
     checkpoint: Checkpoint
-    program: Program
+    program: Model
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -42,9 +43,9 @@ class Trained:
         return self.checkpoint.model.facts
 
 
-def model_of(dataset: Dataset, fitted: Fitted, target_scale: TargetScale | None, digest: str) -> Model:
+def model_of(ready: Prepared, digest: str) -> checkpoint.Model:
     """What a prediction will need: the preprocessing's arrays, and the facts of the data as JSON."""
-    shape = dataset.shape
+    dataset, scale, shape = ready.dataset, ready.target_scale, ready.dataset.shape
     facts = {
         "name": dataset.name,
         "task": dataset.task,
@@ -57,17 +58,12 @@ def model_of(dataset: Dataset, fitted: Fitted, target_scale: TargetScale | None,
         "fingerprint": dataset.fingerprint,
         "digest": digest,
     }
-    return Model(arrays={**fitted.arrays(), **(target_scale.arrays() if target_scale else {})}, facts=facts)
+    return checkpoint.Model(arrays={**ready.fitted.arrays(), **(scale.arrays() if scale else {})}, facts=facts)
 
 
 def shape_of(facts: Mapping[str, Any]) -> DataShape:
     """The shape of the data that `model_of` stored."""
     return DataShape(input_shape=tuple(facts["input_shape"]), classes=facts["classes"], targets=facts["targets"])
-
-
-def shape_of_program(shape: DataShape, fitted: Fitted) -> DataShape:
-    """The shape of what a program takes: rows of `shape` after the preprocessing.  Raises DataError."""
-    return replace(shape, input_shape=fitted.shape(shape.input_shape))
 
 
 def stored_config(folder: Path) -> dict[str, Any]:
@@ -108,13 +104,12 @@ def load(folder: Path, experiment: Experiment | None = None) -> Trained:
     stored = experiment or stored_experiment(folder)
     found = checkpoint.load(folder / CHECKPOINTS)
     facts, fitted = found.model.facts, Fitted.restore(found.model.arrays, stored.preprocessing.steps, stored.precision)
-    program = compile_experiment(stored, shape_of_program(shape_of(facts), fitted))
+    program = compile_experiment(stored, shape_after(shape_of(facts), fitted))
     if program.digest != facts["digest"]:
         raise RunError(f"{files.shown(folder)}: its network is not the one that config.yaml describes now; restore config.yaml from a copy")
     program.load_state(found.result)
-    program.target_scale = TargetScale.restore(found.model.arrays)
-    program.preprocessing = fitted
-    return Trained(folder=folder, experiment=stored, checkpoint=found, program=program)
+    model = Model(program=program, fitted=fitted, target_scale=TargetScale.restore(found.model.arrays))
+    return Trained(folder=folder, experiment=stored, checkpoint=found, program=model)
 
 
 def with_overrides(stored: Experiment, asked: Experiment, overrides: Iterable[str], allowed: Mapping[str, str], *, task: str) -> Experiment:

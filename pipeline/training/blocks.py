@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.data.prepared import Rows
 from pipeline.rows import Streamed
 
 Array = npt.NDArray[Any]
@@ -23,28 +24,12 @@ Order = npt.NDArray[np.int64]
 BLOCK_BYTES = 2**23  # of x
 
 
-class Rows(Protocol):
-    """A part of the data."""
-
-    @property
-    def x(self) -> Array | Streamed:
-        """One row a first index."""
-
-    @property
-    def y(self) -> Array:
-        """Classes or targets."""
-
-    @property
-    def weight(self) -> Array | None:
-        """What each row counts in the loss; None: once."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Feed:
     """What one call of the program takes: rows, and the order [s, B] of s steps over them."""
 
     x: Array | Streamed
-    y: Array
+    y: Array | Streamed
     weight: Array | None
     order: Order
 
@@ -70,7 +55,7 @@ class Blocks:
         """The steps of `epoch` from `step` on: `count` of them, or fewer where a block or the epoch ends."""
         if self._thread is None:
             part = self._part
-            return Feed(x=part.x, y=part.y, weight=part.weight, order=self._epoch(epoch)[step : step + count])
+            return Feed(x=part.x, y=part.targets, weight=part.weight, order=self._epoch(epoch)[step : step + count])
         block, first = divmod(step, self._size)
         wanted, following = (epoch, block), self._after(epoch, block)
         for key in (wanted, *following):
@@ -106,7 +91,7 @@ class Blocks:
         if isinstance(x, Streamed):
             x.touch()
         weight = None if part.weight is None else part.weight[rows]
-        return Feed(x=x, y=part.y[rows], weight=weight, order=place.reshape(order.shape))
+        return Feed(x=x, y=part.targets[rows], weight=weight, order=place.reshape(order.shape))
 
     def _epoch(self, epoch: int) -> Order:
         """The order of `epoch`; asked for by one thread only, and one epoch after the other."""

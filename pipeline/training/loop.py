@@ -17,13 +17,15 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import random
+from pipeline.data import Dataset
+from pipeline.data.prepared import Prepared
 from pipeline.errors import ConfigError, DataError, DivergedError, RunError
 from pipeline.recipe.course import Course
 from pipeline.recipe.plateau import Plateau
 from pipeline.rows import Streamed
 from pipeline.training import budget as budgets
 from pipeline.training import metrics
-from pipeline.training.blocks import Blocks, Rows
+from pipeline.training.blocks import Blocks
 from pipeline.training.budget import Budget, End
 from pipeline.training.checkpoint import Checkpoints, Progress, State
 from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Saved, Started
@@ -41,10 +43,10 @@ class Trainable(Protocol):
     def follow(self, course: Course) -> None:
         """From the next step on the training is that of `course`."""
 
-    def run(self, x: Array | Streamed, y: Array, order: Array, sample_weight: Array | None = None) -> Array:
+    def run(self, x: Array | Streamed, y: Array | Streamed, order: Array, sample_weight: Array | None = None) -> Array:
         """Trains on the rows order [steps, B] -> losses [steps].  Raises DivergedError."""
 
-    def evaluate(self, x: Array | Streamed, y: Array, sample_weight: Array | None = None) -> tuple[Array, Array]:
+    def evaluate(self, x: Array | Streamed, y: Array | Streamed, sample_weight: Array | None = None) -> tuple[Array, Array]:
         """-> (prediction [N, ...], row loss [N])."""
 
     def state(self) -> dict[str, Array]:
@@ -52,30 +54,6 @@ class Trainable(Protocol):
 
     def load_state(self, state: State) -> None:
         """Goes back to `state`."""
-
-
-class Parts(Protocol):
-    """A data set in parts; validation may be empty."""
-
-    @property
-    def task(self) -> str:
-        """The word classification, regression or reconstruction."""
-
-    @property
-    def classes(self) -> int | None:
-        """Number of classes; None where numbers are predicted."""
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """A name for each class, for sentences; empty where they have none."""
-
-    @property
-    def train(self) -> Rows:
-        """What is trained on."""
-
-    @property
-    def validation(self) -> Rows:
-        """What every epoch is measured on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +68,7 @@ class Outcome:
     message: str
 
 
-def check(dataset: Parts, settings: Training, budget: Budget = Budget()) -> None:  # noqa: B008  # frozen
+def check(dataset: Dataset, settings: Training, budget: Budget = Budget()) -> None:  # noqa: B008  # frozen
     """Whether `settings` fit the data.  Raises DataError or ConfigError."""
     budgets.check(settings, budget)
     rows = len(dataset.train.x)
@@ -102,7 +80,7 @@ def check(dataset: Parts, settings: Training, budget: Budget = Budget()) -> None
         _check_watched(dataset, settings.early_stopping.metric)
 
 
-def _check_watched(dataset: Parts, metric: str) -> None:
+def _check_watched(dataset: Dataset, metric: str) -> None:
     """Whether early stopping can watch `metric`: a loss, or what can be measured on the validation part."""
     at, (name, _, part) = "training.early_stopping.metric", metric.partition("/")
     known = ("loss/train", *(f"{n}/validation" for n in ("loss", *metrics.full(dataset.task, dataset.classes))))
@@ -121,7 +99,7 @@ def _check_watched(dataset: Parts, metric: str) -> None:
 
 def train(
     program: Trainable,
-    dataset: Parts,
+    data: Prepared,
     settings: Training,
     *,
     seed: int,
@@ -134,7 +112,7 @@ def train(
     budget: Budget = Budget(),  # noqa: B008  # frozen
     stop: Callable[[], bool] = lambda: False,
 ) -> Outcome:
-    """Trains `program` on `dataset.train` and says so to `emit`.
+    """Trains `program` on `data.train` and says so to `emit`.
 
     progress, best_state   from a checkpoint, to go on from it; the program already holds its state
     learning_rate          the learning rate at a step, for the record
@@ -143,10 +121,10 @@ def train(
     stop                   asked after every chunk; when true, a checkpoint is written and the outcome is KILLED
     Raises DataError, ConfigError (see `check`), RunError (a checkpoint that cannot be written) and DivergedError.
     """
-    check(dataset, settings, budget)
+    check(data.dataset, settings, budget)
     loop = _Loop(
         program=program,
-        dataset=dataset,
+        data=data,
         settings=settings,
         seed=seed,
         emit=emit,
@@ -166,7 +144,7 @@ class _Loop:
     """One call of `train`: what it was given, where it stands, and `chunk`, the steps of the next call."""
 
     program: Trainable
-    dataset: Parts
+    data: Prepared
     settings: Training
     seed: int
     emit: Callable[[Event], None]
@@ -180,8 +158,12 @@ class _Loop:
     chunk: int = 1
 
     @property
+    def dataset(self) -> Dataset:
+        return self.data.dataset
+
+    @property
     def rows(self) -> int:
-        return len(self.dataset.train.x)
+        return len(self.dataset.train)
 
     @property
     def steps(self) -> int:
@@ -198,7 +180,7 @@ class _Loop:
     @property
     def watched(self) -> EarlyStopping:
         """What the best epoch is judged by; without early stopping it is only kept, never gone back to."""
-        default = EarlyStopping(metric="loss/validation" if len(self.dataset.validation.x) else "loss/train")
+        default = EarlyStopping(metric="loss/validation" if len(self.dataset.validation) else "loss/train")
         return self.settings.early_stopping or default
 
     @property
@@ -220,7 +202,7 @@ class _Loop:
             validation = self.dataset.validation
             for text in metrics.left_out(self.measured, validation.y, self.dataset.classes, "validation", self.dataset.class_names):
                 self.emit(Noted(text=text))
-        blocks = Blocks(self.dataset.train, self._order, epochs=epochs, steps=self.steps, batch=self.settings.batch_size)
+        blocks = Blocks(self.data.train, self._order, epochs=epochs, steps=self.steps, batch=self.settings.batch_size)
         try:
             return self._run(blocks)
         finally:
@@ -305,10 +287,11 @@ class _Loop:
         """The metrics of the epoch, as far as it is trained."""
         start, progress = time.perf_counter(), self.progress
         values = {"loss/train": float(np.mean(progress.losses))}
-        validation = self.dataset.validation
+        validation = self.data.validation
         if len(validation.x):
-            prediction, row_loss = self.program.evaluate(validation.x, validation.y, validation.weight)
-            values |= metrics.measure(self.dataset.task, prediction, row_loss, validation.y, "validation", self.measured)
+            made, row_loss = self.program.evaluate(validation.x, validation.targets, validation.weight)
+            prediction, task = self.data.own_units(made), self.dataset.task
+            values |= metrics.measure(task, prediction, row_loss, validation.y, "validation", self.measured)
         if self.learning_rate is not None:
             values["learning_rate"] = self.learning_rate(progress.epoch * self.steps + progress.step - 1)
         values["time/epoch_s"] = progress.seconds + time.perf_counter() - start
@@ -331,7 +314,7 @@ class _Loop:
         """Lowers the learning rate of the next epochs where the schedule says so."""
         if self.schedule is None:
             return
-        watched = "loss/validation" if len(self.dataset.validation.x) else "loss/train"
+        watched = "loss/validation" if len(self.dataset.validation) else "loss/train"
         before, steps = self.progress.plateau, self.progress.epoch * self.steps
         now = self.schedule(before, values[watched], steps)
         self.progress = replace(self.progress, plateau=now)

@@ -77,10 +77,11 @@ def test_only_the_rows_of_a_call_are_scaled_and_the_bits_stay() -> None:
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(40, 10)), 100 + rng.normal(size=(40, 1))
     order = np.array([[7, 3, 7, 30], [3, 1, 0, 30]])
-    whole, some = pipeline.compile(config), pipeline.compile(config)
-    whole.target_scale = some.target_scale = TargetScale.fit(y)
+    programs, scale = [pipeline.compile(config) for _ in range(3)], TargetScale.fit(y)
+    whole = programs[0].run(x, scale.apply(y), order)
+    np.testing.assert_array_equal(programs[1].run(x, scale.view(y), order), whole)
     spoiled = np.where(np.isin(np.arange(40), order)[:, None], y, np.nan)
-    np.testing.assert_array_equal(some.run(x, spoiled, order), whole.run(x, y, order))
+    np.testing.assert_array_equal(programs[2].run(x, scale.view(spoiled), order), whole)
 
 
 def test_r2_weighted_is_that_of_scikit_learn() -> None:

@@ -12,10 +12,10 @@ import pytest
 
 from pipeline import preprocessing
 from pipeline.data import Data, Dataset, Split, load
+from pipeline.data.prepared import prepared
 from pipeline.errors import ConfigError, DataError
 from pipeline.preprocessing import Preprocessing
 from pipeline.rows import Streamed
-from pipeline.tasks.train import prepared
 from tests.data.test_idx import contents
 
 GENERATOR = np.random.default_rng(2)
@@ -100,7 +100,7 @@ def test_every_page_of_the_rows_is_touched(tmp_path: Path, monkeypatch: pytest.M
 def test_bytes_in_memory_stay_bytes_until_the_gather(tmp_path: Path) -> None:
     found = load(folder(tmp_path, x=GENERATOR.integers(0, 255, (90, 6), np.uint8), y=np.arange(90) % 2), seed=3)
     for steps, stays in ((("standardize",), True), (("pca",), False)):
-        ready = prepared(found, preprocessing.fit(Preprocessing(steps=steps), found.train.x))
+        ready = prepared(found, Preprocessing(steps=steps))
         for part, raw in ((ready.train, found.train), (ready.validation, found.validation), (ready.test, found.test)):
             assert isinstance(part.x, Streamed) == stays
             if isinstance(part.x, Streamed):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 import pipeline
+from pipeline.preprocessing import Fitted
 from pipeline.preprocessing.target_scale import TargetScale
+from pipeline.program.model import Model
 
 
 def test_the_training_targets_get_mean_0_and_deviation_1_and_come_back() -> None:
@@ -28,10 +30,10 @@ def test_a_checkpoint_carries_it_and_a_mapping_without_one_gives_none() -> None:
     assert TargetScale.restore({}) is None
 
 
-def test_a_program_takes_and_gives_targets_in_their_own_units() -> None:
+def test_a_model_takes_and_gives_targets_in_their_own_units() -> None:
     config = pipeline.compose(["data.input_shape=[3]", "data.targets=1", "data.kind=diabetes", "architecture=mlp_small"])
-    plain, scaled = pipeline.compile(config), pipeline.compile(config)
-    scaled.target_scale = TargetScale(mean=np.array([100.0]), deviation=np.array([10.0]))
+    plain, scale = pipeline.compile(config), TargetScale(mean=np.array([100.0]), deviation=np.array([10.0]))
+    scaled = Model(program=pipeline.compile(config), fitted=Fitted(steps=(), fitted=()), target_scale=scale)
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(64, 3)).astype(np.float32), rng.normal(size=(64, 1))
     own = 100 + 10 * y

@@ -5,42 +5,35 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.data import Dataset, DataShape, Part
+from pipeline.data.prepared import Prepared, prepared
 from pipeline.errors import DivergedError
+from pipeline.preprocessing import Preprocessing
 from pipeline.recipe.course import Course
 
 Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True)
-class Part:
-    x: Array
-    y: Array
-    weight: Array | None = None
-
-
-@dataclass(frozen=True)
-class Blobs:
+def blobs(rows: int = 150, validation: int = 60) -> Prepared:
     """Three clouds of points."""
-
-    train: Part
-    validation: Part
-    task: str = "classification"
-    classes: int | None = 3
-    class_names: tuple[str, ...] = ()
-
-
-def blobs(rows: int = 150, validation: int = 60) -> Blobs:
     generator = np.random.default_rng(7)
     y = np.arange(rows + validation) % 3
     x = generator.normal(size=(len(y), 4)) + np.eye(3, 4)[y]
     y = y.astype(np.int32)
-    return Blobs(train=Part(x[:rows], y[:rows]), validation=Part(x[rows:], y[rows:]))
+    return in_two_parts((x[:rows], y[:rows]), (x[rows:], y[rows:]))
+
+
+def in_two_parts(train: tuple[Array, Array], validation: tuple[Array, Array]) -> Prepared:
+    """Rows (x, y) of three classes, for the program as they are."""
+    parts = {"train": train, "validation": validation, "test": (train[0][:0], train[1][:0])}
+    made = {name: Part(x=x, y=y, rows=np.arange(len(x))) for name, (x, y) in parts.items()}
+    dataset = Dataset(name="blobs", task="classification", shape=DataShape(input_shape=(4,), classes=3), fingerprint="", **made)
+    return prepared(dataset, Preprocessing(steps=()), precision="float64")
 
 
 class SoftmaxProgram:

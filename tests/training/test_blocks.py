@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.data.prepared import Rows
 from pipeline.rows import Streamed, kept
 from pipeline.training import blocks as module
 from pipeline.training.blocks import Blocks
-from tests.training.softmax_program import Part
 
 GENERATOR = np.random.default_rng(0)
 X, Y, W = GENERATOR.normal(size=(40, 3)), np.arange(40) % 2, GENERATOR.random(40)
@@ -20,19 +20,19 @@ PAIRS = np.array([[[0.0] * 3, [2.0] * 3]])
 ORDERS = [GENERATOR.permutation(40)[:35].reshape(7, 5) for _ in range(3)]
 
 
-def part(*, streamed: bool) -> Part:
+def part(*, streamed: bool) -> Rows:
     x: Any = X
     if streamed:
         x = Streamed(store=X, rows=None, stored_shape=(3,), row_shape=(3,), dtype=X.dtype)
-    return Part(x, Y, W)
+    return Rows(x=x, targets=Y, y=Y, weight=W)
 
 
-def raw(file: Path) -> Part:
+def raw(file: Path) -> Rows:
     """Every second row of a file, to be gathered from there and doubled."""
     np.save(file, np.repeat(X, 2, axis=0))
     store = np.load(file, mmap_mode="r").view(np.ndarray)
     x = Streamed(store=store, rows=np.arange(0, 80, 2), stored_shape=(3,), row_shape=(3,), dtype=X.dtype)
-    return Part(x.then(lambda rows: 2 * rows, (3,), X.dtype, PAIRS), Y, W)
+    return Rows(x=x.then(lambda rows: 2 * rows, (3,), X.dtype, PAIRS), targets=Y, y=Y, weight=W)
 
 
 @pytest.mark.parametrize("steps_of_a_block", [1, 2, 3, 7, 100])
@@ -92,7 +92,7 @@ def test_raw_rows_are_left_in_their_file_and_brought_into_memory_by_the_thread(t
 
 def test_bytes_in_memory_are_handed_over_as_they_are() -> None:
     x = kept(X.astype(np.uint8)).then(lambda rows: rows.astype(np.float32), (3,), np.float32, np.zeros((0, 2, 3)))
-    made = Blocks(Part(x, Y, W), ORDERS.__getitem__, epochs=3, steps=7, batch=5)
+    made = Blocks(Rows(x=x, targets=Y, y=Y, weight=W), ORDERS.__getitem__, epochs=3, steps=7, batch=5)
     assert made.feed(1, 2, 3).x is x
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("rows")]
 
@@ -110,7 +110,8 @@ def test_what_goes_wrong_in_the_thread_is_raised_where_the_rows_are_wanted() -> 
 
     rows = part(streamed=True)
     assert isinstance(rows.x, Streamed)
-    made = Blocks(Part(rows.x.then(broken, (3,), X.dtype), Y), ORDERS.__getitem__, epochs=1, steps=7, batch=5)
+    spoiled = Rows(x=rows.x.then(broken, (3,), X.dtype), targets=Y, y=Y, weight=None)
+    made = Blocks(spoiled, ORDERS.__getitem__, epochs=1, steps=7, batch=5)
     with pytest.raises(OSError, match="the disk is gone"):
         made.feed(0, 0, 1)
     made.close()

@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 
 from pipeline import random
+from pipeline.data.prepared import Prepared
 from pipeline.errors import ConfigError, DataError, DivergedError
 from pipeline.training import loop
 from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Started
 from pipeline.training.loop import Outcome, train
 from pipeline.training.settings import EarlyStopping, Training
-from tests.training.softmax_program import Blobs, Part, SoftmaxProgram, blobs
+from tests.training.softmax_program import SoftmaxProgram, blobs, in_two_parts
 
 TIMES = "time/epoch_s"
 
 
-def trained(settings: Training, *, data: Blobs | None = None, **changes: Any) -> tuple[Outcome, SoftmaxProgram, list[Event]]:
+def trained(settings: Training, *, data: Prepared | None = None, **changes: Any) -> tuple[Outcome, SoftmaxProgram, list[Event]]:
     program, events = SoftmaxProgram(), []
     outcome = train(program, data or blobs(), settings, seed=3, emit=events.append, **changes)
     return outcome, program, events
@@ -180,6 +181,6 @@ def test_a_stop_that_was_asked_for_ends_after_the_chunk() -> None:
 
 
 def test_a_part_is_anything_with_x_and_y() -> None:
-    data = Blobs(train=Part(np.zeros((4, 4)), np.zeros(4, np.int32)), validation=Part(np.zeros((0, 4)), np.zeros(0, np.int32)))
+    data = in_two_parts((np.zeros((4, 4)), np.zeros(4, np.int32)), (np.zeros((0, 4)), np.zeros(0, np.int32)))
     outcome, _, _ = trained(Training(epochs=1, batch_size=4), data=data)
     assert outcome.metrics["loss/train"] == pytest.approx(np.log(3))

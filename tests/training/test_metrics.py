@@ -14,7 +14,7 @@ from pipeline.training.events import EpochEnded, Noted
 from pipeline.training.loop import train
 from pipeline.training.settings import EarlyStopping, Training
 from tests.refusal import refused
-from tests.training.softmax_program import Blobs, Part, SoftmaxProgram, blobs
+from tests.training.softmax_program import SoftmaxProgram, blobs, in_two_parts
 
 Array = np.ndarray[Any, Any]
 skm = pytest.importorskip("sklearn.metrics")
@@ -120,8 +120,7 @@ def test_the_metrics_that_are_asked_for_are_measured_after_each_epoch() -> None:
 
 def test_what_has_no_value_on_the_validation_part_is_told_once() -> None:
     data, events = blobs(), []
-    one_class = Part(data.validation.x, np.zeros(60, np.int32))
-    data = Blobs(train=data.train, validation=one_class)
+    data = in_two_parts((data.train.x, data.train.y), (data.validation.x, np.zeros(60, np.int32)))
     train(SoftmaxProgram(), data, Training(epochs=2, batch_size=50, metrics=("roc_auc", "accuracy")), seed=3, emit=events.append)
     assert [event.text for event in events if isinstance(event, Noted)] == ["roc_auc/validation is left out: class 1 has no row there"]
     assert all("roc_auc/validation" not in event.values for event in events if isinstance(event, EpochEnded))
@@ -157,7 +156,7 @@ def test_metrics_that_cannot_be_measured_are_refused(names: tuple[str, ...], sen
 
 def test_early_stopping_on_a_metric_without_a_value_is_refused() -> None:
     data = blobs()
-    data = Blobs(train=data.train, validation=Part(data.validation.x, np.zeros(60, np.int32)))
+    data = in_two_parts((data.train.x, data.train.y), (data.validation.x, np.zeros(60, np.int32)))
     with pytest.raises(ConfigError) as caught:
         train(SoftmaxProgram(), data, Training(early_stopping=EarlyStopping(metric="roc_auc/validation")), seed=3, emit=lambda event: None)
     rule = "has no value on the validation part, as class 1 has no row there; use another metric, or a larger data.split.validation"

@@ -1,0 +1,152 @@
+"""A trained program with what stands before and behind it: raw rows in, predictions in the units of the data out."""
+
+# N rows, C classes, T targets, S steps, B batch rows
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.compiler.structure import Structure
+from pipeline.config.task_settings import SHORT
+from pipeline.graph.values import Array
+from pipeline.preprocessing import Fitted
+from pipeline.preprocessing.target_scale import TargetScale
+from pipeline.program import inputs
+from pipeline.program.program import Program
+from pipeline.recipe.course import Course
+from pipeline.rows import Streamed
+
+Rows = Array | Streamed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Model:
+    """The interface of `program` for rows as the data has them: every x goes through `fitted` first.
+
+    target_scale   every y given and every prediction is in its own units; None: the program's numbers are those
+    """
+
+    program: Program
+    fitted: Fitted
+    target_scale: TargetScale | None
+
+    def __repr__(self) -> str:
+        return repr(self.program)
+
+    def predict(self, x: npt.ArrayLike) -> Array:
+        """Raw x [N, ...] -> class probabilities [N, C] or values [N, T]; see `Program.predict`."""
+        return self._own_units(self.program.predict(self._prepared(x)))
+
+    def evaluate(
+        self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> tuple[Array, npt.NDArray[np.float64]]:
+        """Raw x [N, ...], y [N] or [N, T] -> predictions as in `predict`, data loss of each row, float64 [N]."""
+        prediction, row_loss = self.program.evaluate(*self._both(x, y), sample_weight)
+        return self._own_units(prediction), row_loss
+
+    def layer_values(self, x: npt.ArrayLike) -> dict[str, Array]:
+        """Raw x [N, ...] -> what each layer makes of it; see `Program.layer_values`."""
+        return self.program.layer_values(self._prepared(x))
+
+    def loss(self, x: npt.ArrayLike, y: npt.ArrayLike, training: bool = False, sample_weight: npt.ArrayLike | None = None) -> float:
+        """Mean data loss plus regularization terms; see `Program.loss`."""
+        return self.program.loss(*self._both(x, y), training, sample_weight)
+
+    def gradients(self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> dict[str, Array]:
+        """The gradient of the training loss over all rows of x, for each of `parameters`."""
+        return self.program.gradients(*self._both(x, y), sample_weight)
+
+    def step(self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
+        """One optimizer step on all rows of x -> the loss before it.  Raises DivergedError."""
+        return self.program.step(*self._both(x, y), sample_weight)
+
+    def run(self, x: npt.ArrayLike, y: npt.ArrayLike, order: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Array:
+        """One optimizer step for each row of order [S, B] -> the loss before each step [S]; see `Program.run`."""
+        return self.program.run(*self._both(x, y), order, sample_weight)
+
+    def parameters(self) -> dict[str, Array]:
+        """Copies of the trained tensors."""
+        return self.program.parameters()
+
+    def load_parameters(self, mapping: Mapping[str, npt.ArrayLike]) -> None:
+        """Overwrites every trained tensor.  Raises DataError."""
+        self.program.load_parameters(mapping)
+
+    def state(self) -> dict[str, Array]:
+        """Copies of all that training changes."""
+        return self.program.state()
+
+    def load_state(self, mapping: Mapping[str, npt.ArrayLike]) -> None:
+        """Goes back to a `state`.  Raises DataError."""
+        self.program.load_state(mapping)
+
+    def balance(self, y: npt.ArrayLike) -> bool:
+        """Sets the class weights from labels y [N] where they are to be balanced -> whether they are."""
+        return self.program.balance(y)
+
+    def follow(self, course: Course) -> None:
+        """From the next step on the training is that of `course`."""
+        self.program.follow(course)
+
+    def penalty(self) -> float:
+        """The regularization terms of the loss."""
+        return self.program.penalty()
+
+    def learning_rate(self, step: int) -> float:
+        """The learning rate of `step`, counted from 0."""
+        return self.program.learning_rate(step)
+
+    def explain(self, parts: Sequence[str] = SHORT) -> str:
+        """The program as text; see `Program.explain`."""
+        return self.program.explain(parts)
+
+    @property
+    def structure(self) -> Structure:
+        """What was compiled."""
+        return self.program.structure
+
+    @property
+    def digest(self) -> str:
+        """Of the structure."""
+        return self.program.digest
+
+    @property
+    def layers(self) -> tuple[tuple[str, str, tuple[int, ...], int], ...]:
+        """(name, kind, output shape without the batch axis, number of trained parameters) of each layer."""
+        return self.program.layers
+
+    @property
+    def backend(self) -> str:
+        """The backend that runs the program, and why it is that one."""
+        return self.program.backend
+
+    @property
+    def class_weights(self) -> Array | None:
+        """A copy of the weights of the classes [C], or None without any."""
+        return self.program.class_weights
+
+    @property
+    def batch_size(self) -> int:
+        """Rows of a training step, as configured."""
+        return self.program.batch_size
+
+    @property
+    def steps_done(self) -> int:
+        """Steps taken so far."""
+        return self.program.steps_done
+
+    def _prepared(self, x: npt.ArrayLike) -> Rows:
+        return self.fitted.apply(x if isinstance(x, Streamed) else inputs.check_numbers(x))
+
+    def _both(self, x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Rows, Rows]:
+        """x and y as the program takes them; of what is wrong with them x is told first."""
+        network = self.program.structure.network
+        rows = inputs.check_x(self._prepared(x), network)
+        targets = inputs.check_y(y, network, len(rows))
+        return rows, targets if self.target_scale is None else self.target_scale.view(np.asarray(targets))
+
+    def _own_units(self, prediction: Array) -> Array:
+        return prediction if self.target_scale is None else self.target_scale.undo(prediction)
