@@ -252,14 +252,27 @@ class Executable(Protocol):
         """The generated program as text, for a reader."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What a graph is made ready for by the passes.
+
+    keeps       the composite ops that the backend has kernels of its own for, so that they are not decomposed
+    fuses       whether element-wise chains become single kernels
+    joins       the products that may go on in such a kernel
+    recomputes  whether the backward half makes cheap values again instead of keeping them
+    """
+
+    keeps: frozenset[str] = frozenset()
+    fuses: bool = False
+    joins: frozenset[str] = frozenset()
+    recomputes: bool = False
+
+
 class Backend(Protocol):
-    """name: for tables; keeps: the composite ops that it has kernels of its own for, so that they are not decomposed;
-    fuses: whether element-wise chains are fused for it; joins: the products that may go on in a fused kernel."""
+    """name: for tables; target: what the passes make of a graph for it."""
 
     name: str
-    keeps: frozenset[str]
-    fuses: bool
-    joins: frozenset[str]
+    target: Target
 
     def allocate(self, state: tuple[Buffer, ...], trials: int) -> Any:
         """Zeroed memory for the state of `trials` trials."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from backends.contract import Buffer, Plan
+from backends.contract import Buffer, Plan, Target
 from backends.cupy.arena import Memory
 from backends.cupy.executor import Executable
 
@@ -17,9 +17,7 @@ class CupyBackend:
     """Runs the fused plan op by op; `xp` is the module `cupy`, or `numpy` to run the same code on the host."""
 
     name = "cupy"
-    keeps: frozenset[str] = frozenset()
-    fuses = True
-    joins: frozenset[str] = frozenset()
+    target = Target(fuses=True)
 
     def __init__(self, xp: Any) -> None:
         self.xp = xp

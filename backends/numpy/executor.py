@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from llvmlite import ir
 
-from backends.contract import ALIGNMENT, Buffer, Feed, Plan, Results
+from backends.contract import ALIGNMENT, Buffer, Feed, Plan, Results, Target
 from backends.numpy.kernels import kernel_of
 from backends.numpy.kernels.gather import gather_kernel, stored
 from backends.numpy.kernels.kernel import Kernel
@@ -138,9 +138,7 @@ class NumpyBackend:
     """NumPy arrays, native steps."""
 
     name = "numpy"
-    keeps: frozenset[str] = frozenset()
-    fuses = True
-    joins: frozenset[str] = frozenset({"matmul", "conv", "conv_data_gradient"})
+    target = Target(fuses=True, joins=frozenset({"matmul", "conv", "conv_data_gradient"}))
 
     def __init__(
         self, *, threads: int | Literal["auto"] = "auto", processor: processors.Processor | None = None, cache: ObjectCache | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from backends.contract import Buffer, Plan
+from backends.contract import Buffer, Plan, Target
 from backends.reference.arena import Memory
 from backends.reference.executor import Executable
 
@@ -13,9 +13,7 @@ class ReferenceBackend:
     """Runs a plan call by call in float64, also a plan of float32 precision.  Composites have kernels of their own; nothing is fused."""
 
     name = "reference"
-    keeps = frozenset({"batch_norm", "softmax_cross_entropy", "softplus", "standardize"})
-    fuses = False
-    joins: frozenset[str] = frozenset()
+    target = Target(keeps=frozenset({"batch_norm", "softmax_cross_entropy", "softplus", "standardize"}))
 
     def allocate(self, state: tuple[Buffer, ...], trials: int) -> Memory:
         """Zeroed memory for the state of `trials` trials."""

@@ -44,7 +44,7 @@ class Probe:
         self.parameters = {name: _moved(name, value, config.seed) for name, value in self._program.parameters().items()}
         self._program.load_parameters(self.parameters)
         lowered = self.structure.lowered("gradient", batch, self._weight is not None)
-        graph, _ = compile_passes(loss_and_pattern(lowered), keeps=backend.keeps, fuses=backend.fuses)
+        graph, _ = compile_passes(loss_and_pattern(lowered), backend.target)
         plan = make_plan(graph, name="probe", batch=batch, state=self.structure.state)
         clock = Clock(steps=np.zeros(1, np.int64))
         values, words = (

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-import backends
-from backends.contract import Feed
 from pipeline.checks.finding import Finding
 from pipeline.checks.variants import without_regularization
+from pipeline.compiler.run_once import run_once
 from pipeline.graph.builder import Builder
-from pipeline.graph.values import Array, Clock, value_table
+from pipeline.graph.values import Array
 from pipeline.ops import SHAPE_RULES
 from pipeline.ops.reduce import mean
-from pipeline.plan import make_plan
 from pipeline.recipe import losses
 
 if TYPE_CHECKING:
@@ -67,10 +65,6 @@ def constant_loss(loss: object, output: Array, y: Array) -> float:
     targets = b.input("y", y.shape, "data", "int32" if rule.classes else None)
     _, row_loss = rule.lower(b, given, targets)
     b.outputs = {"loss": mean(b, row_loss, (0,))}
-    plan = make_plan(b.graph(), name="constant", batch=len(output), state=())
-    values = value_table(plan.values, rule.values(loss), Clock(steps=np.zeros(1, np.int64)))
-    backend = backends.load("reference")
-    feed = Feed(x=output, y=y, order=np.arange(len(output))[None, None], values=values[None], words=np.zeros((1, 1, 0), np.uint32))
-    found = float(backend.load(plan).run(backend.allocate((), 1), feed).outputs["loss"][0, 0])
+    found = float(run_once(b.graph(), {"x": output, "y": y}, rule.values(loss))["loss"])
     assert math.isfinite(found)
     return found

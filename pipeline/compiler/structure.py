@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -57,11 +57,11 @@ class Structure:
         self.built = build(config, shape)
         self.network, self.bias_reasons = (self.built, ()) if keep_biases else remove_biases(self.built)
         # the oracle normalizes in evaluation, so that it checks the folded weights of the others
-        self.folded, self.folds, self.fold_reasons = fold_batch_norms(self.network) if backend.fuses else (self.network, (), ())
+        self.folded, self.folds, self.fold_reasons = fold_batch_norms(self.network) if backend.target.fuses else (self.network, (), ())
         self.backend, self.backend_reason = backend, reason
         self.precision, self.batch_size = config.precision, config.training.batch_size
-        self._recomputes = config.backend.recompute
-        if self._recomputes and not backend.fuses:
+        self._target = replace(backend.target, recomputes=config.backend.recompute)
+        if self._target.recomputes and not self._target.fuses:
             raise ConfigError(
                 at="backend.recompute", got=True, rule=f"the {backend.name} backend keeps every value", hint="use numpy, or leave it out"
             )
@@ -99,9 +99,7 @@ class Structure:
         key = self._key(form, batch, weighted)
         if key not in self._compiled:
             graph = self._graph(*key)
-            final, reports = compile_passes(
-                graph, keeps=self.backend.keeps, fuses=self.backend.fuses, joins=self.backend.joins, recomputes=self._recomputes
-            )
+            final, reports = compile_passes(graph, self._target)
             plan = make_plan(final, name=form, batch=batch, state=self._layout)
             self._compiled[key] = Compiled(graph=graph, reports=reports, plan=plan)
         return self._compiled[key]

@@ -5,19 +5,43 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from backends.contract import Target
 from pipeline.graph.ir import Graph
 from pipeline.passes.decompose import decompose
 from pipeline.passes.fuse import fuse
 from pipeline.passes.fuse_products import join
 from pipeline.passes.recompute import recompute
 from pipeline.passes.simplify import fold, prune, share
-from pipeline.passes.split_rows import cut_tall
+from pipeline.passes.split_rows import split
 from pipeline.passes.verify import verify
 
-Pass = Callable[[Graph], tuple[Graph, tuple[str, ...]]]
+Rewriting = tuple[Graph, tuple[str, ...]]  # the graph after a pass, and what it did
 
-# share runs again after decompose because writing composites out repeats work (1 / sqrt(var + epsilon), say)
-PASSES: tuple[tuple[str, Pass], ...] = (("fold", fold), ("share", share), ("prune", prune))
+
+@dataclass(frozen=True, kw_only=True)
+class Pass:
+    """A rewriting of graphs, run for the targets that `when` holds for."""
+
+    name: str
+    run: Callable[[Graph, Target], Rewriting]
+    when: Callable[[Target], object] = lambda target: True
+
+
+def _alike(run: Callable[[Graph], Rewriting]) -> Callable[[Graph, Target], Rewriting]:
+    """A rewriting that is the same for every target."""
+    return lambda graph, target: run(graph)
+
+
+PASSES = (
+    Pass(name="decompose", run=decompose),
+    Pass(name="fold", run=_alike(fold)),
+    Pass(name="share", run=_alike(share)),  # after decompose, for composites written out repeat work: 1 / sqrt(var + epsilon), say
+    Pass(name="prune", run=_alike(prune)),
+    Pass(name="fuse", run=_alike(fuse), when=lambda target: target.fuses),
+    Pass(name="split", run=_alike(split), when=lambda target: target.fuses),
+    Pass(name="join", run=join, when=lambda target: target.joins),
+    Pass(name="recompute", run=_alike(recompute), when=lambda target: target.recomputes),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,25 +53,13 @@ class PassReport:
     graph: Graph
 
 
-def compile_passes(
-    graph: Graph, *, keeps: frozenset[str], fuses: bool, joins: frozenset[str] = frozenset(), recomputes: bool = False
-) -> tuple[Graph, tuple[PassReport, ...]]:
-    """Runs every pass, the verifier after each.
-
-    keeps: composites that the backend has kernels for; fuses: whether element-wise chains become single kernels;
-    joins: the products that may go on in such a kernel; recomputes: whether the backward half makes cheap values again.
-    """
-    ordered: list[tuple[str, Pass]] = [("decompose", lambda g: decompose(g, keeps)), *PASSES]
-    if fuses:
-        ordered += [("fuse", fuse), ("cut", cut_tall)]
-    if joins:
-        ordered.append(("join", lambda g: join(g, joins)))
-    if recomputes:
-        ordered.append(("recompute", recompute))
+def compile_passes(graph: Graph, target: Target) -> tuple[Graph, tuple[PassReport, ...]]:
+    """`graph` made ready for `target` by every pass that holds for it, the verifier after each."""
     reports: list[PassReport] = []
     verify(graph)
-    for name, run in ordered:
-        graph, reasons = run(graph)
-        verify(graph)
-        reports.append(PassReport(name=name, reasons=reasons, graph=graph))
+    for step in PASSES:
+        if step.when(target):
+            graph, reasons = step.run(graph, target)
+            verify(graph)
+            reports.append(PassReport(name=step.name, reasons=reasons, graph=graph))
     return graph, tuple(reports)

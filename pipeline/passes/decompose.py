@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 
+from backends.contract import Target
 from pipeline.graph.builder import Builder
 from pipeline.graph.ir import Graph, Node
 from pipeline.ops import OPS
 from pipeline.passes.rebuild import copy, rebuild
 
 
-def decompose(graph: Graph, keeps: frozenset[str]) -> tuple[Graph, tuple[str, ...]]:
-    """`graph` without composites, but for those in `keeps`."""
+def decompose(graph: Graph, target: Target) -> tuple[Graph, tuple[str, ...]]:
+    """`graph` without composites, but for those that `target` keeps."""
     count: Counter[str] = Counter()
 
     def emit(b: Builder, node: Node) -> tuple[str, ...]:
         rule = OPS[node.op].decompose
-        if rule is None or node.op in keeps:
+        if rule is None or node.op in target.keeps:
             return copy(b, node)
         count[node.op] += 1
         b.scope = node.outputs[0].rpartition("/")[0]

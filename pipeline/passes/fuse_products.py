@@ -8,17 +8,17 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from backends.contract import Body
+from backends.contract import Body, Target
 from pipeline.graph.ir import Graph, Node
 
 DEEP = 1024  # a longer sum is taken up again from memory, where the product must lie by itself
 
 
-def join(graph: Graph, ops: frozenset[str]) -> tuple[Graph, tuple[str, ...]]:
-    """`graph` with products of `ops` joined with the fused node that reads them first, where that node has no reduction and no draws."""
+def join(graph: Graph, target: Target) -> tuple[Graph, tuple[str, ...]]:
+    """`graph` with the products that `target` joins in the fused node that reads them first, where it has no reduction and no draws."""
     partner: dict[int, Node] = {}  # number of a fused node -> its product
     for node in graph.nodes:
-        if node.op in ops:
+        if node.op in target.joins:
             first = next(iter(graph.readers[node.outputs[0]]), None)
             if first is not None and first not in partner and _may_follow(graph, node, graph.nodes[first]):
                 partner[first] = node

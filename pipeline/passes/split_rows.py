@@ -1,4 +1,4 @@
-"""Cuts fused column bodies over many rows into parts that threads can share.
+"""Splits fused column bodies over many rows into parts that threads can share.
 
 A sum over a hundred thousand rows of 32 channels is one chain for each channel: one thread's work, and its rounding grows with the chain.
 Such a body becomes, for each of its stages, a kernel that sums blocks of rows and a small one that adds up the blocks and makes what has
@@ -18,8 +18,8 @@ BLOCK = 1 << 14  # numbers of a block
 MOST_BLOCKS = 64
 
 
-def cut_tall(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
-    """`graph` with its tall column bodies cut."""
+def split(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
+    """`graph` with its tall column bodies split."""
     nodes: list[Node] = []
     types = dict(graph.types)
     replaced = set(graph.updates.values())
@@ -28,9 +28,9 @@ def cut_tall(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
         if body is None or not _tall(body):
             nodes.append(node)
             continue
-        cut = _Cut(_named_apart(body, number), types)
+        parts = _Split(_named_apart(body, number), types)
         # a state that is replaced and read again in the same body would have to be kept twice
-        nodes += [node] if cut.needed & replaced else cut.nodes()
+        nodes += [node] if parts.needed & replaced else parts.nodes()
     count = len(nodes) - len(graph.nodes)
     return graph.replace(nodes=tuple(nodes), types=types), (
         f"{count} kernels more, so that sums over many rows are shared",
@@ -46,7 +46,7 @@ def _named_apart(body: Body, number: int) -> Body:
     return body.renamed({name: f"{name}@{number}" for name in body.made if name not in body.outputs})
 
 
-class _Cut:
+class _Split:
     """The nodes that take the place of one body.
 
     needed  the values that sums and full-size results wait for

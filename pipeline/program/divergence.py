@@ -8,15 +8,14 @@ from dataclasses import replace
 
 import numpy as np
 
-import backends
-from backends.contract import Feed
+from backends.contract import Feed, Target
 from pipeline.compiler.lower import forward
+from pipeline.compiler.run_once import run_fed
 from pipeline.compiler.structure import Structure
 from pipeline.errors import DivergedError
 from pipeline.graph.ir import Graph
 from pipeline.graph.values import Array
 from pipeline.passes import compile_passes
-from pipeline.plan import make_plan
 
 State = Mapping[str, Array]
 
@@ -47,18 +46,13 @@ def _layers(structure: Structure, state: State, feed: Feed) -> Iterator[str]:
     """Layers whose values leave the range of the program's precision, in order."""
     batch, weighted = feed.order.shape[2], len(feed.weight) > 0
     graph = _observed(structure, batch, weighted=weighted)
-    plan = make_plan(graph, name="replay", batch=batch, state=structure.state)
-    reference = backends.load("reference")
-    memory = reference.allocate(structure.state, 1)
-    for buffer in structure.state:
-        memory.write(0, buffer.name, state[buffer.name])
     tables = structure.compiled("train", batch, weighted).plan
-    values = feed.values[:, :, [tables.values.index(name) for name in plan.values]]
-    words = feed.words[:, :, [tables.words.index(name) for name in plan.words]]
-    results = reference.load(plan).run(memory, replace(feed, values=values, words=words))
+    values = feed.values[:, :, [tables.values.index(i.name) for i in graph.inputs if i.kind == "value"]]
+    words = feed.words[:, :, [tables.words.index(i.name) for i in graph.inputs if i.kind == "word"]]
+    results = run_fed(graph, state, replace(feed, values=values, words=words))
     limit = np.finfo(structure.precision).max  # the replay is in float64: beyond this a float32 is infinite
     layers = {node.name for node in structure.network.nodes}
-    for name, array in results.outputs.items():
+    for name, array in results.items():
         layer = name.split("/")[0]
         if not (np.abs(array) <= limit).all():
             yield f"layer {layer}" if layer in layers else "the loss"
@@ -67,6 +61,6 @@ def _layers(structure: Structure, state: State, feed: Feed) -> Iterator[str]:
 def _observed(structure: Structure, batch: int, *, weighted: bool) -> Graph:
     """The training loss written out in simple ops, with every number of it as an output."""
     graph = forward(structure.network, batch=batch, precision=structure.precision, weighted=weighted, augmented=structure.augmentation)
-    graph, _ = compile_passes(graph, keeps=frozenset(), fuses=False)
+    graph, _ = compile_passes(graph, Target())
     made = [name for node in graph.nodes for name in node.outputs if graph.types[name].dtype == graph.precision]
     return graph.replace(outputs={name: name for name in made})

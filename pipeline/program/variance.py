@@ -15,15 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-import backends
-from backends.contract import Feed
 from pipeline import random
+from pipeline.compiler.run_once import run_once
 from pipeline.graph.builder import Builder
-from pipeline.graph.values import Clock, value_table, word_table
 from pipeline.layers import KINDS
 from pipeline.layers.names import INPUT
 from pipeline.ops import SHAPE_RULES
-from pipeline.plan import make_plan, state_layout
 from pipeline.recipe.initialization import draw
 
 if TYPE_CHECKING:
@@ -91,21 +88,8 @@ def _applied(network: LayerGraph, node: LayerNode, samples: list[Sample], seed: 
     names = [b.input(f"input{n}", (batch, *shape), "state") for n, shape in enumerate(inputs)]
     b.outputs = {"y": KINDS[type(node.record)].lower(b, node, tuple(names), training=True)}
     b.updates = {}
-    graph = b.graph()
-    state = state_layout([graph])
-    plan = make_plan(graph, name="variance", batch=batch, state=state)
-    backend = backends.load("reference")
-    memory = backend.allocate(state, 1)
+    given = {p.name: np.full(p.shape, p.initial) for p in node.parameters if isinstance(p.initial, float)}
     for name, shape, sample in zip(names, inputs, samples, strict=True):
         places = random.bits(seed, random.GENERATOR, f"variance/{node.name}/{name}", 0, batch * math.prod(shape)) % len(sample)
-        memory.write(0, name, sample[places].reshape(batch, *shape))
-    read = {buffer.name for buffer in state}
-    for parameter in node.parameters:
-        if parameter.name in read:
-            assert isinstance(parameter.initial, float), f"{parameter.name} is drawn"
-            memory.write(0, parameter.name, np.full(parameter.shape, parameter.initial))
-    clock = Clock(steps=np.zeros(1, np.int64))
-    values, words = value_table(plan.values, KINDS[type(node.record)].values(node), clock), word_table(plan.words, seed, clock)
-    order = np.zeros((1, 1, batch), np.int64)
-    feed = Feed(x=np.zeros((1, 1)), y=np.zeros(1), order=order, values=values[None], words=words[None])
-    return np.asarray(backend.load(plan).run(memory, feed).outputs["y"], np.float64).reshape(-1)
+        given[name] = sample[places].reshape(batch, *shape)
+    return run_once(b.graph(), given, KINDS[type(node.record)].values(node), seed=seed)["y"].reshape(-1)

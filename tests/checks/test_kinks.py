@@ -5,13 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import backends
-from backends.contract import Feed
 from pipeline.checks.kinks import loss_and_pattern
+from pipeline.compiler.run_once import run_once
 from pipeline.graph.builder import Builder
 from pipeline.ops import SHAPE_RULES
-from pipeline.passes import compile_passes
-from pipeline.plan import make_plan
 
 
 def pattern(op: str, x: np.ndarray, kind: str) -> float:
@@ -30,13 +27,7 @@ def pattern(op: str, x: np.ndarray, kind: str) -> float:
         case _:
             y = b.add(op, given)
     b.outputs = {"loss": b.add("sum", y, axes=tuple(range(len(b.shape(y)))))}
-    backend = backends.load(kind)
-    graph, _ = compile_passes(loss_and_pattern(b.graph()), keeps=backend.keeps, fuses=backend.fuses)
-    plan = make_plan(graph, name="probe", batch=len(x), state=())
-    words = np.zeros((1, 1, len(plan.words)), np.uint32)
-    feed = Feed(x=x, y=np.zeros(len(x)), order=np.arange(len(x))[None, None], values=np.zeros((1, 1, 0)), words=words)
-    outputs = backend.load(plan).run(backend.allocate((), 1), feed).outputs
-    return float(outputs["pattern"][0, 0]) if "pattern" in outputs else 0.0
+    return float(run_once(loss_and_pattern(b.graph()), {"x": x}, backend=kind).get("pattern", 0.0))
 
 
 @pytest.mark.parametrize("kind", ["reference", "numpy"])

@@ -52,7 +52,7 @@ def apply_case(b: Builder, case: Case) -> tuple[list[Applied], dict[str, Array]]
 
 def plan_for(backend: Backend, graph: Graph, *, batch: int = 1, state: tuple[Buffer, ...] | None = None) -> Plan:
     """The plan of `graph` as `backend` wants it."""
-    compiled, _ = compile_passes(graph, keeps=backend.keeps, fuses=backend.fuses, joins=backend.joins)
+    compiled, _ = compile_passes(graph, backend.target)
     return make_plan(compiled, name="test", batch=batch, state=state_layout([graph]) if state is None else state)
 
 

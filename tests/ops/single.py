@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from backends.contract import Array, Backend
 from pipeline.compiler.autodiff import gradients
+from pipeline.compiler.run_once import run_once
 from pipeline.layers import KINDS
 from pipeline.layers.graph import LayerNode
 from pipeline.layers.kind import Shape
-from tests.ops.running import builder, run_graph
+from tests.ops.running import builder
 
 
 def layer_node(record: object, shape: Shape) -> LayerNode:
@@ -30,4 +29,4 @@ def run_layer(backend: Backend, node: LayerNode, arrays: Mapping[str, Array], pr
     loss = b.add("sum", b.add("mul", y, b.input("g", b.shape(y), "state")), axes=tuple(range(len(b.shape(y)))))
     gradient = gradients(b, loss, [x, *(p.name for p in node.parameters)])
     b.outputs, b.updates = {"y": y, **gradient}, {}
-    return {name: np.asarray(value[0]) for name, value in run_graph(backend, b.graph(), [arrays]).items()}
+    return run_once(b.graph(), arrays, backend=backend)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from backends.contract import Target
 from pipeline.graph.builder import Builder
 from pipeline.graph.ir import Graph, Node, Type
 from pipeline.graph.text import digest, print_graph
@@ -14,7 +15,7 @@ from pipeline.passes import compile_passes
 from pipeline.passes.decompose import decompose
 from pipeline.passes.fuse import fuse
 from pipeline.passes.simplify import fold, prune, share
-from pipeline.passes.split_rows import cut_tall
+from pipeline.passes.split_rows import split
 from pipeline.passes.verify import verify
 from tests.networks import training_graph
 
@@ -64,9 +65,9 @@ def test_prune_removes_what_nothing_reads() -> None:
 def test_decompose_leaves_the_composites_that_the_backend_keeps() -> None:
     b = _builder()
     b.outputs["y"] = b.add("softplus", "x", name="y")
-    kept, none = decompose(b.graph(), frozenset({"softplus"}))
+    kept, none = decompose(b.graph(), Target(keeps=frozenset({"softplus"})))
     assert none == () and [n.op for n in kept.nodes] == ["softplus"]
-    written, reasons = decompose(b.graph(), frozenset())
+    written, reasons = decompose(b.graph(), Target())
     assert reasons == ("1 x softplus written out in simpler ops: the backend fuses them",)
     assert [n.op for n in written.nodes] == ["abs", "neg", "exp", "log1p", "constant", "maximum", "add"]
 
@@ -80,7 +81,7 @@ def _kernels(graph: Graph) -> list[str]:
 
 
 def test_fuse_makes_one_kernel_of_each_chain_between_products() -> None:
-    graph, _ = compile_passes(training_graph(B=8, D=6, H=64, C=3), keeps=frozenset(), fuses=True)
+    graph, _ = compile_passes(training_graph(B=8, D=6, H=64, C=3), Target(fuses=True))
     assert sorted(_kernels(graph)) == sorted(
         [
             *["matmul"] * 5,
@@ -97,21 +98,21 @@ def test_fuse_makes_one_kernel_of_each_chain_between_products() -> None:
 
 
 def test_fuse_stores_neither_the_normalized_values_nor_the_relu_for_the_backward_half() -> None:
-    graph, _ = compile_passes(training_graph(B=8, D=6, H=64, C=3), keeps=frozenset(), fuses=True)
+    graph, _ = compile_passes(training_graph(B=8, D=6, H=64, C=3), Target(fuses=True))
     forward = next(n for n in graph.nodes if "hidden/dropout" in n.outputs)
     full = {name: str(graph.types[name]) for name in forward.outputs if graph.types[name].shape == (8, 64)}
     assert full == {"hidden/less": "bool[8,64]", "hidden/dropout": "f32[8,64]"}
 
 
 def test_fuse_splits_off_random_numbers_whose_blocks_the_rows_would_cut() -> None:
-    graph, _ = compile_passes(training_graph(B=8, D=6, H=5, C=3), keeps=frozenset(), fuses=True)
+    graph, _ = compile_passes(training_graph(B=8, D=6, H=5, C=3), Target(fuses=True))
     (kernel,) = [n for n in graph.nodes if n.op == "fused" and any(i.op == "uniform" for i in n.attributes["body"].instructions)]
     assert (kernel.attributes["body"].kind, kernel.attributes["body"].columns) == ("flat", 40)
 
 
 def test_an_update_never_runs_in_a_kernel_that_the_guard_waits_for() -> None:
     graph = training_graph()
-    compiled, _ = compile_passes(graph, keeps=frozenset(), fuses=True)
+    compiled, _ = compile_passes(graph, Target(fuses=True))
     needed = {compiled.guard}
     for node in reversed(compiled.nodes):
         if needed.intersection(node.outputs):
@@ -173,14 +174,14 @@ def test_the_verifier_rejects_a_spoilt_graph(spoil: Callable[[Graph], Graph], me
         verify(spoil(training_graph()))
 
 
-def test_cut_shares_sums_over_many_rows_and_leaves_few_rows_alone() -> None:
+def test_split_shares_sums_over_many_rows_and_leaves_few_rows_alone() -> None:
     def kernels(rows: int) -> tuple[list[str], tuple[str, ...]]:
         b = Builder("float32", SHAPE_RULES)
         x, w = b.input("x", (rows, 32), "data"), b.input("w", (32,), "state")
         total = b.add("sum", b.add("mul", x, x), axes=(0,), name="total")
         b.outputs["y"] = b.add("mul", x, b.add("add", total, w), name="y")
         b.updates["w"] = b.add("sub", w, total, name="new_w")
-        graph, reasons = cut_tall(fuse(b.graph())[0])
+        graph, reasons = split(fuse(b.graph())[0])
         verify(graph)
         return [f"{n.attributes['body'].blocks} x {kernel}" for n, kernel in zip(graph.nodes, _kernels(graph), strict=True)], reasons
 
@@ -198,7 +199,7 @@ def test_join_takes_a_product_along_and_stores_it_only_where_others_read_it() ->
         b.outputs["y"] = b.add("maximum", b.add("add", z, bias), b.constant(0.0), name="y")
         if read_again:
             b.outputs["t"] = b.add("sum", z, axes=(0,), name="t")
-        graph, _ = compile_passes(b.graph(), keeps=frozenset(), fuses=True, joins=frozenset({"matmul"}))
+        graph, _ = compile_passes(b.graph(), Target(fuses=True, joins=frozenset({"matmul"})))
         return [(n.attributes.get("product", {}).get("op", n.op), n.outputs) for n in graph.nodes]
 
     assert joined(read_again=False) == [("matmul", ("y",))]
@@ -212,5 +213,5 @@ def test_join_leaves_an_update_alone_whose_product_the_guard_needs() -> None:
     small = b.input("v", (4, 3), "state")
     b.updates["v"] = b.add("add", small, gradient, name="new")
     b.guard = b.outputs["norm"] = b.add("sum", b.add("mul", gradient, gradient), axes=(0, 1), name="norm")
-    graph, _ = compile_passes(b.graph(), keeps=frozenset(), fuses=True, joins=frozenset({"matmul"}))
+    graph, _ = compile_passes(b.graph(), Target(fuses=True, joins=frozenset({"matmul"})))
     assert not any(n.attributes.get("product") and "new" in n.outputs for n in graph.nodes)

@@ -11,7 +11,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from backends.contract import ALIGNMENT, Buffer, Feed, Plan
+from backends.contract import ALIGNMENT, Buffer, Feed, Plan, Target
 from backends.numpy import NumpyBackend
 from pipeline.compiler.lower import Form
 from pipeline.config.compose import compose
@@ -35,7 +35,7 @@ def _plans(B: int, D: int, H: int, C: int, *, dropout: bool) -> tuple[Plan, Plan
     """The plan, and the plan without results in the place of inputs."""
     graph = training_graph(B=B, D=D, H=H, C=C, dropout=dropout)
     backend = NumpyBackend(threads=1)
-    compiled, _ = compile_passes(graph, keeps=backend.keeps, fuses=backend.fuses, joins=backend.joins)
+    compiled, _ = compile_passes(graph, backend.target)
     state = state_layout([graph])
     plan = make_plan(compiled, name="train", batch=B, state=state)
     with patch.object(build, "taken_over", lambda *_: {}):
@@ -94,7 +94,7 @@ def test_nor_is_one_that_is_made_again(architecture: str) -> None:
 def test_no_value_of_a_random_graph_is_lost(seed: int) -> None:
     graph, _ = draw(seed, length=30)
     for fuses in (True, False):
-        compiled, _ = compile_passes(graph, keeps=frozenset(), fuses=fuses)
+        compiled, _ = compile_passes(graph, Target(fuses=fuses))
         _check_owners(make_plan(compiled, name="test", batch=1, state=state_layout([graph])))
 
 

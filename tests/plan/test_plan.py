@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backends.contract import ALIGNMENT, Buffer, Plan
+from backends.contract import ALIGNMENT, Buffer, Plan, Target
 from pipeline.passes import compile_passes
 from pipeline.plan import make_plan, print_plan, state_layout
 from pipeline.plan.memory import Lifetime, place
@@ -16,7 +16,7 @@ LIFETIMES = st.lists(st.tuples(st.integers(1, 5000), st.integers(0, 20), st.inte
 
 def _plan(*, fuses: bool = True) -> Plan:
     graph = training_graph(B=8, D=6, H=64, C=3)
-    compiled, _ = compile_passes(graph, keeps=frozenset(), fuses=fuses)
+    compiled, _ = compile_passes(graph, Target(fuses=fuses))
     return make_plan(compiled, name="train", batch=8, state=state_layout([graph]))
 
 

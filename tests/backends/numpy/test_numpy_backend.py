@@ -30,7 +30,7 @@ SHAPES = [
 
 def _plan(backend: NumpyBackend, shape: dict[str, int], precision: str = "float32") -> Plan:
     graph = training_graph(**shape, precision=precision)
-    compiled, _ = compile_passes(graph, keeps=backend.keeps, fuses=backend.fuses, joins=backend.joins)
+    compiled, _ = compile_passes(graph, backend.target)
     return make_plan(compiled, name="train", batch=shape["B"], state=state_layout([graph]))
 
 

@@ -49,7 +49,7 @@ def test_a_cold_compile_tells_of_each_kernel_once(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(Compiling, "done", lambda self, count: told.append((count, self.total)))
     graph = training_graph(B=8, D=7, H=21, C=3)
     backend = NumpyBackend(threads=1, processor=processor.host(), cache=ObjectCache(tmp_path))
-    compiled, _ = compile_passes(graph, keeps=backend.keeps, fuses=backend.fuses, joins=backend.joins)
+    compiled, _ = compile_passes(graph, backend.target)
     kernels = backend.load(make_plan(compiled, name="train", batch=8, state=state_layout([graph]))).kernels
     count = len({kernel.symbol for kernel in kernels.values()}) + 1  # and the gather of x
     assert told == [(number, count) for number in range(count)]
