@@ -6,10 +6,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from pipeline import cli
 
 ROOT = Path(__file__).parents[2]
 Finished = subprocess.CompletedProcess[str]
@@ -25,17 +28,24 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def pipeline_command(work: Path) -> Command:
-    """`python -m pipeline ARGUMENTS` in the working directory; without MLflow, unless `tracking` says otherwise."""
+    """What `python -m pipeline ARGUMENTS` does in the working directory, done in this process; without MLflow."""
 
-    def call(*arguments: str, tracking: str | None = "none", **options: Any) -> Finished:
-        return subprocess.run(
-            command(*arguments, tracking=tracking),
-            cwd=work,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            **{"timeout": 120, **options},
-        )
+    def call(*arguments: str) -> Finished:
+        words = command(*arguments)[3:]
+        with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as said:
+            code = cli.main(words)
+        return Finished(words, code, out.getvalue(), said.getvalue())
+
+    return call
+
+
+@pytest.fixture
+def pipeline_process(work: Path) -> Command:
+    """`python -m pipeline ARGUMENTS` in the working directory, a process of its own; without MLflow, unless `tracking` says otherwise."""
+
+    def call(*arguments: str, tracking: str | None = "none") -> Finished:
+        words = command(*arguments, tracking=tracking)
+        return subprocess.run(words, cwd=work, env=environment(), capture_output=True, text=True, timeout=120)
 
     return call
 

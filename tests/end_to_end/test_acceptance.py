@@ -43,7 +43,7 @@ def test_the_small_cnn_reaches_its_accuracy_on_digits(work: Path, pipeline_comma
 def test_the_small_cnn_reaches_its_accuracy_on_fashion_mnist_in_five_epochs(work: Path, pipeline_command: Command) -> None:
     if not FASHION.is_dir():
         pytest.skip("Fashion-MNIST does not lie in ../shared/data/fashion-mnist")
-    finished = pipeline_command("+experiment=cnn", "data=fashion_mnist", f"data.root={FASHION}", "output=runs/fashion", timeout=1800)
+    finished = pipeline_command("+experiment=cnn", "data=fashion_mnist", f"data.root={FASHION}", "output=runs/fashion")
     assert finished.returncode == 0, finished.stderr
     assert last_values(read_journal(work / "runs" / "fashion"))["accuracy/test"] >= 0.912
 

@@ -90,7 +90,7 @@ def test_predict_never_overwrites(work: Path, pipeline_command: Command) -> None
 
 
 def test_explain_prints_and_writes_nothing(work: Path, pipeline_command: Command) -> None:
-    done = pipeline_command("task=explain", "+experiment=bn", tracking=None)
+    done = pipeline_command("task=explain", "+experiment=bn")
     assert done.returncode == 0, done.stderr
     assert "== layers ==" in done.stdout and "fc1" in done.stdout
     assert list(work.iterdir()) == []

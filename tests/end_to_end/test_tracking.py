@@ -25,21 +25,21 @@ def runs(work: Path) -> dict[str, tuple[str, dict[str, float], dict[str, str]]]:
 
 
 @pytest.mark.filterwarnings("ignore")  # MLflow's own
-def test_a_run_is_in_mlflow_when_the_command_returns_and_its_id_names_it(work: Path, pipeline_command: Command) -> None:
-    done = pipeline_command(*SMALL, "tracking.kind=mlflow", tracking=None)
+def test_a_run_is_in_mlflow_when_the_command_returns_and_its_id_names_it(work: Path, pipeline_process: Command) -> None:
+    done = pipeline_process(*SMALL, "tracking.kind=mlflow", tracking=None)
     assert (done.returncode, done.stderr) == (0, "")
     status, metrics, tags = runs(work)["bn"]
     assert status == "FINISHED" and metrics["accuracy/test"] > 0.5
     assert {"pipeline.digest", "pipeline.seed", "pipeline.data_fingerprint"} <= set(tags)
     run_id = read_sent(only_run(work)).run_id
     assert re.search(rf"^MLflow +http.*/runs/{run_id}\?workflowType=machine_learning", done.stdout, re.MULTILINE)
-    assert pipeline_command("task=evaluate", f"run={run_id}").returncode == 0
+    assert pipeline_process("task=evaluate", f"run={run_id}").returncode == 0
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_sweep_is_one_table_and_a_failing_trial_does_not_stop_it(work: Path, pipeline_command: Command) -> None:
+def test_a_sweep_is_one_table_and_a_failing_trial_does_not_stop_it(work: Path, pipeline_process: Command) -> None:
     small = ("+experiment=baseline", *SMALL[1:])
-    done = pipeline_command("-m", *small, "optimizer=sgd", "optimizer.learning_rate=1e30,0.1", tracking=None)
+    done = pipeline_process("-m", *small, "optimizer=sgd", "optimizer.learning_rate=1e30,0.1", tracking=None)
     assert done.returncode == 3 and len(done.stderr.splitlines()) == 1
     told = [line for line in done.stdout.splitlines() if line.startswith(("job", "epoch"))]
     assert len(told) == 1 and re.fullmatch(
@@ -54,11 +54,11 @@ def test_a_sweep_is_one_table_and_a_failing_trial_does_not_stop_it(work: Path, p
     assert re.search(r"^ 0 .* failed", done.stdout, re.MULTILINE) and re.search(r"^ 1 .* finished", done.stdout, re.MULTILINE)
 
 
-def test_a_server_that_refuses_is_told_in_one_line_and_nothing_is_written(work: Path, pipeline_command: Command) -> None:
+def test_a_server_that_refuses_is_told_in_one_line_and_nothing_is_written(work: Path, pipeline_process: Command) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: every connection is refused
         uri = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        refused = pipeline_command(*SMALL, f"tracking.uri={uri}", tracking=None)
+        refused = pipeline_process(*SMALL, f"tracking.uri={uri}", tracking=None)
     assert refused.returncode == 2
     assert refused.stderr.startswith(f"error: tracking.uri = {uri}: ") and len(refused.stderr.splitlines()) == 1
     assert list(work.iterdir()) == []

@@ -32,8 +32,8 @@ def assert_same_run(one: Path, other: Path) -> None:
     assert metrics_of(one) == metrics_of(other)
 
 
-def test_a_run_prints_its_epochs_and_results_and_leaves_a_whole_folder(work: Path, pipeline_command: Command) -> None:
-    done = pipeline_command(*SMALL, "training.epochs=3")
+def test_a_run_prints_its_epochs_and_results_and_leaves_a_whole_folder(work: Path, pipeline_process: Command) -> None:
+    done = pipeline_process(*SMALL, "training.epochs=3")
     assert (done.returncode, done.stderr) == (0, "")
     assert [line.split("  ")[0] for line in done.stdout.splitlines() if line.startswith("epoch")] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
     folder = only_run(work)
@@ -45,9 +45,12 @@ def test_a_run_prints_its_epochs_and_results_and_leaves_a_whole_folder(work: Pat
     assert epochs | {f"{name}/test" for name in ("loss", *full("classification", 3))} == set(metrics_of(folder))
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_seed_others(work: Path, pipeline_command: Command) -> None:
-    for name, seed in (("one", 4), ("two", 4), ("three", 5)):
-        assert pipeline_command(*SMALL, "training.epochs=3", f"seed={seed}", f"output={name}").returncode == 0
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(
+    work: Path, pipeline_command: Command, pipeline_process: Command
+) -> None:
+    """In this process, which has trained before, and in a new one."""
+    for call, name, seed in ((pipeline_command, "one", 4), (pipeline_process, "two", 4), (pipeline_command, "three", 5)):
+        assert call(*SMALL, "training.epochs=3", f"seed={seed}", f"output={name}").returncode == 0
     assert_same_run(work / "one", work / "two")
     assert metrics_of(work / "one") != metrics_of(work / "three")
 
