@@ -97,20 +97,20 @@ def test_a_diverging_trial_is_frozen_before_its_state_is_touched_and_leaves_the_
 
 
 @pytest.mark.parametrize("shape", SHAPES[:4], ids=str)
-def test_avx2_code_has_the_bits_of_the_widest_code(shape: dict[str, int], tmp_path: Path) -> None:
+def test_avx2_code_has_the_bits_of_the_widest_code(shape: dict[str, int]) -> None:
     if processor.host().name not in ("AVX-512", "AVX2"):
         pytest.skip(f"this processor ({processor.host().name}) runs no AVX2 code")
     wide, _, states = _train(NumpyBackend(threads=1), shape, [0.05])
-    narrow, _, others = _train(NumpyBackend(threads=1, processor=processor.avx2(), cache=ObjectCache(tmp_path)), shape, [0.05])
+    narrow, _, others = _train(NumpyBackend(threads=1, processor=processor.avx2()), shape, [0.05])
     assert wide.tobytes() == narrow.tobytes() and _same(states[0], others[0])
 
 
-def test_plain_code_trains_alike(tmp_path: Path) -> None:
+def test_plain_code_trains_alike() -> None:
     if not processor.host().triple.startswith("x86_64"):
         pytest.skip("this processor runs no x86-64 code")
     for shape in SHAPES[:4]:
         wide, _, _ = _train(NumpyBackend(threads=1), shape, [0.05], steps=3)
-        plain, _, _ = _train(NumpyBackend(threads=1, processor=processor.plain(), cache=ObjectCache(tmp_path)), shape, [0.05], steps=3)
+        plain, _, _ = _train(NumpyBackend(threads=1, processor=processor.plain()), shape, [0.05], steps=3)
         np.testing.assert_allclose(plain, wide, rtol=1e-5)
 
 

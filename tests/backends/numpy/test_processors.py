@@ -11,7 +11,6 @@ import pytest
 from backends.contract import Array, Backend
 from backends.numpy import NumpyBackend
 from backends.numpy.machine import processor
-from backends.numpy.machine.cache import ObjectCache
 from backends.reference import ReferenceBackend
 from pipeline.graph.ir import Graph
 from tests.cases import CASES, WINDOWS, Case
@@ -27,9 +26,9 @@ PRODUCTS = ((1, 1, 2), (5, 3, 7), (13, 29, 17), (33, 17, 130), (15, 700, 19), (7
 
 
 @pytest.fixture(params=list(NARROWER))
-def narrower(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> NumpyBackend:
+def narrower(request: pytest.FixtureRequest) -> NumpyBackend:
     """The native backend, as if on an older processor."""
-    return NumpyBackend(threads=1, processor=NARROWER[request.param](), cache=ObjectCache(tmp_path_factory.mktemp("kernels")))
+    return NumpyBackend(threads=1, processor=NARROWER[request.param]())
 
 
 def _agrees(

@@ -3,15 +3,12 @@
 # K trials
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from backends.contract import Array, Feed
 from backends.numpy import NumpyBackend
 from backends.numpy.machine import processor
-from backends.numpy.machine.cache import ObjectCache
 from pipeline.graph.ir import Graph
 from tests.ops.running import builder, plan_for
 
@@ -59,12 +56,12 @@ def test_threads_and_trials(shape: tuple[int, ...], groups: int, precision: str)
 
 
 @pytest.mark.parametrize("narrow", ["avx2", "plain"])
-def test_narrower_vectors(narrow: str, tmp_path: Path) -> None:
+def test_narrower_vectors(narrow: str) -> None:
     if processor.host().name not in ("AVX-512", "AVX2"):
         pytest.skip(f"this processor ({processor.host().name}) is not one that runs all three")
     graph, older = _graph(*SHAPES[0], "float32"), getattr(processor, narrow)()
     wide = _run(NumpyBackend(threads=1), graph)
-    other = _run(NumpyBackend(threads=1, processor=older, cache=ObjectCache(tmp_path)), graph)
+    other = _run(NumpyBackend(threads=1, processor=older), graph)
     for name, value in wide.items():
         np.testing.assert_allclose(other[name], value, rtol=1e-5, atol=1e-6)
         assert not older.multiplies_and_adds or other[name].tobytes() == value.tobytes()
