@@ -8,22 +8,55 @@ A record is a frozen, keyword-only dataclass that stands beside the code it conf
         convention: Literal["classic", "ema"] = setting("classic")
 
 `read(Momentum, {"learning_rate": 0.1}, at="optimizer")` checks names, types and rules and names the path of what it rejects.
-A family of records is a table from `kind` to record (`{"sgd": SGD, "momentum": Momentum}`); `read_kind` picks by the `kind` key.
+A `Family` is a table from `kind` to record, and to the rule that says what the record stands for; `read_kind` picks by the `kind` key.
 `plain(record)` is the way back: `read(type(r), plain(r), at="") == r`.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
-from typing import Any, Literal, TypeVar, Union, dataclass_transform, get_args, get_origin
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from typing import Any, Generic, Literal, TypeVar, Union, dataclass_transform, get_args, get_origin
 
 from pipeline.errors import ConfigError, nearest
 
 T = TypeVar("T")
+Rule = TypeVar("Rule")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Family(Mapping[str, type[T]], Generic[T, Rule]):
+    """The records that one config key may hold: a mapping from kind to record, with the rule of each.
+
+    name  what one of them is called
+    rows  kind -> (record, rule); None for a record that asks for nothing: no activation, no normalization
+    """
+
+    name: str
+    rows: Mapping[str, tuple[type[T], Rule | None]]
+
+    def __getitem__(self, kind: str) -> type[T]:
+        return self.rows[kind][0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def kind_of(self, record: T) -> str:
+        """What a config calls `record`."""
+        return next(kind for kind, (record_type, _) in self.rows.items() if record_type is type(record))
+
+    def rule(self, record: T) -> Rule:
+        """What `record` stands for."""
+        rule = self.rows[self.kind_of(record)][1]
+        assert rule is not None, f"{self.name} {self.kind_of(record)} has no rule"
+        return rule
 
 
 def setting(
@@ -33,13 +66,13 @@ def setting(
     least: float | None = None,
     below: float | None = None,
     most: float | None = None,
-    kinds: Mapping[str, type] | None = None,
+    kinds: Family[Any, Any] | None = None,
 ) -> Any:
-    """A field with its rule: bounds for a number (`above` and `below` exclusive), or the table of a family of records.
+    """A field with its rule: bounds for a number (`above` and `below` exclusive), or the family of its record.
 
-    The bounds hold for each entry of a list. A field of a family whose default is None may be null.
+    The bounds, and the family, hold for each entry of a list.
     """
-    metadata = {"above": above, "least": least, "below": below, "most": most, "kinds": kinds, "nullable": default is None}
+    metadata = {"above": above, "least": least, "below": below, "most": most, "kinds": kinds}
     if isinstance(default, (list, dict)):
         return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -56,7 +89,7 @@ def read(record_type: type[T], data: object, *, at: str) -> T:
     if not isinstance(data, Mapping):
         hint = f"give {', '.join(_names(record_type))}" if at else "give what pipeline.compose([...]) returns, or nested dicts"
         raise ConfigError(at=at or "config", got=data, rule="must be a mapping", hint=hint)
-    known = {f.name: f for f in fields(record_type)}  # type: ignore[arg-type]  # every record is a dataclass
+    known = _fields(record_type)
     for key in data:
         if key not in known:
             raise ConfigError(at=_join(at, str(key)), got=data[key], rule="unknown key", hint=_instead(str(key), known))
@@ -70,7 +103,7 @@ def read(record_type: type[T], data: object, *, at: str) -> T:
     return record_type(**values)
 
 
-def read_kind(table: Mapping[str, type], data: object, *, at: str) -> Any:
+def read_kind(table: Family[T, Any], data: object, *, at: str) -> T:
     """Reads the record that `data["kind"]` names in `table`; a bare word is a kind with its defaults.  Raises ConfigError."""
     if isinstance(data, str):
         if data not in table:
@@ -91,7 +124,7 @@ def read_kind(table: Mapping[str, type], data: object, *, at: str) -> Any:
 def plain(value: object) -> Any:
     """`value` (a record, or what a record holds) as dicts, lists, words and numbers; a record of a family gets its `kind` first."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain_field(getattr(value, f.name), f.metadata.get("kinds")) for f in fields(value)}
+        return {name: _plain_field(getattr(value, name), f.metadata.get("kinds")) for name, f in _fields(type(value)).items()}
     if isinstance(value, Mapping):
         return {key: plain(entry) for key, entry in value.items()}
     if isinstance(value, (tuple, list)):
@@ -99,13 +132,12 @@ def plain(value: object) -> Any:
     return value
 
 
-def _plain_field(value: object, kinds: Mapping[str, type] | None) -> Any:
+def _plain_field(value: object, kinds: Family[Any, Any] | None) -> Any:
     if kinds is None or value is None:
         return plain(value)
     if isinstance(value, tuple):
         return [_plain_field(entry, kinds) for entry in value]
-    kind = next(name for name, record_type in kinds.items() if record_type is type(value))
-    return {"kind": kind, **plain(value)}
+    return {"kind": kinds.kind_of(value), **plain(value)}
 
 
 def _refuse_keys_of_others(table: Mapping[str, type], kind: str, rest: Mapping[Any, object], *, at: str) -> None:
@@ -125,8 +157,14 @@ def _join(at: str, name: str) -> str:
     return f"{at}.{name}" if at else name
 
 
+def _fields(record_type: type) -> dict[str, Field[Any]]:
+    """By name: a record's own first, as it declares them, then those that it inherits."""
+    own = [name for owner in record_type.__mro__ for name in inspect.get_annotations(owner)]
+    return dict(sorted(((f.name, f) for f in fields(record_type)), key=lambda each: own.index(each[0])))
+
+
 def _names(record_type: type) -> list[str]:
-    return [f.name for f in fields(record_type)]
+    return list(_fields(record_type))
 
 
 def _value(value: object, kind: Any, rule: Mapping[str, Any], *, at: str) -> Any:
@@ -135,7 +173,7 @@ def _value(value: object, kind: Any, rule: Mapping[str, Any], *, at: str) -> Any
     if origin in (Union, types.UnionType):
         return _union(value, arguments, rule, at=at)
     if rule.get("kinds") is not None and origin is not tuple:
-        return None if value is None and rule.get("nullable") else read_kind(rule["kinds"], value, at=at)
+        return read_kind(rule["kinds"], value, at=at)
     if origin is Literal:
         if isinstance(value, bool) or value not in arguments:  # True == 1 would pass as a 1
             raise ConfigError(at=at, got=value, rule="unknown choice", hint=nearest(str(value), map(str, arguments)))

@@ -15,7 +15,7 @@ from pipeline.graph.builder import Builder
 from pipeline.graph.values import Array
 from pipeline.ops import SHAPE_RULES
 from pipeline.ops.reduce import mean
-from pipeline.recipe import losses
+from pipeline.recipe.losses import LOSSES, Loss
 
 if TYPE_CHECKING:
     from pipeline.checks.material import Material
@@ -46,20 +46,20 @@ def check_start_loss(config: Experiment, material: Material) -> Finding:
     )
 
 
-def expected(loss: object, material: Material) -> tuple[float, str]:
+def expected(loss: Loss, material: Material) -> tuple[float, str]:
     """The loss of equal scores for all classes, or of the mean target for all rows, and what it is called."""
-    kind, classes = losses.kind_of(loss), material.shape.classes
+    kind, classes = LOSSES.kind_of(loss), material.shape.classes
     if classes is not None:
         names = {"softmax_cross_entropy": f"ln {classes}", "logistic": "ln 2"}
         y = np.zeros(1, np.int32)
-        return constant_loss(loss, np.zeros((1, losses.RULES[type(loss)].units(material.shape))), y), names.get(kind, "equal scores")
+        return constant_loss(loss, np.zeros((1, LOSSES.rule(loss).units(material.shape))), y), names.get(kind, "equal scores")
     center = np.broadcast_to(material.y.mean(axis=0), material.y.shape)
     return constant_loss(loss, center, material.y), "variance of the target" if kind == "mean_squared_error" else "the mean as prediction"
 
 
-def constant_loss(loss: object, output: Array, y: Array) -> float:
+def constant_loss(loss: Loss, output: Array, y: Array) -> float:
     """The mean data loss of `output` [N, units] of a network for the targets y [N] or [N, T], by the oracle."""
-    rule = losses.RULES[type(loss)]
+    rule = LOSSES.rule(loss)
     b = Builder("float64", SHAPE_RULES)
     given = b.input("x", output.shape, "data")
     targets = b.input("y", y.shape, "data", "int32" if rule.classes else None)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pipeline.layers.part import Layer
+from pipeline.layers.weighted import Weighted
 from pipeline.recipe.augmentation import Augmentation
+from pipeline.recipe.losses import LossOfClasses
 from pipeline.recipe.regularization import Regularization
 
 if TYPE_CHECKING:
@@ -15,8 +18,8 @@ if TYPE_CHECKING:
 
 def without_regularization(config: Experiment) -> Experiment:
     """No penalty, decay, clipping, smoothing, dropout and augmentation, and every class counts the same."""
-    loss: Any = config.loss
-    plain = replace(loss, class_weights=None) if hasattr(loss, "class_weights") else loss
+    loss = config.loss
+    plain = replace(loss, class_weights=None) if isinstance(loss, LossOfClasses) else loss
     return _regularized(replace(config, loss=plain, augmentation=Augmentation()), lambda part: Regularization())
 
 
@@ -26,9 +29,10 @@ def with_more_l2(config: Experiment, amount: float) -> Experiment:
 
 
 def _regularized(config: Experiment, change: Callable[[Regularization], Regularization]) -> Experiment:
-    def changed(layer: Any) -> Any:
-        own = getattr(layer, "regularization", None)
-        return layer if own is None else replace(layer, regularization=change(own))
+    def changed(layer: Layer) -> Layer:
+        if not isinstance(layer, Weighted) or layer.regularization is None:
+            return layer
+        return replace(layer, regularization=change(layer.regularization))
 
     architecture = replace(config.architecture, layers=tuple(map(changed, config.architecture.layers)))
     return replace(config, architecture=architecture, regularization=change(config.regularization))

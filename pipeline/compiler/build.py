@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigError
-from pipeline.layers import KINDS, LAYERS
+from pipeline.layers import kind_of, rule_of
+from pipeline.layers.activate import ActivationLayer
 from pipeline.layers.activation import Identity, Softmax
+from pipeline.layers.add import Add
 from pipeline.layers.dense import Dense
 from pipeline.layers.dropout import Dropout
 from pipeline.layers.graph import LayerGraph, LayerNode, Parameter
 from pipeline.layers.kind import Shape
 from pipeline.layers.names import INPUT, layer_names
-from pipeline.layers.normalization import NORMALIZATIONS, NoNormalization
-from pipeline.recipe import losses
+from pipeline.layers.normalization import NoNormalization
+from pipeline.layers.part import Layer, MeanAndVariance, Merge, Normalization, OneInput, Part
+from pipeline.layers.weighted import Weighted
+from pipeline.recipe.losses import LOSSES, SoftmaxCrossEntropy, resolve
 
 if TYPE_CHECKING:
     from pipeline.config.experiment import Experiment
     from pipeline.data import DataShape
+
+ACTIVATED = (Weighted, Add, ActivationLayer)  # the layers with a slot for an activation
 
 
 def build(config: Experiment, data: DataShape) -> LayerGraph:
@@ -31,12 +37,12 @@ def build(config: Experiment, data: DataShape) -> LayerGraph:
     The output layer (the head, or the last layer when head is none) takes initialization and weight regularization from the groups;
     norm, activation and dropout only when it asks for them itself.  Raises ConfigError.
     """
-    loss = losses.resolve(config.loss, data)
-    if config.regularization.label_smoothing > 0 and not isinstance(loss, losses.SoftmaxCrossEntropy):
-        rule = f"is for softmax_cross_entropy, and the loss is {losses.kind_of(loss)}"
+    loss = resolve(config.loss, data)
+    if config.regularization.label_smoothing > 0 and not isinstance(loss, SoftmaxCrossEntropy):
+        rule = f"is for softmax_cross_entropy, and the loss is {LOSSES.kind_of(loss)}"
         raise ConfigError(at="regularization.label_smoothing", got=config.regularization.label_smoothing, rule=rule, hint="give 0")
-    units = losses.RULES[type(loss)].units(data)
-    layers: list[Any] = list(config.architecture.layers)
+    units = LOSSES.rule(loss).units(data)
+    layers: list[Layer] = list(config.architecture.layers)
     if config.architecture.head == "auto":
         layers.append(Dense(units=units))
     names = layer_names(layers)
@@ -44,85 +50,92 @@ def build(config: Experiment, data: DataShape) -> LayerGraph:
     shapes: dict[str, Shape] = {INPUT: tuple(data.input_shape)}
     ends = {INPUT: INPUT}  # layer -> the last node of its slots
     for index, (layer, name) in enumerate(zip(layers, names, strict=True)):
-        named = getattr(layer, "inputs", None) or (layer.input or (names[index - 1] if index else INPUT),)
-        sources = tuple(ends[source] for source in named)
-        number = sum(_has(entry, "activation") for entry in layers[: index + 1])
+        sources = tuple(ends[source] for source in _sources(layer, names[index - 1] if index else INPUT))
+        number = sum(isinstance(entry, ACTIVATED) for entry in layers[: index + 1])
         for record, part in _parts(config, layer, name, number, output=index == len(layers) - 1):
             nodes.append(_node(record, part, sources, shapes, at=f"architecture.layers[{index}]", layer=layer))
             sources = (part,)
         (ends[name],) = sources
-    network = LayerGraph(input_shape=tuple(data.input_shape), nodes=tuple(nodes), loss=loss, loss_kind=losses.kind_of(loss))
+    network = LayerGraph(input_shape=tuple(data.input_shape), nodes=tuple(nodes), loss=loss)
     _check_output(network, units, config)
     _check_used(network, layers, names, ends)
     return network
 
 
-def _parts(config: Experiment, layer: Any, name: str, number: int, *, output: bool) -> Iterator[tuple[object, str]]:
-    """(record, name) of the layer and of what its slots hold, in order.  A layer has the slots that its record has fields for."""
-    initialization: Any = config.initialization
-    groups = {
-        "initialization": replace(initialization, bias_init=0.0) if output else initialization,
-        "regularization": config.regularization,
-        "normalization": NoNormalization() if output else config.normalization,
-        "activation": Identity() if output else config.activation,
-    }
-    filled = replace(layer, **{slot: getattr(layer, slot) or group for slot, group in groups.items() if _has(layer, slot)})
-    slots: list[object] = [filled.activation] if _has(layer, "activation") else []
-    normalization: Any = getattr(filled, "normalization", None)
-    if normalization is not None and not isinstance(normalization, NoNormalization):
-        slots.insert(0 if normalization.position == "pre" else 1, normalization)
-    dropout = getattr(layer if output else filled, "regularization", None)
-    if dropout is not None and dropout.dropout != "none":
-        slots.append(Dropout(keep_prob=dropout.kept, traditional=dropout.dropout == "traditional"))
+def _sources(layer: Layer, before: str) -> tuple[str, ...]:
+    """The names of the layers that `layer` reads."""
+    if isinstance(layer, Merge):
+        return layer.inputs
+    assert isinstance(layer, OneInput)
+    return (layer.input or before,)
+
+
+def _parts(config: Experiment, layer: Layer, name: str, number: int, *, output: bool) -> Iterator[tuple[Part, str]]:
+    """(record, name) of the layer and of what its slots hold, in order."""
+    filled = _filled(config, layer, output=output)
+    slots: list[Part] = [filled.activation] if isinstance(filled, ACTIVATED) and filled.activation else []
+    if isinstance(filled, Weighted):
+        if isinstance(filled.normalization, MeanAndVariance):
+            slots.insert(0 if filled.normalization.position == "pre" else 1, filled.normalization)
+        dropout = layer.regularization if output and isinstance(layer, Weighted) else filled.regularization
+        if dropout is not None and dropout.dropout != "none":
+            slots.append(Dropout(keep_prob=dropout.kept, traditional=dropout.dropout == "traditional"))
     yield filled, name
     for record in slots:
-        if type(record) in KINDS:
-            prefix = KINDS[type(record)].prefix
+        if not isinstance(record, Identity):
+            prefix = rule_of(record).prefix
             yield record, f"{name}_{prefix}" if layer.name else f"{prefix}{number}"
 
 
-def _has(layer: Any, slot: str) -> bool:
-    return any(f.name == slot for f in fields(layer))
+def _filled(config: Experiment, layer: Layer, *, output: bool) -> Layer:
+    """The layer with the groups of the config in the slots that it leaves open."""
+    activation = Identity() if output else config.activation
+    if isinstance(layer, Add | ActivationLayer):
+        return replace(layer, activation=layer.activation or activation)
+    if not isinstance(layer, Weighted):
+        return layer
+    initialization = replace(config.initialization, bias_init=0.0) if output else config.initialization
+    return replace(
+        layer,
+        initialization=layer.initialization or initialization,
+        regularization=layer.regularization or config.regularization,
+        normalization=layer.normalization or (NoNormalization() if output else config.normalization),
+        activation=layer.activation or activation,
+    )
 
 
-def _node(record: object, name: str, sources: tuple[str, ...], shapes: dict[str, Shape], *, at: str, layer: Any) -> LayerNode:
+def _node(record: Part, name: str, sources: tuple[str, ...], shapes: dict[str, Shape], *, at: str, layer: Layer) -> LayerNode:
     """The node of `record`, which is `layer` at the config path `at` or fills a slot of it; its shape is put into `shapes`."""
     if name in shapes:
         raise ConfigError(at=f"{at}.name", got=name, rule="another layer has this name", hint="a name can be used once")
-    kind, inputs = KINDS[type(record)], tuple(shapes[source] for source in sources)
+    kind, inputs = rule_of(record), tuple(shapes[source] for source in sources)
     try:
         shapes[name] = kind.shape(record, inputs)
     except ConfigError as error:  # a shape rule knows the field, not where the layer stands
         place, rule = at, error.rule
-        if type(record) in NORMALIZATIONS.values():
-            place = f"{at}.normalization" if layer.normalization is not None else "normalization"
+        if isinstance(record, Normalization):
+            place = f"{at}.normalization" if isinstance(layer, Weighted) and layer.normalization is not None else "normalization"
             rule = f"{rule} of {sources[0]}"
         raise ConfigError(at=f"{place}.{error.at}", got=error.got, rule=rule, hint=error.hint) from None
     parameters = tuple(_with_bias(p, record) for p in kind.parameters(record, name, inputs))
-    return LayerNode(name=name, kind=_kind_name(record), inputs=sources, shape=shapes[name], record=record, parameters=parameters)
+    return LayerNode(name=name, kind=kind_of(record), inputs=sources, shape=shapes[name], record=record, parameters=parameters)
 
 
-def _with_bias(parameter: Parameter, record: Any) -> Parameter:
+def _with_bias(parameter: Parameter, record: Part) -> Parameter:
     """A bias starts with what the layer's initialization says; all else as the layer says."""
-    if not parameter.name.endswith(".bias") or getattr(record, "initialization", None) is None:
+    if not isinstance(record, Weighted) or not parameter.name.endswith(".bias"):
         return parameter
-    return replace(parameter, initial=float(record.initialization.bias_init))
-
-
-def _kind_name(record: object) -> str:
-    words = {record_type: kind for kind, record_type in LAYERS.items()}
-    words |= {record_type: f"{kind}_norm" for kind, record_type in NORMALIZATIONS.items()}
-    return words.get(type(record)) or KINDS[type(record)].prefix
+    return replace(parameter, initial=record.start.bias_init)
 
 
 def _check_output(network: LayerGraph, units: int, config: Experiment) -> None:
     last = len(config.architecture.layers) - 1
-    if isinstance(network.output.record, Softmax) and losses.RULES[type(network.loss)].classes:
-        rule = f"loss={network.loss_kind} takes logits, what comes before a softmax"
+    if isinstance(network.output.record, Softmax) and LOSSES.rule(network.loss).classes:
+        rule = f"loss={LOSSES.kind_of(network.loss)} takes logits, what comes before a softmax"
         hint = "leave the softmax out: predictions are probabilities without it"
         raise ConfigError(at=f"architecture.layers[{last}].activation", got="softmax", rule=rule, hint=hint)
-    if network.output.shape != (units,) and not hasattr(config.architecture.layers[last], "units"):
-        rule = f"the last layer must give [{units}] for this data and loss={network.loss_kind}"
+    if network.output.shape != (units,) and not isinstance(config.architecture.layers[last], Dense):
+        rule = f"the last layer must give [{units}] for this data and loss={LOSSES.kind_of(network.loss)}"
         hint = "give architecture.head=auto"
         if math.prod(network.output.shape) == math.prod(network.input_shape):
             wanted = [] if config.data.task == "reconstruction" else ["data.task=reconstruction"]
@@ -130,12 +143,12 @@ def _check_output(network: LayerGraph, units: int, config: Experiment) -> None:
             hint = f"for an autoencoder give {' and '.join(wanted)}"
         raise ConfigError(at=f"architecture.layers[{last}]", got=list(network.output.shape), rule=rule, hint=hint)
     if network.output.shape != (units,):
-        rule = f"the last layer needs {units} units for this data and loss={network.loss_kind}"
+        rule = f"the last layer needs {units} units for this data and loss={LOSSES.kind_of(network.loss)}"
         hint = f"give units={units}, or architecture.head=auto"
         raise ConfigError(at=f"architecture.layers[{last}].units", got=network.output.shape[-1], rule=rule, hint=hint)
 
 
-def _check_used(network: LayerGraph, layers: Sequence[Any], names: Sequence[str], ends: dict[str, str]) -> None:
+def _check_used(network: LayerGraph, layers: Sequence[Layer], names: Sequence[str], ends: dict[str, str]) -> None:
     """A layer that nothing reads would never be trained."""
     used = {source for node in network.nodes for source in node.inputs} | {network.output.name}
     for index, name in enumerate(names):

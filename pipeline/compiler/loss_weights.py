@@ -23,14 +23,14 @@ import numpy.typing as npt
 from pipeline.graph.builder import Builder
 from pipeline.graph.values import Array
 from pipeline.layers.graph import LayerGraph
+from pipeline.recipe.losses import class_weights
 
 CLASS_WEIGHTS = "loss.class_weights"
 
 
 def of_classes(network: LayerGraph) -> str | tuple[float, ...] | None:
     """The config's class weights: numbers, `balanced`, or None."""
-    given: str | tuple[float, ...] | None = getattr(network.loss, "class_weights", None)
-    return given
+    return class_weights(network.loss)
 
 
 def classes(network: LayerGraph) -> int:

@@ -19,16 +19,17 @@ from pipeline.compiler.autodiff import gradients
 from pipeline.graph.builder import Builder
 from pipeline.graph.ir import Graph
 from pipeline.graph.values import Array, Clock, Value
-from pipeline.layers import KINDS
+from pipeline.layers import rule_of
 from pipeline.layers.graph import LayerGraph, LayerNode
 from pipeline.layers.names import INPUT
 from pipeline.ops import SHAPE_RULES
 from pipeline.ops.reduce import mean
-from pipeline.optimizers import RULES as OPTIMIZER_RULES
+from pipeline.optimizers import OPTIMIZERS
 from pipeline.optimizers.clipping import clip_values, clipped
 from pipeline.optimizers.rule import KEEP, LearningRate, Optimizer, decay_name, emit_update, max_norm_name
 from pipeline.recipe import augmentation, losses
 from pipeline.recipe.augmentation import Augmentation
+from pipeline.recipe.losses import LOSSES
 from pipeline.recipe.regularization import Regularization
 from pipeline.recipe.schedules import factor
 
@@ -68,7 +69,7 @@ def lower(
     output = made[network.output.name]
     y = _target(b, network, batch)
     b.scope = "loss"
-    prediction, row_loss = losses.RULES[type(network.loss)].lower(b, output, y)
+    prediction, row_loss = LOSSES.rule(network.loss).lower(b, output, y)
     penalty = _penalty(b, network)
     if form == "evaluate":
         b.scope = ""
@@ -93,7 +94,7 @@ def lower(
         gradient = clipped(b, gradient, regularization)
     assert optimizer is not None, "a training step needs an optimizer"
     for parameter in trained:
-        emit_update(b, OPTIMIZER_RULES[type(optimizer)], parameter, gradient[parameter.name], resets=resets)
+        emit_update(b, OPTIMIZERS.rule(optimizer), parameter, gradient[parameter.name], resets=resets)
     b.guard = loss
     return b.graph()
 
@@ -117,13 +118,13 @@ def learning_rate(config: Experiment) -> LearningRate:
 def values(network: LayerGraph, config: Experiment) -> dict[str, Value]:
     """Every scalar that any form of `network` may read."""
     rate = learning_rate(config)
-    result: dict[str, Value] = dict(OPTIMIZER_RULES[type(config.optimizer)].values(config.optimizer, rate))
+    result: dict[str, Value] = dict(OPTIMIZERS.rule(config.optimizer).values(config.optimizer, rate))
     result[KEEP] = lambda clock: np.minimum(clock.updates, 1)
-    result |= losses.RULES[type(network.loss)].values(network.loss)
+    result |= LOSSES.rule(network.loss).values(network.loss)
     result |= {"regularization.label_smoothing": config.regularization.label_smoothing, **clip_values(config.regularization)}
     result |= augmentation.values(config.augmentation)
     for node in network.nodes:
-        result |= KINDS[type(node.record)].values(node)
+        result |= rule_of(node.record).values(node)
         for p in node.parameters:
             if p.regularization is not None:
                 result[_half_l2(p.name)] = p.regularization.l2 / 2
@@ -147,14 +148,14 @@ def _forward(b: Builder, network: LayerGraph, batch: int, augmented: Augmentatio
 
 
 def _lower_node(b: Builder, node: LayerNode, made: dict[str, str], *, training: bool) -> str:
-    value = KINDS[type(node.record)].lower(b, node, tuple(made[source] for source in node.inputs), training=training)
+    value = rule_of(node.record).lower(b, node, tuple(made[source] for source in node.inputs), training=training)
     assert b.shape(value)[1:] == node.shape, f"{node.name} has shape {node.shape}, its ops make {b.shape(value)[1:]}"
     return value
 
 
 def _target(b: Builder, network: LayerGraph, batch: int) -> str:
     """y: classes int32 [B] or numbers [B, T]."""
-    if losses.RULES[type(network.loss)].classes:
+    if LOSSES.rule(network.loss).classes:
         return b.input("y", (batch,), "data", "int32")
     return b.input("y", (batch, *network.output.shape), "data")
 

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 from pipeline.layers.graph import LayerGraph, LayerNode
 from pipeline.layers.group_norm import removes_the_mean_of_a_channel
+from pipeline.layers.kind import Shape
 from pipeline.layers.normalization import NORMALIZATIONS, BatchNormalization
+from pipeline.layers.part import Normalization
 
 
 def remove_biases(network: LayerGraph) -> tuple[LayerGraph, tuple[str, ...]]:
@@ -21,18 +23,15 @@ def remove_biases(network: LayerGraph) -> tuple[LayerGraph, tuple[str, ...]]:
     nodes, reasons = [], []
     for node in network.nodes:
         following = readers.get(node.name, [])
+        centering = [n.record for n in following if isinstance(n.record, Normalization) and _centers(n.record, n.shape)]
         biased = any(p.name == f"{node.name}.bias" for p in node.parameters)
-        if biased and following and all(_centers(n) for n in following):
+        if biased and centering and len(centering) == len(following):
             node = replace(node, parameters=tuple(p for p in node.parameters if p.name != f"{node.name}.bias"))
-            kinds = " and ".join(dict.fromkeys(_kind(n) for n in following))
+            kinds = " and ".join(dict.fromkeys(NORMALIZATIONS.kind_of(each) for each in centering))
             reasons.append(f"bias of {node.name} removed: {kinds} norm follows, its gradient is zero")
         nodes.append(node)
     return replace(network, nodes=tuple(nodes)), tuple(reasons)
 
 
-def _centers(node: LayerNode) -> bool:
-    return isinstance(node.record, BatchNormalization) or removes_the_mean_of_a_channel(node.record, node.shape)
-
-
-def _kind(node: LayerNode) -> str:
-    return next(kind for kind, record_type in NORMALIZATIONS.items() if record_type is type(node.record))
+def _centers(normalization: Normalization, shape: Shape) -> bool:
+    return isinstance(normalization, BatchNormalization) or removes_the_mean_of_a_channel(normalization, shape)

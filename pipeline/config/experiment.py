@@ -10,14 +10,16 @@ from pipeline.layers import LAYERS
 from pipeline.layers.activation import ACTIVATIONS, Relu
 from pipeline.layers.dense import Dense
 from pipeline.layers.normalization import NORMALIZATIONS, NoNormalization
+from pipeline.layers.part import Activation, Layer, Normalization
 from pipeline.optimizers import OPTIMIZERS
 from pipeline.optimizers.adam import Adam
 from pipeline.optimizers.rule import Optimizer
 from pipeline.preprocessing import Preprocessing
 from pipeline.recipe.augmentation import Augmentation
-from pipeline.recipe.initialization import INITIALIZATIONS, He
-from pipeline.recipe.losses import LOSSES, Auto
+from pipeline.recipe.initialization import INITIALIZATIONS, He, Initialization
+from pipeline.recipe.losses import LOSSES, Auto, Loss
 from pipeline.recipe.regularization import Regularization
+from pipeline.recipe.schedule import Schedule
 from pipeline.recipe.schedules import SCHEDULES, Constant
 from pipeline.records import record, setting
 from pipeline.tracking.settings import Tracking
@@ -29,7 +31,7 @@ from pipeline.training.settings import Training
 class Architecture:
     """The layers in order, and the head: auto appends the dense layer that the data asks for; none (null) leaves it out."""
 
-    layers: tuple[object, ...] = setting((Dense(units=512), Dense(units=512)), kinds=LAYERS)
+    layers: tuple[Layer, ...] = setting((Dense(units=512), Dense(units=512)), kinds=LAYERS)
     head: Literal["auto", "none"] | None = setting("auto")
 
 
@@ -61,13 +63,13 @@ class Experiment:
     seed: int = setting(0, least=0, most=2**32 - 1)  # one word of the generator's key
     precision: Literal["float32", "float64"] = setting("float32")
     architecture: Architecture = setting(Architecture())
-    initialization: object = setting(He(), kinds=INITIALIZATIONS)
-    normalization: object = setting(NoNormalization(), kinds=NORMALIZATIONS)
-    activation: object = setting(Relu(), kinds=ACTIVATIONS)
+    initialization: Initialization = setting(He(), kinds=INITIALIZATIONS)
+    normalization: Normalization = setting(NoNormalization(), kinds=NORMALIZATIONS)
+    activation: Activation = setting(Relu(), kinds=ACTIVATIONS)
     regularization: Regularization = setting(Regularization())
     optimizer: Optimizer = setting(Adam(), kinds=OPTIMIZERS)
-    schedule: object = setting(Constant(), kinds=SCHEDULES)
-    loss: object = setting(Auto(), kinds=LOSSES)
+    schedule: Schedule = setting(Constant(), kinds=SCHEDULES)
+    loss: Loss = setting(Auto(), kinds=LOSSES)
     data: Data = setting(Data())
     preprocessing: Preprocessing = setting(Preprocessing())
     augmentation: Augmentation = setting(Augmentation())

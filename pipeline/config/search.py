@@ -19,7 +19,7 @@ from itertools import accumulate, takewhile
 from typing import Any
 
 from pipeline.config.arms import ARM
-from pipeline.config.spaces import SPACES, Integer, draw, share_of, zoom
+from pipeline.config.spaces import SPACES, Integer, Space, draw, share_of, zoom
 from pipeline.errors import ConfigError
 from pipeline.records import read, read_kind, record, setting
 
@@ -41,7 +41,7 @@ class Search:
     stages: tuple[int, ...] = setting((), least=1)
     zoom: float = setting(0.25, above=0, below=1)
 
-    def spaces(self) -> dict[str, Any]:
+    def spaces(self) -> dict[str, Space]:
         """Config path -> space.  Raises ConfigError."""
         if not isinstance(self.space, Mapping):
             raise ConfigError(at=f"{SEARCH}.space", got=self.space, rule="must be a mapping of config paths to ranges")
@@ -111,7 +111,7 @@ def at_the_end(search: Search, tried: Sequence[Tried]) -> list[str]:
     return notes
 
 
-def _narrowed(search: Search, trial: int, tried: Sequence[Tried]) -> dict[str, Any]:
+def _narrowed(search: Search, trial: int, tried: Sequence[Tried]) -> dict[str, Space]:
     """The spaces of the stage that `trial` belongs to.
 
     A stage is decided by the trials that ran before the first of its own, so that other seeds of its trials have the same values.
@@ -138,7 +138,7 @@ def _best(tried: Sequence[Tried]) -> Mapping[str, Any] | None:
     return None if first is None or not math.isfinite(scores[first]) else runs[first][0].config
 
 
-def _space(entry: object, *, at: str) -> Any:
+def _space(entry: object, *, at: str) -> Space:
     space = read_kind(SPACES, entry, at=at)
     if space.low >= space.high:
         raise ConfigError(at=f"{at}.high", got=space.high, rule=f"must be above {at}.low, which is {space.low}")

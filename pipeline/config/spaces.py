@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline import random
-from pipeline.records import record, setting
+from pipeline.records import Family, record, setting
 
 Array = npt.NDArray[np.float64]
 
@@ -59,18 +58,22 @@ class LogRandn:
     high: float = setting(above=0)
 
 
-SPACES: dict[str, type] = {"linear": Linear, "integer": Integer, "log": Log, "one_minus_log": OneMinusLog, "log_randn": LogRandn}
-# kind -> the scale on which its values are uniform, and back
-_SCALES: dict[type, tuple[Callable[[float], float], Callable[[Array], Array]]] = {
-    Linear: (float, lambda u: u),
-    Integer: (float, np.rint),
-    Log: (math.log10, lambda r: 10.0**r),
-    OneMinusLog: (lambda value: -math.log10(1 - value), lambda r: 1 - 10.0**-r),
-    LogRandn: (math.log10, lambda r: 10.0**r),
-}
+Space = Linear | Integer | Log | OneMinusLog | LogRandn
+Scale = tuple[Callable[[float], float], Callable[[Array], Array]]  # on which the values are uniform, and back
+
+SPACES: Family[Space, Scale] = Family(
+    "space",
+    {
+        "linear": (Linear, (float, lambda u: u)),
+        "integer": (Integer, (float, np.rint)),
+        "log": (Log, (math.log10, lambda r: 10.0**r)),
+        "one_minus_log": (OneMinusLog, (lambda value: -math.log10(1 - value), lambda r: 1 - 10.0**-r)),
+        "log_randn": (LogRandn, (math.log10, lambda r: 10.0**r)),
+    },
+)
 
 
-def draw(space: Any, count: int, *, seed: int, path: str) -> Array:
+def draw(space: Space, count: int, *, seed: int, path: str) -> Array:
     """The values of trials 0, 1, ... count - 1 for the config path `path` -> float64 [count]."""
     low, high = _ends(space)
     if isinstance(space, LogRandn):
@@ -80,31 +83,32 @@ def draw(space: Any, count: int, *, seed: int, path: str) -> Array:
         shares = random.uniform(seed, random.GENERATOR, f"search/{path}", 0, count)
     if isinstance(space, Integer):
         return np.floor(low + shares * (high - low + 1))
-    return np.asarray(_SCALES[type(space)][1](low + shares * (high - low)))
+    return np.asarray(SPACES.rule(space)[1](low + shares * (high - low)))
 
 
-def grid(space: Any, points: int) -> Array:
+def grid(space: Space, points: int) -> Array:
     """`points` values from low to high, evenly on the scale of the space -> float64 [points]."""
-    return np.asarray(_SCALES[type(space)][1](np.linspace(*_ends(space), points)))
+    return np.asarray(SPACES.rule(space)[1](np.linspace(*_ends(space), points)))
 
 
-def zoom(space: Any, best: float, *, share: float) -> Any:
+def zoom(space: Space, best: float, *, share: float) -> Space:
     """From coarse to fine: `share` of the range on its own scale, about `best`, moved so that it stays within."""
-    to, back = _SCALES[type(space)]
+    to, back = SPACES.rule(space)
     low, high = _ends(space)
     width = share * (high - low)
     start = min(max(to(best) - width / 2, low), high - width)
     ends = back(np.array([start, start + width]))
-    cast = int if isinstance(space, Integer) else float
-    return replace(space, low=cast(ends[0]), high=cast(ends[1]))
+    if isinstance(space, Integer):
+        return replace(space, low=int(ends[0]), high=int(ends[1]))
+    return replace(space, low=float(ends[0]), high=float(ends[1]))
 
 
-def share_of(space: Any, value: float) -> float:
+def share_of(space: Space, value: float) -> float:
     """Where `value` lies in the range, on its own scale: 0 at low, 1 at high."""
     low, high = _ends(space)
-    return (_SCALES[type(space)][0](value) - low) / (high - low)
+    return (SPACES.rule(space)[0](value) - low) / (high - low)
 
 
-def _ends(space: Any) -> tuple[float, float]:
-    to, _ = _SCALES[type(space)]
+def _ends(space: Space) -> tuple[float, float]:
+    to, _ = SPACES.rule(space)
     return to(space.low), to(space.high)

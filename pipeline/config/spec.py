@@ -16,14 +16,17 @@ from typing import Any, cast
 from pipeline.config.experiment import TASK_SETTINGS, Experiment
 from pipeline.errors import ConfigError, nearest
 from pipeline.layers import LAYERS
+from pipeline.layers.activate import ActivationLayer
+from pipeline.layers.add import Add
 from pipeline.layers.dense import Dense
 from pipeline.layers.maxout import Maxout
 from pipeline.layers.names import INPUT, layer_names
 from pipeline.layers.normalization import BatchNormalization
+from pipeline.layers.part import Layer, Merge, OneInput
+from pipeline.layers.weighted import Weighted
 from pipeline.optimizers.adamw import AdamW
-from pipeline.recipe.initialization import Uniform
+from pipeline.recipe.initialization import Initialization, Uniform
 from pipeline.recipe.losses import LOSSES, Auto
-from pipeline.recipe.losses import RULES as LOSS_RULES
 from pipeline.recipe.plateau import ReduceOnPlateau
 from pipeline.recipe.regularization import Regularization
 from pipeline.recipe.schedules import SCHEDULES, needs_total
@@ -45,8 +48,8 @@ def experiment(config: Mapping[str, Any]) -> Experiment:
 def _completed(config: Experiment) -> Experiment:
     """Defaults that depend on other fields, so that a run's config says what it trained with."""
     layers = tuple(
-        replace(layer, regularization=layer.regularization.completed()) if getattr(layer, "regularization", None) else layer
-        for layer in cast("tuple[Any, ...]", config.architecture.layers)
+        replace(layer, regularization=layer.regularization.completed()) if isinstance(layer, Weighted) and layer.regularization else layer
+        for layer in config.architecture.layers
     )
     return replace(config, architecture=replace(config.architecture, layers=layers), regularization=config.regularization.completed())
 
@@ -57,17 +60,22 @@ def to_plain(config: Experiment) -> dict[str, Any]:
     return {name: value for name, value in written.items() if name not in TASK_SETTINGS or value is not None}
 
 
-def _layers(config: Experiment) -> Iterator[tuple[str, Any]]:
+def _layers(config: Experiment) -> Iterator[tuple[str, Layer]]:
     """Config path and record of each layer."""
     for index, layer in enumerate(config.architecture.layers):
         yield f"architecture.layers[{index}]", layer
 
 
+def _weighted(config: Experiment) -> Iterator[tuple[str, Weighted]]:
+    """Config path and record of each layer with slots of its own."""
+    return ((at, layer) for at, layer in _layers(config) if isinstance(layer, Weighted))
+
+
 def _regularizations(config: Experiment) -> Iterator[tuple[str, Regularization]]:
     """Config path and record of the group and of each layer that has its own."""
     yield "regularization", config.regularization
-    for at, layer in _layers(config):
-        if getattr(layer, "regularization", None) is not None:
+    for at, layer in _weighted(config):
+        if layer.regularization is not None:
             yield f"{at}.regularization", layer.regularization
 
 
@@ -97,29 +105,32 @@ def _layer_inputs(config: Experiment) -> None:
     names = layer_names(config.architecture.layers + head)
     for index, (at, layer) in enumerate(_layers(config)):
         earlier = (INPUT, *names[:index])
-        if len(getattr(layer, "inputs", (1, 2))) < 2:
+        if isinstance(layer, Merge) and len(layer.inputs) < 2:
             got = f"[{', '.join(layer.inputs)}]"
             raise ConfigError(at=f"{at}.inputs", got=got, rule="needs two layers or more", hint="give inputs=[first,second]")
-        named = {f"inputs[{n}]": name for n, name in enumerate(getattr(layer, "inputs", ()))} or {"input": getattr(layer, "input", None)}
-        for field, name in named.items():
-            if name is not None and name in names[index:]:
+        for field, name in _named_inputs(layer).items():
+            if name in names[index:]:
                 rule = "a layer cannot read itself" if name == names[index] else "stands after this layer, and layers run in order"
                 raise ConfigError(at=f"{at}.{field}", got=name, rule=rule, hint="name an earlier layer, or input")
-            if name is not None and name not in earlier:
+            if name not in earlier:
                 raise ConfigError(at=f"{at}.{field}", got=name, rule="no earlier layer has this name", hint=nearest(name, earlier))
+
+
+def _named_inputs(layer: Layer) -> dict[str, str]:
+    """Field -> the layer that it names."""
+    if isinstance(layer, Merge):
+        return {f"inputs[{n}]": name for n, name in enumerate(layer.inputs)}
+    return {"input": layer.input} if isinstance(layer, OneInput) and layer.input is not None else {}
 
 
 def _maxout(config: Experiment) -> None:
     """The group's maxout is for layers that make linear pieces; what passes channels on would silently have fewer of them."""
     for at, layer in _layers(config):
-        if isinstance(config.activation, Maxout) and getattr(layer, "activation", ...) is None and not _makes_units(layer):
-            kind = next(word for word, record_type in LAYERS.items() if record_type is type(layer))
+        if isinstance(config.activation, Maxout) and isinstance(layer, Add | ActivationLayer) and layer.activation is None:
             hint = f"give {at} an activation of its own"
-            raise ConfigError(at="activation", got="maxout", rule=f"{kind} makes no linear pieces to choose from", hint=hint)
-
-
-def _makes_units(layer: Any) -> bool:
-    return hasattr(layer, "units") or hasattr(layer, "channels")
+            raise ConfigError(
+                at="activation", got="maxout", rule=f"{LAYERS.kind_of(layer)} makes no linear pieces to choose from", hint=hint
+            )
 
 
 def _dropout(config: Experiment) -> None:
@@ -135,7 +146,7 @@ def _dropout(config: Experiment) -> None:
 
 def _batch_statistics(config: Experiment) -> None:
     """The variance of one row is 0: batch norm would pass beta alone."""
-    normalizations = [config.normalization, *(getattr(layer, "normalization", None) for _, layer in _layers(config))]
+    normalizations = [config.normalization, *(layer.normalization for _, layer in _weighted(config))]
     if config.training.batch_size == 1 and any(isinstance(entry, BatchNormalization) for entry in normalizations):
         raise ConfigError(
             at="training.batch_size", got=1, rule="batch norm needs at least 2 rows a batch", hint="use normalization=layer or none"
@@ -156,17 +167,18 @@ def _early_stopping(config: Experiment) -> None:
 
 def _loss_for_task(config: Experiment) -> None:
     """The loss fits what the data is declared to be; with data.task=auto this is checked once the data is known."""
-    kind, task = config.loss, config.data.task
-    if task in ("regression", "reconstruction") and not isinstance(kind, Auto) and LOSS_RULES[type(kind)].classes:
-        raise ConfigError(at="loss.kind", got=_kind(kind), rule=f"needs classes, and data.task is {task}", hint="use loss=auto")
-    if task == "classification" and not isinstance(kind, Auto) and not LOSS_RULES[type(kind)].classes:
-        raise ConfigError(at="loss.kind", got=_kind(kind), rule="needs numbers, and data.task is classification", hint="use loss=auto")
+    if isinstance(config.loss, Auto):
+        return
+    kind, classes, task = LOSSES.kind_of(config.loss), LOSSES.rule(config.loss).classes, config.data.task
+    if task in ("regression", "reconstruction") and classes:
+        raise ConfigError(at="loss.kind", got=kind, rule=f"needs classes, and data.task is {task}", hint="use loss=auto")
+    if task == "classification" and not classes:
+        raise ConfigError(at="loss.kind", got=kind, rule="needs numbers, and data.task is classification", hint="use loss=auto")
 
 
 def _moved_targets(config: Experiment) -> None:
     """An image that is moved after its copy was taken as the target would be learned in its old place."""
-    for name in ("shift", "crop", "flip"):
-        got = getattr(config.augmentation, name)
+    for name, got in config.augmentation.moves():
         if config.data.task == "reconstruction" and got:
             rule = "data.task is reconstruction, and the targets would stay where they are"
             raise ConfigError(at=f"augmentation.{name}", got=got, rule=rule, hint="use augmentation=none")
@@ -174,12 +186,12 @@ def _moved_targets(config: Experiment) -> None:
 
 def _whole_network(config: Experiment) -> None:
     """Clipping and smoothing are one for the network: in a layer's record they would be silently ignored."""
-    for at, layer in _layers(config):
-        for name in ("label_smoothing", "clip_value", "clip_norm"):
-            got = getattr(getattr(layer, "regularization", None), name, None)
+    for at, part in list(_regularizations(config))[1:]:
+        whole = (("label_smoothing", part.label_smoothing), ("clip_value", part.clip_value), ("clip_norm", part.clip_norm))
+        for name, got in whole:
             if got:
                 hint = f"give regularization.{name}={got}"
-                raise ConfigError(at=f"{at}.regularization.{name}", got=got, rule="holds for the network as a whole", hint=hint)
+                raise ConfigError(at=f"{at}.{name}", got=got, rule="holds for the network as a whole", hint=hint)
 
 
 def _decay_once(config: Experiment) -> None:
@@ -194,8 +206,8 @@ def _decay_once(config: Experiment) -> None:
 
 def _uniform_range(config: Experiment) -> None:
     """A range from low to high."""
-    places = [("initialization", config.initialization)]
-    places += [(f"{at}.initialization", getattr(layer, "initialization", None)) for at, layer in _layers(config)]
+    places: list[tuple[str, Initialization | None]] = [("initialization", config.initialization)]
+    places += [(f"{at}.initialization", layer.initialization) for at, layer in _weighted(config)]
     for at, initialization in places:
         if isinstance(initialization, Uniform) and initialization.low > initialization.high:
             rule = f"must be at least {at}.low, which is {initialization.low}"
@@ -228,18 +240,15 @@ def _some_end(config: Experiment) -> None:
     check_budget(config.training, config.budget)
     by_clock = end(config.training, config.budget, 1).steps is None
     if by_clock and needs_total(config.schedule):
-        kind = next(name for name, record_type in SCHEDULES.items() if record_type is type(config.schedule))
         rule = "needs to know how many steps the training has, and only budget.seconds ends it"
-        raise ConfigError(at="schedule.kind", got=kind, rule=rule, hint="give training.epochs or budget.steps too")
+        raise ConfigError(
+            at="schedule.kind", got=SCHEDULES.kind_of(config.schedule), rule=rule, hint="give training.epochs or budget.steps too"
+        )
 
 
 def _run_and_resume(config: Experiment) -> None:
     if config.run is not None and config.resume is not None:
         raise ConfigError(at="resume", got=config.resume, rule="run and resume exclude each other", hint="resume continues a training")
-
-
-def _kind(loss: object) -> str:
-    return next(name for name, record_type in LOSSES.items() if record_type is type(loss))
 
 
 RULES: tuple[Callable[[Experiment], None], ...] = (

@@ -2,47 +2,60 @@
 
 from __future__ import annotations
 
-from pipeline.layers.activate import ACTIVATION, Activation
-from pipeline.layers.activation import ACTIVATION_KINDS
+from pipeline.layers.activate import ACTIVATION, ActivationLayer
+from pipeline.layers.activation import ACTIVATIONS
 from pipeline.layers.add import ADD, Add
 from pipeline.layers.concat import CONCAT, Concat
 from pipeline.layers.conv import CONV, Conv
 from pipeline.layers.conv_transpose import CONV_TRANSPOSE, ConvTranspose
 from pipeline.layers.dense import DENSE, Dense
-from pipeline.layers.dropout import DROPOUT_KINDS
+from pipeline.layers.dropout import DROPOUT, Dropout
 from pipeline.layers.kind import LayerKind
-from pipeline.layers.maxout import MaxoutLayer
-from pipeline.layers.normalization import NORMALIZATION_KINDS
-from pipeline.layers.pool import POOL_KINDS, AveragePool, GlobalAveragePool, MaxPool
-from pipeline.layers.reshape import RESHAPE_KINDS, Flatten, Reshape
+from pipeline.layers.maxout import MAXOUT_LAYER, MaxoutLayer
+from pipeline.layers.normalization import NORMALIZATIONS
+from pipeline.layers.part import Activation, Layer, Normalization, Part
+from pipeline.layers.pool import AVERAGE_POOL, GLOBAL_AVERAGE_POOL, MAX_POOL, AveragePool, GlobalAveragePool, MaxPool
+from pipeline.layers.reshape import FLATTEN, RESHAPE, Flatten, Reshape
+from pipeline.records import Family
 
 # what a config's `architecture.layers` may hold
-LAYERS: dict[str, type] = {
-    "dense": Dense,
-    "conv": Conv,
-    "conv_transpose": ConvTranspose,
-    "max_pool": MaxPool,
-    "average_pool": AveragePool,
-    "global_average_pool": GlobalAveragePool,
-    "flatten": Flatten,
-    "reshape": Reshape,
-    "add": Add,
-    "concat": Concat,
-    "maxout": MaxoutLayer,
-    "activation": Activation,
-}
+LAYERS: Family[Layer, LayerKind] = Family(
+    "layer",
+    {
+        "dense": (Dense, DENSE),
+        "conv": (Conv, CONV),
+        "conv_transpose": (ConvTranspose, CONV_TRANSPOSE),
+        "max_pool": (MaxPool, MAX_POOL),
+        "average_pool": (AveragePool, AVERAGE_POOL),
+        "global_average_pool": (GlobalAveragePool, GLOBAL_AVERAGE_POOL),
+        "flatten": (Flatten, FLATTEN),
+        "reshape": (Reshape, RESHAPE),
+        "add": (Add, ADD),
+        "concat": (Concat, CONCAT),
+        "maxout": (MaxoutLayer, MAXOUT_LAYER),
+        "activation": (ActivationLayer, ACTIVATION),
+    },
+)
 
-# how each record of the layer graph is built and lowered: those above, and what fills their slots
-KINDS: dict[type, LayerKind] = {
-    Dense: DENSE,
-    Conv: CONV,
-    ConvTranspose: CONV_TRANSPOSE,
-    Add: ADD,
-    Concat: CONCAT,
-    Activation: ACTIVATION,
-    **POOL_KINDS,
-    **RESHAPE_KINDS,
-    **NORMALIZATION_KINDS,
-    **ACTIVATION_KINDS,
-    **DROPOUT_KINDS,
-}
+
+def rule_of(part: Part) -> LayerKind:
+    """How a record of the layer graph is built and lowered: a layer, or what fills a slot of one."""
+    match part:
+        case Layer():
+            return LAYERS.rule(part)
+        case Normalization():
+            return NORMALIZATIONS.rule(part)
+        case Activation():
+            return ACTIVATIONS.rule(part)
+    assert isinstance(part, Dropout)
+    return DROPOUT
+
+
+def kind_of(part: Part) -> str:
+    """What the layer graph calls the kind of `part`."""
+    match part:
+        case Layer():
+            return LAYERS.kind_of(part)
+        case Normalization():
+            return f"{NORMALIZATIONS.kind_of(part)}_norm"
+    return rule_of(part).prefix

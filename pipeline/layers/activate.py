@@ -6,16 +6,15 @@ from pipeline.graph.builder import Builder
 from pipeline.layers.activation import ACTIVATIONS
 from pipeline.layers.graph import LayerNode
 from pipeline.layers.kind import LayerKind
+from pipeline.layers.part import Activation, OneInput
 from pipeline.records import record, setting
 
 
 @record
-class Activation:
+class ActivationLayer(OneInput):
     """y = activation(x): x [N, ...] -> y [N, ...]; `activation` null comes from the group."""
 
-    activation: object = setting(None, kinds=ACTIVATIONS)
-    name: str | None = setting(None)
-    input: str | None = setting(None)
+    activation: Activation | None = setting(None, kinds=ACTIVATIONS)
 
 
 def _lower(b: Builder, node: LayerNode, inputs: tuple[str, ...], *, training: bool) -> str:

@@ -10,39 +10,40 @@ from pipeline.graph.builder import Builder
 from pipeline.graph.values import Value
 from pipeline.layers.graph import LayerNode, Parameter
 from pipeline.layers.kind import LayerKind, Shape
-from pipeline.layers.maxout import MAXOUT_KINDS, Maxout
-from pipeline.records import record, setting
+from pipeline.layers.maxout import MAXOUT, Maxout
+from pipeline.layers.part import Activation
+from pipeline.records import Family, record, setting
 
 
 @record
-class Identity:
+class Identity(Activation):
     """y = x."""
 
 
 @record
-class Relu:
+class Relu(Activation):
     """y = max(0, x)  (Nair & Hinton 2010)."""
 
 
 @record
-class Tanh:
+class Tanh(Activation):
     """y = tanh(x)."""
 
 
 @record
-class Sigmoid:
+class Sigmoid(Activation):
     """y = 1 / (1 + exp(-x))."""
 
 
 @record
-class LeakyRelu:
+class LeakyRelu(Activation):
     """y = x where x > 0, else negative_slope * x  (Maas, Hannun & Ng 2013)."""
 
     negative_slope: float = setting(0.01, least=0, below=1)
 
 
 @record
-class Prelu:
+class Prelu(Activation):
     """y = max(0, x) + alpha * min(0, x), alpha learned and not decayed (He, Zhang, Ren & Sun 2015, section 2.1).
 
     alpha      what every alpha starts with
@@ -54,14 +55,14 @@ class Prelu:
 
 
 @record
-class Elu:
+class Elu(Activation):
     """y = x where x > 0, else alpha * (exp(x) - 1)  (Clevert, Unterthiner & Hochreiter 2016, eq. 15)."""
 
     alpha: float = setting(1.0, above=0)
 
 
 @record
-class Gelu:
+class Gelu(Activation):
     """y = x * Phi(x), Phi the normal distribution function (Hendrycks & Gimpel 2016, section 2).
 
     approximate  none: Phi(x) = (1 + erf(x / sqrt(2))) / 2
@@ -72,34 +73,18 @@ class Gelu:
 
 
 @record
-class Silu:
+class Silu(Activation):
     """y = x / (1 + exp(-x))  (Elfwing, Uchibe & Doya 2018)."""
 
 
 @record
-class Softplus:
+class Softplus(Activation):
     """y = log(1 + exp(x))  (Dugas et al. 2001)."""
 
 
 @record
-class Softmax:
+class Softmax(Activation):
     """y = exp(x) / sum of exp(x) over the last axis, with the largest x taken out of the exponentials (Bridle 1990)."""
-
-
-ACTIVATIONS: dict[str, type] = {
-    "identity": Identity,
-    "relu": Relu,
-    "leaky_relu": LeakyRelu,
-    "prelu": Prelu,
-    "elu": Elu,
-    "gelu": Gelu,
-    "silu": Silu,
-    "softplus": Softplus,
-    "maxout": Maxout,
-    "softmax": Softmax,
-    "tanh": Tanh,
-    "sigmoid": Sigmoid,
-}
 
 
 def _leaky_relu(b: Builder, node: LayerNode, x: str) -> str:
@@ -163,17 +148,24 @@ def _lower(emit: Callable[[Builder, LayerNode, str], str]) -> Callable[..., str]
     return lower
 
 
-# identity has no row: it makes no layer
-ACTIVATION_KINDS: dict[type, LayerKind] = {
-    Relu: LayerKind(prefix="relu", lower=_lower(lambda b, node, x: b.add("maximum", x, b.constant(0.0), name="relu"))),
-    Tanh: LayerKind(prefix="tanh", lower=_lower(lambda b, node, x: b.add("tanh", x))),
-    Sigmoid: LayerKind(prefix="sigmoid", lower=_lower(lambda b, node, x: b.add("sigmoid", x))),
-    LeakyRelu: LayerKind(prefix="leaky_relu", lower=_lower(_leaky_relu), values=_leaky_relu_values),
-    Prelu: LayerKind(prefix="prelu", lower=_lower(_prelu), parameters=_prelu_parameters),
-    Elu: LayerKind(prefix="elu", lower=_lower(_elu), values=_elu_values),
-    Gelu: LayerKind(prefix="gelu", lower=_lower(_gelu)),
-    Silu: LayerKind(prefix="silu", lower=_lower(lambda b, node, x: b.add("mul", x, b.add("sigmoid", x), name="silu"))),
-    Softmax: LayerKind(prefix="softmax", lower=_lower(_softmax)),
-    **MAXOUT_KINDS,
-    Softplus: LayerKind(prefix="softplus", lower=_lower(lambda b, node, x: b.add("softplus", x))),
-}
+def _simple(prefix: str, emit: Callable[[Builder, LayerNode, str], str]) -> LayerKind:
+    return LayerKind(prefix=prefix, lower=_lower(emit))
+
+
+ACTIVATIONS: Family[Activation, LayerKind] = Family(
+    "activation",
+    {
+        "identity": (Identity, None),
+        "relu": (Relu, _simple("relu", lambda b, node, x: b.add("maximum", x, b.constant(0.0), name="relu"))),
+        "leaky_relu": (LeakyRelu, LayerKind(prefix="leaky_relu", lower=_lower(_leaky_relu), values=_leaky_relu_values)),
+        "prelu": (Prelu, LayerKind(prefix="prelu", lower=_lower(_prelu), parameters=_prelu_parameters)),
+        "elu": (Elu, LayerKind(prefix="elu", lower=_lower(_elu), values=_elu_values)),
+        "gelu": (Gelu, _simple("gelu", _gelu)),
+        "silu": (Silu, _simple("silu", lambda b, node, x: b.add("mul", x, b.add("sigmoid", x), name="silu"))),
+        "softplus": (Softplus, _simple("softplus", lambda b, node, x: b.add("softplus", x))),
+        "maxout": (Maxout, MAXOUT),
+        "softmax": (Softmax, _simple("softmax", _softmax)),
+        "tanh": (Tanh, _simple("tanh", lambda b, node, x: b.add("tanh", x))),
+        "sigmoid": (Sigmoid, _simple("sigmoid", lambda b, node, x: b.add("sigmoid", x))),
+    },
+)

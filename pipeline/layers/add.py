@@ -8,16 +8,17 @@ from pipeline.graph.builder import Builder
 from pipeline.layers.activation import ACTIVATIONS
 from pipeline.layers.graph import LayerNode
 from pipeline.layers.kind import LayerKind, Shape
+from pipeline.layers.part import Activation, Merge
 from pipeline.records import record, setting
 
 
 @record
-class Add:
+class Add(Merge):
     """y = the sum of the layers named in `inputs`, all of one shape [N, ...]; `activation` null comes from the group."""
 
     inputs: tuple[str, ...] = setting()
     name: str | None = setting(None)
-    activation: object = setting(None, kinds=ACTIVATIONS)
+    activation: Activation | None = setting(None, kinds=ACTIVATIONS)
 
 
 def _shape(record: Add, shapes: tuple[Shape, ...]) -> Shape:

@@ -7,15 +7,13 @@ from pipeline.errors import ConfigError
 from pipeline.graph.builder import Builder
 from pipeline.layers.graph import LayerNode
 from pipeline.layers.kind import LayerKind, Shape
-from pipeline.records import record, setting
+from pipeline.layers.part import Merge
+from pipeline.records import record
 
 
 @record
-class Concat:
+class Concat(Merge):
     """y [N, ..., sum of C_i] = the channels of the layers named in `inputs`, in their order; all other axes are alike."""
-
-    inputs: tuple[str, ...] = setting()
-    name: str | None = setting(None)
 
 
 def _shape(record: Concat, shapes: tuple[Shape, ...]) -> Shape:

@@ -6,26 +6,22 @@ from __future__ import annotations
 from typing import Literal
 
 from pipeline.graph.builder import Builder
-from pipeline.layers.activation import ACTIVATIONS
 from pipeline.layers.graph import LayerNode, Parameter
 from pipeline.layers.groups import check_groups, convolve_groups
 from pipeline.layers.kind import LayerKind, Shape
 from pipeline.layers.maxout import pieces
-from pipeline.layers.normalization import NORMALIZATIONS
+from pipeline.layers.weighted import Weighted
 from pipeline.layers.windows import image, slide
-from pipeline.recipe.initialization import INITIALIZATIONS
-from pipeline.recipe.regularization import Regularization
 from pipeline.records import record, setting
 
 
 @record
-class Conv:
+class Conv(Weighted):
     """y[n, p, q] = sum over i, j of x[n, p s + i d - top, q s + j d - left] W[i, j] + b: x [N, H, W, I] -> y [N, Ho, Wo, O].
 
     W [kh, kw, I, O] is `NAME.weight`, b [O] is `NAME.bias`; O is `channels`, times the pieces with maxout.  With `groups` g, W is
     [kh, kw, I / g, O] and output channel o of `channels` O sees the input channels of its group, number g o // O; g = I is depthwise.
-    kernel, stride and dilation are one number or [rows, columns]; padding is same, valid, a number or [rows, columns].  Fields left
-    null come from the groups of the same name.
+    kernel, stride and dilation are one number or [rows, columns]; padding is same, valid, a number or [rows, columns].
     """
 
     channels: int = setting(least=1)
@@ -34,12 +30,6 @@ class Conv:
     padding: Literal["same", "valid"] | int | tuple[int, ...] = setting("same", least=0)
     dilation: int | tuple[int, ...] = setting(1, least=1)
     groups: int = setting(1, least=1)
-    name: str | None = setting(None)
-    input: str | None = setting(None)
-    initialization: object = setting(None, kinds=INITIALIZATIONS)
-    normalization: object = setting(None, kinds=NORMALIZATIONS)
-    activation: object = setting(None, kinds=ACTIVATIONS)
-    regularization: Regularization | None = setting(None)
 
 
 def _shape(record: Conv, shapes: tuple[Shape, ...]) -> Shape:
@@ -57,7 +47,7 @@ def _parameters(record: Conv, name: str, shapes: tuple[Shape, ...]) -> tuple[Par
     weight = Parameter(
         name=f"{name}.weight",
         shape=(kh, kw, channels, made),
-        initial=record.initialization,
+        initial=record.start,
         fan_in=kh * kw * channels,
         fan_out=kh * kw * record.channels // record.groups,
         regularization=record.regularization,

@@ -7,23 +7,20 @@ from typing import Literal
 
 from pipeline.errors import ConfigError
 from pipeline.graph.builder import Builder
-from pipeline.layers.activation import ACTIVATIONS
 from pipeline.layers.graph import LayerNode, Parameter
 from pipeline.layers.kind import LayerKind, Shape
 from pipeline.layers.maxout import pieces
-from pipeline.layers.normalization import NORMALIZATIONS
+from pipeline.layers.weighted import Weighted
 from pipeline.layers.windows import Window, image, pair, slide
-from pipeline.recipe.initialization import INITIALIZATIONS
-from pipeline.recipe.regularization import Regularization
 from pipeline.records import record, setting
 
 
 @record
-class ConvTranspose:
+class ConvTranspose(Weighted):
     """x [N, H, W, I] -> y [N, Ho, Wo, O]: <conv(y'), x> = <y', y> for the convolution of the same kernel, stride and padding.
 
     Ho = (H - 1) s - 2 padding + d (kh - 1) + 1 + output_padding, or H s with padding=same.  W [kh, kw, O, I] is `NAME.weight`, that of
-    the convolution; b [O] is `NAME.bias`.  Fields left null come from the groups of the same name.
+    the convolution; b [O] is `NAME.bias`.
     """
 
     channels: int = setting(least=1)
@@ -32,19 +29,13 @@ class ConvTranspose:
     padding: Literal["same", "valid"] | int | tuple[int, ...] = setting("same", least=0)
     output_padding: int | tuple[int, ...] = setting(0, least=0)
     dilation: int | tuple[int, ...] = setting(1, least=1)
-    name: str | None = setting(None)
-    input: str | None = setting(None)
-    initialization: object = setting(None, kinds=INITIALIZATIONS)
-    normalization: object = setting(None, kinds=NORMALIZATIONS)
-    activation: object = setting(None, kinds=ACTIVATIONS)
-    regularization: Regularization | None = setting(None)
 
 
 def _output(record: ConvTranspose, shape: Shape) -> tuple[Shape, Window]:
     """The output [Ho, Wo, O] and the window of the convolution that goes from it to the input.  Raises ConfigError."""
     h, w, _ = image(shape)
     channels = record.channels * pieces(record.activation)
-    k, s, d = (pair(name, getattr(record, name)) for name in ("kernel", "stride", "dilation"))
+    k, s, d = pair("kernel", record.kernel), pair("stride", record.stride), pair("dilation", record.dilation)
     extra = pair("output_padding", record.output_padding)
     if any(e >= n for e, n in zip(extra, s, strict=True)):
         raise ConfigError(at="output_padding", got=record.output_padding, rule="must be below the stride", hint="use a larger stride")
@@ -74,7 +65,7 @@ def _parameters(record: ConvTranspose, name: str, shapes: tuple[Shape, ...]) -> 
     weight = Parameter(
         name=f"{name}.weight",
         shape=(kh, kw, made, channels),
-        initial=record.initialization,
+        initial=record.start,
         fan_in=max(1, kh * kw * channels // (sh * sw)),
         fan_out=kh * kw * record.channels,
         regularization=record.regularization,

@@ -6,31 +6,21 @@ from __future__ import annotations
 import math
 
 from pipeline.graph.builder import Builder
-from pipeline.layers.activation import ACTIVATIONS
 from pipeline.layers.graph import LayerNode, Parameter
 from pipeline.layers.kind import LayerKind, Shape
 from pipeline.layers.maxout import pieces
-from pipeline.layers.normalization import NORMALIZATIONS
-from pipeline.recipe.initialization import INITIALIZATIONS
-from pipeline.recipe.regularization import Regularization
+from pipeline.layers.weighted import Weighted
 from pipeline.records import record, setting
 
 
 @record
-class Dense:
+class Dense(Weighted):
     """y = x W + b, x [N, I] -> y [N, O]; W [I, O] is `NAME.weight`, b [O] is `NAME.bias`.
 
-    O is `units`, times the pieces with maxout.  An input of more than two axes is flattened to [N, I] first.  Fields left null come
-    from the groups of the same name.
+    O is `units`, times the pieces with maxout.  An input of more than two axes is flattened to [N, I] first.
     """
 
     units: int = setting(least=1)
-    name: str | None = setting(None)
-    input: str | None = setting(None)
-    initialization: object = setting(None, kinds=INITIALIZATIONS)
-    normalization: object = setting(None, kinds=NORMALIZATIONS)
-    activation: object = setting(None, kinds=ACTIVATIONS)
-    regularization: Regularization | None = setting(None)
 
 
 def _shape(record: Dense, shapes: tuple[Shape, ...]) -> Shape:
@@ -43,7 +33,7 @@ def _parameters(record: Dense, name: str, shapes: tuple[Shape, ...]) -> tuple[Pa
     weight = Parameter(
         name=f"{name}.weight",
         shape=(inputs, units),
-        initial=record.initialization,
+        initial=record.start,
         fan_in=inputs,
         fan_out=record.units,
         regularization=record.regularization,

@@ -9,11 +9,12 @@ from pipeline.graph.builder import Builder
 from pipeline.graph.values import Value
 from pipeline.layers.graph import LayerNode
 from pipeline.layers.kind import LayerKind
+from pipeline.layers.part import Part
 from pipeline.records import record, setting
 
 
 @record
-class Dropout:
+class Dropout(Part):
     """y = x / keep_prob where u < keep_prob, else 0; u uniform on [0, 1)  (Srivastava et al. 2014, in the inverted form).
 
     The expectation of y is x, so evaluation passes x unchanged.  traditional: nothing is divided in training, and evaluation
@@ -50,4 +51,4 @@ def _values(node: LayerNode) -> dict[str, Value]:
     }
 
 
-DROPOUT_KINDS: dict[type, LayerKind] = {Dropout: LayerKind(prefix="dropout", values=_values, lower=_lower)}
+DROPOUT = LayerKind(prefix="dropout", values=_values, lower=_lower)

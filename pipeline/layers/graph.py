@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from pipeline.layers.part import Part
+from pipeline.recipe.initialization import Initialization
+from pipeline.recipe.losses import LOSSES, Loss
 from pipeline.recipe.regularization import Regularization
 
 
@@ -21,7 +24,7 @@ class Parameter:
 
     name: str
     shape: tuple[int, ...]
-    initial: object
+    initial: Initialization | float
     fan_in: int = 0
     fan_out: int = 0
     trained: bool = True
@@ -42,7 +45,7 @@ class LayerNode:
     kind: str
     inputs: tuple[str, ...]
     shape: tuple[int, ...]
-    record: object
+    record: Part
     parameters: tuple[Parameter, ...] = ()
 
     @property
@@ -57,8 +60,7 @@ class LayerGraph:
 
     input_shape: tuple[int, ...]
     nodes: tuple[LayerNode, ...]
-    loss: object
-    loss_kind: str
+    loss: Loss
 
     @property
     def output(self) -> LayerNode:
@@ -82,7 +84,7 @@ def print_layers(network: LayerGraph) -> str:
         tensors = ", ".join(f"{p.name} {_shape(p.shape)}" for p in node.parameters)
         count = f"{node.parameter_count:,}" if node.parameters else ""
         rows.append((node.name, node.kind, ", ".join(node.inputs), _shape(node.shape), count, tensors))
-    rows.append(("loss", network.loss_kind, network.output.name, "", "", ""))
+    rows.append(("loss", LOSSES.kind_of(network.loss), network.output.name, "", "", ""))
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     total = sum(node.parameter_count for node in network.nodes)

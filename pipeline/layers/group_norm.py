@@ -4,58 +4,50 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
 
 from pipeline.errors import ConfigError
 from pipeline.graph.builder import Builder
 from pipeline.graph.values import Value
 from pipeline.layers.graph import LayerNode, Parameter
 from pipeline.layers.kind import LayerKind, Shape
+from pipeline.layers.part import MeanAndVariance, Normalization, Part
 from pipeline.records import record, setting
 
 
 @record
-class LayerNormalization:
+class LayerNormalization(MeanAndVariance):
     """y = gamma * (x - mean) / sqrt(var + epsilon) + beta, statistics over all numbers of a sample (Ba, Kiros & Hinton 2016).
 
     x [N, C] or [N, H, W, C]; gamma and beta are one number a channel [C]; var is the biased variance.  For an image it is group norm
-    with one group.  position pre: before the activation; post: after it.
+    with one group.
     """
-
-    position: Literal["pre", "post"] = setting("pre")
-    epsilon: float = setting(1e-5, above=0)
 
 
 @record
-class GroupNormalization:
+class GroupNormalization(MeanAndVariance):
     """As layer norm, with statistics of their own for each of `groups` runs of neighbouring channels (Wu & He 2018)."""
 
     groups: int = setting(8, least=1)
-    position: Literal["pre", "post"] = setting("pre")
-    epsilon: float = setting(1e-5, above=0)
 
 
 @record
-class InstanceNormalization:
+class InstanceNormalization(MeanAndVariance):
     """As layer norm, with statistics of their own for each channel of an image (Ulyanov, Vedaldi & Lempitsky 2016)."""
 
-    position: Literal["pre", "post"] = setting("pre")
-    epsilon: float = setting(1e-5, above=0)
 
-
-def removes_the_mean_of_a_channel(record: object, shape: Shape) -> bool:
+def removes_the_mean_of_a_channel(record: Normalization, shape: Shape) -> bool:
     """Whether a number added to a whole channel of `shape` is taken out again: only where every channel has a mean of its own."""
     grouped = isinstance(record, (GroupNormalization, InstanceNormalization))
     return grouped and len(shape) > 1 and _groups(record, shape) == shape[-1]
 
 
-def _groups(record: object, shape: Shape) -> int:
+def _groups(record: Part, shape: Shape) -> int:
     if isinstance(record, InstanceNormalization):
         return shape[-1]
     return record.groups if isinstance(record, GroupNormalization) else 1
 
 
-def _shape(record: Any, shapes: tuple[Shape, ...]) -> Shape:
+def _shape(record: MeanAndVariance, shapes: tuple[Shape, ...]) -> Shape:
     """The shape of the input.  Raises ConfigError where a group would have no variance; the rules end with what the input is."""
     (shape,) = shapes
     channels, numbers, groups = shape[-1], math.prod(shape), _groups(record, shape)
@@ -78,14 +70,14 @@ def _listed(numbers: list[int]) -> str:
     return f"{', '.join(most)} or {last}" if most else last
 
 
-def _parameters(record: object, name: str, shapes: tuple[Shape, ...]) -> tuple[Parameter, ...]:
+def _parameters(record: Part, name: str, shapes: tuple[Shape, ...]) -> tuple[Parameter, ...]:
     """gamma and beta, each [C]."""
     channels = shapes[0][-1:]
     return Parameter(name=f"{name}.gamma", shape=channels, initial=1.0), Parameter(name=f"{name}.beta", shape=channels, initial=0.0)
 
 
 def _values(node: LayerNode) -> dict[str, Value]:
-    assert isinstance(node.record, (LayerNormalization, GroupNormalization, InstanceNormalization))
+    assert isinstance(node.record, MeanAndVariance)
     return {f"{node.name}.epsilon": node.record.epsilon}
 
 
@@ -101,7 +93,6 @@ def _lower(b: Builder, node: LayerNode, inputs: tuple[str, ...], *, training: bo
     return b.add("add", b.add("mul", b.reshape(normal, (rows, units)), gamma), beta, name=node.kind)
 
 
-GROUP_KINDS: dict[type, LayerKind] = {
-    record_type: LayerKind(prefix=prefix, shape=_shape, parameters=_parameters, values=_values, lower=_lower)
-    for record_type, prefix in ((LayerNormalization, "ln"), (GroupNormalization, "gn"), (InstanceNormalization, "in"))
-}
+LAYER_NORM, GROUP_NORM, INSTANCE_NORM = (
+    LayerKind(prefix=prefix, shape=_shape, parameters=_parameters, values=_values, lower=_lower) for prefix in ("ln", "gn", "in")
+)

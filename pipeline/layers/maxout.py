@@ -7,12 +7,13 @@ from pipeline.errors import ConfigError
 from pipeline.graph.builder import Builder
 from pipeline.layers.graph import LayerNode
 from pipeline.layers.kind import LayerKind, Shape
+from pipeline.layers.part import Activation, OneInput
 from pipeline.ops.concat import split
 from pipeline.records import record, setting
 
 
 @record
-class Maxout:
+class Maxout(Activation):
     """h[n, c] = max over p of (x W + b)[n, p C + c]: the layer before makes `pieces` times its units, and C of them remain.
 
     The gradient goes to the largest piece, to the first where several are equal.  fan_out of the weight counts units, not pieces, for
@@ -23,15 +24,13 @@ class Maxout:
 
 
 @record
-class MaxoutLayer:
+class MaxoutLayer(OneInput):
     """y[n, ..., c] = max over p of x[n, ..., p C / k + c]: x [N, ..., C] -> y [N, ..., C / k], k = pieces; gradient as in `Maxout`."""
 
     pieces: int = setting(2, least=2)
-    name: str | None = setting(None)
-    input: str | None = setting(None)
 
 
-def pieces(activation: object) -> int:
+def pieces(activation: Activation | None) -> int:
     """How many times its units a layer with this activation makes."""
     return activation.pieces if isinstance(activation, Maxout) else 1
 
@@ -55,7 +54,5 @@ def _lower(b: Builder, node: LayerNode, inputs: tuple[str, ...], *, training: bo
     return largest
 
 
-MAXOUT_KINDS: dict[type, LayerKind] = {
-    Maxout: LayerKind(prefix="maxout", shape=_shape, lower=_lower),
-    MaxoutLayer: LayerKind(prefix="maxout_layer", shape=_shape, lower=_lower),
-}
+MAXOUT = LayerKind(prefix="maxout", shape=_shape, lower=_lower)
+MAXOUT_LAYER = LayerKind(prefix="maxout_layer", shape=_shape, lower=_lower)

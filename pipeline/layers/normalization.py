@@ -11,18 +11,26 @@ import numpy as np
 from pipeline.graph.builder import Builder
 from pipeline.graph.values import Array, Clock, Value
 from pipeline.layers.graph import LayerNode, Parameter
-from pipeline.layers.group_norm import GROUP_KINDS, GroupNormalization, InstanceNormalization, LayerNormalization
+from pipeline.layers.group_norm import (
+    GROUP_NORM,
+    INSTANCE_NORM,
+    LAYER_NORM,
+    GroupNormalization,
+    InstanceNormalization,
+    LayerNormalization,
+)
 from pipeline.layers.kind import LayerKind, Shape
-from pipeline.records import record, setting
+from pipeline.layers.part import MeanAndVariance, Normalization
+from pipeline.records import Family, record, setting
 
 
 @record
-class NoNormalization:
+class NoNormalization(Normalization):
     """Values pass unchanged."""
 
 
 @record
-class BatchNormalization:
+class BatchNormalization(MeanAndVariance):
     """y = gamma * (x - mean) / sqrt(var + epsilon) + beta, statistics over the batch in training (Ioffe & Szegedy 2015).
 
     position    pre: before the activation; post: after it
@@ -35,15 +43,6 @@ class BatchNormalization:
     momentum: float = setting(0.9, least=0, below=1)
     epsilon: float = setting(1e-5, above=0)
     statistics: Literal["ema", "population"] = setting("ema")
-
-
-NORMALIZATIONS: dict[str, type] = {
-    "none": NoNormalization,
-    "batch": BatchNormalization,
-    "layer": LayerNormalization,
-    "group": GroupNormalization,
-    "instance": InstanceNormalization,
-}
 
 
 def _parameters(record: BatchNormalization, name: str, shapes: tuple[Shape, ...]) -> tuple[Parameter, ...]:
@@ -82,12 +81,14 @@ def _step_of_epoch(clock: Clock) -> Array:
 
 
 def _lower(b: Builder, node: LayerNode, inputs: tuple[str, ...], *, training: bool) -> str:
+    norm = node.record
+    assert isinstance(norm, BatchNormalization)
     gamma, beta, running_mean, running_variance = (b.input(p.name, p.shape, "state") for p in node.parameters)
     epsilon = b.value(f"{node.name}.epsilon")
     if training:
         y, mean, variance = b.add_many("batch_norm", inputs[0], gamma, beta, epsilon, names=("batch_norm", "mean", "variance"))
         _update(b, node, running_mean, mean, 1.0)
-        _update(b, node, running_variance, variance, _variance_scale(node, b.shape(inputs[0])))
+        _update(b, node, running_variance, variance, _variance_scale(norm, b.shape(inputs[0])))
         return y
     # the scale is one number a channel: a row costs a subtraction, a product and a sum
     scale = b.add("div", gamma, b.add("sqrt", b.add("add", running_variance, epsilon)), name="scale")
@@ -103,14 +104,19 @@ def _update(b: Builder, node: LayerNode, running: str, statistic: str, scale: fl
     b.updates[running] = b.add("add", kept, b.add("mul", statistic, b.value(f"{node.name}.batch_share")), name="running")
 
 
-def _variance_scale(node: LayerNode, shape: Shape) -> float:
+def _variance_scale(norm: BatchNormalization, shape: Shape) -> float:
     """n / (n - 1) for population statistics, 1 for the biased ones."""
     n = math.prod(shape[:-1])
-    return n / max(n - 1, 1) if node.record.statistics == "population" else 1.0  # type: ignore[attr-defined]  # a BatchNormalization
+    return n / max(n - 1, 1) if norm.statistics == "population" else 1.0
 
 
-# none has no row: it makes no layer
-NORMALIZATION_KINDS: dict[type, LayerKind] = {
-    BatchNormalization: LayerKind(prefix="bn", parameters=_parameters, values=_values, lower=_lower),
-    **GROUP_KINDS,
-}
+NORMALIZATIONS: Family[Normalization, LayerKind] = Family(
+    "normalization",
+    {
+        "none": (NoNormalization, None),
+        "batch": (BatchNormalization, LayerKind(prefix="bn", parameters=_parameters, values=_values, lower=_lower)),
+        "layer": (LayerNormalization, LAYER_NORM),
+        "group": (GroupNormalization, GROUP_NORM),
+        "instance": (InstanceNormalization, INSTANCE_NORM),
+    },
+)

@@ -9,12 +9,13 @@ from pipeline.errors import ConfigError
 from pipeline.graph.builder import Builder
 from pipeline.layers.graph import LayerNode
 from pipeline.layers.kind import LayerKind, Lower, Shape
+from pipeline.layers.part import OneInput
 from pipeline.layers.windows import Window, image, slide
 from pipeline.records import record, setting
 
 
 @record
-class WindowPool:
+class WindowPool(OneInput):
     """A window that moves over an image: x [N, H, W, C] -> [N, Ho, Wo, C].
 
     stride null: the kernel, so that windows lie side by side.  Padding takes no part in a maximum or a mean.
@@ -23,8 +24,6 @@ class WindowPool:
     kernel: int | tuple[int, ...] = setting(2, least=1)
     stride: int | tuple[int, ...] | None = setting(None, least=1)
     padding: Literal["same", "valid"] | int | tuple[int, ...] = setting("valid", least=0)
-    name: str | None = setting(None)
-    input: str | None = setting(None)
 
 
 @record
@@ -38,11 +37,8 @@ class AveragePool(WindowPool):
 
 
 @record
-class GlobalAveragePool:
+class GlobalAveragePool(OneInput):
     """y = mean over the whole image: x [N, H, W, C] -> [N, C] (Lin, Chen & Yan 2013)."""
-
-    name: str | None = setting(None)
-    input: str | None = setting(None)
 
 
 def _window(record: WindowPool, shape: Shape) -> Window:
@@ -72,8 +68,6 @@ def _lower_global(b: Builder, node: LayerNode, inputs: tuple[str, ...], *, train
 
 
 # pools of both kinds are counted together: pool1, pool2, ...
-POOL_KINDS: dict[type, LayerKind] = {
-    MaxPool: LayerKind(prefix="pool", shape=_shape, lower=_lower("max_pool")),
-    AveragePool: LayerKind(prefix="pool", shape=_shape, lower=_lower("average_pool")),
-    GlobalAveragePool: LayerKind(prefix="global_pool", shape=lambda record, shapes: (image(shapes[0])[2],), lower=_lower_global),
-}
+MAX_POOL = LayerKind(prefix="pool", shape=_shape, lower=_lower("max_pool"))
+AVERAGE_POOL = LayerKind(prefix="pool", shape=_shape, lower=_lower("average_pool"))
+GLOBAL_AVERAGE_POOL = LayerKind(prefix="global_pool", shape=lambda record, shapes: (image(shapes[0])[2],), lower=_lower_global)

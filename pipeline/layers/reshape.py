@@ -9,24 +9,20 @@ from pipeline.errors import ConfigError
 from pipeline.graph.builder import Builder
 from pipeline.layers.graph import LayerNode
 from pipeline.layers.kind import LayerKind, Shape
+from pipeline.layers.part import OneInput
 from pipeline.records import record, setting
 
 
 @record
-class Flatten:
+class Flatten(OneInput):
     """x [N, ...] -> [N, count], the last axis running fastest.  A dense layer flattens its input itself."""
-
-    name: str | None = setting(None)
-    input: str | None = setting(None)
 
 
 @record
-class Reshape:
+class Reshape(OneInput):
     """x [N, ...] -> [N, *shape], of equal count, the last axis running fastest."""
 
     shape: tuple[int, ...] = setting(least=1)
-    name: str | None = setting(None)
-    input: str | None = setting(None)
 
 
 def _reshaped(record: Reshape, shapes: tuple[Shape, ...]) -> Shape:
@@ -40,7 +36,5 @@ def _lower(b: Builder, node: LayerNode, inputs: tuple[str, ...], *, training: bo
     return b.reshape(inputs[0], (b.shape(inputs[0])[0], *node.shape))
 
 
-RESHAPE_KINDS: dict[type, LayerKind] = {
-    Flatten: LayerKind(prefix="flatten", shape=lambda record, shapes: (math.prod(shapes[0]),), lower=_lower),
-    Reshape: LayerKind(prefix="reshape", shape=_reshaped, lower=_lower),
-}
+FLATTEN = LayerKind(prefix="flatten", shape=lambda record, shapes: (math.prod(shapes[0]),), lower=_lower)
+RESHAPE = LayerKind(prefix="reshape", shape=_reshaped, lower=_lower)

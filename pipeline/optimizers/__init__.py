@@ -14,28 +14,20 @@ from pipeline.optimizers.nesterov import Nesterov
 from pipeline.optimizers.rmsprop import RMSProp
 from pipeline.optimizers.rule import Optimizer, Rule
 from pipeline.optimizers.sgd import SGD
+from pipeline.records import Family
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {
-    "sgd": SGD,
-    "momentum": Momentum,
-    "nesterov": Nesterov,
-    "adagrad": Adagrad,
-    "rmsprop": RMSProp,
-    "adadelta": Adadelta,
-    "adam": Adam,
-    "adamw": AdamW,
-    "amsgrad": AMSGrad,
-    "nadam": NAdam,
-}
-RULES: dict[type[Optimizer], Rule] = {
-    SGD: sgd.RULE,
-    Momentum: momentum.RULE,
-    Nesterov: nesterov.RULE,
-    Adagrad: adagrad.RULE,
-    RMSProp: rmsprop.RULE,
-    Adadelta: adadelta.RULE,
-    Adam: adam.RULE,
-    AdamW: adamw.RULE,
-    AMSGrad: amsgrad.RULE,
-    NAdam: nadam.RULE,
-}
+OPTIMIZERS: Family[Optimizer, Rule] = Family(
+    "optimizer",
+    {
+        "sgd": (SGD, sgd.RULE),
+        "momentum": (Momentum, momentum.RULE),
+        "nesterov": (Nesterov, nesterov.RULE),
+        "adagrad": (Adagrad, adagrad.RULE),
+        "rmsprop": (RMSProp, rmsprop.RULE),
+        "adadelta": (Adadelta, adadelta.RULE),
+        "adam": (Adam, adam.RULE),
+        "adamw": (AdamW, adamw.RULE),
+        "amsgrad": (AMSGrad, amsgrad.RULE),
+        "nadam": (NAdam, nadam.RULE),
+    },
+)

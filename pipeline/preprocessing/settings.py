@@ -32,8 +32,8 @@ class Preprocessing:
             if step not in STEPS:
                 raise ConfigError(at=f"preprocessing.steps[{index}]", got=step, rule="unknown step", hint=nearest(step, STEPS))
         check_components(self.components)
-        for name, default in (("axes", "feature"), ("components", None), ("epsilon", 1e-5)):
-            got = getattr(self, name)
+        given = (("axes", self.axes, "feature"), ("components", self.components, None), ("epsilon", self.epsilon, 1e-5))
+        for name, got, default in given:
             if got != default and not any(name in STEPS[step].reads for step in self.steps):
                 readers = ", ".join(step for step, entry in STEPS.items() if name in entry.reads)
                 raise ConfigError(at=f"preprocessing.{name}", got=got, rule="no step reads it", hint=f"it is for {readers}")

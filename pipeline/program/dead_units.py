@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.layers.activation import ACTIVATIONS
+from pipeline.layers.part import Activation
 from pipeline.program.model import Model
 from pipeline.program.program import Program
 
@@ -26,8 +26,7 @@ def dead_units(program: Program | Model, x: Any) -> dict[str, tuple[int, int]]:
     """
     rows = np.linspace(0, len(x) - 1, shown_rows(len(x))).astype(np.int64)
     block = min(BLOCK, len(rows))
-    kinds = tuple(ACTIVATIONS.values())
-    names = [node.name for node in program.structure.network.nodes if isinstance(node.record, kinds)]
+    names = [node.name for node in program.structure.network.nodes if isinstance(node.record, Activation)]
     if not names or len(rows) < 2:
         return {}
     least: dict[str, Any] = {}

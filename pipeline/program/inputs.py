@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pipeline.errors import DataError
 from pipeline.graph.values import Array
 from pipeline.layers.graph import LayerGraph
-from pipeline.recipe import losses
+from pipeline.recipe.losses import LOSSES
 from pipeline.rows import Streamed, one_hot
 
 
@@ -35,7 +35,7 @@ def check_y(y: npt.ArrayLike, network: LayerGraph, rows: int) -> Array | Streame
 
     Classes may be one-hot [N, C], a single 1 among zeros a row.
     """
-    if losses.RULES[type(network.loss)].classes:
+    if LOSSES.rule(network.loss).classes:
         return _classes(np.asarray(y), rows, max(2, network.output.shape[-1]))
     targets, array = network.output.shape[-1], y if isinstance(y, Streamed) else np.asarray(y)
     if array.dtype.kind not in "fiub":

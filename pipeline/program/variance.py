@@ -18,7 +18,7 @@ import numpy.typing as npt
 from pipeline import random
 from pipeline.compiler.run_once import run_once
 from pipeline.graph.builder import Builder
-from pipeline.layers import KINDS
+from pipeline.layers import rule_of
 from pipeline.layers.names import INPUT
 from pipeline.ops import SHAPE_RULES
 from pipeline.recipe.initialization import draw
@@ -67,6 +67,7 @@ def _short(number: float) -> str:
 
 
 def _weighted(node: LayerNode, weight: Parameter, x: Sample, seed: int) -> Sample:
+    assert not isinstance(weight.initial, float), f"{weight.name} is not drawn"
     drawn = draw(weight.initial, weight.shape, fan_in=weight.fan_in, fan_out=weight.fan_out, seed=seed, name=weight.name)
     variance = weight.fan_in * float(np.mean(np.square(drawn))) * float(np.mean(np.square(x)))
     bias = sum(p.initial for p in node.parameters if isinstance(p.initial, float))
@@ -86,10 +87,10 @@ def _applied(network: LayerGraph, node: LayerNode, samples: list[Sample], seed: 
     batch = max(2, -(-SIZE // min(math.prod(shape) for shape in inputs)))
     b = Builder("float64", SHAPE_RULES)
     names = [b.input(f"input{n}", (batch, *shape), "state") for n, shape in enumerate(inputs)]
-    b.outputs = {"y": KINDS[type(node.record)].lower(b, node, tuple(names), training=True)}
+    b.outputs = {"y": rule_of(node.record).lower(b, node, tuple(names), training=True)}
     b.updates = {}
     given = {p.name: np.full(p.shape, p.initial) for p in node.parameters if isinstance(p.initial, float)}
     for name, shape, sample in zip(names, inputs, samples, strict=True):
         places = random.bits(seed, random.GENERATOR, f"variance/{node.name}/{name}", 0, batch * math.prod(shape)) % len(sample)
         given[name] = sample[places].reshape(batch, *shape)
-    return run_once(b.graph(), given, KINDS[type(node.record)].values(node), seed=seed)["y"].reshape(-1)
+    return run_once(b.graph(), given, rule_of(node.record).values(node), seed=seed)["y"].reshape(-1)

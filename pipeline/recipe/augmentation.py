@@ -29,11 +29,14 @@ class Augmentation:
     crop: int = setting(0, least=0)
     flip: float = setting(0.0, least=0, most=1)
 
+    def moves(self) -> tuple[tuple[str, float], ...]:
+        """(name, how much) of each, in order."""
+        return ("shift", self.shift), ("crop", self.crop), ("flip", self.flip)
+
 
 def check(config: Augmentation, row: tuple[int, ...]) -> None:
     """Whether rows of shape `row` are images that can be moved that far.  Raises ConfigError."""
-    for name in ("shift", "crop", "flip"):
-        got = getattr(config, name)
+    for name, got in config.moves():
         if not got:
             continue
         at = f"augmentation.{name}"
@@ -48,8 +51,7 @@ def check(config: Augmentation, row: tuple[int, ...]) -> None:
 def augment(b: Builder, config: Augmentation, x: str) -> str:
     """Emits the moves of the batch x [N, H, W, C] -> [N, H, W, C]; x itself when there are none."""
     count = b.shape(x)[0]
-    for name, fill in (("shift", "edge"), ("crop", "zero")):
-        margin = getattr(config, name)
+    for name, margin, fill in (("shift", config.shift, "edge"), ("crop", config.crop, "zero")):
         if margin:
             x = b.add("shift", x, _drawn(b, name, (count, 2)), name=name, margin=margin, fill=fill)
     if config.flip > 0:

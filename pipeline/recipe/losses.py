@@ -11,72 +11,65 @@ from pipeline.errors import ConfigError
 from pipeline.graph.builder import Builder
 from pipeline.graph.values import Value
 from pipeline.ops.reduce import mean
-from pipeline.records import record, setting
+from pipeline.records import Family, record, setting
 
 if TYPE_CHECKING:
     from pipeline.data import DataShape
 
 
-ClassWeights = tuple[float, ...] | Literal["balanced"] | None  # see pipeline/weights.py
+ClassWeights = tuple[float, ...] | Literal["balanced"] | None  # see compiler/loss_weights.py
 
 
 @record
-class Auto:
+class Loss:
+    """The record of a loss."""
+
+
+@record
+class LossOfClasses(Loss):
+    """Of a loss whose rows may count by their class; the default counts all the same."""
+
+    class_weights: ClassWeights = setting(None, least=0)
+
+
+@record
+class Auto(LossOfClasses):
     """softmax_cross_entropy for classes, mean_squared_error for numbers."""
 
-    class_weights: ClassWeights = setting(None, least=0)
-
 
 @record
-class SoftmaxCrossEntropy:
+class SoftmaxCrossEntropy(LossOfClasses):
     """-log softmax(logits)[label], mean over the batch."""
 
-    class_weights: ClassWeights = setting(None, least=0)
-
 
 @record
-class Logistic:
+class Logistic(LossOfClasses):
     """log(1 + exp(-s * logit)), s = +1 for class 1 and -1 for class 0; one logit; two classes."""
 
-    class_weights: ClassWeights = setting(None, least=0)
-
 
 @record
-class MeanSquaredError:
+class MeanSquaredError(Loss):
     """(prediction - target)^2, mean over the batch and the targets."""
 
 
 @record
-class MeanAbsolute:
+class MeanAbsolute(Loss):
     """|prediction - target|, mean over the batch and the targets."""
 
 
 @record
-class Huber:
+class Huber(Loss):
     """e^2 / 2 where |e| <= delta, else delta * (|e| - delta / 2), e = prediction - target; mean over batch and targets (Huber 1964)."""
 
     delta: float = setting(1.0, above=0)
 
 
 @record
-class Hinge:
+class Hinge(LossOfClasses):
     """sum over the wrong classes of max(0, score - score[label] + 1), mean over the batch (Weston & Watkins 1999).
 
     The prediction is softmax(scores): its order is that of the scores, but it is no calibrated probability.
     """
-
-    class_weights: ClassWeights = setting(None, least=0)
-
-
-LOSSES: dict[str, type] = {
-    "auto": Auto,
-    "softmax_cross_entropy": SoftmaxCrossEntropy,
-    "logistic": Logistic,
-    "mean_squared_error": MeanSquaredError,
-    "mean_absolute": MeanAbsolute,
-    "huber": Huber,
-    "hinge": Hinge,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,22 +149,43 @@ def smoothed(b: Builder, logits: str, y: str, row_loss: str) -> str:
     return b.add("add", row_loss, b.add("mul", apart, b.value("regularization.label_smoothing")), name="smoothed_loss")
 
 
-RULES: dict[type, LossRule] = {
-    SoftmaxCrossEntropy: LossRule(units=lambda data: data.classes or 0, lower=_softmax_cross_entropy, classes=True),
-    Logistic: LossRule(units=lambda data: 1, lower=_logistic, classes=True),
-    MeanSquaredError: LossRule(units=lambda data: data.targets or 0, lower=_mean_squared_error, classes=False),
-    MeanAbsolute: LossRule(units=lambda data: data.targets or 0, lower=_mean_absolute, classes=False),
-    Huber: LossRule(units=lambda data: data.targets or 0, lower=_huber, classes=False, values=lambda record: {"loss.delta": record.delta}),
-    Hinge: LossRule(units=lambda data: data.classes or 0, lower=_hinge, classes=True),
-}
+def _by_class(data: DataShape) -> int:
+    return data.classes or 0
 
 
-def resolve(loss: object, data: DataShape) -> object:
+def _by_target(data: DataShape) -> int:
+    return data.targets or 0
+
+
+def _huber_values(record: Huber) -> dict[str, Value]:
+    return {"loss.delta": record.delta}
+
+
+LOSSES: Family[Loss, LossRule] = Family(
+    "loss",
+    {
+        "auto": (Auto, None),
+        "softmax_cross_entropy": (SoftmaxCrossEntropy, LossRule(units=_by_class, lower=_softmax_cross_entropy, classes=True)),
+        "logistic": (Logistic, LossRule(units=lambda data: 1, lower=_logistic, classes=True)),
+        "mean_squared_error": (MeanSquaredError, LossRule(units=_by_target, lower=_mean_squared_error, classes=False)),
+        "mean_absolute": (MeanAbsolute, LossRule(units=_by_target, lower=_mean_absolute, classes=False)),
+        "huber": (Huber, LossRule(units=_by_target, lower=_huber, classes=False, values=_huber_values)),
+        "hinge": (Hinge, LossRule(units=_by_class, lower=_hinge, classes=True)),
+    },
+)
+
+
+def class_weights(loss: Loss) -> ClassWeights:
+    """What the rows of each class count; None where all count the same."""
+    return loss.class_weights if isinstance(loss, LossOfClasses) else None
+
+
+def resolve(loss: Loss, data: DataShape) -> Loss:
     """The loss that `loss` stands for with this data.  Raises ConfigError when it does not fit."""
-    _check_class_weights(getattr(loss, "class_weights", None), data)
+    _check_class_weights(class_weights(loss), data)
     if isinstance(loss, Auto):
         return MeanSquaredError() if data.classes is None else SoftmaxCrossEntropy(class_weights=loss.class_weights)
-    kind, rule = kind_of(loss), RULES[type(loss)]
+    kind, rule = LOSSES.kind_of(loss), LOSSES.rule(loss)
     if rule.classes and data.classes is None:
         raise ConfigError(at="loss.kind", got=kind, rule="needs classes, and the data has numbers as targets", hint="use loss=auto")
     if not rule.classes and data.classes is not None:
@@ -194,8 +208,3 @@ def _check_class_weights(given: ClassWeights, data: DataShape) -> None:
         raise ConfigError(at=at, got=got, rule=rule, hint="give one for each class, in the order of the classes")
     if isinstance(given, tuple) and not any(given):
         raise ConfigError(at=at, got=got, rule="no class has a weight above 0", hint="leave it null where all classes count the same")
-
-
-def kind_of(loss: object) -> str:
-    """The kind that a config calls this loss."""
-    return next(kind for kind, record_type in LOSSES.items() if record_type is type(loss))

@@ -6,11 +6,12 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from pipeline.recipe.schedule import Schedule
 from pipeline.records import record, setting
 
 
 @record
-class ReduceOnPlateau:
+class ReduceOnPlateau(Schedule):
     """The learning rate is multiplied by `factor` when the loss has not fallen for `patience` epochs.
 
     The loss is that of the validation part, without one that of training.  It has fallen when it is below (1 - threshold) * best.
@@ -27,7 +28,6 @@ class ReduceOnPlateau:
     cooldown: int = setting(0, least=0)
     minimum: float = setting(0.0, least=0)
     state_on_change: Literal["keep", "reset"] = setting("keep")
-    warmup: int = setting(0, least=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
         raise RunError(f"output = {experiment.output}: exists already and is not overwritten; give another name or remove it")
     rows = material(experiment)
     test = range_test(experiment, rows)
-    optimizer = next(kind for kind, record_type in OPTIMIZERS.items() if record_type is type(experiment.optimizer))
+    optimizer = OPTIMIZERS.kind_of(experiment.optimizer)
     folder = new_run_folder(name="lr_range", path=experiment.output)
     files.write(folder / "lr_range.csv", table(test))
     if len(test.losses):

@@ -78,7 +78,7 @@ def test_a_penalty_that_forgets_a_weight_is_found(monkeypatch: pytest.MonkeyPatc
 
 
 def _without_last(network: object) -> dict[str, object]:
-    fields = {name: getattr(network, name) for name in ("input_shape", "nodes", "loss", "loss_kind")}
+    fields = {name: getattr(network, name) for name in ("input_shape", "nodes", "loss")}
     return {**fields, "nodes": fields["nodes"][:-1]}
 
 

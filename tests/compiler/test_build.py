@@ -11,6 +11,7 @@ from pipeline.compiler.remove_biases import remove_biases
 from pipeline.data import DataShape
 from pipeline.layers.graph import LayerGraph
 from pipeline.recipe.initialization import He, Zeros
+from pipeline.recipe.losses import LOSSES
 from tests.program.configs import CLASSES, NUMBERS, TWO_CLASSES, config
 from tests.refusal import refused
 
@@ -82,7 +83,7 @@ def test_images_are_flattened_and_weights_are_in_times_out() -> None:
 ])  # fmt: skip
 def test_the_head_and_the_loss_follow_from_the_data(shape: DataShape, loss: str, units: int, kind: str) -> None:
     network = build(config(5, loss={"kind": loss}), shape)
-    assert (network.output.shape, network.loss_kind) == ((units,), kind)
+    assert (network.output.shape, LOSSES.kind_of(network.loss)) == ((units,), kind)
 
 
 def test_without_a_head_the_last_layer_is_the_output() -> None:

@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from backends.contract import Array, Backend
 from pipeline.compiler.autodiff import gradients
 from pipeline.compiler.run_once import run_once
-from pipeline.layers import KINDS
+from pipeline.layers import rule_of
 from pipeline.layers.graph import LayerNode
 from pipeline.layers.kind import Shape
+from pipeline.layers.part import Part
 from tests.ops.running import builder
 
 
-def layer_node(record: object, shape: Shape) -> LayerNode:
+def layer_node(record: Part, shape: Shape) -> LayerNode:
     """The node `layer` of `record` over x [*shape], with its tensors.  Raises ConfigError as the build does."""
-    kind = KINDS[type(record)]
+    kind = rule_of(record)
     parameters = kind.parameters(record, "layer", (shape,))
     return LayerNode(name="layer", kind="", inputs=("x",), shape=kind.shape(record, (shape,)), record=record, parameters=parameters)
 
@@ -24,7 +25,7 @@ def run_layer(backend: Backend, node: LayerNode, arrays: Mapping[str, Array], pr
     """arrays: x [N, ...], g of the shape of y, and the layer's tensors by name -> y, and under each name the gradient of sum(y g)."""
     b = builder(precision)
     x = b.input("x", arrays["x"].shape, "state")
-    y = KINDS[type(node.record)].lower(b, node, (x,), training=True)
+    y = rule_of(node.record).lower(b, node, (x,), training=True)
     assert b.shape(y) == arrays["g"].shape
     loss = b.add("sum", b.add("mul", y, b.input("g", b.shape(y), "state")), axes=tuple(range(len(b.shape(y)))))
     gradient = gradients(b, loss, [x, *(p.name for p in node.parameters)])

@@ -1,0 +1,56 @@
+"""Every family: what a config may name has a record, a rule and a way back to its name."""
+
+from __future__ import annotations
+
+import typing
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import pytest
+
+from pipeline.config.experiment import Architecture, Experiment
+from pipeline.config.spaces import SPACES
+from pipeline.layers import LAYERS
+from pipeline.layers.activation import ACTIVATIONS
+from pipeline.layers.normalization import NORMALIZATIONS
+from pipeline.optimizers import OPTIMIZERS
+from pipeline.recipe.initialization import INITIALIZATIONS
+from pipeline.recipe.losses import LOSSES
+from pipeline.recipe.schedules import SCHEDULES
+from pipeline.records import Family, plain, read_kind
+
+FAMILIES = (LAYERS, ACTIVATIONS, NORMALIZATIONS, OPTIMIZERS, SCHEDULES, LOSSES, INITIALIZATIONS, SPACES)
+NEEDED: dict[str, dict[str, Any]] = {
+    "dense": {"units": 3},
+    "conv": {"channels": 3},
+    "conv_transpose": {"channels": 3},
+    "reshape": {"shape": [3]},
+    "add": {"inputs": ["a", "b"]},
+    "concat": {"inputs": ["a", "b"]},
+    **{kind: {"low": 0.1, "high": 0.9} for kind in ("linear", "log", "one_minus_log", "log_randn")},
+    "integer": {"low": 1, "high": 9},
+}
+
+
+@pytest.mark.parametrize(("family", "kind"), [(family, kind) for family in FAMILIES for kind in family], ids=str)
+def test_a_record_knows_its_kind_and_its_rule(family: Family[Any, Any], kind: str) -> None:
+    record = read_kind(family, {"kind": kind, **NEEDED.get(kind, {})}, at="here")
+    assert type(record) is family[kind]
+    assert family.kind_of(record) == kind
+    if family.rows[kind][1] is None:
+        assert kind in ("identity", "none", "auto")
+    else:
+        assert family.rule(record) is family.rows[kind][1]
+    assert read_kind(family, {"kind": kind, **plain(record)}, at="here") == record
+
+
+def test_a_record_without_a_rule_is_not_asked_for_one() -> None:
+    with pytest.raises(AssertionError, match="activation identity has no rule"):
+        ACTIVATIONS.rule(ACTIVATIONS["identity"]())
+
+
+def test_no_field_of_a_config_may_hold_anything() -> None:
+    for owner in (Architecture, Experiment, *(record for family in FAMILIES for record in family.values())):
+        assert is_dataclass(owner)
+        types = typing.get_type_hints(owner)
+        assert not [f.name for f in fields(owner) if types[f.name] in (object, Any)], owner
