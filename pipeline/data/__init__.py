@@ -5,9 +5,10 @@ settings -> source (shipped, generated, idx, archive, or table and encoder) -> s
 
 from __future__ import annotations
 
+from pipeline.data.columns import Encoder
 from pipeline.data.dataset import Dataset, DataShape, Part
 from pipeline.data.load import describe, load
 from pipeline.data.new import read_new
 from pipeline.data.settings import Data, Split
 
-__all__ = ["Data", "DataShape", "Dataset", "Part", "Split", "describe", "load", "read_new"]
+__all__ = ["Data", "DataShape", "Dataset", "Encoder", "Part", "Split", "describe", "load", "read_new"]

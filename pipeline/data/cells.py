@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.data.columns import Category, Encoder
 from pipeline.data.dataset import by_chunks
-from pipeline.data.encoder import Encoder, feature_names, filled_note, unknown_note
+from pipeline.data.encoder import filled_note, unknown_note
 from pipeline.data.table import Cells, Table
 from pipeline.rows import Streamed
 
@@ -20,17 +21,17 @@ def streamed(table: Table, encoder: Encoder) -> tuple[Streamed, list[str]]:
     """x [N, D] of every row of a converted `table`, made when it is asked for; notes on what is filled and what is unknown."""
     assert table.cells is not None
     cells, matrix = table.cells, table.cells.matrix
-    width, row = len(feature_names(encoder)), matrix.shape[1:]
+    width, row = len(encoder.features), matrix.shape[1:]
     x = Streamed(store=matrix, rows=None, stored_shape=row, row_shape=row, dtype=matrix.dtype)
-    places = {e["name"]: _places(cells, e) for e in encoder["columns"] if e["kind"] == "category"}
+    places = {e.name: _places(cells, e) for e in encoder.columns if isinstance(e, Category)}
     return x.then(lambda block: _encoded(block, cells, encoder, places, width), (width,), np.float64), _notes(table, encoder, places)
 
 
-def _places(cells: Cells, entry: Any) -> npt.NDArray[np.int64]:
+def _places(cells: Cells, entry: Category) -> npt.NDArray[np.int64]:
     """Number of a word -> its column among those of the entry, -1 for none; the last number stands for a missing cell."""
-    index = {value: place for place, value in enumerate(entry["values"])}
-    known = [index.get(word, -1) for word in cells.words[entry["name"]]]
-    return np.array([*known, len(index) if entry["missing"] else -1], np.int64)
+    index = {value: place for place, value in enumerate(entry.values)}
+    known = [index.get(word, -1) for word in cells.words[entry.name]]
+    return np.array([*known, len(index) if entry.missing else -1], np.int64)
 
 
 def _chosen(column: Array, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -41,23 +42,23 @@ def _chosen(column: Array, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int6
 def _encoded(block: Array, cells: Cells, encoder: Encoder, places: dict[str, npt.NDArray[np.int64]], width: int) -> Array:
     """Cells [n, C] -> x [n, D]."""
     x, start = np.zeros((len(block), width)), 0
-    for entry in encoder["columns"]:
-        column = block[:, cells.index[entry["name"]]]
-        if entry["kind"] != "category":
-            x[:, start] = np.where(np.isnan(column), entry["fill"], column)
+    for entry in encoder.columns:
+        column = block[:, cells.index[entry.name]]
+        if not isinstance(entry, Category):
+            x[:, start] = np.where(np.isnan(column), entry.fill, column)
             start += 1
             continue
-        chosen = _chosen(column, places[entry["name"]])
+        chosen = _chosen(column, places[entry.name])
         rows = np.flatnonzero(chosen >= 0)
         x[rows, start + chosen[rows]] = 1
-        start += len(entry["values"]) + bool(entry["missing"])
+        start += len(entry.features)
     return x
 
 
 def _notes(table: Table, encoder: Encoder, places: dict[str, npt.NDArray[np.int64]]) -> list[str]:
     """In one pass over the cells."""
     assert table.cells is not None
-    counts: dict[str, int] = dict.fromkeys((e["name"] for e in encoder["columns"]), 0)
+    counts: dict[str, int] = dict.fromkeys((e.name for e in encoder.columns), 0)
     first: dict[str, int] = {}
     start = 0
     for block in by_chunks(table.cells.matrix):
@@ -68,10 +69,10 @@ def _notes(table: Table, encoder: Encoder, places: dict[str, npt.NDArray[np.int6
             if len(odd):
                 first.setdefault(name, start + int(odd[0]))
         start += len(block)
-    found = [e for e in encoder["columns"] if counts[e["name"]]]
     return [
-        unknown_note(table, table.columns[e["name"]], counts[e["name"]], first[e["name"]])
-        if e["name"] in places
-        else filled_note(e, counts[e["name"]])
-        for e in found
+        unknown_note(table, table.columns[e.name], counts[e.name], first[e.name])
+        if isinstance(e, Category)
+        else filled_note(e, counts[e.name])
+        for e in encoder.columns
+        if counts[e.name]
     ]

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.data.columns import Encoder
 from pipeline.rows import Streamed
 
 Array = npt.NDArray[Any]
@@ -52,7 +53,7 @@ class Dataset:
     """A loaded data set; validation and test may have 0 rows.
 
     rows         of a set with test files of its own, `test.rows` are places in those files
-    encoder      how the columns of a table become x, as JSON; None for arrays
+    encoder      how the columns of a table become x; None for arrays
     notes        sentences about what was done to the data, to print and to record
     fingerprint  of the source, whatever its rows are divided into; see `fingerprint`
     division     what says which rows are held out: shares and seed
@@ -68,7 +69,7 @@ class Dataset:
     division: str = ""
     class_names: tuple[str, ...] = ()
     feature_names: tuple[str, ...] = ()
-    encoder: Mapping[str, Any] | None = None
+    encoder: Encoder | None = None
     notes: tuple[str, ...] = ()
 
     @property

@@ -1,30 +1,20 @@
-"""Columns of a table -> x.  What is learned comes from the training rows only, and is kept as JSON with the model.
-
-A number stays one; a missing cell becomes the median of the training rows. The same for true and false as 1 and 0, and for dates as
-days since 1970-01-01. A column of words becomes one column for each word of the training rows, and one for missing cells if those have
-any; a word that they do not have is all zeros. An encoder:
-
-    {"version": 1, "target": "price", "ignore": ["id"], "columns": [
-        {"name": "size", "kind": "number", "fill": 80.0},
-        {"name": "town", "kind": "category", "values": ["Basel", "Bern"], "missing": false}]}
-"""
+"""Columns of a table -> x.  What is learned, an `Encoder`, comes from the training rows only."""
 
 # N rows, D columns of x
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.data.archive import encode_labels
+from pipeline.data.columns import Category, Encoder, Quantity
 from pipeline.data.dataset import Task
 from pipeline.data.settings import Data
 from pipeline.data.table import Column, Numbers, Table, as_numbers, as_texts, column_list
 from pipeline.errors import ConfigError, DataError, nearest
 
-Encoder = Mapping[str, Any]
 Rows = npt.NDArray[np.int64]
 
 MOST_CATEGORIES = 1000
@@ -43,28 +33,17 @@ def fit_encoder(table: Table, config: Data, train: Rows) -> tuple[Encoder, list[
         raise DataError(f"data.path = {table.path}: has no column beside the target {config.target}; give at least one input column")
     notes: list[str] = []
     columns = [_fit_column(table, column, column.name in config.categorical, train, notes) for column in features]
-    return {"version": 1, "target": config.target, "ignore": ignore, "columns": columns}, notes
+    return Encoder(target=str(config.target), ignore=tuple(ignore), columns=tuple(columns)), notes
 
 
 def encode(table: Table, encoder: Encoder) -> tuple[Numbers, list[str]]:
     """x [N, D] of every row of `table`; notes on what was filled and what is unknown.  Raises DataError."""
     notes: list[str] = []
     blocks = []
-    for entry in encoder["columns"]:
-        column = table.columns[entry["name"]]
-        blocks.append(_one_hot(table, column, entry, notes) if entry["kind"] == "category" else _filled(table, column, entry, notes))
+    for entry in encoder.columns:
+        column = table.columns[entry.name]
+        blocks.append(_one_hot(table, column, entry, notes) if isinstance(entry, Category) else _filled(table, column, entry, notes))
     return np.concatenate(blocks, axis=1), notes
-
-
-def feature_names(encoder: Encoder) -> tuple[str, ...]:
-    """The names of the D columns of x: `size`, `town=Basel`, `town=(missing)`."""
-    names: list[str] = []
-    for entry in encoder["columns"]:
-        if entry["kind"] == "category":
-            names += [f"{entry['name']}={value}" for value in (*entry["values"], *(("(missing)",) if entry["missing"] else ()))]
-        else:
-            names.append(entry["name"])
-    return tuple(names)
 
 
 def read_target(table: Table, config: Data) -> tuple[npt.NDArray[Any], Task, tuple[str, ...], list[str]]:
@@ -136,7 +115,7 @@ def _no_missing(table: Table, column: Column) -> None:
         raise DataError(f"data.path = {table.path}: {where} has no value; fill it in or remove the {table.unit}")
 
 
-def _fit_column(table: Table, column: Column, categorical: bool, train: Rows, notes: list[str]) -> dict[str, Any]:
+def _fit_column(table: Table, column: Column, categorical: bool, train: Rows, notes: list[str]) -> Quantity | Category:
     if column.kind == "text" or categorical:
         return _fit_category(table, column, train, notes)
     values = as_numbers(table, column)[train]
@@ -146,10 +125,10 @@ def _fit_column(table: Table, column: Column, categorical: bool, train: Rows, no
     if not len(present):
         notes.append(f"column {column.name}: the training part has no value of it; taken as 0")
     fill = float(np.median(present)) if len(present) else 0.0
-    return {"name": column.name, "kind": "number" if column.kind == "mixed" else column.kind, "fill": fill}
+    return Quantity(name=column.name, kind=column.kind if column.kind in ("bool", "date") else "number", fill=fill)
 
 
-def _fit_category(table: Table, column: Column, train: Rows, notes: list[str]) -> dict[str, Any]:
+def _fit_category(table: Table, column: Column, train: Rows, notes: list[str]) -> Category:
     texts = as_texts(table, column)
     seen = [texts[row] for row in train]
     values = sorted({text for text in seen if text is not None})
@@ -161,25 +140,25 @@ def _fit_category(table: Table, column: Column, train: Rows, notes: list[str]) -
     notes.append(f"column {column.name}: one column for each of {len(values)} categories{own}")
     if len(train) >= 20 and 2 * len(values) > len(train):
         notes.append(f"column {column.name}: nearly every row has a word of its own; if it is a name, give data.ignore=[{column.name}]")
-    return {"name": column.name, "kind": "category", "values": values, "missing": missing}
+    return Category(name=column.name, kind="category", values=tuple(values), missing=missing)
 
 
-def _filled(table: Table, column: Column, entry: Mapping[str, Any], notes: list[str]) -> Numbers:
+def _filled(table: Table, column: Column, entry: Quantity, notes: list[str]) -> Numbers:
     """The column as numbers [N, 1], missing cells filled."""
-    if column.kind != entry["kind"] and column.texts is not None:  # a new file is read as what the model was trained on
-        column = Column(name=column.name, kind=entry["kind"], texts=column.texts)
-    trained_on = "dates" if entry["kind"] == "date" else "numbers"
+    if column.kind != entry.kind and column.texts is not None:  # a new file is read as what the model was trained on
+        column = Column(name=column.name, kind=entry.kind, texts=column.texts)
+    trained_on = "dates" if entry.kind == "date" else "numbers"
     values = as_numbers(table, column, hint=f"mend it, the model was trained on {trained_on} here")
     empty = np.isnan(values)
     if empty.any():
         notes.append(filled_note(entry, int(empty.sum())))
-    return np.where(empty, entry["fill"], values)[:, None]
+    return np.where(empty, entry.fill, values)[:, None]
 
 
-def _one_hot(table: Table, column: Column, entry: Mapping[str, Any], notes: list[str]) -> Numbers:
+def _one_hot(table: Table, column: Column, entry: Category, notes: list[str]) -> Numbers:
     """0 and 1 [N, categories (+ 1 for missing)]."""
-    index = {value: place for place, value in enumerate(entry["values"])}
-    if entry["missing"]:
+    index: dict[str | None, int] = {value: place for place, value in enumerate(entry.values)}
+    if entry.missing:
         index[None] = len(index)
     places = [index.get(text, -1) for text in as_texts(table, column)]
     x = np.zeros((len(places), len(index)))
@@ -191,9 +170,9 @@ def _one_hot(table: Table, column: Column, entry: Mapping[str, Any], notes: list
     return x
 
 
-def filled_note(entry: Mapping[str, Any], count: int) -> str:
+def filled_note(entry: Quantity, count: int) -> str:
     """What was done about `count` missing cells."""
-    return f"column {entry['name']}: {_count(count, 'missing value')} filled with {entry['fill']:g}, the median of the training part"
+    return f"column {entry.name}: {_count(count, 'missing value')} filled with {entry.fill:g}, the median of the training part"
 
 
 def unknown_note(table: Table, column: Column, count: int, first: int) -> str:

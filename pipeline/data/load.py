@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from pipeline.data.archive import npy, npz
 from pipeline.data.cells import streamed
+from pipeline.data.columns import Category, Encoder, Quantity
 from pipeline.data.dataset import Dataset, DataShape, Part, Raw, fingerprint
-from pipeline.data.encoder import Encoder, encode, feature_names, fit_encoder, read_target, read_weight
+from pipeline.data.encoder import encode, fit_encoder, read_target, read_weight
 from pipeline.data.files import located
 from pipeline.data.generated import rings, two_moons
 from pipeline.data.idx import idx_images
@@ -103,15 +104,15 @@ def _load_table(config: Data, seed: int) -> Dataset:
     encoder, fit_notes = fit_encoder(table, config, rows[0])
     x, encode_notes = encode(table, encoder) if table.cells is None else streamed(table, encoder)
     notes += target_notes + fit_notes + encode_notes
-    words = [entry["name"] for entry in encoder["columns"] if entry["kind"] == "category"]
-    numbers = [entry["name"] for entry in encoder["columns"] if entry["kind"] != "category"]
+    words = [column.name for column in encoder.columns if isinstance(column, Category)]
+    numbers = [column.name for column in encoder.columns if isinstance(column, Quantity)]
     weights = {} if config.sample_weight is None else {"train": read_weight(table, config.sample_weight)}
     raw = Raw(
         x=x,
         y=y,
         task=task,
         class_names=class_names,
-        feature_names=feature_names(encoder),
+        feature_names=encoder.features,
         notes=notes,
         weights=weights,
         digest=digest(table, numbers, words),

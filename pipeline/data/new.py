@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.data.archive import numeric, read_npz
+from pipeline.data.columns import Encoder
 from pipeline.data.dataset import DataShape
-from pipeline.data.encoder import Encoder, encode
+from pipeline.data.encoder import encode
 from pipeline.data.files import located, read_bytes
 from pipeline.data.idx import read_idx
 from pipeline.data.settings import Data
@@ -87,13 +88,13 @@ def _plain_columns(table: Table, config: Data, shape: DataShape) -> Array:
 
 def _match_columns(table: Table, encoder: Encoder, say: Callable[[str], None]) -> None:
     """Whether every column of the model is there; says which others are not used."""
-    wanted = [entry["name"] for entry in encoder["columns"]]
+    wanted = [column.name for column in encoder.columns]
     missing = [name for name in wanted if name not in table.columns]
     if missing:
         noun = "column" if len(missing) == 1 else "columns"
         rule = f"has no {noun} {column_list(missing)}, which the model was trained on"
         raise DataError(f"data.path = {table.path}: {rule}; its columns are {column_list(list(table.columns))}")
-    known = {*wanted, encoder["target"], *encoder["ignore"]}
+    known = {*wanted, encoder.target, *encoder.ignore}
     extra = [name for name in table.columns if name not in known]
     if extra:
         say(f"not used, as the model was not trained on them: {column_list(extra)}")

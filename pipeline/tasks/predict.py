@@ -44,7 +44,7 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     if not any(text.startswith("data.path=") for text in context.overrides):
         raise ConfigError(at="data.path", got=None, rule="task=predict reads the rows to predict from it", hint="give data.path=new.csv")
     run_ = trained.load(folder, replace(asked, data=stored.data))
-    x = data.read_new(asked.data, run_.facts["encoder"], trained.shape_of(run_.facts))
+    x = data.read_new(asked.data, trained.encoder_of(run_.facts), trained.shape_of(run_.facts))
     columns = table(run_.program.predict(x), run_.facts)
     files.write(output, encoded(columns, output.suffix))
     say(console_for(), f"{len(x)} rows predicted, written to {output}")
@@ -71,8 +71,9 @@ def value_names(facts: Mapping[str, Any], count: int) -> tuple[str, ...]:
     """The target's column in the table of the training, or the inputs' that were to be reconstructed; else `value`, or `value_1`, ..."""
     if facts["task"] == "reconstruction" and len(facts["feature_names"]) == count:
         return tuple(facts["feature_names"])
-    if facts["task"] == "regression" and facts["encoder"] is not None:
-        return (facts["encoder"]["target"],)
+    encoder = trained.encoder_of(facts)
+    if facts["task"] == "regression" and encoder is not None:
+        return (encoder.target,)
     return ("value",) if count == 1 else tuple(f"value_{index + 1}" for index in range(count))
 
 

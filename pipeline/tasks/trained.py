@@ -12,13 +12,14 @@ import yaml
 from pipeline import files
 from pipeline.config import spec
 from pipeline.config.experiment import Experiment
-from pipeline.data import DataShape
+from pipeline.data import DataShape, Encoder
 from pipeline.data.prepared import Prepared, shape_after
 from pipeline.errors import ConfigError, PipelineError, RunError
 from pipeline.preprocessing import Fitted
 from pipeline.preprocessing.target_scale import TargetScale
 from pipeline.program.make import compile_experiment
 from pipeline.program.model import Model
+from pipeline.records import plain, read
 from pipeline.tracking.run import find_run
 from pipeline.tracking.settings import Tracking
 from pipeline.tracking.store import locate
@@ -54,7 +55,7 @@ def model_of(ready: Prepared, digest: str) -> checkpoint.Model:
         "targets": shape.targets,
         "class_names": list(dataset.class_names),
         "feature_names": list(dataset.feature_names),
-        "encoder": dataset.encoder,
+        "encoder": plain(dataset.encoder),
         "fingerprint": dataset.fingerprint,
         "digest": digest,
     }
@@ -64,6 +65,11 @@ def model_of(ready: Prepared, digest: str) -> checkpoint.Model:
 def shape_of(facts: Mapping[str, Any]) -> DataShape:
     """The shape of the data that `model_of` stored."""
     return DataShape(input_shape=tuple(facts["input_shape"]), classes=facts["classes"], targets=facts["targets"])
+
+
+def encoder_of(facts: Mapping[str, Any]) -> Encoder | None:
+    """How the columns of a table became x; None for data that were no table.  Raises ConfigError for what `model_of` never stored."""
+    return None if facts["encoder"] is None else read(Encoder, facts["encoder"], at="encoder")
 
 
 def stored_config(folder: Path) -> dict[str, Any]:

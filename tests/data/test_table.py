@@ -10,7 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.data import Data, Dataset, Split, describe, load
+from pipeline.data.columns import Category, Encoder, Quantity
 from pipeline.errors import ConfigError, DataError
+from pipeline.records import plain, read
 
 WHOLE = Split(validation=0.0, test=0.0)
 
@@ -60,11 +62,12 @@ def test_numbers_words_truth_and_dates_become_columns_and_it_is_said(tmp_path: P
 
 def test_the_encoder_is_json(tmp_path: Path) -> None:
     encoder = loaded(tmp_path, MIXED).encoder
-    assert json.loads(json.dumps(encoder)) == encoder
-    assert encoder is not None
-    assert encoder["columns"][:2] == [
-        {"name": "size", "kind": "number", "fill": 80.0},
-        {"name": "town", "kind": "category", "values": ["Basel", "Bern"], "missing": True},
+    stored = json.loads(json.dumps(plain(encoder)))
+    assert read(Encoder, stored, at="") == encoder
+    assert list(stored) == ["version", "target", "ignore", "columns"] and stored["version"] == 1
+    assert [list(column.items()) for column in stored["columns"][:2]] == [
+        [("name", "size"), ("kind", "number"), ("fill", 80.0)],
+        [("name", "town"), ("kind", "category"), ("values", ["Basel", "Bern"]), ("missing", True)],
     ]
 
 
@@ -120,8 +123,10 @@ def test_medians_and_categories_come_from_the_training_rows_alone(tmp_path: Path
     seen = dataset.train.rows
     values = [lines[1 + row].split(",") for row in seen]
     assert dataset.encoder is not None
-    assert dataset.encoder["columns"][0]["values"] == sorted({word for _, word, _ in values})
-    assert dataset.encoder["columns"][1]["fill"] == np.median([float(value) for *_, value in values if value])
+    words, numbers = dataset.encoder.columns
+    assert isinstance(words, Category) and isinstance(numbers, Quantity)
+    assert words.values == tuple(sorted({word for _, word, _ in values}))
+    assert numbers.fill == np.median([float(value) for *_, value in values if value])
     assert describe(config, seed=1) == dataset.shape
 
 
