@@ -14,6 +14,7 @@ A `Family` is a table from `kind` to record, and to the rule that says what the 
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 import types
@@ -89,11 +90,11 @@ def read(record_type: type[T], data: object, *, at: str) -> T:
     if not isinstance(data, Mapping):
         hint = f"give {', '.join(_names(record_type))}" if at else "give what pipeline.compose([...]) returns, or nested dicts"
         raise ConfigError(at=at or "config", got=data, rule="must be a mapping", hint=hint)
-    known = _fields(record_type)
+    owner: type = record_type
+    known, types_of = _fields(owner), _types(owner)
     for key in data:
         if key not in known:
             raise ConfigError(at=_join(at, str(key)), got=data[key], rule="unknown key", hint=_instead(str(key), known))
-    types_of = typing.get_type_hints(record_type)
     values: dict[str, Any] = {}
     for name, f in known.items():
         if name in data:
@@ -157,6 +158,12 @@ def _join(at: str, name: str) -> str:
     return f"{at}.{name}" if at else name
 
 
+@functools.cache  # a journal has thousands of lines
+def _types(record_type: type) -> dict[str, Any]:
+    return typing.get_type_hints(record_type)
+
+
+@functools.cache
 def _fields(record_type: type) -> dict[str, Field[Any]]:
     """By name: a record's own first, as it declares them, then those that it inherits."""
     own = [name for owner in record_type.__mro__ for name in inspect.get_annotations(owner)]
@@ -180,6 +187,8 @@ def _value(value: object, kind: Any, rule: Mapping[str, Any], *, at: str) -> Any
         return value
     if origin is tuple:
         return _sequence(value, arguments[0], rule, at=at)
+    if origin is Mapping:
+        return _mapping(value, arguments[1], rule, at=at)
     if is_dataclass(kind):
         return read(typing.cast(type, kind), value, at=at)
     return _number(_plain(value, kind, at=at), value, rule, at=at)
@@ -218,6 +227,12 @@ def _sequence(value: object, item: Any, rule: Mapping[str, Any], *, at: str) -> 
     if not isinstance(value, Sequence) or isinstance(value, str):
         raise ConfigError(at=at, got=value, rule="must be a list", hint=f"write {at}=[...]")
     return tuple(_value(entry, item, rule, at=f"{at}[{index}]") for index, entry in enumerate(value))
+
+
+def _mapping(value: object, item: Any, rule: Mapping[str, Any], *, at: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(at=at, got=value, rule="must be a mapping")
+    return {str(key): _value(entry, item, rule, at=_join(at, str(key))) for key, entry in value.items()}
 
 
 def _plain(value: object, kind: Any, *, at: str) -> Any:

@@ -56,7 +56,7 @@ class Data:
     classes       number of classes, or targets: number of predicted values; with input_shape they let a program be compiled without data
     categorical   columns whose numbers are names, such as postal codes (csv, parquet)
     ignore        columns left out (csv, parquet)
-    sample_weight column (csv, parquet) or array (npz, npy) with what each row counts in the loss; see pipeline/weights.py
+    sample_weight column (csv, parquet) or array (npz, npy) with what each row counts in the loss; see compiler/loss_weights.py
     stream        rows stay as they are stored, bytes as bytes and files on disk, and each block of steps is made ready while the one
                   before it trains; the bits are the same.  auto: where the rows would fill more than half of the memory
     samples       number of generated points, 1000 when null (two_moons, rings)

@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.records import record
 from pipeline.screen.wording import number
 from pipeline.tracking.delivery import read_sent
-from pipeline.tracking.journal import end_of, last_values, read_journal, series, start_of
+from pipeline.tracking.journal import Compare, end_of, last_values, read_journal, series, start_of
 from pipeline.tracking.link import Link, link_to_sweep
 from pipeline.tracking.outbox import Sender
 from pipeline.tracking.provenance import LONGEST_TAG
@@ -146,8 +146,8 @@ def summarize_sweep(
     """
     journals = [(folder, read_journal(folder)) for folder in folders]
     starts = [start_of(events) for _, events in journals]
-    found_params = [begun.get("params", {}) for begun in starts]
-    jobs = [str(begun.get("tags", {}).get("pipeline.job", index)) for index, begun in enumerate(starts)]
+    found_params = [begun.params for begun in starts]
+    jobs = [str(begun.tags.get("pipeline.job", index)) for index, begun in enumerate(starts)]
     swept = _swept([asked.get(job, {}) for job in jobs])
     if swept:
         found_params = [{**asked[job], **found} for job, found in zip(jobs, found_params, strict=True)]  # 0.1 where 1e-1 was asked
@@ -157,15 +157,15 @@ def summarize_sweep(
     metric = metric or next((wanted for wanted in PREFERRED if wanted in names), names[0] if names else "loss/validation")
     trials = []
     for index, (folder, events) in enumerate(journals):
-        end = end_of(events) or {}
+        end = end_of(events)
         begun, own = starts[index], found_params[index]
         trials.append(
             Trial(
                 job=jobs[index],
-                name=begun.get("name", folder.name),
+                name=begun.name or folder.name,
                 folder=folder,
-                status=end.get("status", "RUNNING"),
-                message=end.get("message", ""),
+                status="RUNNING" if end is None else end.status,
+                message="" if end is None else end.message,
                 run_id=read_sent(folder).run_id,
                 params={key: own[key] for key in params if key in own},
                 metrics=values[index],
@@ -211,7 +211,7 @@ def record_sweep(
     if best is not None:
         tracker.metrics(0, {f"best/{key}": value for key, value in best.metrics.items() if key in sweep.metrics})
         tracker.tags({"pipeline.best_run": best.run_id, "pipeline.best_folder": best.folder, "pipeline.best": best.label})
-    tracker.journal.write("compare", quantity=sweep.metric, curves=_curves(sweep.trials))
+    tracker.journal.write(Compare(quantity=sweep.metric, curves=_curves(sweep.trials)))
     receipt = tracker.finish(
         "FAILED" if best is None else "FINISHED", "" if best else "no trial finished", wait=None if sender is None else 15.0
     )

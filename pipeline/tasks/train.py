@@ -34,7 +34,7 @@ from pipeline.tasks import trained
 from pipeline.tasks.context import RunContext
 from pipeline.tracking import tracker as tracking
 from pipeline.tracking.folder import read_info
-from pipeline.tracking.journal import end_of, read_journal
+from pipeline.tracking.journal import Metric, end_of, read_journal
 from pipeline.tracking.outbox import WAIT, Sender, open_sender
 from pipeline.tracking.store import Store, check
 from pipeline.tracking.tracker import Receipt, Tracker
@@ -205,7 +205,7 @@ class _Session:
         if settings.epochs is not None and (done.epoch > settings.epochs or (done.epoch == settings.epochs and done.step)):
             raise ConfigError(at="training.epochs", got=settings.epochs, rule=f"the run has trained {done.epoch} epochs", hint="give more")
         end = end_of(read_journal(self.folder))
-        if end is None or end["status"] != "FINISHED":
+        if end is None or end.status != "FINISHED":
             return found
         if done.epoch == settings.epochs:
             raise RunError(f"{at}: the run has finished its {done.epoch} epochs; give training.epochs above {done.epoch} to go on")
@@ -240,7 +240,7 @@ class _Session:
         """Whether the run to go on with was stopped before its end."""
         assert self.folder is not None
         last = end_of(read_journal(self.folder))
-        return last is None or last["status"] != "FINISHED"
+        return last is None or last.status != "FINISHED"
 
     def _sender(self) -> Sender:
         """Started first, so that it loads MLflow while the data are read.  Raises TrackingError if the store refuses."""
@@ -295,7 +295,7 @@ class _Session:
 
     def _tell_again(self, tracker: Tracker, found: Checkpoint) -> None:
         """Metrics that the checkpoint holds and a crash kept from the journal."""
-        told = {event["step"] for event in read_journal(tracker.folder) if event["event"] == "metric"}
+        told = {event.step for event in read_journal(tracker.folder) if isinstance(event, Metric)}
         for epoch, values in enumerate(found.progress.history, start=1):
             if epoch not in told:
                 tracker.metrics(epoch, values)

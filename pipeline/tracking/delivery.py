@@ -21,7 +21,21 @@ from pipeline.errors import PipelineError, RunError
 from pipeline.records import read, record
 from pipeline.tracking.figures import draw
 from pipeline.tracking.folder import RunInfo, read_info, replace_text
-from pipeline.tracking.journal import FILE, Event, end_of, parse, read_journal, read_lines, start_of
+from pipeline.tracking.journal import (
+    FILE,
+    Artifact,
+    End,
+    Event,
+    Metric,
+    Resume,
+    Start,
+    Tags,
+    end_of,
+    parse,
+    read_journal,
+    read_lines,
+    start_of,
+)
 from pipeline.tracking.provenance import LONGEST_NAME, LONGEST_PARAM, LONGEST_TAG
 from pipeline.tracking.store import Store, connect
 
@@ -139,37 +153,37 @@ class Delivery:
         if found:
             return str(found[0].info.run_id)
         start = start_of(read_journal(self.folder))
-        tags = _tags({"pipeline.uid": self.info.uid, "pipeline.folder": str(self.folder), **start.get("tags", {})})
+        tags = _tags({"pipeline.uid": self.info.uid, "pipeline.folder": str(self.folder), **start.tags})
         run = client.create_run(experiment_id, start_time=self.info.created, run_name=self.info.name, tags=tags)
         return str(run.info.run_id)
 
     def _log(self, client: MlflowClient, run_id: str, events: Sequence[Event]) -> None:
-        from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415  # only who sends loads MLflow
+        from mlflow import entities  # noqa: PLC0415  # only who sends loads MLflow
 
-        metrics: dict[tuple[str, int], Metric] = {}
+        metrics: dict[tuple[str, int], entities.Metric] = {}
         params: dict[str, Any] = {}
         tags: dict[str, Any] = {}
         for event in events:
-            if event["event"] == "metric":
-                step, time = event["step"], event["time"]
-                for name, value in event["values"].items():
+            match event:
+                case Metric(step=step, values=values):
                     # A resumed run tells the steps after its checkpoint again, with the same bits: MLflow keeps the first.
-                    if (name, step) not in self._told:
-                        metrics.setdefault((name, step), Metric(name[:LONGEST_NAME], float(value), time, step))
-            elif event["event"] == "start":
-                params |= event.get("params", {})
-                tags |= event.get("tags", {})
-            elif event["event"] == "tags":
-                tags |= event["values"]
+                    for name, value in values.items():
+                        if (name, step) not in self._told:
+                            metrics.setdefault((name, step), entities.Metric(name[:LONGEST_NAME], float(value), event.time, step))
+                case Start():
+                    params |= event.params
+                    tags |= event.tags
+                case Tags():
+                    tags |= event.values
         client.log_batch(
             run_id,
             metrics=list(metrics.values()),
-            params=[Param(name[:LONGEST_NAME], str(value)[:LONGEST_PARAM]) for name, value in params.items()],
-            tags=[RunTag(name, value) for name, value in _tags(tags).items()],
+            params=[entities.Param(name[:LONGEST_NAME], str(value)[:LONGEST_PARAM]) for name, value in params.items()],
+            tags=[entities.RunTag(name, value) for name, value in _tags(tags).items()],
         )
         self._told |= set(metrics)
         for event in events:
-            _ACTIONS.get(event["event"], _nothing)(client, run_id, self.folder, event)
+            _act(client, run_id, self.folder, event)
 
     def _save(self, **changes: Any) -> None:
         self.sent = replace(self.sent, **changes)
@@ -177,33 +191,23 @@ class Delivery:
 
 
 def _points(events: Sequence[Event]) -> set[tuple[str, int]]:
-    return {(name, event["step"]) for event in events if event["event"] == "metric" for name in event["values"]}
+    return {(name, event.step) for event in events if isinstance(event, Metric) for name in event.values}
 
 
 def _tags(tags: dict[str, Any]) -> dict[str, str]:
     return {name[:LONGEST_NAME]: str(value)[:LONGEST_TAG] for name, value in tags.items()}
 
 
-def _nothing(client: MlflowClient, run_id: str, folder: Path, event: Event) -> None:
-    """Metrics, parameters and tags went with the batch."""
-
-
-def _artifact(client: MlflowClient, run_id: str, folder: Path, event: Event) -> None:
-    path = folder / event["path"]
-    if path.exists():  # a file that its run replaced or removed since is no reason to hold up the rest
-        client.log_artifact(run_id, str(path), event.get("into") or None)
-
-
-def _start(client: MlflowClient, run_id: str, folder: Path, event: Event) -> None:
-    client.update_run(run_id, status="RUNNING")
-    client.set_tag(run_id, "pipeline.state", "running")
-
-
-def _end(client: MlflowClient, run_id: str, folder: Path, event: Event) -> None:
-    client.set_tag(run_id, "pipeline.state", event["status"].lower())
-    if event.get("message"):
-        client.set_tag(run_id, "pipeline.message", str(event["message"])[:LONGEST_TAG])
-    client.set_terminated(run_id, status=event["status"], end_time=event["time"])
-
-
-_ACTIONS = {"start": _start, "resume": _start, "artifact": _artifact, "end": _end}
+def _act(client: MlflowClient, run_id: str, folder: Path, event: Event) -> None:
+    """What an event asks for beside its metrics, parameters and tags, which went with the batch."""
+    match event:
+        case Start() | Resume():
+            client.update_run(run_id, status="RUNNING")
+            client.set_tag(run_id, "pipeline.state", "running")
+        case Artifact() if (folder / event.path).exists():  # one that its run replaced or removed since is no reason to hold up the rest
+            client.log_artifact(run_id, str(folder / event.path), event.into or None)
+        case End():
+            client.set_tag(run_id, "pipeline.state", event.status.lower())
+            if event.message:
+                client.set_tag(run_id, "pipeline.message", event.message[:LONGEST_TAG])
+            client.set_terminated(run_id, status=event.status, end_time=event.time)

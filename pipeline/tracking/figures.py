@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.tracking.journal import Event, end_of, read_journal, series
+from pipeline.tracking.journal import Compare, Confusion, end_of, read_journal, series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,19 +33,20 @@ def draw(folder: Path, *, title: str) -> list[Path]:
     target = folder / "figures"
     target.mkdir(exist_ok=True)
     end = end_of(events)
-    if end is not None and end["status"] != "FINISHED":
-        title = f"{title} ({end['status'].lower()})"
+    if end is not None and end.status != "FINISHED":
+        title = f"{title} ({end.status.lower()})"
     paths = []
     curves = {name: values for name, values in series(events).items() if len(values) > 1}
     if curves:
         paths.append(_save(learning_curves(curves, title=title), target / "learning_curves.png"))
-    for part, event in _confusions(events).items():
-        figure = confusion_matrix(event["counts"], event["classes"], title=title, part=part)
+    confusions = {event.part: event for event in events if isinstance(event, Confusion)}  # told again, the last one counts
+    for part, confusion in confusions.items():
+        figure = confusion_matrix(confusion.counts, confusion.classes, title=title, part=part)
         paths.append(_save(figure, target / f"confusion_{part}.png"))
     for event in events:
-        if event["event"] == "compare":
-            trials = {label: {int(step): float(value) for step, value in values.items()} for label, values in event["curves"].items()}
-            paths.append(_save(compare(trials, quantity=event["quantity"], title=title), target / "trials.png"))
+        if isinstance(event, Compare):
+            trials = {label: {int(step): float(value) for step, value in values.items()} for label, values in event.curves.items()}
+            paths.append(_save(compare(trials, quantity=event.quantity, title=title), target / "trials.png"))
     return paths
 
 
@@ -138,10 +139,6 @@ def compare(curves: Mapping[str, Mapping[int, float]], *, quantity: str, title: 
     if len(curves) > 1:
         axes.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
-
-
-def _confusions(events: Sequence[Event]) -> dict[str, Event]:
-    return {event["part"]: event for event in events if event["event"] == "confusion"}
 
 
 def _save(figure: Figure, path: Path) -> Path:

@@ -8,6 +8,10 @@
     {"time": ..., "event": "end", "status": "FINISHED", "message": ""}
     {"time": ..., "event": "resume", "pid": ..., "step": 3}
 
+and, of the summary run of a sweep,
+
+    {"time": ..., "event": "compare", "quantity": "loss/validation", "curves": {"learning_rate=0.1": {"1": 0.4, ...}, ...}}
+
 Times are milliseconds since 1970.  The journal is the truth about a run: the tracking store is written from it and can be written again.
 A line is one write, so a process that is killed leaves at most one torn line, the last; readers pass over it.
 """
@@ -22,12 +26,103 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline import files
-from pipeline.errors import RunError
+import numpy as np
 
-Event = dict[str, Any]
+from pipeline import files
+from pipeline.errors import ConfigError, RunError
+from pipeline.records import Family, plain, read, record, setting
+
 Status = Literal["FINISHED", "FAILED", "KILLED"]
+Number = float | str  # nan, inf and -inf are words: `float` reads them back
 FILE = "journal.jsonl"
+
+
+@record
+class Event:
+    """What happened, and when; the journal says the time of what it writes."""
+
+    time: int = setting(0)
+
+
+@record
+class Start(Event):
+    """The run begins: params is its config by path."""
+
+    uid: str = setting("")
+    name: str = setting("")
+    params: Mapping[str, Any] = setting({})
+    tags: Mapping[str, Any] = setting({})
+
+
+@record
+class Tags(Event):
+    """What is known only after the start."""
+
+    values: Mapping[str, Any] = setting()
+
+
+@record
+class Metric(Event):
+    """The metrics of an epoch, which is the step."""
+
+    step: int = setting()
+    values: Mapping[str, Number] = setting()
+
+
+@record
+class Artifact(Event):
+    """A file of the run folder, to be copied to folder `into` of the store's artifacts."""
+
+    path: str = setting()
+    into: str = setting("")
+
+
+@record
+class Confusion(Event):
+    """counts [true class, predicted class] of a part of the data."""
+
+    part: str = setting()
+    classes: tuple[str, ...] = setting()
+    counts: tuple[tuple[int, ...], ...] = setting()
+
+
+@record
+class Compare(Event):
+    """The curves of the trials of a sweep: label -> epoch -> value of the quantity."""
+
+    quantity: str = setting()
+    curves: Mapping[str, Mapping[str, Number]] = setting()
+
+
+@record
+class End(Event):
+    """The run is over."""
+
+    status: Status = setting()
+    message: str = setting("")
+
+
+@record
+class Resume(Event):
+    """The run goes on after epoch `step`, in another process."""
+
+    pid: int = setting(0)
+    step: int = setting(0)
+
+
+EVENTS: Family[Event, None] = Family(
+    "event",
+    {
+        "start": (Start, None),
+        "tags": (Tags, None),
+        "metric": (Metric, None),
+        "artifact": (Artifact, None),
+        "confusion": (Confusion, None),
+        "compare": (Compare, None),
+        "end": (End, None),
+        "resume": (Resume, None),
+    },
+)
 
 
 class Journal:
@@ -41,9 +136,10 @@ class Journal:
         except OSError as error:
             raise unwritable(self.path, error) from error
 
-    def write(self, event: str, *, durable: bool = False, **values: object) -> None:
+    def write(self, event: Event, *, durable: bool = False) -> None:
         """Appends one event; `durable` waits until it is on the disk (a killed process loses nothing even without, a power cut may)."""
-        line = json.dumps({"time": time.time_ns() // 1_000_000, "event": event, **_plain(values)}) + "\n"
+        told = {"time": time.time_ns() // 1_000_000, "event": EVENTS.kind_of(event)}
+        line = json.dumps(told | {name: value for name, value in _plain(plain(event)).items() if name not in told}) + "\n"
         try:
             self._append(line.encode())
             if durable:
@@ -90,30 +186,31 @@ def read_lines(folder: Path, *, start: int = 0) -> bytes:
 
 
 def parse(lines: bytes) -> list[Event]:
-    """The events of whole lines; a line torn by a kill (and closed by the next writer) is passed over."""
-    events = []
-    for line in lines.splitlines():
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict) and "event" in event:
-            events.append(event)
-    return events
+    """The events of whole lines.  Passed over: a line torn by a kill (and closed by the next writer), and what a later version may tell."""
+    return [event for event in map(_event, lines.splitlines()) if event is not None]
 
 
-def start_of(events: Iterable[Event]) -> Event:
-    """The start event, or {} if there is none."""
-    return next((event for event in events if event["event"] == "start"), {})
+def _event(line: bytes) -> Event | None:
+    try:
+        told = json.loads(line)
+        event_type = EVENTS[told.pop("event")]
+        return read(event_type, {name: value for name, value in told.items() if name in event_type.__dataclass_fields__}, at="")
+    except (ValueError, KeyError, TypeError, AttributeError, ConfigError):
+        return None
 
 
-def end_of(events: Iterable[Event]) -> Event | None:
+def start_of(events: Iterable[Event]) -> Start:
+    """The start event, an empty one if there is none."""
+    return next((event for event in events if isinstance(event, Start)), Start())
+
+
+def end_of(events: Iterable[Event]) -> End | None:
     """The end event that holds now: None while the run goes on or after it was resumed."""
     end = None
     for event in events:
-        if event["event"] in ("start", "resume"):
+        if isinstance(event, Start | Resume):
             end = None
-        elif event["event"] == "end":
+        elif isinstance(event, End):
             end = event
     return end
 
@@ -122,9 +219,9 @@ def series(events: Iterable[Event]) -> dict[str, dict[int, float]]:
     """Metric name -> step -> value.  A step told twice (a resumed run repeats those after its checkpoint) counts as told last."""
     found: dict[str, dict[int, float]] = {}
     for event in events:
-        if event["event"] == "metric":
-            for name, value in event["values"].items():
-                found.setdefault(name, {})[int(event["step"])] = float(value)
+        if isinstance(event, Metric):
+            for name, value in event.values.items():
+                found.setdefault(name, {})[event.step] = float(value)
     return found
 
 
@@ -137,7 +234,7 @@ def _plain(value: Any) -> Any:
     """`value` in JSON's terms: NumPy scalars become numbers, non-finite numbers the words nan, inf, -inf (`float` reads them back)."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
-    if hasattr(value, "tolist"):
+    if isinstance(value, np.generic | np.ndarray):
         return _plain(value.tolist())
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]

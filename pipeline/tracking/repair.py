@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.errors import RunError
 from pipeline.tracking.delivery import read_sent
 from pipeline.tracking.folder import read_info, run_folders
-from pipeline.tracking.journal import Journal, end_of, read_journal
+from pipeline.tracking.journal import End, Journal, end_of, read_journal
 from pipeline.tracking.process import alive, here
 
 LOST = "the training process ended without a word (killed, or the machine stopped)"
@@ -31,7 +31,7 @@ def mark_killed(folder: Path) -> bool:
         return False
     journal = Journal(folder)
     try:
-        journal.write("end", durable=True, status="KILLED", message=LOST)
+        journal.write(End(status="KILLED", message=LOST), durable=True)
     finally:
         journal.close()
     return True

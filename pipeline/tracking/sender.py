@@ -1,6 +1,6 @@
 """The sender: the process that writes MLflow, so that the training process neither imports MLflow nor waits for it.
 
-    python -m pipeline.tracking.sender PID      # PID is the training process; started by pipeline/tracking/tracker.py, not by hand
+    python -m pipeline.tracking.sender PID      # PID is the training process; started by pipeline/tracking/outbox.py, not by hand
 
 Each line on its standard input is a JSON object: {"folder": a run to take care of} or {"uri": a store to make ready}; an empty line
 says: look at once.  It follows the journals, sends what is new, marks a run KILLED when the training process dies, makes good what earlier

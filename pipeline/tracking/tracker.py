@@ -22,12 +22,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
+
 from pipeline import files
 from pipeline.errors import PipelineError, RunError
 from pipeline.records import record
 from pipeline.tracking.delivery import Sent
 from pipeline.tracking.folder import RunInfo, fill, new_run_folder, read_info, write_info
-from pipeline.tracking.journal import FILE, Journal, Status, unwritable
+from pipeline.tracking.journal import FILE, Artifact, Confusion, End, Journal, Metric, Resume, Start, Status, Tags, unwritable
 from pipeline.tracking.link import Link, link_to_run
 from pipeline.tracking.outbox import WAIT, Sender, open_sender
 from pipeline.tracking.process import alive, here, this_process
@@ -57,15 +59,15 @@ class Tracker:
 
     def metrics(self, step: int, values: Mapping[str, float], *, durable: bool = False) -> None:
         """Metrics of an epoch (`step` counts epochs), by names such as loss/train: MLflow charts by what stands before the slash."""
-        self.journal.write("metric", durable=durable, step=int(step), values={name: float(value) for name, value in values.items()})
+        self.journal.write(Metric(step=int(step), values={name: float(value) for name, value in values.items()}), durable=durable)
 
     def tags(self, values: Mapping[str, object]) -> None:
         """What is known only after the start, e.g. pipeline.digest, pipeline.data."""
-        self.journal.write("tags", values={name: str(value) for name, value in values.items()})
+        self.journal.write(Tags(values={name: str(value) for name, value in values.items()}))
 
     def artifact(self, path: Path, *, into: str = "") -> None:
         """A file of the run folder, to be copied to folder `into` of MLflow's artifacts."""
-        self.journal.write("artifact", path=str(path.absolute().relative_to(self.folder)), into=into)
+        self.journal.write(Artifact(path=str(path.absolute().relative_to(self.folder)), into=into))
 
     def text(self, name: str, text: str) -> None:
         """Writes a text file into the run folder and records it as an artifact."""
@@ -77,7 +79,7 @@ class Tracker:
 
     def confusion(self, classes: Sequence[str], counts: Any, *, part: str = "test") -> None:
         """counts [true class, predicted class], drawn as a figure at the end."""
-        self.journal.write("confusion", part=part, classes=list(classes), counts=counts)
+        self.journal.write(Confusion(part=part, classes=tuple(classes), counts=tuple(map(tuple, np.asarray(counts).tolist()))))
 
     def finish(self, status: Status, message: str = "", *, wait: float | None = None) -> Receipt:
         """Ends the run, waits for MLflow at most `wait` seconds (default: 15, or 0 with a shared sender), and tells the link.
@@ -86,7 +88,7 @@ class Tracker:
         """
         if self._receipt is None:
             with contextlib.closing(self.journal):
-                self.journal.write("end", durable=True, status=status, message=message)
+                self.journal.write(End(status=status, message=message), durable=True)
             self._receipt = self._settle((WAIT if self._own_sender else 0.0) if wait is None else wait)
         return self._receipt
 
@@ -175,8 +177,8 @@ def _begin(folder: Path, info: RunInfo, config: Mapping[str, Any], tags: Mapping
     try:
         fill(folder, info, config_text(config))
         journal = Journal(folder)
-        journal.write("start", durable=True, uid=info.uid, name=info.name, params=flatten(config), tags=tags)
-        journal.write("artifact", path="config.yaml", into="")
+        journal.write(Start(uid=info.uid, name=info.name, params=flatten(config), tags=tags), durable=True)
+        journal.write(Artifact(path="config.yaml"))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -203,8 +205,8 @@ def resume(folder: Path, *, step: int, project: Path, sender: Sender | None = No
     except OSError as error:
         raise unwritable(folder, error) from error
     journal = Journal(folder)
-    journal.write("resume", durable=True, pid=process.pid, step=step)
-    journal.write("tags", values={"pipeline.pid": str(process.pid), "pipeline.host": process.host})
+    journal.write(Resume(pid=process.pid, step=step), durable=True)
+    journal.write(Tags(values={"pipeline.pid": str(process.pid), "pipeline.host": process.host}))
     opened = sender or Sender(project, store)
     if store is not None:
         opened.add(folder)

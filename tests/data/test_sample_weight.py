@@ -20,7 +20,7 @@ def table(tmp_path: Path, weights: list[str]) -> Data:
 
 def test_the_column_goes_with_its_rows_and_is_no_input(tmp_path: Path) -> None:
     found = load(table(tmp_path, [f"{i / 4}" for i in range(20)]), seed=0)
-    assert found.feature_names == ("size",) and found.encoder is not None and found.encoder["ignore"] == ["w"]
+    assert found.feature_names == ("size",) and found.encoder is not None and found.encoder.ignore == ("w",)
     for part in (found.train, found.validation, found.test):
         np.testing.assert_array_equal(part.weight, part.rows / 4)
     assert f"rows count by w in the loss: its mean over the training part is {(found.train.rows / 4).mean():.3g}" in found.notes

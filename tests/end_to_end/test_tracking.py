@@ -75,5 +75,5 @@ def test_a_disk_that_takes_no_more_ends_the_run_failed_without_half_a_checkpoint
     assert done.stderr.startswith(f"error: {folder.relative_to(work) / 'checkpoints'}")
     assert "cannot be written (file too large)" in done.stderr
     end = end_of(read_journal(folder))
-    assert end is not None and end["status"] == "FAILED"
+    assert end is not None and end.status == "FAILED"
     assert list((folder / "checkpoints").iterdir()) == []

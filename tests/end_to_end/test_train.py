@@ -39,7 +39,7 @@ def test_a_run_prints_its_epochs_and_results_and_leaves_a_whole_folder(work: Pat
     folder = only_run(work)
     assert f"run folder  {folder.relative_to(work)}" in done.stdout.splitlines()
     end = end_of(read_journal(folder))
-    assert end is not None and (end["status"], end["message"]) == ("FINISHED", "trained 3 epochs")
+    assert end is not None and (end.status, end.message) == ("FINISHED", "trained 3 epochs")
     assert {"config.yaml", "journal.jsonl", "run.json", "checkpoints"} <= {path.name for path in folder.iterdir()}
     epochs = {"loss/train", "loss/validation", "accuracy/validation", "learning_rate"}
     assert epochs | {f"{name}/test" for name in ("loss", *full("classification", 3))} == set(metrics_of(folder))
@@ -70,8 +70,8 @@ def test_a_run_stopped_at_any_moment_is_resumed_bit_for_bit(work: Path, pipeline
         assert process.returncode == -9 and end is None
     else:
         assert process.returncode == 128 + number
-        assert end is not None and end["status"] == "KILLED"
-        assert said == f"{end['message']}\n" and said.endswith("; go on with resume=broken\n")
+        assert end is not None and end.status == "KILLED"
+        assert said == f"{end.message}\n" and said.endswith("; go on with resume=broken\n")
     resumed = pipeline_command("resume=broken")
     assert resumed.returncode == 0, resumed.stderr
     begun = r"goes on after the checkpoint of epoch \d+( and \d+ steps of the next)?"
@@ -80,7 +80,7 @@ def test_a_run_stopped_at_any_moment_is_resumed_bit_for_bit(work: Path, pipeline
     assert "\nnote: loss/train is the mean over the steps of the epoch, while it was trained; task=evaluate measures it" in resumed.stdout
     assert_same_run(work / "whole", work / "broken")
     end = end_of(read_journal(work / "broken"))
-    assert end is not None and end["status"] == "FINISHED"
+    assert end is not None and end.status == "FINISHED"
 
 
 def test_resume_with_more_epochs_goes_on_and_keeps_the_new_number(work: Path, pipeline_command: Command) -> None:
@@ -137,8 +137,8 @@ def test_a_diverging_run_says_step_and_layer_and_ends_failed(work: Path, pipelin
     assert failed.stderr.startswith("error: training diverged at step ") and "layer" in failed.stderr
     assert len(failed.stderr.splitlines()) == 1
     end = end_of(read_journal(only_run(work)))
-    assert end is not None and end["status"] == "FAILED"
-    assert failed.stderr == f"error: {end['message']}\n"
+    assert end is not None and end.status == "FAILED"
+    assert failed.stderr == f"error: {end.message}\n"
     folder = only_run(work)
     assert failed.stderr.endswith(f"; the state before that step is kept in {folder.relative_to(work)}\n")
     kept = checkpoint.load(folder / "checkpoints")

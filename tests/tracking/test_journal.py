@@ -5,34 +5,87 @@ from __future__ import annotations
 import errno
 import math
 import os
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline.errors import RunError
-from pipeline.tracking.journal import FILE, Journal, end_of, last_values, read_journal, series
+from pipeline.tracking.journal import (
+    FILE,
+    Artifact,
+    Compare,
+    Confusion,
+    End,
+    Event,
+    Journal,
+    Metric,
+    Resume,
+    Start,
+    Tags,
+    end_of,
+    last_values,
+    read_journal,
+    series,
+)
 
 
 def written(folder: Path) -> Journal:
     journal = Journal(folder)
-    journal.write("start", uid="u")
-    journal.write("metric", step=1, values={"loss/train": 0.5})
+    journal.write(Start(uid="u"))
+    journal.write(Metric(step=1, values={"loss/train": 0.5}))
     return journal
 
 
 def test_events_are_read_back_with_their_times(tmp_path: Path) -> None:
     journal = written(tmp_path)
-    journal.write("end", durable=True, status="FINISHED", message="")
+    journal.write(End(status="FINISHED"), durable=True)
     events = read_journal(tmp_path)
-    assert [event["event"] for event in events] == ["start", "metric", "end"]
-    assert events[1]["values"] == {"loss/train": 0.5}
-    assert events[0]["time"] <= events[2]["time"]
+    assert [type(event) for event in events] == [Start, Metric, End]
+    assert isinstance(events[1], Metric) and events[1].values == {"loss/train": 0.5}
+    assert 0 < events[0].time <= events[2].time
+
+
+LINES: dict[str, Event] = {
+    '"event": "start", "uid": "u", "name": "bn", "params": {"seed": 0}, "tags": {"pipeline.kind": "run"}': Start(
+        uid="u", name="bn", params={"seed": 0}, tags={"pipeline.kind": "run"}
+    ),
+    '"event": "tags", "values": {"pipeline.digest": "d"}': Tags(values={"pipeline.digest": "d"}),
+    '"event": "metric", "step": 3, "values": {"loss/train": 0.25, "loss/validation": "nan"}': Metric(
+        step=3, values={"loss/train": 0.25, "loss/validation": "nan"}
+    ),
+    '"event": "artifact", "path": "config.yaml", "into": ""': Artifact(path="config.yaml"),
+    '"event": "confusion", "part": "test", "classes": ["a", "b"], "counts": [[1, 0], [2, 3]]': Confusion(
+        part="test", classes=("a", "b"), counts=((1, 0), (2, 3))
+    ),
+    '"event": "compare", "quantity": "loss/train", "curves": {"seed=0": {"1": 0.5}}': Compare(
+        quantity="loss/train", curves={"seed=0": {"1": 0.5}}
+    ),
+    '"event": "end", "status": "FAILED", "message": "diverged"': End(status="FAILED", message="diverged"),
+    '"event": "resume", "pid": 7, "step": 3': Resume(pid=7, step=3),
+}
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_each_event_is_one_line_of_the_same_words_and_is_read_back(line: str, tmp_path: Path) -> None:
+    Journal(tmp_path).write(LINES[line])
+    written = (tmp_path / FILE).read_text()
+    assert re.fullmatch(r'\{"time": \d+, ' + re.escape(line) + r"\}\n", written)
+    (event,) = read_journal(tmp_path)
+    assert event == replace(LINES[line], time=event.time)
+
+
+def test_what_a_later_version_tells_is_passed_over(tmp_path: Path) -> None:
+    lines = ('{"time": 1, "event": "moved"}', '{"time": 2, "event": "resume", "step": 3, "reason": "power"}', '{"event": "metric"}', "7")
+    (tmp_path / FILE).write_text("".join(f"{line}\n" for line in lines))
+    assert read_journal(tmp_path) == [Resume(time=2, step=3)]
 
 
 def test_numpy_values_and_non_finite_numbers_survive_as_plain_json(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
-    journal.write("metric", step=np.int64(2), values={"a": np.float32(0.25), "b": math.nan, "c": -math.inf})
+    journal.write(Metric(step=np.int64(2), values={"a": np.float32(0.25), "b": math.nan, "c": -math.inf}))
     text = (tmp_path / FILE).read_text()
     assert '"b": "nan"' in text and '"c": "-inf"' in text
     values = last_values(read_journal(tmp_path))
@@ -43,24 +96,24 @@ def test_a_torn_last_line_is_passed_over_and_the_next_event_starts_its_own(tmp_p
     written(tmp_path)
     with (tmp_path / FILE).open("a") as file:
         file.write('{"time": 1, "event": "met')
-    assert [event["event"] for event in read_journal(tmp_path)] == ["start", "metric"]
-    Journal(tmp_path).write("resume", step=1)
-    assert [event["event"] for event in read_journal(tmp_path)] == ["start", "metric", "resume"]
+    assert [type(event) for event in read_journal(tmp_path)] == [Start, Metric]
+    Journal(tmp_path).write(Resume(step=1))
+    assert [type(event) for event in read_journal(tmp_path)] == [Start, Metric, Resume]
 
 
 def test_a_resumed_run_has_no_end_until_it_ends_again(tmp_path: Path) -> None:
     journal = written(tmp_path)
-    journal.write("end", status="KILLED", message="")
-    assert (end_of(read_journal(tmp_path)) or {})["status"] == "KILLED"
-    journal.write("resume", step=1)
+    journal.write(End(status="KILLED"))
+    assert getattr(end_of(read_journal(tmp_path)), "status", None) == "KILLED"
+    journal.write(Resume(step=1))
     assert end_of(read_journal(tmp_path)) is None
-    journal.write("end", status="FINISHED", message="")
-    assert (end_of(read_journal(tmp_path)) or {})["status"] == "FINISHED"
+    journal.write(End(status="FINISHED"))
+    assert getattr(end_of(read_journal(tmp_path)), "status", None) == "FINISHED"
 
 
 def test_a_step_told_twice_counts_as_told_last(tmp_path: Path) -> None:
     journal = written(tmp_path)
-    journal.write("metric", step=1, values={"loss/train": 0.4})
+    journal.write(Metric(step=1, values={"loss/train": 0.4}))
     assert series(read_journal(tmp_path)) == {"loss/train": {1: 0.4}}
 
 
@@ -68,7 +121,7 @@ def test_a_step_told_twice_counts_as_told_last(tmp_path: Path) -> None:
 def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / FILE).symlink_to("/dev/full")
     with pytest.raises(RunError) as caught:
-        Journal(tmp_path).write("start")
+        Journal(tmp_path).write(Start())
     path = tmp_path / FILE
     assert (
         str(caught.value) == f"{path}: cannot be written (No space left on device); free the disk or choose another folder with output=..."
@@ -87,5 +140,5 @@ def test_a_disk_that_fills_within_a_line_leaves_none_of_it(tmp_path: Path, monke
 
     monkeypatch.setattr(os, "write", half)
     with pytest.raises(RunError, match="No space left on device"):
-        journal.write("metric", step=2, values={"loss/train": 0.4})
+        journal.write(Metric(step=2, values={"loss/train": 0.4}))
     assert (tmp_path / FILE).read_bytes() == before
