@@ -68,18 +68,17 @@ class Strips:
 
     def load(self, pointer: Value, strip: Strip) -> Vectors:
         """A strip of the array at `pointer`; lanes that are not in use are zero."""
-        return self.load_from(self._places(pointer, strip), strip.valid)
+        return Vectors(self.e.b, self.loads(self._places(pointer, strip), strip.valid))
 
-    def load_from(self, places: Iterable[Value], valid: list[int]) -> Vectors:
-        """A vector from each address."""
-        pairs = zip(places, valid, strict=True)
-        return Vectors(self.e.b, (self.e.load_vector(p, self.dtype, lanes=self.lanes, valid=n) for p, n in pairs))
+    def loads(self, places: Iterable[Value], valid: list[int]) -> Iterator[Value]:
+        """A vector from each address, each when its turn comes."""
+        return (self.e.load_vector(p, self.dtype, lanes=self.lanes, valid=n) for p, n in zip(places, valid, strict=True))
 
     def store(self, values: Iterable[Value], pointer: Value, strip: Strip) -> None:
         """The lanes in use, as a strip of the array at `pointer`."""
-        self.store_to(self._places(pointer, strip), values, strip.valid)
+        self.stores(values, self._places(pointer, strip), strip.valid)
 
-    def store_to(self, places: Iterable[Value], values: Iterable[Value], valid: list[int]) -> None:
+    def stores(self, values: Iterable[Value], places: Iterable[Value], valid: list[int]) -> None:
         """A vector to each address."""
         for value, place, n in zip(values, places, valid, strict=True):
             self.e.store_vector(value, place, self.dtype, lanes=self.lanes, valid=n)

@@ -42,7 +42,7 @@ class Cells:
     """Accumulators: numbers or vectors that live on from turn to turn of a loop.  They stand on the stack; LLVM finds them registers."""
 
     def __init__(self, e: Emitter, kind: Value, count: int) -> None:
-        self.b, self.kind = e.b, kind
+        self.e, self.b, self.kind = e, e.b, kind
         with e.b.goto_entry_block():
             self.cells = [e.b.alloca(kind) for _ in range(count)]
 
@@ -72,3 +72,7 @@ class Cells:
         """Each becomes rule(what it holds, its part)."""
         for cell, part in zip(self.cells, parts, strict=True):
             self.b.store(rule(Number(self.b, self.b.load(cell, typ=self.kind)), part), cell)
+
+    def add_product(self, factor: Value, parts: Iterable[Value]) -> None:
+        """Each becomes what it holds + factor * its part, rounded once where the processor can."""
+        self.take(lambda total, part: self.e.fma(factor, part, total), parts)

@@ -1,26 +1,30 @@
-"""The weight gradient of a convolution without unfolding: sums over the positions of image and gradient where they lie."""
+"""The weight gradient of a convolution without im2col: sums over the positions of image and gradient where they lie."""
 
-# N images, H W rows and columns, C O channels in and out, kh kw window
+# N images, H W rows and columns, Ho Wo positions, C O channels in and out, kh kw window; parts: blocks of images of a split reduction
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 from llvmlite import ir
 
 from backends.contract import Call
-from backends.numpy.emit.emitter import ELEMENT, I64, POINTER, SIZE, Emitter, Module, Value, i64, vector
-from backends.numpy.kernels.convolution import MOST_TAPS
+from backends.numpy.emit.emitter import I64, POINTER, SIZE, Emitter, Module, Value, i64
+from backends.numpy.emit.number import Number
+from backends.numpy.emit.strips import Strips, lanes_in_use
+from backends.numpy.emit.vectors import Cells
 from backends.numpy.kernels.kernel import Sizes
+from backends.numpy.kernels.lattice import MOST_TAPS
 from backends.numpy.kernels.tiling import CHAINS, share_evenly, when_last
 from backends.numpy.machine.processor import Processor
 
 BAND = 36 * 1024  # bytes of image and gradient rows that a band of output rows may take: they stay in the first-level cache
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class WeightGradient(Sizes):
-    """The sizes of one call: image [H, W, C], gradient [Ho, Wo, O], result [parts, kh, kw, C, O]."""
+    """The sizes of one call: image [N, H, W, C], gradient [N, Ho, Wo, O], result [parts, kh, kw, C, O]."""
 
     images: int
     image: tuple[int, int, int]
@@ -43,14 +47,56 @@ class WeightGradient(Sizes):
         )  # fmt: skip
 
     @property
+    def lanes(self) -> int:
+        """Numbers of a vector of the machine."""
+        return self.cpu.vector_bytes // SIZE[self.precision]
+
+    @cached_property
+    def shape(self) -> tuple[int, int]:
+        """Taps and vectors of a tile: of all that the registers hold, the pair with the fewest loads."""
+        vectors = -(-self.out[2] // self.lanes)
+        widths = {share_evenly(vectors, most) for most in range(1, min(vectors, self.cpu.tile_vectors) + 1)}
+        together = range(1, min(self.window[1], MOST_TAPS) + 1) if self.stride[1] == 1 else (1,)
+        return min(((taps, v) for taps in together for v in sorted(widths)), key=self._loads)
+
+    def _loads(self, shape: tuple[int, int]) -> float:
+        """Loads for one multiply-add of tiles of (taps, vectors); few sums at once wait for each other and count as more."""
+        taps, vectors = shape
+        height = self.height(taps, vectors)
+        sums = taps * height * vectors
+        return (height + taps * vectors) / sums * max(1.0, CHAINS / sums)
+
+    def height(self, taps: int, vectors: int) -> int:
+        """Input channels of a tile, shared out evenly: their sums, the gradient's vectors and one number fill the registers."""
+        most = max(1, (self.cpu.registers - 1) // (taps * vectors) - 1)
+        return share_evenly(self.image[2], most)
+
+    @property
+    def width(self) -> int:
+        """Output channels of a panel."""
+        return self.lanes * self.shape[1]
+
+    @property
+    def panels(self) -> int:
+        """Of the output channels."""
+        return -(-self.out[2] // self.width)
+
+    @property
     def tiles(self) -> int:
         """Shares: one panel of one part's sums each."""
-        return WeightGradientKernel(Module("planned", self.cpu), "planned", self).tiles
+        return self.parts * self.panels
 
     @property
     def work(self) -> float:
         """Operations of the whole call, places outside the image counted too."""
         return 2.0 * self.images * self.out[0] * self.out[1] * self.window[0] * self.window[1] * self.image[2] * self.out[2]
+
+    @property
+    def band(self) -> int:
+        """Output rows of a band: what they read of image and gradient fits into BAND."""
+        line, size = self.image[1] * self.image[2], SIZE[self.precision]
+        row = (line * self.stride[0] + self.out[1] * self.width) * size
+        return max(1, min(self.out[0], (BAND - (self.window[0] - 1) * line * size) // row))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +104,7 @@ class Block:
     """A tile of the weight gradient: neighbouring taps of a row of the window x `height` input channels x a panel of output channels.
 
     At step t it reads the image at column t * pace + base and the gradient at column t - shift for each of its taps' shifts.
-    segments: (first step, last step + 1, taps that take part), for the steps in order.
+    segments: (first step, last step + 1, taps that take part), for the steps in order: near the edges some taps lie outside the image.
     """
 
     pace: int
@@ -67,182 +113,168 @@ class Block:
     segments: tuple[tuple[int, int, tuple[int, ...]], ...]
 
 
+def blocks(p: WeightGradient) -> list[tuple[int, Block]]:
+    """(first tap, tile) for the groups of taps of a row of the window."""
+    count = p.window[1]
+    parts = -(-count // p.shape[0])
+    limits = [count * n // parts for n in range(parts + 1)]
+    return [(a, _block(p, range(a, b))) for a, b in pairwise(limits)]
+
+
+def _block(p: WeightGradient, taps: range) -> Block:
+    offsets = [j * p.dilation[1] - p.padding[2] for j in taps]
+    inside = [[q for q in range(p.out[1]) if 0 <= q * p.stride[1] + offset < p.image[1]] for offset in offsets]
+    if p.stride[1] == 1:
+        pace, base, shifts = 1, 0, tuple(offsets)
+    else:
+        assert len(offsets) == 1
+        pace, base, shifts = p.stride[1], offsets[0], (0,)
+    at: dict[int, list[int]] = {}
+    for tap, positions in enumerate(inside):
+        for q in positions:
+            at.setdefault(q + shifts[tap], []).append(tap)
+    segments: list[tuple[int, int, tuple[int, ...]]] = []
+    for step in sorted(at):
+        last = segments[-1] if segments else None
+        if last and last[1] == step and last[2] == tuple(at[step]):
+            segments[-1] = (last[0], step + 1, last[2])
+        else:
+            segments.append((step, step + 1, tuple(at[step])))
+    return Block(pace, base, shifts, tuple(segments))
+
+
 class WeightGradientKernel:
     """Emits `name(image, gradient, result, scratch, begin, end)`: a share is one panel of one part's sums over the part's images.
+
+        for part, panel in begin .. end:
+            result[part, :, :, :, panel] = 0
+            for n in the part's images, band of output rows:       # a band of image and gradient stays in the first-level cache
+                for i in kh, taps of a row of the window, some of the channels C:
+                    d[taps, c, panel] = result[part, i, taps, c, panel]            # in registers from here
+                    for row of the band that reads the image at i, step along it:
+                        for tap that reads inside the image:
+                            d[tap, c, :] += image[n, row * stride + i, step, c] * gradient[n, row, step - shift(tap), panel]
+                    result[part, i, taps, c, panel] = d
 
     The sums of a tile run over the positions of a band of rows and are taken up again at the next band; every element is one chain in
     the order of images, rows and columns.  Taps that move by one column share what they read of the image.
     """
 
     def __init__(self, module: Module, name: str, sizes: WeightGradient) -> None:
-        self.module, self.name, self.p, self.cpu = module, name, sizes, sizes.cpu
-        cpu = sizes.cpu
-        self.size = SIZE[sizes.precision]
-        self.lanes = cpu.vector_bytes // self.size
-        self.kind = vector(ELEMENT[sizes.precision], self.lanes)
+        self.module, self.name, self.p = module, name, sizes
+        self.size, self.lanes = SIZE[sizes.precision], sizes.lanes
+        self.width, self.panels, self.height = sizes.width, sizes.panels, sizes.height(*sizes.shape)
+        self.blocks = blocks(sizes)
         self.made: dict[tuple[object, ...], ir.Function] = {}
-        vectors = -(-sizes.out[2] // self.lanes)
-        widths = {share_evenly(vectors, most) for most in range(1, min(vectors, cpu.tile_vectors) + 1)}
-        together = range(1, min(sizes.window[1], MOST_TAPS) + 1) if sizes.stride[1] == 1 else (1,)
-        self.taps, vectors = min(((taps, v) for taps in together for v in sorted(widths)), key=self._loads)
-        self.width = self.lanes * vectors
-        self.panels = -(-sizes.out[2] // self.width)
-        self.tiles = sizes.parts * self.panels
-        self.height = self._height(self.taps, vectors)
-
-    def _loads(self, shape: tuple[int, int]) -> float:
-        """Loads for one multiply-add of tiles of (taps, vectors); few sums at once wait for each other and count as more."""
-        taps, vectors = shape
-        height = self._height(taps, vectors)
-        sums = taps * height * vectors
-        return (height + taps * vectors) / sums * max(1.0, CHAINS / sums)
-
-    def _height(self, taps: int, vectors: int) -> int:
-        """Input channels of a tile, shared out evenly: their sums, the gradient's vectors and one number fill the registers."""
-        most = max(1, (self.cpu.registers - 1) // (taps * vectors) - 1)
-        return share_evenly(self.p.image[2], most)
-
-    def _blocks(self) -> list[tuple[int, Block]]:
-        """(first tap, tile) for the groups of taps of a row of the window."""
-        p = self.p
-        count = p.window[1]
-        parts = -(-count // self.taps)
-        limits = [count * n // parts for n in range(parts + 1)]
-        return [(a, self._block(range(a, b))) for a, b in pairwise(limits)]
-
-    def _block(self, taps: range) -> Block:
-        p = self.p
-        offsets = [j * p.dilation[1] - p.padding[2] for j in taps]
-        inside = [[q for q in range(p.out[1]) if 0 <= q * p.stride[1] + offset < p.image[1]] for offset in offsets]
-        if p.stride[1] == 1:
-            pace, base, shifts = 1, 0, tuple(offsets)
-        else:
-            assert len(offsets) == 1
-            pace, base, shifts = p.stride[1], offsets[0], (0,)
-        at: dict[int, list[int]] = {}
-        for tap, positions in enumerate(inside):
-            for q in positions:
-                at.setdefault(q + shifts[tap], []).append(tap)
-        segments: list[tuple[int, int, tuple[int, ...]]] = []
-        for step in sorted(at):
-            last = segments[-1] if segments else None
-            if last and last[1] == step and last[2] == tuple(at[step]):
-                segments[-1] = (last[0], step + 1, last[2])
-            else:
-                segments.append((step, step + 1, tuple(at[step])))
-        return Block(pace, base, shifts, tuple(segments))
 
     def emit(self) -> None:
         """Emits the kernel and its tiles."""
         p = self.p
+        (height, width, c), (rows, columns, o) = p.image, p.out
         e = Emitter(self.module, self.name, [POINTER] * 4 + [I64, I64])
         image, gradient, result, _, begin, end = e.arguments
-        row = (p.image[1] * p.image[2] * p.stride[0] + p.out[1] * self.width) * self.size
-        band = max(1, min(p.out[0], (BAND - (p.window[0] - 1) * p.image[1] * p.image[2] * self.size) // row))
-        bands = -(-p.out[0] // band)
         with e.loop(begin, end) as share:
-            part, panel = e.b.sdiv(share, i64(self.panels)), e.b.srem(share, i64(self.panels))
-            column = e.b.mul(panel, i64(self.width * self.size))
-            taps = p.window[0] * p.window[1]
-            d = e.at(result, e.b.add(e.b.mul(part, i64(taps * p.image[2] * p.out[2] * self.size)), column))
-            low = e.b.sdiv(e.b.mul(part, i64(p.images)), i64(p.parts))
-            high = e.b.sdiv(e.b.mul(e.b.add(part, i64(1)), i64(p.images)), i64(p.parts))
+            part, panel = share // self.panels, share % self.panels
+            column = panel * (self.width * self.size)
+            d = e.at(result, part * (p.window[0] * p.window[1] * c * o * self.size) + column)
+            low, high = part * p.images // p.parts, (part + 1) * p.images // p.parts
 
             def walk(channels: int) -> None:
                 self._clear(e, d, channels)
-                with e.loop(low, high) as n, e.loop(0, bands) as number:
-                    x = e.at(image, e.b.mul(n, i64(p.image[0] * p.image[1] * p.image[2] * self.size)))
-                    offset = e.b.mul(n, i64(p.out[0] * p.out[1] * p.out[2] * self.size))
-                    g = e.at(gradient, e.b.add(offset, column))
-                    top = e.b.mul(number, i64(band))
-                    bottom = e.smaller(e.b.add(top, i64(band)), i64(p.out[0]))
+                with e.loop(low, high) as n, e.loop(0, -(-rows // p.band)) as number:
+                    x = e.at(image, n * (height * width * c * self.size))
+                    g = e.at(gradient, n * (rows * columns * o * self.size) + column)
+                    top = number * p.band
+                    bottom = e.smaller(top + p.band, rows)
                     self._band(e, x, g, d, top, bottom, channels)
 
-            when_last(e, panel, self.panels, self.width, p.out[2] - (self.panels - 1) * self.width, walk)
+            when_last(e, panel, self.panels, self.width, o - (self.panels - 1) * self.width, walk)
         e.finish()
 
     def _clear(self, e: Emitter, d: Value, channels: int) -> None:
-        p = self.p
+        p, s = self.p, Strips(e, self.p.precision, self.lanes)
+        valid = lanes_in_use(channels, self.lanes)
         with e.loop(0, p.window[0] * p.window[1] * p.image[2]) as row:
-            for start in range(0, channels, self.lanes):
-                place = e.at(d, e.b.mul(e.b.add(e.b.mul(row, i64(p.out[2])), i64(start)), i64(self.size)))
-                e.store_vector(ir.Constant(self.kind, None), place, p.precision, lanes=self.lanes, valid=min(self.lanes, channels - start))
+            places = (e.at(d, (row * p.out[2] + v * self.lanes) * self.size) for v in range(len(valid)))
+            s.stores([s.zero] * len(valid), places, valid)
 
-    def _band(self, e: Emitter, x: Value, g: Value, d: Value, top: Value, bottom: Value, channels: int) -> None:
+    def _band(self, e: Emitter, x: Value, g: Value, d: Value, top: Number, bottom: Number, channels: int) -> None:
         """Adds what the output rows top <= p < bottom give to every place of the window."""
         p = self.p
-        line = p.image[1] * p.image[2] * self.size
+        (height, width, c), (_, columns, o) = p.image, p.out
         with e.loop(0, p.window[0]) as i:
-            shift = e.b.sub(e.b.mul(i, i64(p.dilation[0])), i64(p.padding[0]))  # image row = output row * stride + shift
-            first = self._at_least(e, self._above(e, e.b.neg(shift)), top)
-            last = e.smaller(self._above(e, e.b.sub(i64(p.image[0]), shift)), bottom)
-            count = e.b.sub(last, first)
-            x_row = e.at(x, e.b.mul(e.b.add(e.b.mul(first, i64(p.stride[0])), shift), i64(line)))
-            g_row = e.at(g, e.b.mul(first, i64(p.out[1] * p.out[2] * self.size)))
-            d_row = e.at(d, e.b.mul(i, i64(p.window[1] * p.image[2] * p.out[2] * self.size)))
-            with e.b.if_then(e.b.icmp_signed(">", count, i64(0))):
-                for tap, block in self._blocks():
+            shift = i * p.dilation[0] - p.padding[0]  # image row = output row * stride + shift
+            first = self._at_least(e, self._above(e, -shift), top)
+            last = e.smaller(self._above(e, height - shift), bottom)
+            count = last - first
+            x_row = e.at(x, (first * p.stride[0] + shift) * (width * c * self.size))
+            g_row = e.at(g, first * (columns * o * self.size))
+            d_row = e.at(d, i * (p.window[1] * c * o * self.size))
+            with e.b.if_then(count > 0):
+                for tap, block in self.blocks:
                     if block.segments:
-                        self._channels(e, block, x_row, g_row, e.at(d_row, tap * p.image[2] * p.out[2] * self.size), count, channels)
+                        self._channels(e, block, x_row, g_row, e.at(d_row, tap * c * o * self.size), count, channels)
 
-    def _above(self, e: Emitter, rows: Value) -> Value:
+    def _above(self, e: Emitter, rows: Number) -> Number:
         """ceil(rows / stride)."""
         stride = self.p.stride[0]
         if stride == 1:
             return rows
-        high = self._at_least(e, rows, i64(0))  # a negative bound is below every row anyway
-        return e.b.udiv(e.b.add(high, i64(stride - 1)), i64(stride))
+        high = self._at_least(e, rows, 0)  # a negative bound is below every row anyway
+        return e.number(e.b.udiv(high + (stride - 1), i64(stride)))
 
-    def _at_least(self, e: Emitter, x: Value, y: Value) -> Value:
-        return e.b.select(e.b.icmp_signed("<", x, y), y, x)
+    def _at_least(self, e: Emitter, x: Number, y: Value) -> Number:
+        return e.where(x < y, y, x)
 
-    def _channels(self, e: Emitter, block: Block, x: Value, g: Value, d: Value, rows: Value, channels: int) -> None:
+    def _channels(self, e: Emitter, block: Block, x: Value, g: Value, d: Value, rows: Number, channels: int) -> None:
         """Every run of input channels at a group of taps."""
-        p = self.p
-        whole, rest = divmod(p.image[2], self.height)
+        c, o = self.p.image[2], self.p.out[2]
+        whole, rest = divmod(c, self.height)
         with e.loop(0, whole) as number:
-            start = e.b.mul(number, i64(self.height * self.size))
-            e.b.call(self._tile(block, self.height, channels), [e.at(x, start), g, e.at(d, e.b.mul(start, i64(p.out[2]))), rows])
+            start = number * (self.height * self.size)
+            e.b.call(self._tile(block, self.height, channels), [e.at(x, start), g, e.at(d, start * o), rows])
         if rest:
-            start = whole * self.height * self.size
-            e.b.call(self._tile(block, rest, channels), [e.at(x, start), g, e.at(d, start * p.out[2]), rows])
+            last = whole * self.height * self.size
+            e.b.call(self._tile(block, rest, channels), [e.at(x, last), g, e.at(d, last * o), rows])
+
+    # -- the tile ------------------------------------------------------------------------------------------------------------------
 
     def _tile(self, block: Block, height: int, channels: int) -> ir.Function:
         """tile(image, gradient, result, rows): adds the sums over the steps of `rows` rows."""
         key = (block, height, channels)
         if key in self.made:
             return self.made[key]
-        p = self.p
+        p, (_, width, c), (_, columns, o) = self.p, self.p.image, self.p.out
         e = Emitter(self.module, f"{self.name}_tile_{len(self.made)}", [POINTER] * 3 + [I64], internal=True)
         self.made[key] = e.function
+        s, valid = Strips(e, p.precision, self.lanes), lanes_in_use(channels, self.lanes)
         x, g, d, rows = e.arguments
-        valid = [min(self.lanes, channels - start) for start in range(0, channels, self.lanes)]
-        sums = [(tap, m, v) for tap in range(len(block.shifts)) for m in range(height) for v in range(len(valid))]
-        places = {(tap, m, v): e.at(d, ((tap * p.image[2] + m) * p.out[2] + v * self.lanes) * self.size) for tap, m, v in sums}
-        cells = {place: e.b.alloca(self.kind) for place in sums}
-        for place, cell in cells.items():
-            e.b.store(e.load_vector(places[place], p.precision, lanes=self.lanes, valid=valid[place[2]]), cell)
+        sums = [(tap, m) for tap in range(len(block.shifts)) for m in range(height)]
+        places = {(tap, m): [e.at(d, ((tap * c + m) * o + v * self.lanes) * self.size) for v in range(len(valid))] for tap, m in sums}
+        cells = {place: s.cells(valid) for place in sums}
+        for place in sums:
+            cells[place].write(s.loads(places[place], valid))
         with e.loop(0, rows) as row:
-            x_row = e.at(x, e.b.mul(row, i64(p.stride[0] * p.image[1] * p.image[2] * self.size)))
-            g_row = e.at(g, e.b.mul(row, i64(p.out[1] * p.out[2] * self.size)))
+            x_row = e.at(x, row * (p.stride[0] * width * c * self.size))
+            g_row = e.at(g, row * (columns * o * self.size))
             for first, last, taps in block.segments:
                 with e.loop(first, last) as step:
-                    x_step = e.at(x_row, e.b.mul(e.b.add(e.b.mul(step, i64(block.pace)), i64(block.base)), i64(p.image[2] * self.size)))
-                    g_step = e.at(g_row, e.b.mul(step, i64(p.out[2] * self.size)))
-                    right = {
-                        (tap, v): e.load_vector(
-                            e.at(g_step, (v * self.lanes - block.shifts[tap] * p.out[2]) * self.size),
-                            p.precision, lanes=self.lanes, valid=valid[v],
-                        )
-                        for tap in taps
-                        for v in range(len(valid))
-                    }  # fmt: skip
-                    for m in range(height):
-                        factor = e.splat(e.load(e.at(x_step, m * self.size), p.precision), self.lanes)
-                        for tap, v in right:
-                            cell = cells[tap, m, v]
-                            e.b.store(e.fma(factor, right[tap, v], e.b.load(cell, typ=self.kind)), cell)
-        for place, cell in cells.items():
-            e.store_vector(e.b.load(cell, typ=self.kind), places[place], p.precision, lanes=self.lanes, valid=valid[place[2]])
+                    x_step = e.at(x_row, (step * block.pace + block.base) * (c * self.size))
+                    g_step = e.at(g_row, step * (o * self.size))
+                    self._step(s, x_step, {tap: self._gradients(s, g_step, block.shifts[tap], valid) for tap in taps}, height, cells)
+        for place in sums:
+            s.stores(cells[place], places[place], valid)
         e.finish()
         return e.function
+
+    def _gradients(self, s: Strips, g: Value, shift: int, valid: list[int]) -> list[Value]:
+        """The panel of the gradient `shift` columns before g."""
+        places = [(v * self.lanes - shift * self.p.out[2]) * self.size for v in range(len(valid))]
+        return list(s.loads((s.e.at(g, place) for place in places), valid))
+
+    def _step(self, s: Strips, x: Value, gradients: dict[int, list[Value]], height: int, cells: dict[tuple[int, int], Cells]) -> None:
+        """cells[tap, m] += x[m] * gradients[tap] for every channel m and tap."""
+        for m in range(height):
+            factor = s.e.splat(s.e.load(s.e.at(x, m * self.size), self.p.precision), self.lanes)
+            for tap, gradient in gradients.items():
+                cells[tap, m].add_product(factor, gradient)
