@@ -8,7 +8,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from backends.numpy.emit.number import Number
+from backends.numpy.emit.number import Number as Number
 from backends.numpy.emit.number import Value as Value
 from backends.numpy.machine.processor import LANES, Processor
 
@@ -71,6 +71,10 @@ class Emitter:
         """One element; a bool becomes one bit."""
         value = self.b.load(pointer, align=SIZE[dtype], typ=ELEMENT[dtype])
         return self.b.icmp_unsigned("!=", value, ir.Constant(I8, 0)) if dtype == "bool" else value
+
+    def load_number(self, pointer: Value) -> Number:
+        """A whole number of 64 bits."""
+        return self.number(self.b.load(pointer, typ=I64))
 
     def store(self, value: Value, pointer: Value, dtype: str) -> None:
         """One element."""
@@ -156,6 +160,22 @@ class Emitter:
         self.b.branch(head)
         self.b.position_at_end(after)
 
+    @contextmanager
+    def repeat(self, count: int, *moving: tuple[Value, int]) -> Iterator[Turn]:
+        """A loop of `count` >= 1 turns; moving: pointers, and by how many bytes each moves a turn."""
+        entry, body, done = self.b.block, self.function.append_basic_block("k"), self.function.append_basic_block("done")
+        self.b.branch(body)
+        self.b.position_at_end(body)
+        turn = Turn(self, entry)
+        k = turn.carry(self.number(0))
+        turn.pointers = [turn.carry(pointer) for pointer, _ in moving]
+        yield turn
+        following = turn.next(k, k + 1)
+        for pointer, (_, step) in zip(turn.pointers, moving, strict=True):
+            turn.next(pointer, self.at(pointer, step))
+        self.b.cbranch(following < count, body, done)
+        self.b.position_at_end(done)
+
     def where(self, condition: Value, x: Value, y: Value) -> Number:
         """x where the condition holds, else y; 64-bit literals may stand for either."""
         return Number(self.b, self.b.select(condition, self.number(x), self.number(y)))
@@ -179,6 +199,26 @@ class Emitter:
     def finish(self) -> None:
         """Ends the function."""
         self.b.ret_void()
+
+
+class Turn:
+    """A turn of a loop whose values stay in registers: each is carried in from the turn before, and handed to the next."""
+
+    pointers: list[Value]
+
+    def __init__(self, e: Emitter, entry: Value) -> None:
+        self.e, self.entry = e, entry
+
+    def carry(self, start: Value) -> Value:
+        """The value in this turn; `start` in the first."""
+        value = self.e.b.phi(start.type)
+        value.add_incoming(start, self.entry)
+        return self.e.number(value) if isinstance(start, Number) else value
+
+    def next(self, value: Value, following: Value) -> Value:
+        """Hands `following` to the next turn in the place of `value`."""
+        value.add_incoming(following, self.e.b.block)
+        return following
 
 
 def _suffix(kind: Value) -> str:

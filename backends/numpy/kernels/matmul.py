@@ -7,12 +7,13 @@ element of C is one chain of fused multiply-adds in the order of k, so its bits 
 # M rows, K summed, N columns; P rows of a tile; lanes of the machine's own vectors
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from llvmlite import ir
 
 from backends.contract import Call
-from backends.numpy.emit.emitter import ELEMENT, I64, LINE, POINTER, SIZE, Emitter, Module, Value, i64, vector
+from backends.numpy.emit.emitter import ELEMENT, I64, LINE, POINTER, SIZE, Emitter, Module, Number, Value, vector
 from backends.numpy.kernels.epilogue import Epilogue, apply_epilogue, prefetch
 from backends.numpy.kernels.kernel import Sizes
 from backends.numpy.kernels.tiling import CHAINS, HEAD, NOTHING, RESIDENT, Packing, share_evenly, when_last, when_not_packed
@@ -119,7 +120,22 @@ class Product(Sizes):
 
 
 class MatmulKernel:
-    """Emits `name(a, b, other inputs, outputs, scratch, begin, end)` for tiles begin <= t < end, counted down each panel."""
+    """Emits `name(a, b, other inputs, outputs, scratch, begin, end)` for tiles begin <= t < end, counted down each panel.
+
+        for block in blocks of at most DEPTH terms:                        # one, but for a long sum
+            for t in range(begin, end):
+                panel, row = t // row_count, t % row_count
+                left, top = panel * width, row * height
+                b[depth, width] = B[block, left:left + width]              # copied together (`packs`), or B where it lies
+                c[height, width] = C[top:top + height, left:left + width]  # 0 in the first block; in registers from here
+                for k in block:
+                    for r in range(height):
+                        c[r, :] += A[top + r, k] * b[k, :]
+                C[top:top + height, left:left + width] = c                 # or what the epilogue makes of it
+
+    A long sum is cut into blocks that stay in the cache; a tile takes its sums up again where the block before left them, so the
+    order of the additions, and with it every bit, is that of one long chain.
+    """
 
     def __init__(self, module: Module, name: str, product: Product) -> None:
         self.p, self.module, self.name, self.epilogue = product, module, name, product.epilogue
@@ -137,11 +153,7 @@ class MatmulKernel:
         self.others = 1 if epilogue is None else len(epilogue.dtypes) + len(epilogue.body.outputs)
 
     def emit(self) -> None:
-        """Emits the kernel and its tiles.
-
-        A long sum is cut into blocks that stay in the cache; a tile takes its sums up again where the block before left them, so the
-        order of the additions, and with it every bit, is that of one long chain.
-        """
+        """Emits the kernel and its tiles."""
         e = Emitter(self.module, self.name, [POINTER] * (3 + self.others) + [I64, I64])
         depth = DEPTH if self.p.k >= 2 * DEPTH else self.p.k
         whole, rest = divmod(self.p.k, depth)
@@ -149,48 +161,69 @@ class MatmulKernel:
             self._along_rows(e)
         else:
             final = whole if rest else whole - 1  # the last block, which an epilogue may follow
-            self._block(e, i64(0), depth, first=True, last=final == 0)
+            self._block(e, e.number(0), depth, first=True, last=final == 0)
             if final > 1:
                 with e.loop(1, final) as block:
-                    self._block(e, e.b.mul(block, i64(depth)), depth, first=False, last=False)
+                    self._block(e, block * depth, depth, first=False, last=False)
             if final:
-                self._block(e, i64(final * depth), rest or depth, first=False, last=True)
+                self._block(e, e.number(final * depth), rest or depth, first=False, last=True)
         e.finish()
+
+    # -- the walk over the tiles ---------------------------------------------------------------------------------------------------
+
+    def _block(self, e: Emitter, start: Number, depth: int, *, first: bool, last: bool) -> None:
+        """All tiles, for `depth` terms of the sums from number `start`."""
+        a, b, *others, scratch, begin, end = e.arguments
+        a = e.at(a, start * (self.a_step * self.size))
+        b = e.at(b, start * ((1 if self.p.transpose_b else self.p.n) * self.size))
+        with e.loop(begin, end) as tile:
+            panel, row = tile // self.row_count, tile % self.row_count
+            left, top = panel * self.width, row * self.height
+            a_tile = e.at(a, top * (self.a_row * self.size))
+            b_tile = e.at(scratch, HEAD) if self.packs else e.at(b, left * self.size)
+            if self.packs:
+                with when_not_packed(e, scratch, start * self.panel_count + panel):
+                    self._when_panel(e, panel, lambda columns: self._pack_panel(e, b, b_tile, left, columns, depth))
+            self._call_tiles(e, a_tile, b_tile, others, row, panel, top, left, depth, first=first, last=last)
 
     def _along_rows(self, e: Emitter) -> None:
         """All tiles, row of tiles after row: B is packed at once, and the rows of A when a new row of tiles begins."""
-        p = self.p
+        depth = self.p.k
         a, b, *others, scratch, begin, end = e.arguments
-        last_columns, last_rows = p.n - (self.panel_count - 1) * self.width, p.m - (self.row_count - 1) * self.height
-        panel_bytes = self.width * p.k * self.size
+        panel_bytes = self.width * depth * self.size
         panels = e.at(scratch, HEAD)
         rows_of_a = e.at(panels, self.panel_count * panel_bytes)
-        nothing = e.b.icmp_signed("==", e.b.load(scratch, typ=I64), i64(NOTHING))
-        with e.b.if_then(nothing), e.loop(0, self.panel_count) as panel:
-            left = e.b.mul(panel, i64(self.width))
-
-            def pack(columns: int) -> None:
-                self._pack_call(e, b, e.at(panels, e.b.mul(panel, i64(panel_bytes))), left, columns, p.k)
-
-            when_last(e, panel, self.panel_count, self.width, last_columns, pack)
+        with e.b.if_then(e.load_number(scratch) == NOTHING), e.loop(0, self.panel_count) as panel:
+            left = panel * self.width
+            self._when_panel(e, panel, lambda columns: self._pack_panel(e, b, e.at(panels, panel * panel_bytes), left, columns, depth))
         with e.loop(begin, end) as tile:
-            row, panel = e.b.sdiv(tile, i64(self.panel_count)), e.b.srem(tile, i64(self.panel_count))
-            top, left = e.b.mul(row, i64(self.height)), e.b.mul(panel, i64(self.width))
+            row, panel = tile // self.panel_count, tile % self.panel_count
+            top, left = row * self.height, panel * self.width
             with when_not_packed(e, scratch, row):
+                self._when_row(e, row, lambda rows: self._pack_rows(e, e.at(a, top * self.size), rows_of_a, rows))
+            b_tile = e.at(panels, panel * panel_bytes)
+            self._call_tiles(e, rows_of_a, b_tile, others, row, panel, top, left, depth, first=True, last=True)
 
-                def pack_rows(rows: int) -> None:
-                    self._pack_rows(e, e.at(a, e.b.mul(top, i64(self.size))), rows_of_a, rows)
+    def _when_panel(self, e: Emitter, panel: Number, emit: Callable[[int], None]) -> None:
+        """emit(columns) for the panels of the usual width, and for the last."""
+        when_last(e, panel, self.panel_count, self.width, self.p.n - (self.panel_count - 1) * self.width, emit)
 
-                when_last(e, row, self.row_count, self.height, last_rows, pack_rows)
-            b_tile = e.at(panels, e.b.mul(panel, i64(panel_bytes)))
+    def _when_row(self, e: Emitter, row: Number, emit: Callable[[int], None]) -> None:
+        """emit(rows) for the tiles of the usual height, and for the lowest."""
+        when_last(e, row, self.row_count, self.height, self.p.m - (self.row_count - 1) * self.height, emit)
 
-            def run(columns: int) -> None:
-                def tile_call(rows: int) -> None:
-                    self._tile_call(e, rows_of_a, b_tile, others, top, left, rows, columns, p.k, first=True, last=True)
+    # -- copies --------------------------------------------------------------------------------------------------------------------
 
-                when_last(e, row, self.row_count, self.height, last_rows, tile_call)
-
-            when_last(e, panel, self.panel_count, self.width, last_columns, run)
+    def _pack_panel(self, e: Emitter, b: Value, target: Value, left: Number, columns: int, depth: int) -> None:
+        """Copies a panel of B together -> [depth, width]."""
+        p = self.p
+        pitch, step = (p.k, p.k) if p.transpose_b else (p.n, 1)
+        packing = Packing(
+            depth=depth, columns=columns, source_pitch=pitch, pitch=self.width, transposed=p.transpose_b, precision=p.precision,
+            lanes=self.lanes,
+        )  # fmt: skip
+        function = packing.emit(self.module, f"{self.name}_pack_{columns}_{depth}")
+        e.b.call(function, [e.at(b, left * (step * self.size)), target])
 
     def _pack_rows(self, e: Emitter, source: Value, target: Value, rows: int) -> None:
         """Copies `rows` neighbouring columns of the transposed A [K, M] together -> [K, pitch]."""
@@ -200,107 +233,56 @@ class MatmulKernel:
         )
         e.b.call(packing.emit(self.module, f"{self.name}_pack_rows_{rows}"), [source, target])
 
-    def _block(self, e: Emitter, start: Value, depth: int, *, first: bool, last: bool) -> None:
-        """All tiles, for `depth` terms of the sums from number `start`."""
-        p = self.p
-        a, b, *others, scratch, begin, end = e.arguments
-        last_columns = p.n - (self.panel_count - 1) * self.width
-        last_rows = p.m - (self.row_count - 1) * self.height
-        a = e.at(a, e.b.mul(start, i64(self.a_step * self.size)))
-        b = e.at(b, e.b.mul(start, i64((1 if p.transpose_b else p.n) * self.size)))
-        with e.loop(begin, end) as tile:
-            panel, row = e.b.sdiv(tile, i64(self.row_count)), e.b.srem(tile, i64(self.row_count))
-            left = e.b.mul(panel, i64(self.width))
-            top = e.b.mul(row, i64(self.height))
-            a_tile = e.at(a, e.b.mul(top, i64(self.a_row * self.size)))
-            b_tile = e.at(scratch, HEAD) if self.packs else e.at(b, e.b.mul(left, i64(self.size)))
-            if self.packs:
-                with when_not_packed(e, scratch, e.b.add(e.b.mul(start, i64(self.panel_count)), panel)):
+    # -- the tile ------------------------------------------------------------------------------------------------------------------
 
-                    def pack(columns: int) -> None:
-                        self._pack_call(e, b, b_tile, left, columns, depth)
-
-                    when_last(e, panel, self.panel_count, self.width, last_columns, pack)
-
-            def run(columns: int) -> None:
-                def tile_call(rows: int) -> None:
-                    self._tile_call(e, a_tile, b_tile, others, top, left, rows, columns, depth, first=first, last=last)
-
-                when_last(e, row, self.row_count, self.height, last_rows, tile_call)
-
-            when_last(e, panel, self.panel_count, self.width, last_columns, run)
-
-    def _tile_call(
-        self, e: Emitter, a: Value, b: Value, others: list[Value], top: Value, left: Value, rows: int, columns: int, depth: int, *,
+    def _call_tiles(
+        self, e: Emitter, a: Value, b: Value, others: list[Value], row: Number, panel: Number, top: Number, left: Number, depth: int, *,
         first: bool, last: bool,
     ) -> None:  # fmt: skip
-        # without an epilogue the last block is like the ones before it
-        ends = last and self.epilogue is not None
-        name = f"{self.name}_tile_{rows}_{columns}_{depth}_{'first' if first else 'next'}{'_last' if ends else ''}"
-        if name not in self.module.globals:
-            self._tile(name, rows, columns, depth, first, ends)
-        e.b.call(self.module.globals[name], [a, b, *others, top, left])
+        """Calls the form of the tile that its size and its block ask for; a form is emitted when it is first called."""
+        ends = last and self.epilogue is not None  # without an epilogue the last block is like the ones before it
+
+        def call(rows: int, columns: int) -> None:
+            name = f"{self.name}_tile_{rows}_{columns}_{depth}_{'first' if first else 'next'}{'_last' if ends else ''}"
+            if name not in self.module.globals:
+                self._tile(name, rows, columns, depth, first, ends)
+            e.b.call(self.module.globals[name], [a, b, *others, top, left])
+
+        self._when_panel(e, panel, lambda columns: self._when_row(e, row, lambda rows: call(rows, columns)))
 
     def _tile(self, name: str, rows: int, columns: int, depth: int, first: bool, ends: bool) -> None:
-        p = self.p
+        """tile(a, b, others, top, left): c[r, :] += a[r, k] * b[k, :] for k < depth, r < rows; vectors run along the columns."""
+        p, size, lanes = self.p, self.size, self.lanes
         e = Emitter(self.module, name, [POINTER] * (2 + self.others) + [I64, I64], internal=True)
         a, b, *others, top, left = e.arguments
-        valid = [min(self.lanes, columns - start) for start in range(0, columns, self.lanes)]
+        valid = [min(lanes, columns - start) for start in range(0, columns, lanes)]
         b_step = self.width if self.packs else p.n
         if self.stores:
             product = others[0 if self.epilogue is None else len(self.epilogue.dtypes)]
-            c = e.at(product, e.b.mul(e.b.add(e.b.mul(top, i64(p.n)), left), i64(self.size)))
-            places = [[e.at(c, (row * p.n + v * self.lanes) * self.size) for v in range(len(valid))] for row in range(rows)]
+            corner = e.at(product, (top * p.n + left) * size)
+            places = [[e.at(corner, (r * p.n + v * lanes) * size) for v in range(len(valid))] for r in range(rows)]
         if ends and self.epilogue is not None:
             prefetch(e, self.epilogue, others, p.n, top, left, rows, columns)
-        zero = ir.Constant(self.kind, None)
-        start = [
-            [zero if first else e.load_vector(places[row][v], p.precision, lanes=self.lanes, valid=n) for v, n in enumerate(valid)]
-            for row in range(rows)
-        ]
-        entry = e.b.block
-        loop, done = e.function.append_basic_block("k"), e.function.append_basic_block("done")
-        e.b.branch(loop)
-        e.b.position_at_end(loop)
-        k, a_k, b_k = (e.b.phi(t) for t in (I64, POINTER, POINTER))
-        sums = [[e.b.phi(self.kind) for _ in valid] for _ in range(rows)]
-        right = [
-            e.load_vector(e.at(b_k, v * self.lanes * self.size), p.precision, lanes=self.lanes, valid=self.lanes if self.packs else n)
-            for v, n in enumerate(valid)
-        ]
-        if not self.packs and self.row_count == 1:
-            for place in range(0, columns * self.size, LINE):
-                e.prefetch(e.at(b_k, AHEAD * b_step * self.size + place))
-        results = []
-        for row in range(rows):
-            factor = e.splat(e.load(e.at(a_k, row * self.a_row * self.size), p.precision), self.lanes)
-            results.append([e.fma(factor, r, s) for r, s in zip(right, sums[row], strict=True)])
-        following = e.b.add(k, i64(1))
-        a_next, b_next = e.at(a_k, self.a_step * self.size), e.at(b_k, b_step * self.size)
-        for phi, before, then in ((k, i64(0), following), (a_k, a, a_next), (b_k, b, b_next)):
-            phi.add_incoming(before, entry)
-            phi.add_incoming(then, loop)
-        for row in range(rows):
-            for phi, before, result in zip(sums[row], start[row], results[row], strict=True):
-                phi.add_incoming(before, entry)
-                phi.add_incoming(result, loop)
-        e.b.cbranch(e.b.icmp_signed("<", following, i64(depth)), loop, done)
-        e.b.position_at_end(done)
-        if ends and self.epilogue is not None:
-            apply_epilogue(e, self.epilogue, results, others, p.precision, self.lanes, p.n, top, left, valid)
+        if first:
+            c = [[ir.Constant(self.kind, None) for _ in valid] for _ in range(rows)]
         else:
-            for row in range(rows):
-                for v, n in enumerate(valid):
-                    e.store_vector(results[row][v], places[row][v], p.precision, lanes=self.lanes, valid=n)
+            c = [[e.load_vector(q, p.precision, lanes=lanes, valid=n) for q, n in zip(line, valid, strict=True)] for line in places]
+        with e.repeat(depth, (a, self.a_step * size), (b, b_step * size)) as turn:
+            a_k, b_k = turn.pointers
+            c = [[turn.carry(c_rv) for c_rv in line] for line in c]
+            # what is packed is whole vectors; of B where it lies only what is there may be read
+            read = [lanes if self.packs else n for n in valid]
+            b_kv = [e.load_vector(e.at(b_k, v * lanes * size), p.precision, lanes=lanes, valid=n) for v, n in enumerate(read)]
+            if not self.packs and self.row_count == 1:
+                for place in range(0, columns * size, LINE):
+                    e.prefetch(e.at(b_k, AHEAD * b_step * size + place))
+            for r in range(rows):
+                a_rk = e.splat(e.load(e.at(a_k, r * self.a_row * size), p.precision), lanes)
+                c[r] = [turn.next(c_rv, e.fma(a_rk, b_v, c_rv)) for c_rv, b_v in zip(c[r], b_kv, strict=True)]
+        if ends and self.epilogue is not None:
+            apply_epilogue(e, self.epilogue, c, others, p.precision, lanes, p.n, top, left, valid)
+        else:
+            for line, line_places in zip(c, places, strict=True):
+                for c_rv, q, n in zip(line, line_places, valid, strict=True):
+                    e.store_vector(c_rv, q, p.precision, lanes=lanes, valid=n)
         e.finish()
-
-    def _pack_call(self, e: Emitter, b: Value, scratch: Value, left: Value, columns: int, depth: int) -> None:
-        """Copies a panel of B together -> [depth, width]."""
-        p = self.p
-        packing = Packing(
-            depth=depth, columns=columns, source_pitch=p.k if p.transpose_b else p.n, pitch=self.width, transposed=p.transpose_b,
-            precision=p.precision, lanes=self.lanes,
-        )  # fmt: skip
-        step = p.k if p.transpose_b else 1
-        function = packing.emit(self.module, f"{self.name}_pack_{columns}_{depth}")
-        e.b.call(function, [e.at(b, e.b.mul(left, i64(step * self.size))), scratch])

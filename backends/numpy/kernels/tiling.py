@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
-from backends.numpy.emit.emitter import ELEMENT, I32, I64, POINTER, SIZE, Emitter, Value, i64, vector
+from backends.numpy.emit.emitter import ELEMENT, I32, POINTER, SIZE, Emitter, Number, Value, vector
 
 CHAINS = 12  # sums that must run at once to hide the latency of a multiply-add
 RESIDENT = 1 << 19  # bytes of a packed operand that stay in the second-level cache
@@ -27,7 +27,7 @@ def when_last(e: Emitter, index: Value, count: int, usual: int, last: int, emit:
     if usual == last or count == 1:
         emit(last if count == 1 else usual)
         return
-    with e.b.if_else(e.b.icmp_signed("==", index, i64(count - 1))) as (then, otherwise):
+    with e.b.if_else(e.number(index) == count - 1) as (then, otherwise):
         with then:
             emit(last)
         with otherwise:
@@ -37,7 +37,7 @@ def when_last(e: Emitter, index: Value, count: int, usual: int, last: int, emit:
 @contextmanager
 def when_not_packed(e: Emitter, scratch: Value, number: Value) -> Iterator[None]:
     """Where the scratch does not hold what `number` stands for: emits what packs it, and notes that it does now."""
-    with e.b.if_then(e.b.icmp_signed("!=", e.b.load(scratch, typ=I64), number)):
+    with e.b.if_then(e.load_number(scratch) != number):
         yield
         e.b.store(number, scratch)
 
@@ -79,24 +79,24 @@ class Packing:
         whole, rest = divmod(self.depth, self.lanes)
         for start in range(0, self.columns, self.lanes):
             with e.loop(0, whole) as block:
-                self._square(e, e.b.mul(block, i64(self.lanes)), start, self.lanes)
+                self._square(e, block * self.lanes, start, self.lanes)
             if rest:
-                self._square(e, i64(whole * self.lanes), start, rest)
+                self._square(e, e.number(whole * self.lanes), start, rest)
 
-    def _square(self, e: Emitter, k: Value, start: int, depth: int) -> None:
+    def _square(self, e: Emitter, k: Number, start: int, depth: int) -> None:
         source, target = e.arguments
         rows = []
         for n in range(start, start + self.lanes):
-            address = e.at(source, e.b.mul(e.b.add(k, i64(n * self.source_pitch)), i64(SIZE[self.precision])))
+            address = e.at(source, (k + n * self.source_pitch) * SIZE[self.precision])
             inside = n < self.columns
             zero = ir.Constant(vector(ELEMENT[self.precision], self.lanes), None)
             rows.append(e.load_vector(address, self.precision, lanes=self.lanes, valid=depth) if inside else zero)
         for n, row in enumerate(_exchanged(e, rows, self.lanes)[:depth]):
-            place = self._at(e, target, e.b.add(k, i64(n)), self.pitch, start)
+            place = self._at(e, target, k + n, self.pitch, start)
             e.store_vector(row, place, self.precision, lanes=self.lanes)
 
-    def _at(self, e: Emitter, pointer: Value, row: Value, pitch: int, start: int) -> Value:
-        return e.at(pointer, e.b.mul(e.b.add(e.b.mul(row, i64(pitch)), i64(start)), i64(SIZE[self.precision])))
+    def _at(self, e: Emitter, pointer: Value, row: Number, pitch: int, start: int) -> Value:
+        return e.at(pointer, (row * pitch + start) * SIZE[self.precision])
 
 
 def _exchanged(e: Emitter, rows: list[Value], lanes: int) -> list[Value]:
