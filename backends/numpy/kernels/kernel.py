@@ -86,20 +86,11 @@ def make(name: str, sizes: Sizes, emits: type[Emits], cpu: Processor, paths: tup
 
 def anonymous(body: Body) -> Body:
     """The body with numbered values and without layer paths: bodies alike but for these share a kernel."""
-    number: dict[str, str] = {}
-    for name in (*(n for n, _ in body.inputs), *(i.name for i in body.instructions)):
-        number[name] = f"v{len(number)}"
+    names = (*(name for name, _ in body.inputs), *(i.name for i in body.instructions))
+    numbered = body.renamed({name: f"v{number}" for number, name in enumerate(names)})
     return replace(
-        body,
-        inputs=tuple((number[n], level) for n, level in body.inputs),
+        numbered,
         instructions=tuple(
-            replace(
-                i,
-                name=number[i.name],
-                operands=tuple(number[o] for o in i.operands),
-                attributes={**dict(sorted(i.attributes.items())), **({"path": 0} if i.op == "uniform" else {})},
-            )
-            for i in body.instructions
+            replace(i, attributes={**dict(sorted(i.attributes.items())), **({"path": 0} if i.draws else {})}) for i in numbered.instructions
         ),
-        outputs=tuple(number[o] for o in body.outputs),
     )
