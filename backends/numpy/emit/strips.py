@@ -1,8 +1,10 @@
 """Runs of contiguous numbers in strips of vectors: loads, stores, tails, copies and sums, the same in every kernel that runs along them.
 
-for c in strips.along(channels):  # emits its body in a loop over whole strips, and once more for the rest
-    x = strips.load(source, c)
-    strips.store(x * x, target, c)
+    for c in strips.along(channels):
+        x = strips.load(source, c)
+        strips.store(x * x, target, c)
+
+emits its body in a loop over the whole strips, and once more for what is left at the end.
 """
 
 # a strip is up to 4 vectors of 16 lanes; `valid` counts the lanes in use of each vector
@@ -35,7 +37,7 @@ class Strip:
     valid: list[int]
 
     def after(self, offset: Value) -> Strip:
-        """The strip where the array starts at `offset` of another."""
+        """This strip of an array that begins `offset` numbers into a larger one."""
         return Strip(offset + self.start, self.valid)
 
     def further(self, count: int) -> Strip:

@@ -7,7 +7,8 @@ ever padded.  Every element is one chain of fused multiply-adds in a fixed order
 threads.
 """
 
-# N images, H W rows and columns, K channels that are summed, O channels that are made, kh kw window; P positions of a tile
+# N images, H W rows and columns, K channels that are summed, O channels that are made, kh kw window; P positions of a tile; a panel is
+# `width` of the O channels, a tap a place of the window, a phase what reads the source alike (see lattice.py)
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -217,7 +218,8 @@ class ConvolutionKernel:
             weights = e.at(packed, offset + panel * p.panel_bytes(phase))
             offset += self.panels * p.panel_bytes(phase)
             tiles = runs(columns, p.positions(columns, self.width // self.lanes), width)
-            with e.loop(band * rows.count // self.bands, (band + 1) * rows.count // self.bands) as row:
+            low, high = band * rows.count // self.bands, (band + 1) * rows.count // self.bands
+            with e.loop(low, high) as row:
                 first, last = self._tap_range(e, rows, row)
                 line = row * rows.pace + (rows.taps[0][1] if rows.taps else 0)
                 x = e.at(source, line * (width * depth * self.size))

@@ -11,15 +11,17 @@ was read as place i by the window at position q where q * stride + i * dilation 
 
 wherever that is whole.  Whether it is depends on the remainder of p by the stride alone: the rows of one remainder, first, first + stride,
 first + 2 stride, ..., are reached by the same places of the window, and from one of them to the next q grows by one.  On such a lattice the
-data gradient is a convolution of stride 1 with some of the places of the window.
+data gradient is a convolution of stride 1 with some of the places of the window.  In two dimensions, a lattice of rows with one of columns
+is a phase.
 """
 
+# a tap is a place of the window that the positions of a lattice read, with its offset in the source
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
 
-MOST_TAPS = 5  # of a row of the window that are summed at once
+MOST_TAPS = 5  # of a row of the window that are summed at once: the weights of more would leave too few registers for sums
 
 
 @dataclass(frozen=True, slots=True)

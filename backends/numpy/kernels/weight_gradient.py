@@ -1,4 +1,10 @@
-"""The weight gradient of a convolution without im2col: sums over the positions of image and gradient where they lie."""
+"""The weight gradient of a convolution without im2col: sums over the positions of image and gradient where they lie.
+
+    d[i, j, c, o] = sum over n, row, column of image[n, row * stride + i - padding, column * stride + j - padding, c] * g[n, row, column, o]
+
+(dilation 1).  It is long, all positions of all images, and its result is small: so the images are cut into parts whose sums are added
+afterwards (a split reduction), as many as the shape says, whatever the number of threads.
+"""
 
 # N images, H W rows and columns, Ho Wo positions, C O channels in and out, kh kw window; parts: blocks of images of a split reduction
 from __future__ import annotations

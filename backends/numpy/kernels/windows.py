@@ -92,7 +92,8 @@ class WindowKernel:
         average_pool             y[row, column, :] = sum over (i, j) of x[h, w, :] / count[row, column]
         average_pool_gradient    dx[h, w, :] = sum over (i, j) of g[row, column, :] / count[row, column]
 
-    What is summed for a place of the image is gathered by it from the windows over it, so that each place is written once.
+    Sums are gathered by the place that they belong to: fold and average_pool_gradient ask every place of the image for the windows over
+    it, so it is written once.  Only the gradient of max_pool goes the other way, for only a window knows its maximum.
     """
 
     def __init__(self, module: ir.Module, name: str, windows: Windows) -> None:
