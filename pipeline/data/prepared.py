@@ -57,6 +57,10 @@ class Prepared:
         """What was done, for the reader."""
         return self.fitted.notes if self.target_scale is None else (*self.fitted.notes, self.target_scale.note)
 
+    def arrays(self) -> dict[str, Array]:
+        """What was fitted, for a checkpoint."""
+        return {**self.fitted.arrays(), **(self.target_scale.arrays() if self.target_scale else {})}
+
     def own_units(self, prediction: Array) -> Array:
         """A prediction of the network [N, T] in the units of y; class probabilities have none."""
         return prediction if self.target_scale is None else self.target_scale.undo(prediction)

@@ -36,7 +36,7 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     asked = trained.with_overrides(trained.stored_experiment(folder), experiment, context.overrides, ALLOWED, task="task=evaluate")
     dataset = data.load(asked.data, seed=asked.seed)
     run_ = trained.load(folder, asked)
-    if dataset.fingerprint != run_.facts["fingerprint"]:
+    if dataset.fingerprint != run_.facts.fingerprint:
         rule = "the data has changed since the run was trained; restore it, or use task=predict for other rows"
         raise RunError(f"run = {files.shown(folder)}: {rule}")
     result = evaluated(run_, dataset)

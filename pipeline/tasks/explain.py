@@ -24,9 +24,8 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
         folder = trained.find(experiment.run, experiment)
         experiment = trained.with_overrides(trained.stored_experiment(folder), experiment, context.overrides, ALLOWED, task="task=explain")
         if checkpoint.exists(folder / trained.CHECKPOINTS):
-            model = checkpoint.load(folder / trained.CHECKPOINTS).model
-            fitted = Fitted.restore(model.arrays, experiment.preprocessing.steps)
-            shape = shape_after(trained.shape_of(model.facts), fitted)
+            stored = checkpoint.load(folder / trained.CHECKPOINTS).stored
+            shape = shape_after(stored.facts.shape, Fitted.restore(stored.arrays, experiment.preprocessing.steps))
     text = compile_experiment(experiment, shape).explain(asked.parts)
     print(text)
     return text

@@ -19,6 +19,7 @@ from pipeline.errors import ConfigError, RunError
 from pipeline.screen.console import console_for, say
 from pipeline.tasks import trained
 from pipeline.tasks.context import RunContext
+from pipeline.training.facts import Facts
 
 Columns = dict[str, npt.NDArray[Any]]
 ALLOWED = {
@@ -44,7 +45,7 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     if not any(text.startswith("data.path=") for text in context.overrides):
         raise ConfigError(at="data.path", got=None, rule="task=predict reads the rows to predict from it", hint="give data.path=new.csv")
     run_ = trained.load(folder, replace(asked, data=stored.data))
-    x = data.read_new(asked.data, trained.encoder_of(run_.facts), trained.shape_of(run_.facts))
+    x = data.read_new(asked.data, run_.facts.encoder, run_.facts.shape)
     columns = table(run_.program.predict(x), run_.facts)
     files.write(output, encoded(columns, output.suffix))
     say(console_for(), f"{len(x)} rows predicted, written to {output}")
@@ -57,23 +58,22 @@ def _allowed(overrides: tuple[str, ...]) -> dict[str, str]:
     return allowed | ({"data": "data.kind"} if any(text.startswith("data=") for text in overrides) else {})
 
 
-def table(prediction: npt.NDArray[Any], facts: Mapping[str, Any]) -> Columns:
+def table(prediction: npt.NDArray[Any], facts: Facts) -> Columns:
     """Columns `class` and `probability_<class>` from probabilities [N, C], or those of `value_names` from values [N, T]."""
-    if facts["task"] == "classification":
-        names = np.array(facts["class_names"], dtype=object)
+    if facts.task == "classification":
+        names = np.array(facts.class_names, dtype=object)
         columns = {"class": names[prediction.argmax(axis=1)]}
         return columns | {f"probability_{name}": prediction[:, index] for index, name in enumerate(names)}
     values = prediction.reshape(len(prediction), -1)
     return {name: values[:, index] for index, name in enumerate(value_names(facts, values.shape[1]))}
 
 
-def value_names(facts: Mapping[str, Any], count: int) -> tuple[str, ...]:
+def value_names(facts: Facts, count: int) -> tuple[str, ...]:
     """The target's column in the table of the training, or the inputs' that were to be reconstructed; else `value`, or `value_1`, ..."""
-    if facts["task"] == "reconstruction" and len(facts["feature_names"]) == count:
-        return tuple(facts["feature_names"])
-    encoder = trained.encoder_of(facts)
-    if facts["task"] == "regression" and encoder is not None:
-        return (encoder.target,)
+    if facts.task == "reconstruction" and len(facts.feature_names) == count:
+        return facts.feature_names
+    if facts.task == "regression" and facts.encoder is not None:
+        return (facts.encoder.target,)
     return ("value",) if count == 1 else tuple(f"value_{index + 1}" for index in range(count))
 
 

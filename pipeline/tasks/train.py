@@ -39,8 +39,9 @@ from pipeline.tracking.outbox import WAIT, Sender, open_sender
 from pipeline.tracking.store import Store, check
 from pipeline.tracking.tracker import Receipt, Tracker
 from pipeline.training import budget, checkpoint, loop, metrics, progress
-from pipeline.training.checkpoint import Checkpoint, Checkpoints
+from pipeline.training.checkpoint import Checkpoint, Checkpoints, Stored
 from pipeline.training.events import EpochEnded, Event, Noted
+from pipeline.training.facts import facts_of
 from pipeline.training.interrupt import Interrupt
 from pipeline.training.loop import LossSchedule, Outcome
 from pipeline.training.scores import confusion
@@ -157,8 +158,8 @@ class _Session:
     ) -> tuple[Outcome, int | None]:
         """The outcome, and the signal that asked for an early end."""
         settings = self.experiment.training
-        model = trained.model_of(ready, program.digest)
-        checkpoints = Checkpoints(tracker.folder / trained.CHECKPOINTS, model=model, final=settings.final)
+        stored = Stored(arrays=ready.arrays(), facts=facts_of(ready.dataset, program.digest))
+        checkpoints = Checkpoints(tracker.folder / trained.CHECKPOINTS, stored=stored, final=settings.final)
         if found is not None:
             program.load_state(found.state)
             self._tell_again(tracker, found)
@@ -220,14 +221,11 @@ class _Session:
             return
         settings, allowed, done = self.experiment.training, self.experiment.budget, found.progress
         steps = len(dataset.train.x) // settings.batch_size
-        taken, end = done.epoch * steps + done.step, budget.end(settings, allowed, steps)
+        taken, end = done.steps(steps), budget.end(settings, allowed, steps)
         if end.steps is not None and taken > end.steps:
             raise ConfigError(at=end.at, got=end.got, rule=f"the run has taken {taken} steps, and this is {end.steps}", hint="give more")
-        seconds = sum(values["time/epoch_s"] for values in done.history) + done.seconds
-        spent = end.text if taken == end.steps else ""
-        if allowed.seconds is not None and seconds >= allowed.seconds:
-            spent = f"budget.seconds = {allowed.seconds:g}"
-        if spent and not self._unfinished():
+        spent = budget.spent(end, allowed, steps=taken, seconds=done.spent)
+        if spent is not None and not self._unfinished():
             raise RunError(f"{self._asked}: the run has used up {spent}; give more to go on")
 
     @property
@@ -255,7 +253,7 @@ class _Session:
         return Sender(self.project, store)
 
     def _same_data(self, dataset: data.Dataset, found: Checkpoint | None) -> None:
-        if found is not None and found.model.facts["fingerprint"] != dataset.fingerprint:
+        if found is not None and found.stored.facts.fingerprint != dataset.fingerprint:
             raise RunError(f"{self._asked}: the data has changed since the run began; restore it, or start a new run")
 
     def _tracker(self, sender: Sender, dataset: data.Dataset, notes: Sequence[str], program: Program, found: Checkpoint | None) -> Tracker:

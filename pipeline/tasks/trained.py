@@ -12,19 +12,18 @@ import yaml
 from pipeline import files
 from pipeline.config import spec
 from pipeline.config.experiment import Experiment
-from pipeline.data import DataShape, Encoder
-from pipeline.data.prepared import Prepared, shape_after
+from pipeline.data.prepared import shape_after
 from pipeline.errors import ConfigError, PipelineError, RunError
 from pipeline.preprocessing import Fitted
 from pipeline.preprocessing.target_scale import TargetScale
 from pipeline.program.make import compile_experiment
 from pipeline.program.model import Model
-from pipeline.records import plain, read
 from pipeline.tracking.run import find_run
 from pipeline.tracking.settings import Tracking
 from pipeline.tracking.store import locate
 from pipeline.training import checkpoint
 from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.facts import Facts
 
 CHECKPOINTS = "checkpoints"
 
@@ -39,37 +38,9 @@ class Trained:
     program: Model
 
     @property
-    def facts(self) -> Mapping[str, Any]:
-        """What was stored of the data: name, task, class_names, encoder, fingerprint, ... (see `model_of`)."""
-        return self.checkpoint.model.facts
-
-
-def model_of(ready: Prepared, digest: str) -> checkpoint.Model:
-    """What a prediction will need: the preprocessing's arrays, and the facts of the data as JSON."""
-    dataset, scale, shape = ready.dataset, ready.target_scale, ready.dataset.shape
-    facts = {
-        "name": dataset.name,
-        "task": dataset.task,
-        "input_shape": list(shape.input_shape),
-        "classes": shape.classes,
-        "targets": shape.targets,
-        "class_names": list(dataset.class_names),
-        "feature_names": list(dataset.feature_names),
-        "encoder": plain(dataset.encoder),
-        "fingerprint": dataset.fingerprint,
-        "digest": digest,
-    }
-    return checkpoint.Model(arrays={**ready.fitted.arrays(), **(scale.arrays() if scale else {})}, facts=facts)
-
-
-def shape_of(facts: Mapping[str, Any]) -> DataShape:
-    """The shape of the data that `model_of` stored."""
-    return DataShape(input_shape=tuple(facts["input_shape"]), classes=facts["classes"], targets=facts["targets"])
-
-
-def encoder_of(facts: Mapping[str, Any]) -> Encoder | None:
-    """How the columns of a table became x; None for data that were no table.  Raises ConfigError for what `model_of` never stored."""
-    return None if facts["encoder"] is None else read(Encoder, facts["encoder"], at="encoder")
+    def facts(self) -> Facts:
+        """What was stored of the data."""
+        return self.checkpoint.stored.facts
 
 
 def stored_config(folder: Path) -> dict[str, Any]:
@@ -109,12 +80,13 @@ def load(folder: Path, experiment: Experiment | None = None) -> Trained:
     """The trained run of `folder`; `experiment` takes the place of the stored one.  Raises RunError, BackendError."""
     stored = experiment or stored_experiment(folder)
     found = checkpoint.load(folder / CHECKPOINTS)
-    facts, fitted = found.model.facts, Fitted.restore(found.model.arrays, stored.preprocessing.steps, stored.precision)
-    program = compile_experiment(stored, shape_after(shape_of(facts), fitted))
-    if program.digest != facts["digest"]:
+    facts, arrays = found.stored.facts, found.stored.arrays
+    fitted = Fitted.restore(arrays, stored.preprocessing.steps, stored.precision)
+    program = compile_experiment(stored, shape_after(facts.shape, fitted))
+    if program.digest != facts.digest:
         raise RunError(f"{files.shown(folder)}: its network is not the one that config.yaml describes now; restore config.yaml from a copy")
     program.load_state(found.result)
-    model = Model(program=program, fitted=fitted, target_scale=TargetScale.restore(found.model.arrays))
+    model = Model(program=program, fitted=fitted, target_scale=TargetScale.restore(arrays))
     return Trained(folder=folder, experiment=stored, checkpoint=found, program=model)
 
 

@@ -4,6 +4,7 @@ settings.py    the `training` group
 events.py      what the loop tells
 scores.py      accuracy, F1, ROC AUC, calibration error, r2, ...; confusion and per-class scores
 metrics.py     which scores are measured when
+facts.py       what is stored of the data beside the arrays
 checkpoint.py  where training stands, on disk
 interrupt.py   Ctrl-C and SIGTERM
 loop.py        epochs, early stopping, resume

@@ -53,6 +53,15 @@ def end(training: Training, budget: Budget, steps_per_epoch: int) -> End:
     return min(given, key=lambda limit: limit.steps or 0, default=End(steps=None))
 
 
+def spent(end: End, budget: Budget, *, steps: int, seconds: float) -> str | None:
+    """The limit that is reached after `steps` steps and `seconds`, as the config has it; None where something is left."""
+    if end.steps is not None and steps >= end.steps:
+        return end.text
+    if budget.seconds is not None and seconds >= budget.seconds:
+        return f"budget.seconds = {budget.seconds:g}"
+    return None
+
+
 def check(training: Training, budget: Budget) -> None:
     """Whether something ends the training, and after a step at least.  Raises ConfigError."""
     if training.epochs is None and budget == Budget():

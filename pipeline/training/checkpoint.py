@@ -23,8 +23,10 @@ import numpy.typing as npt
 import safetensors.numpy
 
 from pipeline import files
-from pipeline.errors import RunError
+from pipeline.errors import ConfigError, RunError
 from pipeline.recipe.plateau import Plateau
+from pipeline.records import plain, read
+from pipeline.training.facts import Facts
 
 Array = npt.NDArray[Any]
 State = Mapping[str, Array]
@@ -52,13 +54,22 @@ class Progress:
     waited: int = 0
     plateau: Plateau = field(default_factory=Plateau)
 
+    def steps(self, per_epoch: int) -> int:
+        """Steps done in all."""
+        return self.epoch * per_epoch + self.step
+
+    @property
+    def spent(self) -> float:
+        """Seconds of training and validation in all."""
+        return sum(values["time/epoch_s"] for values in self.history) + self.seconds
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
-    """What a prediction needs besides the state: `arrays` of the preprocessing, and `facts` (JSON: data shape, class names, encoder)."""
+class Stored:
+    """What a prediction needs besides the state: `arrays` of the preprocessing, and `facts` of the data."""
 
-    arrays: State = field(default_factory=dict)
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    arrays: State
+    facts: Facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +78,7 @@ class Checkpoint:
 
     state: State
     best_state: State | None
-    model: Model
+    stored: Stored
     progress: Progress
     final: Literal["last", "best"]
 
@@ -83,8 +94,8 @@ class Checkpoints:
     every     least time between two saves that nobody asked for, in seconds; they take at most a twentieth of the time
     """
 
-    def __init__(self, folder: Path, *, model: Model, final: Literal["last", "best"] = "last", every: float = 5.0) -> None:
-        self.folder, self._model, self._final, self._every = folder, model, final, every
+    def __init__(self, folder: Path, *, stored: Stored, final: Literal["last", "best"] = "last", every: float = 5.0) -> None:
+        self.folder, self._stored, self._final, self._every = folder, stored, final, every
         self._due = time.monotonic() + every
         self._best: tuple[int, dict[str, Any] | None] = (0, None)
 
@@ -110,7 +121,7 @@ class Checkpoints:
             "progress": {key: getattr(progress, key) for key in Progress.__slots__ if key not in ("losses", "history", "plateau")},
             "plateau": asdict(progress.plateau),
             "history": [dict(values) for values in progress.history],
-            "model": dict(self._model.facts),
+            "model": plain(self._stored.facts),
         }
         path = self.folder / MANIFEST
         files.write(path, _text(manifest))
@@ -121,7 +132,7 @@ class Checkpoints:
 
     def _arrays(self, state: State, losses: Array) -> dict[str, Any]:
         """Writes an arrays file, unless it is there -> its entry in the manifest."""
-        groups = (("state/", state), ("model/", self._model.arrays), ("", {"losses": losses}))
+        groups = (("state/", state), ("model/", self._stored.arrays), ("", {"losses": losses}))
         arrays = {prefix + name: value for prefix, group in groups for name, value in group.items()}
         content = safetensors.numpy.save({name: np.ascontiguousarray(value).reshape(np.shape(value)) for name, value in arrays.items()})
         digest = hashlib.sha256(content).hexdigest()
@@ -151,7 +162,7 @@ def load(folder: Path) -> Checkpoint:
     return Checkpoint(
         state=_group(last, "state/"),
         best_state=None if best is None else _group(best, "state/"),
-        model=Model(arrays=_group(last, "model/"), facts=manifest["model"]),
+        stored=Stored(arrays=_group(last, "model/"), facts=_facts(folder / MANIFEST, manifest["model"])),
         progress=Progress(
             **manifest["progress"],
             plateau=Plateau(**manifest.get("plateau", {})),
@@ -160,6 +171,13 @@ def load(folder: Path) -> Checkpoint:
         ),
         final=manifest["final"],
     )
+
+
+def _facts(path: Path, model: object) -> Facts:
+    try:
+        return read(Facts, model, at="model")
+    except ConfigError as error:
+        raise RunError(f"{files.shown(path)}: {error}; use the version of the pipeline that wrote it") from error
 
 
 def _read_arrays(folder: Path, entry: Mapping[str, Any]) -> dict[str, Array]:

@@ -238,13 +238,8 @@ class _Loop:
 
     def _spent(self) -> str | None:
         """The limit that is reached, as the config has it."""
-        done, end = self.progress, self.end
-        if end.steps is not None and done.epoch * self.steps + done.step >= end.steps:
-            return end.text
-        seconds = sum(values["time/epoch_s"] for values in done.history) + done.seconds
-        if self.budget.seconds is not None and seconds >= self.budget.seconds:
-            return f"budget.seconds = {self.budget.seconds:g}"
-        return None
+        done = self.progress
+        return budgets.spent(self.end, self.budget, steps=done.steps(self.steps), seconds=done.spent)
 
     def _out_of_patience(self) -> bool:
         return self.settings.early_stopping is not None and self.progress.waited >= self.settings.early_stopping.patience
@@ -293,7 +288,7 @@ class _Loop:
             prediction, task = self.data.own_units(made), self.dataset.task
             values |= metrics.measure(task, prediction, row_loss, validation.y, "validation", self.measured)
         if self.learning_rate is not None:
-            values["learning_rate"] = self.learning_rate(progress.epoch * self.steps + progress.step - 1)
+            values["learning_rate"] = self.learning_rate(progress.steps(self.steps) - 1)
         values["time/epoch_s"] = progress.seconds + time.perf_counter() - start
         return values
 

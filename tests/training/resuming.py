@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.training import checkpoint
-from pipeline.training.checkpoint import Checkpoints, Model
+from pipeline.training.checkpoint import Checkpoints
 from pipeline.training.loop import Outcome, train
 from pipeline.training.settings import Training
-from tests.training.softmax_program import SoftmaxProgram, blobs
+from tests.training.softmax_program import SoftmaxProgram, blobs, stored
 
 
 def train_on(
@@ -34,7 +34,7 @@ def train_on(
         blobs(),
         settings,
         seed=3,
-        checkpoints=Checkpoints(folder, model=Model(), final=settings.final, every=every),
+        checkpoints=Checkpoints(folder, stored=stored(), final=settings.final, every=every),
         progress=None if found is None else found.progress,
         best_state=None if found is None else found.best_state,
         stop=stop,

@@ -15,6 +15,8 @@ from pipeline.data.prepared import Prepared, prepared
 from pipeline.errors import DivergedError
 from pipeline.preprocessing import Preprocessing
 from pipeline.recipe.course import Course
+from pipeline.training.checkpoint import Stored
+from pipeline.training.facts import facts_of
 
 Array = npt.NDArray[Any]
 
@@ -34,6 +36,11 @@ def in_two_parts(train: tuple[Array, Array], validation: tuple[Array, Array]) ->
     made = {name: Part(x=x, y=y, rows=np.arange(len(x))) for name, (x, y) in parts.items()}
     dataset = Dataset(name="blobs", task="classification", shape=DataShape(input_shape=(4,), classes=3), fingerprint="", **made)
     return prepared(dataset, Preprocessing(steps=()), precision="float64")
+
+
+def stored(**arrays: Array) -> Stored:
+    """What a checkpoint of a training on blobs holds beside the state."""
+    return Stored(arrays=arrays, facts=facts_of(blobs().dataset, "no network"))
 
 
 class SoftmaxProgram:

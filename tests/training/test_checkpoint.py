@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import random
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 
 from pipeline.errors import RunError
 from pipeline.training import checkpoint
-from pipeline.training.checkpoint import MANIFEST, Checkpoint, Checkpoints, Model, Progress, load
+from pipeline.training.checkpoint import MANIFEST, Checkpoint, Checkpoints, Progress, load
 from tests.refusal import refused
+from tests.training.softmax_program import stored
 
 STATE = {"fc1.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "step": np.array(12), "flag": np.array([True, False])}
 BEST = {name: value * 0 for name, value in STATE.items()}
@@ -25,11 +27,11 @@ PROGRESS = Progress(
     best=0.1,
     best_epoch=2,
 )
-MODEL = Model(arrays={"mean": np.array([1.5, 2.5])}, facts={"class_names": ["a", "b"], "shape": [2]})
+STORED = stored(mean=np.array([1.5, 2.5]))
 
 
 def saved(folder: Path) -> Checkpoint:
-    Checkpoints(folder, model=MODEL, final="best").save(STATE, PROGRESS, BEST)
+    Checkpoints(folder, stored=STORED, final="best").save(STATE, PROGRESS, BEST)
     return load(folder)
 
 
@@ -43,20 +45,41 @@ def test_what_was_saved_is_loaded_bit_for_bit(tmp_path: Path) -> None:
         assert (found.state[name].dtype, found.state[name].shape) == (value.dtype, value.shape)
         assert np.array_equal(found.state[name], value)
     assert found.best_state is not None and np.array_equal(found.best_state["fc1.weight"], np.zeros((2, 3)))
-    assert np.array_equal(found.model.arrays["mean"], [1.5, 2.5]) and found.model.facts == MODEL.facts
+    assert np.array_equal(found.stored.arrays["mean"], [1.5, 2.5]) and found.stored.facts == STORED.facts
     assert np.array_equal(found.progress.losses, PROGRESS.losses)
     for name in ("epoch", "step", "seconds", "history", "best", "best_epoch", "waited"):
         assert getattr(found.progress, name) == getattr(PROGRESS, name)
 
 
+def test_the_facts_lie_in_the_manifest_as_they_always_did(tmp_path: Path) -> None:
+    saved(tmp_path)
+    model = json.loads((tmp_path / MANIFEST).read_text())["model"]
+    assert json.dumps(model) == (
+        '{"name": "blobs", "task": "classification", "input_shape": [4], "classes": 3, "targets": null, '
+        '"class_names": [], "feature_names": [], "encoder": null, "fingerprint": "", "digest": "no network"}'
+    )
+
+
+def test_facts_that_this_version_does_not_know_are_refused(tmp_path: Path) -> None:
+    saved(tmp_path)
+    manifest = json.loads((tmp_path / MANIFEST).read_text())
+    del manifest["sha256"]
+    manifest["model"]["colour"] = "red"
+    (tmp_path / MANIFEST).write_text(checkpoint._text(manifest))
+    with pytest.raises(RunError) as caught:
+        load(tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path / MANIFEST}: model.colour = red: unknown key; ")
+    assert str(caught.value).endswith("; use the version of the pipeline that wrote it")
+
+
 def test_the_result_is_the_best_state_only_under_early_stopping(tmp_path: Path) -> None:
     assert np.array_equal(saved(tmp_path / "best").result["step"], 0)
-    Checkpoints(tmp_path / "last", model=MODEL, final="last").save(STATE, PROGRESS, BEST)
+    Checkpoints(tmp_path / "last", stored=STORED, final="last").save(STATE, PROGRESS, BEST)
     assert np.array_equal(load(tmp_path / "last").result["step"], 12)
 
 
 def test_old_arrays_and_torn_writes_are_swept_and_the_best_ones_kept(tmp_path: Path) -> None:
-    checkpoints = Checkpoints(tmp_path, model=MODEL)
+    checkpoints = Checkpoints(tmp_path, stored=STORED)
     (tmp_path / ".writing-1-step-00000001-abc.safetensors").write_bytes(b"half")
     for step in (1, 2, 3):
         checkpoints.save({**STATE, "step": np.array(step)}, PROGRESS, BEST)
@@ -65,7 +88,7 @@ def test_old_arrays_and_torn_writes_are_swept_and_the_best_ones_kept(tmp_path: P
 
 
 def test_last_and_best_of_one_step_share_a_file(tmp_path: Path) -> None:
-    Checkpoints(tmp_path, model=MODEL).save(STATE, Progress(epoch=2, best_epoch=2), STATE)
+    Checkpoints(tmp_path, stored=STORED).save(STATE, Progress(epoch=2, best_epoch=2), STATE)
     assert len(arrays_files(tmp_path)) == 1 and load(tmp_path).best_state is not None
 
 
@@ -129,7 +152,7 @@ def test_a_full_disk_is_told_and_the_checkpoint_before_stays_whole(tmp_path: Pat
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(RunError) as caught:
-        Checkpoints(tmp_path, model=MODEL).save({**STATE, "step": np.array(13)}, PROGRESS, None)
+        Checkpoints(tmp_path, stored=STORED).save({**STATE, "step": np.array(13)}, PROGRESS, None)
     assert str(caught.value).endswith(": cannot be written (no space left on device); free space or choose another folder, then try again")
     monkeypatch.undo()
     assert {path.name for path in tmp_path.iterdir()} == before
@@ -161,7 +184,7 @@ def test_at_every_write_that_fails_a_whole_checkpoint_is_left(tmp_path: Path, mo
             monkeypatch.setattr(os, name, crashing(function))
         try:
             last, best = {**STATE, "step": np.array(100 + crash_at)}, {**BEST, "step": np.array(50 + crash_at)}
-            Checkpoints(tmp_path, model=MODEL).save(last, PROGRESS, best)
+            Checkpoints(tmp_path, stored=STORED).save(last, PROGRESS, best)
         except Crash:
             pass
         else:

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.training import checkpoint
-from pipeline.training.checkpoint import Checkpoints, Model
+from pipeline.training.checkpoint import Checkpoints
 from pipeline.training.interrupt import Interrupt
 from pipeline.training.loop import Outcome, train
 from pipeline.training.settings import EarlyStopping, Training
-from tests.training.softmax_program import SoftmaxProgram, blobs
+from tests.training.softmax_program import SoftmaxProgram, blobs, stored
 
 
 def go_on(
@@ -31,7 +31,7 @@ def go_on(
         Training(epochs=epochs, batch_size=16, early_stopping=EarlyStopping(patience=epochs)),
         seed=5,
         emit=lambda event: print(event, flush=True),
-        checkpoints=Checkpoints(folder, model=Model(facts={"task": "classification"}), final="best", every=every),
+        checkpoints=Checkpoints(folder, stored=stored(), final="best", every=every),
         progress=found.progress if found else None,
         best_state=found.best_state if found else None,
         stop=interrupt,

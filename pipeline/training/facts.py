@@ -1,0 +1,49 @@
+"""What is stored of a trained run beside its arrays: what reading new rows, predicting and going on need to know."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pipeline.data import Dataset, DataShape, Encoder
+from pipeline.records import record
+
+
+@record
+class Facts:
+    """Of the data a run was trained on (see `Dataset`), and `digest` of its network; the fields are the keys of the stored JSON.
+
+    input_shape, classes, targets   of the rows as they are read, before the preprocessing
+    encoder                         how the columns of a table become x; None for arrays
+    """
+
+    name: str
+    task: Literal["classification", "regression", "reconstruction"]
+    input_shape: tuple[int, ...]
+    classes: int | None
+    targets: int | None
+    class_names: tuple[str, ...]
+    feature_names: tuple[str, ...]
+    encoder: Encoder | None
+    fingerprint: str
+    digest: str
+
+    @property
+    def shape(self) -> DataShape:
+        """Of the rows as they are read."""
+        return DataShape(input_shape=self.input_shape, classes=self.classes, targets=self.targets)
+
+
+def facts_of(dataset: Dataset, digest: str) -> Facts:
+    """The facts of a run on `dataset` whose network has `digest`."""
+    return Facts(
+        name=dataset.name,
+        task=dataset.task,
+        input_shape=dataset.shape.input_shape,
+        classes=dataset.shape.classes,
+        targets=dataset.shape.targets,
+        class_names=dataset.class_names,
+        feature_names=dataset.feature_names,
+        encoder=dataset.encoder,
+        fingerprint=dataset.fingerprint,
+        digest=digest,
+    )
