@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pipeline.program.model import Model
     from pipeline.program.program import Program
     from pipeline.program.stack import Stack
-    from pipeline.tasks.train import Result
+    from pipeline.tasks.results import Result
 
 Config = Mapping[str, Any]
 

@@ -25,7 +25,7 @@ from typing import Any, Self
 import numpy as np
 
 from pipeline import files
-from pipeline.errors import PipelineError, RunError
+from pipeline.errors import RunError, sentence
 from pipeline.records import record
 from pipeline.tracking.delivery import Sent
 from pipeline.tracking.folder import RunInfo, fill, new_run_folder, read_info, write_info
@@ -92,6 +92,12 @@ class Tracker:
             self._receipt = self._settle((WAIT if self._own_sender else 0.0) if wait is None else wait)
         return self._receipt
 
+    def ended_by(self, error: BaseException, *, wait: float | None = None) -> Receipt:
+        """Ends the run that `error` cut off, with what is said of it."""
+        if isinstance(error, KeyboardInterrupt):
+            return self.finish("KILLED", str(error) or "stopped by Ctrl-C", wait=wait)
+        return self.finish("FAILED", sentence(error), wait=wait)
+
     def _settle(self, wait: float) -> Receipt:
         if self.store is None:
             return Receipt(note=f"tracking=none: the run is kept in {files.shown(self.folder)}")
@@ -106,10 +112,8 @@ class Tracker:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if error is None:
             self.finish("FINISHED")
-        elif isinstance(error, KeyboardInterrupt):
-            self.finish("KILLED", "stopped by Ctrl-C")
         else:
-            self.finish("FAILED", str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}")
+            self.ended_by(error)
 
 
 def receipt(folder: Path, sent: Sent, store: Store, *, waited: float) -> Receipt:

@@ -1,0 +1,99 @@
+"""What is told of a training that has ended: the metrics of the test part, its classes as a table, and what the terminal shows."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from pipeline import files
+from pipeline.data import Dataset
+from pipeline.data.prepared import Prepared
+from pipeline.program.model import Model
+from pipeline.program.program import Program
+from pipeline.records import record
+from pipeline.screen.console import say, say_once
+from pipeline.screen.tables import results_table
+from pipeline.screen.wording import in_words, newest
+from pipeline.tasks.context import RunContext
+from pipeline.tracking.tracker import Receipt, Tracker
+from pipeline.training import metrics
+from pipeline.training.loop import Outcome
+from pipeline.training.scores import confusion
+
+
+@record
+class Result:
+    """What came of a training.
+
+    metrics  name -> value, of the epoch whose weights the program holds, and of the test part; history, of each epoch
+    run_id   of MLflow; None without tracking or when the store did not answer in time
+    """
+
+    metrics: Mapping[str, float]
+    history: tuple[Mapping[str, float], ...]
+    run_id: str | None
+    folder: Path
+    program: Model
+
+
+def test(program: Program, ready: Prepared, tracker: Tracker, epoch: int) -> dict[str, float]:
+    """Every metric of the test part, also to the journal, and its classes as a table in classes.csv; nothing without a test part."""
+    part, dataset = ready.test, ready.dataset
+    if not len(part):
+        return {}
+    made, row_loss = program.evaluate(part.x, part.targets, part.weight)
+    prediction = ready.own_units(made)
+    names = metrics.full(dataset.task, dataset.classes)
+    values = metrics.measure(dataset.task, prediction, row_loss, part.y, "test", names)
+    tracker.metrics(epoch, values)
+    if dataset.task == "classification":
+        classes = dataset.class_names
+        tracker.confusion(classes, confusion(part.y, prediction.argmax(axis=1), len(classes)), part="test")
+        tracker.text("classes.csv", _class_csv(classes, metrics.class_table(prediction, part.y)))
+    return values
+
+
+def parameter_count(program: Program) -> int:
+    """How many numbers are trained."""
+    return sum(value.size for value in program.parameters().values())
+
+
+def tell(
+    console: Console, context: RunContext, dataset: Dataset, program: Program, outcome: Outcome, values: Mapping[str, float], folder: Path
+) -> None:
+    """Shows the metrics `values` and how the training went; of a job of a sweep in one line."""
+    seconds = sum(epoch["time/epoch_s"] for epoch in outcome.history)
+    if context.said is not None:
+        say(console, f"{context.label}: {in_words(newest(values))}; {outcome.message}; {seconds:.2f} s")
+        return
+    console.print()
+    console.print(results_table(dataset.name, {key: value for key, value in values.items() if not key.startswith("time/")}))
+    names = metrics.full(dataset.task, dataset.classes)
+    for note in (
+        *metrics.left_out(names, dataset.test.y, dataset.classes, "test", dataset.class_names),
+        "loss/train is the mean over the steps of the epoch, while it was trained; task=evaluate measures it with the final weights",
+    ):
+        say(console, f"note: {note}")
+    say(console, f"{outcome.message}; {seconds:.2f} s, {parameter_count(program):,} parameters")
+    say(console, f"run folder  {files.shown(folder)}")
+
+
+def tell_receipt(console: Console, context: RunContext, receipt: Receipt) -> None:
+    """Where MLflow shows the run, and what it has not got yet; a sweep prints the link to all its runs."""
+    if receipt.link is not None and context.sweep is None:
+        say(console, f"MLflow      {receipt.link}")
+    if receipt.note:
+        say_once(console, receipt.note, context.said or set())
+
+
+def _class_csv(names: Sequence[str], rows: Sequence[Mapping[str, float]]) -> str:
+    """One line a class of the test part; an empty cell where a metric has no value."""
+    text, columns = io.StringIO(), ("precision", "recall", "f1", "roc_auc", "rows")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["class", *columns])
+    writer.writerows([name, *(row.get(column, "") for column in columns)] for name, row in zip(names, rows, strict=True))
+    return text.getvalue()

@@ -1,0 +1,140 @@
+"""Where a training begins: a new run, or one that goes on: which, where it stands, what may be asked of it, and what it has left to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline import files
+from pipeline.config import spec
+from pipeline.config.experiment import Experiment
+from pipeline.data import Dataset
+from pipeline.errors import ConfigError, RunError
+from pipeline.records import record
+from pipeline.tasks import trained
+from pipeline.tracking import tracker as tracking
+from pipeline.tracking.folder import read_info
+from pipeline.tracking.journal import Metric, end_of, read_journal
+from pipeline.tracking.outbox import Sender
+from pipeline.tracking.store import Store, check
+from pipeline.tracking.tracker import Tracker
+from pipeline.training import budget, checkpoint
+from pipeline.training.checkpoint import Checkpoint
+
+# What may be asked of a run that goes on, and what is taken over for it.
+RESUMABLE = {
+    "resume": "",
+    "task": "",
+    "training.epochs": "training.epochs",
+    **{f"budget.{name}": f"budget.{name}" for name in ("epochs", "steps", "samples", "seconds")},
+    "data.root": "data.root",
+    "data.path": "data.path",
+    "data.stream": "data.stream",
+    "backend": "backend",
+}
+
+
+@record
+class Beginning:
+    """What a training begins with.
+
+    folder    of the run that goes on; None: a new one is made
+    found     its checkpoint; None: from the first step, as also a run that never saved does
+    changed   whether other things are asked of it than before
+    """
+
+    experiment: Experiment
+    folder: Path | None = None
+    found: Checkpoint | None = None
+    changed: bool = False
+
+    @property
+    def where(self) -> str:
+        """Where a run that was stopped is taken up."""
+        if self.found is None:
+            return "no checkpoint was saved yet: trains from the start"
+        done = self.found.progress
+        steps = f" and {done.step} steps of the next" if done.step else ""
+        return f"goes on after the checkpoint of epoch {done.epoch}{steps}"
+
+
+def beginning(experiment: Experiment, overrides: Sequence[str]) -> Beginning:
+    """That of a new run, or of the one that `experiment.resume` names.  Raises RunError and ConfigError."""
+    if experiment.resume is None:
+        return Beginning(experiment=experiment)
+    folder = trained.find(experiment.resume, experiment, at="resume")
+    stored = trained.stored_experiment(folder)
+    asked = trained.with_overrides(stored, experiment, overrides, RESUMABLE, task="resume")
+    return Beginning(experiment=asked, folder=folder, found=_found(asked, folder), changed=asked != stored)
+
+
+def check_rest(begun: Beginning, dataset: Dataset) -> None:
+    """Whether the data are those of the run that goes on, and its budget leaves something to do.  Raises RunError and ConfigError."""
+    if begun.folder is None or begun.found is None:
+        return
+    if begun.found.stored.facts.fingerprint != dataset.fingerprint:
+        raise RunError(f"{_asked(begun.folder)}: the data has changed since the run began; restore it, or start a new run")
+    settings, allowed, done = begun.experiment.training, begun.experiment.budget, begun.found.progress
+    per_epoch = len(dataset.train) // settings.batch_size
+    steps, end = done.steps(per_epoch), budget.end(settings, allowed, per_epoch)
+    if end.steps is not None and steps > end.steps:
+        raise ConfigError(at=end.at, got=end.got, rule=f"the run has taken {steps} steps, and this is {end.steps}", hint="give more")
+    spent = budget.spent(end, allowed, steps=steps, seconds=done.spent)
+    if spent is not None and _finished(begun.folder):
+        raise RunError(f"{_asked(begun.folder)}: the run has used up {spent}; give more to go on")
+
+
+def sender_of(folder: Path, project: Path) -> Sender:
+    """To the store that the run of `folder` was begun with.  Raises TrackingError if it refuses."""
+    info = read_info(folder)
+    store = None if info.uri is None else Store(uri=info.uri, experiment=info.experiment, artifacts=info.artifacts)
+    if store is not None:
+        check(store)
+    return Sender(project, store)
+
+
+def tracker_of(folder: Path, begun: Beginning, sender: Sender, project: Path) -> Tracker:
+    """Takes up the record of the run; tells what a crash kept from its journal, and what is asked of it now."""
+    epoch = 0 if begun.found is None else begun.found.progress.epoch
+    tracker = tracking.resume(folder, step=epoch, project=project, sender=sender)
+    if begun.changed:
+        files.write(folder / "config.yaml", tracking.config_text(spec.to_plain(begun.experiment)))
+        tracker.artifact(folder / "config.yaml")
+    return tracker
+
+
+def tell_again(tracker: Tracker, found: Checkpoint) -> None:
+    """Metrics that the checkpoint holds and a crash kept from the journal."""
+    told = {event.step for event in read_journal(tracker.folder) if isinstance(event, Metric)}
+    for epoch, values in enumerate(found.progress.history, start=1):
+        if epoch not in told:
+            tracker.metrics(epoch, values)
+
+
+def _found(experiment: Experiment, folder: Path) -> Checkpoint | None:
+    """The checkpoint of the run, if it has one and epochs are left."""
+    if not checkpoint.exists(folder / trained.CHECKPOINTS):
+        return None
+    found, settings = checkpoint.load(folder / trained.CHECKPOINTS), experiment.training
+    done, at = found.progress, _asked(folder)
+    if settings.epochs is not None and (done.epoch > settings.epochs or (done.epoch == settings.epochs and done.step)):
+        raise ConfigError(at="training.epochs", got=settings.epochs, rule=f"the run has trained {done.epoch} epochs", hint="give more")
+    if not _finished(folder):
+        return found
+    if done.epoch == settings.epochs:
+        raise RunError(f"{at}: the run has finished its {done.epoch} epochs; give training.epochs above {done.epoch} to go on")
+    if settings.early_stopping is not None and done.waited >= settings.early_stopping.patience:
+        best = f"its result is epoch {done.best_epoch}"
+        raise RunError(f"{at}: the run stopped early after epoch {done.epoch}, {best}; nothing is left to do")
+    return found
+
+
+def _asked(folder: Path) -> str:
+    """Which run shall go on."""
+    return f"resume = {files.shown(folder)}"
+
+
+def _finished(folder: Path) -> bool:
+    """Whether the run came to its end, not to a stop before it."""
+    end = end_of(read_journal(folder))
+    return end is not None and end.status == "FINISHED"
