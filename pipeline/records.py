@@ -71,7 +71,7 @@ def setting(
 ) -> Any:
     """A field with its rule: bounds for a number (`above` and `below` exclusive), or the family of its record.
 
-    The bounds, and the family, hold for each entry of a list.
+    The bounds, and the family, hold for each entry of a list or a mapping.
     """
     metadata = {"above": above, "least": least, "below": below, "most": most, "kinds": kinds}
     if isinstance(default, (list, dict)):
@@ -138,6 +138,8 @@ def _plain_field(value: object, kinds: Family[Any, Any] | None) -> Any:
         return plain(value)
     if isinstance(value, tuple):
         return [_plain_field(entry, kinds) for entry in value]
+    if isinstance(value, Mapping):
+        return {key: _plain_field(entry, kinds) for key, entry in value.items()}
     return {"kind": kinds.kind_of(value), **plain(value)}
 
 
@@ -177,10 +179,10 @@ def _names(record_type: type) -> list[str]:
 def _value(value: object, kind: Any, rule: Mapping[str, Any], *, at: str) -> Any:
     """`value` as the annotated type `kind`, or ConfigError."""
     origin, arguments = get_origin(kind), get_args(kind)
+    if rule.get("kinds") is not None and origin not in (tuple, Mapping):
+        return None if value is None and type(None) in arguments else read_kind(rule["kinds"], value, at=at)
     if origin in (Union, types.UnionType):
         return _union(value, arguments, rule, at=at)
-    if rule.get("kinds") is not None and origin is not tuple:
-        return read_kind(rule["kinds"], value, at=at)
     if origin is Literal:
         if isinstance(value, bool) or value not in arguments:  # True == 1 would pass as a 1
             raise ConfigError(at=at, got=value, rule="unknown choice", hint=nearest(str(value), map(str, arguments)))

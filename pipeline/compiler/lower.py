@@ -3,7 +3,7 @@
 train     one optimizer step: loss, gradients, updates of parameters, slots and running statistics; stops when the loss is not finite
 gradient  the training loss and its gradients, nothing updated
 evaluate  predictions and row losses with running statistics and without dropout, and the regularization terms
-fold      the weights that evaluation uses where batch norm is folded into them; made by layers/folding.py
+fold      the weights that evaluation uses where batch norm is folded into them; made by fold_batch_norm.py
 layers    the value of every layer, as in evaluate
 """
 

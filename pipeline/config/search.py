@@ -21,7 +21,7 @@ from typing import Any
 from pipeline.config.arms import ARM
 from pipeline.config.spaces import SPACES, Integer, Space, draw, share_of, zoom
 from pipeline.errors import ConfigError
-from pipeline.records import read, read_kind, record, setting
+from pipeline.records import read, record, setting
 
 SEARCH, TRIAL = "search", "trial"
 
@@ -36,16 +36,10 @@ class Search:
     zoom    the share of its range that a value keeps from one stage to the next
     """
 
-    space: object = setting()
+    space: Mapping[str, Space] = setting(kinds=SPACES)
     seed: int = setting(0, least=0, most=2**32 - 1)
     stages: tuple[int, ...] = setting((), least=1)
     zoom: float = setting(0.25, above=0, below=1)
-
-    def spaces(self) -> dict[str, Space]:
-        """Config path -> space.  Raises ConfigError."""
-        if not isinstance(self.space, Mapping):
-            raise ConfigError(at=f"{SEARCH}.space", got=self.space, rule="must be a mapping of config paths to ranges")
-        return {str(path): _space(entry, at=f"{SEARCH}.space.{path}") for path, entry in self.space.items()}
 
 
 @record
@@ -70,7 +64,14 @@ def declared(config: Mapping[str, Any]) -> tuple[Search, int] | None:
         raise ConfigError(at=TRIAL, got=trial, rule="the experiment declares no search", hint="leave it out")
     if not isinstance(trial, int) or isinstance(trial, bool) or trial < 0:
         raise ConfigError(at=TRIAL, got=trial, rule="must be a whole number from 0", hint="give trial=0")
-    return read(Search, entry, at=SEARCH), trial
+    if isinstance(entry, Mapping) and "space" in entry and not isinstance(entry["space"], Mapping):
+        raise ConfigError(at=f"{SEARCH}.space", got=entry["space"], rule="must be a mapping of config paths to ranges")
+    search = read(Search, entry, at=SEARCH)
+    for path, space in search.space.items():
+        if space.low >= space.high:
+            at = f"{SEARCH}.space.{path}"
+            raise ConfigError(at=f"{at}.high", got=space.high, rule=f"must be above {at}.low, which is {space.low}")
+    return search, trial
 
 
 def with_trial(config: Mapping[str, Any], overrides: Sequence[str] = (), tried: Sequence[Tried] = ()) -> dict[str, Any]:
@@ -104,19 +105,19 @@ def at_the_end(search: Search, tried: Sequence[Tried]) -> list[str]:
     if best is None:
         return []
     notes = []
-    for path, space in search.spaces().items():
+    for path, space in search.space.items():
         value = _get(best, path)
         if not 0.05 <= share_of(space, value) <= 0.95:
             notes.append(f"the best {path}, {value:g}, lies at an end of {space.low:g} to {space.high:g}: widen search.space.{path}")
     return notes
 
 
-def _narrowed(search: Search, trial: int, tried: Sequence[Tried]) -> dict[str, Space]:
+def _narrowed(search: Search, trial: int, tried: Sequence[Tried]) -> Mapping[str, Space]:
     """The spaces of the stage that `trial` belongs to.
 
     A stage is decided by the trials that ran before the first of its own, so that other seeds of its trials have the same values.
     """
-    spaces = search.spaces()
+    spaces = search.space
     for first in list(accumulate(search.stages))[:-1]:
         if trial < first:
             break
@@ -136,13 +137,6 @@ def _best(tried: Sequence[Tried]) -> Mapping[str, Any] | None:
     scores = {trial: math.fsum(each.score for each in of_it) / len(of_it) for trial, of_it in runs.items()}
     first = min(scores, key=lambda trial: scores[trial], default=None)
     return None if first is None or not math.isfinite(scores[first]) else runs[first][0].config
-
-
-def _space(entry: object, *, at: str) -> Space:
-    space = read_kind(SPACES, entry, at=at)
-    if space.low >= space.high:
-        raise ConfigError(at=f"{at}.high", got=space.high, rule=f"must be above {at}.low, which is {space.low}")
-    return space
 
 
 def _get(config: Mapping[str, Any], path: str) -> float:

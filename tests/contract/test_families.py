@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.config.experiment import Architecture, Experiment
+from pipeline.config.search import Search
 from pipeline.config.spaces import SPACES
 from pipeline.layers import LAYERS
 from pipeline.layers.activation import ACTIVATIONS
@@ -17,7 +18,7 @@ from pipeline.optimizers import OPTIMIZERS
 from pipeline.recipe.initialization import INITIALIZATIONS
 from pipeline.recipe.losses import LOSSES
 from pipeline.recipe.schedules import SCHEDULES
-from pipeline.records import Family, plain, read_kind
+from pipeline.records import Family, plain, read, read_kind
 
 FAMILIES = (LAYERS, ACTIVATIONS, NORMALIZATIONS, OPTIMIZERS, SCHEDULES, LOSSES, INITIALIZATIONS, SPACES)
 NEEDED: dict[str, dict[str, Any]] = {
@@ -50,7 +51,22 @@ def test_a_record_without_a_rule_is_not_asked_for_one() -> None:
 
 
 def test_no_field_of_a_config_may_hold_anything() -> None:
-    for owner in (Architecture, Experiment, *(record for family in FAMILIES for record in family.values())):
+    for owner in (Architecture, Experiment, Search, *(record for family in FAMILIES for record in family.values())):
         assert is_dataclass(owner)
         types = typing.get_type_hints(owner)
         assert not [f.name for f in fields(owner) if types[f.name] in (object, Any)], owner
+
+
+def test_a_record_is_written_with_its_own_fields_before_those_that_it_inherits() -> None:
+    assert list(plain(read_kind(INITIALIZATIONS, "he", at=""))) == ["distribution", "bias_init"]
+    slots = ["initialization", "normalization", "activation", "regularization"]
+    assert list(plain(read_kind(LAYERS, {"kind": "dense", "units": 3}, at=""))) == ["units", "name", "input", *slots]
+    assert list(plain(read_kind(LAYERS, {"kind": "add", "inputs": ["a", "b"]}, at=""))) == ["inputs", "name", "activation"]
+    assert list(plain(read_kind(NORMALIZATIONS, "group", at=""))) == ["groups", "position", "epsilon"]
+
+
+def test_a_mapping_of_records_is_read_and_written_back() -> None:
+    spaces = {"seed": {"kind": "integer", "low": 0, "high": 9}, "optimizer.learning_rate": {"kind": "log", "low": 0.1, "high": 1.0}}
+    search = read(Search, {"space": spaces}, at="search")
+    assert search.space["seed"] == SPACES["integer"](low=0, high=9)
+    assert plain(search)["space"] == spaces

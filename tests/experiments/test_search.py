@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.config.search import Search, Tried, at_the_end, with_trial
 from pipeline.config.spaces import Integer, Linear, Log, LogRandn, OneMinusLog, draw, grid, zoom
+from pipeline.records import read
 from tests.refusal import refused
 
 SPACES: list[tuple[Any, Any]] = [
@@ -113,7 +114,7 @@ def test_a_later_stage_without_the_one_before_is_refused() -> None:
 
 
 def test_a_best_value_at_an_end_of_its_range_is_said() -> None:
-    search = Search(space=CONFIG["search"]["space"])
+    search = read(Search, {"space": CONFIG["search"]["space"]}, at="search")
     note = "the best optimizer.learning_rate, 0.9, lies at an end of 0.0001 to 1: widen search.space.optimizer.learning_rate"
     assert at_the_end(search, tried((0, 0.1, 1.0), (1, 0.9, 0.5))) == [note]
     assert at_the_end(search, tried((0, 0.1, 0.5), (1, 0.9, 1.0))) == []
