@@ -20,8 +20,8 @@ from backends.numpy.machine import processor as processors
 from backends.numpy.machine.cache import ObjectCache, key, ready
 from backends.numpy.machine.memory import Arena, NumpyMemory, address
 from backends.numpy.machine.progress import Compiling
-from backends.numpy.step import CLAIM, FIELDS, StepProgram, claimed
-from backends.numpy.threads.pool import Choice, Part, crew
+from backends.numpy.step import COUNTER, FIELDS, StepProgram, stolen
+from backends.numpy.threads.pool import Choice, Part, pool
 
 # a core's rough speed (operations and bytes a second), and the seconds that a meeting of threads and the start of a job cost
 FLOPS, BANDWIDTH, BARRIER, START = 5e10, 2e10, 2e-6, 1e-5
@@ -69,7 +69,7 @@ class NumpyExecutable:
         self.threads = threads if self.gain > 0 else 1
         self.cores, self.choice = threads, Choice()
         self.scratch_bytes = _scratch(self.kernels)
-        self.claim_bytes = CLAIM * len(claimed(plan, self.kernels))  # of a thread
+        self.counter_bytes = COUNTER * len(stolen(plan, self.kernels))  # of a thread
         self.work_stride = max(ALIGNMENT, plan.work_bytes)
         # what a step reads of the feed, and in which type
         reads = {str(c.attributes["source"]): c.outputs[0].dtype for c in plan.calls if c.op == "gather"}
@@ -102,12 +102,12 @@ class NumpyExecutable:
         first = address(room)
         block = self._block(
             state=memory.address, state_stride=memory.stride, work=arena.work_address, work_stride=self.work_stride,
-            scratch=arena.scratch_address, scratch_stride=self.scratch_bytes, barrier=arena.gate(),
-            claims=arena.claims(len(parts) * self.claim_bytes), done=address(done), steps=steps, trials=trials, **numbers,
+            scratch=arena.scratch_address, scratch_stride=self.scratch_bytes, barrier=arena.barrier(),
+            counters=arena.counters(len(parts) * self.counter_bytes), done=address(done), steps=steps, trials=trials, **numbers,
             **{name: address(array) for name, array in given.items()}, outputs=tuple([first + start for *_, start in places]),
         )  # fmt: skip
         start = perf_counter()
-        crew().run(self.native, ctypes.addressof(block), parts)
+        pool().run(self.native, ctypes.addressof(block), parts)
         if teams == 1:
             self.choice.took(members > 1, (perf_counter() - start) / steps)
         return Results(outputs=outputs, done=done)

@@ -8,21 +8,21 @@ from collections.abc import Callable
 from llvmlite import ir
 
 from backends.contract import Buffer, Plan
-from backends.numpy.emit.emitter import I1, I32, I64, POINTER, SIZE, VOID, Emitter, Value, i64
+from backends.numpy.emit.emitter import I1, I32, I64, POINTER, SIZE, VOID, Emitter, Number, Value, i64
 from backends.numpy.kernels.gather import gather_kernel
 from backends.numpy.kernels.kernel import Kernel
 from backends.numpy.kernels.tiling import NOTHING
 from backends.numpy.machine.processor import Processor
-from backends.numpy.threads.barrier import Gates
+from backends.numpy.threads.barrier import Barriers
 
 # the fields of the argument block, 64 bits each; the pointers of the outputs follow
 FIELDS = (
     "state", "state_stride", "work", "work_stride", "x", "y", "weight", "order", "values", "words",
-    "barrier", "done", "steps", "trials", "scratch", "scratch_stride", "x_order", "x_form", "pairs", "pair_count", "claims",
+    "barrier", "done", "steps", "trials", "scratch", "scratch_stride", "x_order", "x_form", "pairs", "pair_count", "counters",
 )  # fmt: skip
-LONG = 1e6  # operations of a call whose tiles threads claim piece by piece: at each claim they look at memory that another one writes
+LONG = 1e6  # operations of a call whose tiles threads steal from each other: at each piece they look at memory that another one writes
 PIECES = 24  # that a member's share of such a call is cut into
-CLAIM = 64  # bytes of a counter of claims: a line of the cache of its own
+COUNTER = 64  # bytes of a counter of the pieces taken: a line of the cache of its own
 _FLUSH = 0x8040  # flush-to-zero and denormals-are-zero: a decaying moment would otherwise end as denormals, 100 times slower
 
 
@@ -34,48 +34,45 @@ class StepProgram:
         self.x86 = cpu.triple.startswith("x86_64") or cpu.triple.startswith("i386")
         self.barrier = self._barrier(f"{symbol}_barrier")
         self.gathered, self.readers = _readers(plan)
-        self.claimed = claimed(plan, kernels)
+        self.stolen = stolen(plan, kernels)
         self.e = Emitter(module, symbol, [POINTER, I64, I64, I64, I64])
 
     def emit(self) -> None:
         """Emits the whole program."""
         e = self.e
         block, self.member, self.members, team, teams = e.arguments
-        self.arg = {name: e.b.load(e.at(block, 8 * n), typ=I64) for n, name in enumerate(FIELDS)}
+        self.arg = {name: e.load_number(e.at(block, 8 * n)) for n, name in enumerate(FIELDS)}
         self.outputs = [e.b.load(e.at(block, 8 * (len(FIELDS) + n)), typ=I64) for n in range(len(self.plan.outputs))]
         self.pointers = {name: e.b.inttoptr(value, POINTER) for name, value in self.arg.items()}
         saved = self._flush_denormals()
-        count = e.b.sdiv(e.b.add(e.b.sub(self.arg["trials"], team), e.b.sub(teams, i64(1))), teams)
-        work = e.at(self.pointers["work"], e.b.mul(team, self.arg["work_stride"]))
-        self.first = e.b.mul(team, self.members)  # the number of the team's first thread
-        thread = e.b.add(self.first, self.member)
-        self.scratch = e.at(self.pointers["scratch"], e.b.mul(thread, self.arg["scratch_stride"]))
+        count = (self.arg["trials"] - team + (teams - 1)) // teams
+        work = e.at(self.pointers["work"], team * self.arg["work_stride"])
+        self.first = team * self.members  # the number of the team's first thread
+        self.scratch = e.at(self.pointers["scratch"], (self.first + self.member) * self.arg["scratch_stride"])
         with e.loop(0, count) as turn:
-            trial = e.b.add(team, e.b.mul(turn, teams))
-            self._trial(trial, work)
+            self._trial(team + turn * teams, work)
         self._restore(saved)
         e.finish()
 
-    def _trial(self, trial: Value, work: Value) -> None:
+    def _trial(self, trial: Number, work: Value) -> None:
         e, plan = self.e, self.plan
-        state = e.at(self.pointers["state"], e.b.mul(trial, self.arg["state_stride"]))
+        state = e.at(self.pointers["state"], trial * self.arg["state_stride"])
         after = e.function.append_basic_block("trial_done")
         with e.loop(0, self.arg["steps"]) as step:
-            place = e.b.add(e.b.mul(trial, self.arg["steps"]), step)
-            size = SIZE[plan.precision]
+            place = trial * self.arg["steps"] + step  # the row of the tables
             self.base = {
                 "state": state,
                 "work": work,
-                "values": e.at(self.pointers["values"], e.b.mul(place, i64(len(plan.values) * size))),
-                "words": e.at(self.pointers["words"], e.b.mul(place, i64(len(plan.words) * 4))),
+                "values": e.at(self.pointers["values"], place * (len(plan.values) * SIZE[plan.precision])),
+                "words": e.at(self.pointers["words"], place * (len(plan.words) * 4)),
             }
-            self._phases(trial, step, place, after)
-            with e.b.if_then(e.b.icmp_signed("==", self.member, i64(0))):
-                e.b.store(e.b.add(step, i64(1)), e.at(self.pointers["done"], e.b.mul(trial, i64(8))))
+            self._phases(place, after)
+            with e.b.if_then(self.member == 0):
+                e.b.store(step + 1, e.at(self.pointers["done"], trial * 8))
         e.b.branch(after)
         e.b.position_at_end(after)
 
-    def _phases(self, trial: Value, step: Value, place: Value, stop: Value) -> None:
+    def _phases(self, place: Number, stop: Value) -> None:
         plan = self.plan
         phases = sorted({c.phase for c in plan.calls})
         made = {b.offset: c.phase for c in plan.calls for b in c.outputs if b.region == "work"}
@@ -83,7 +80,7 @@ class StepProgram:
         late = [n for n, (_, b) in enumerate(plan.outputs) if b.region == "state" or made.get(b.offset, 0) == last]
         early = [n for n in range(len(plan.outputs)) if n not in late]
         for before, phase in zip([last, *phases], phases, strict=False):
-            self._clear_claims(before)
+            self._clear_counters(before)
             if plan.guard is not None and phase == plan.guard_phase:
                 self._guard(plan.guard, place, stop)
             for turn, (index, call) in enumerate((i, c) for i, c in enumerate(plan.calls) if c.phase == phase):
@@ -116,104 +113,101 @@ class StepProgram:
         def run(begin: Value, end: Value) -> None:
             e.b.call(function, [*pointers, *words, self.scratch, begin, end])
 
-        if index in self.claimed:
-            self._claim(kernel, self.claimed.index(index), run)
+        if index in self.stolen:
+            self._steal(kernel, self.stolen.index(index), run)
         else:
             begin, end = self._share(kernel.tiles, turn)
-            with e.b.if_then(e.b.icmp_signed("<", begin, end)):
+            with e.b.if_then(begin < end):
                 run(begin, end)
 
-    def _claim(self, kernel: Kernel, slot: int, run: Callable[[Value, Value], None]) -> None:
-        """Every member takes its own share piece by piece, and then of each other's what its owner has not come to.
+    def _steal(self, kernel: Kernel, slot: int, run: Callable[[Value, Value], None]) -> None:
+        """Work stealing: every member takes its own share piece by piece, and then of each other's what its owner has not come to.
 
         Where a core is slower than another, or was taken away for a while, the others do what it cannot.
         """
         e = self.e
-        groups, grain = i64(-(-kernel.tiles // kernel.grain)), i64(kernel.grain)
-        pieces = e.smaller(groups, e.b.mul(self.members, i64(PIECES)))
+        groups = e.number(-(-kernel.tiles // kernel.grain))
+        pieces = e.smaller(groups, self.members * PIECES)
         with e.loop(0, self.members) as distance:
-            owner = e.b.urem(e.b.add(self.member, distance), self.members)
+            owner = e.number(e.b.urem(self.member + distance, self.members))
             counter = self._counter(owner, slot)
             first, last = self._part(pieces, owner, self.members)
             take, work, out = (e.function.append_basic_block(n) for n in ("take", "work", "out"))
             e.b.branch(take)
             e.b.position_at_end(take)
-            piece = e.b.add(first, e.b.atomic_rmw("add", counter, i64(1), "monotonic"))
-            e.b.cbranch(e.b.icmp_signed("<", piece, last), work, out)
+            piece = first + e.b.atomic_rmw("add", counter, i64(1), "monotonic")
+            e.b.cbranch(piece < last, work, out)
             e.b.position_at_end(work)
             begin, end = self._part(groups, piece, pieces)
-            run(e.b.mul(begin, grain), e.smaller(e.b.mul(end, grain), i64(kernel.tiles)))
+            run(begin * kernel.grain, e.smaller(end * kernel.grain, kernel.tiles))
             e.b.branch(take)
             e.b.position_at_end(out)
 
-    def _counter(self, member: Value, slot: int) -> Value:
-        e = self.e
-        place = e.b.add(self.first, member)
-        return e.at(self.pointers["claims"], e.b.mul(e.b.add(e.b.mul(place, i64(len(self.claimed))), i64(slot)), i64(CLAIM)))
+    def _counter(self, member: Number, slot: int) -> Value:
+        place = (self.first + member) * len(self.stolen) + slot
+        return self.e.at(self.pointers["counters"], place * COUNTER)
 
-    def _clear_claims(self, phase: int) -> None:
-        """Makes a member's own counters ready for the next step: after the barrier that ends `phase` nobody claims its tiles any more."""
-        for slot, index in enumerate(self.claimed):
+    def _clear_counters(self, phase: int) -> None:
+        """Makes a member's own counters ready for the next step: after the barrier that ends `phase` nobody takes its tiles any more."""
+        for slot, index in enumerate(self.stolen):
             if self.plan.calls[index].phase == phase:
                 self.e.b.store(i64(0), self._counter(self.member, slot))
 
-    def _share(self, tiles: int, turn: int) -> tuple[Value, Value]:
+    def _share(self, tiles: int, turn: int) -> tuple[Number, Number]:
         """This member's part of the tiles; `turn` moves the parts around so that single tiles do not all fall to one member."""
         e = self.e
-        member = e.b.urem(e.b.add(self.member, i64(turn)), self.members) if turn else self.member
-        return self._part(i64(tiles), member, self.members)
+        member = e.number(e.b.urem(self.member + turn, self.members)) if turn else self.member
+        return self._part(e.number(tiles), member, self.members)
 
-    def _part(self, count: Value, number: Value, parts: Value) -> tuple[Value, Value]:
+    def _part(self, count: Number, number: Number, parts: Number) -> tuple[Number, Number]:
         """Where part `number` of `count` things begins and ends."""
-        e = self.e
-        return e.b.sdiv(e.b.mul(count, number), parts), e.b.sdiv(e.b.mul(count, e.b.add(number, i64(1))), parts)
+        return count * number // parts, count * (number + 1) // parts
 
-    def _gather(self, target: Buffer, source: str, place: Value) -> None:
+    def _gather(self, target: Buffer, source: str, place: Number) -> None:
         e, rows = self.e, self.plan.batch
         size = target.bytes // rows
-        order = e.at(self.pointers["x_order" if source == "x" else "order"], e.b.mul(place, i64(8 * rows)))
+        order = e.at(self.pointers["x_order" if source == "x" else "order"], place * (8 * rows))
         begin, end = self._share(rows, 0)
         if source == "x":  # what is stored in another form has a kernel, and no row is left to copy
             form = self.arg["x_form"]
-            other = e.b.icmp_signed("!=", form, i64(0))
+            other = form != 0
             with e.b.if_then(other):
                 kernel = gather_kernel(target.count // rows, self.plan.precision, self.cpu)
                 given = (self.pointers[source], order, begin, end, form, self.pointers["pairs"], self.arg["pair_count"])
                 e.call(kernel.symbol, VOID, self._address(target), *given)
-            lie = e.b.and_(e.b.not_(other), self._consecutive(order, rows)) if self.readers else ir.Constant(I1, 0)
-            there = e.at(self.pointers[source], e.b.mul(e.b.load(order, typ=I64), i64(size)))
+            lie = e.number(e.b.not_(other)) & self._consecutive(order, rows) if self.readers else ir.Constant(I1, 0)
+            there = e.at(self.pointers[source], e.load_number(order) * size)
             self.x = e.b.select(lie, there, self._address(target))
-            end = e.b.select(e.b.or_(other, lie), begin, end)
+            end = e.where(other | lie, begin, end)
         with e.loop(begin, end) as row:
-            number = e.b.load(e.at(order, e.b.mul(row, i64(8))), typ=I64)
-            origin = e.at(self.pointers[source], e.b.mul(number, i64(size)))
-            self._copy(e.at(self._address(target), e.b.mul(row, i64(size))), origin, size)
+            origin = e.at(self.pointers[source], e.load_number(e.at(order, row * 8)) * size)
+            e.copy(e.at(self._address(target), row * size), origin, size)
 
-    def _consecutive(self, order: Value, rows: int) -> Value:
+    def _consecutive(self, order: Value, rows: int) -> Number:
         """Whether the rows of this step lie one after another where they are stored: the kernels then read them there."""
         e = self.e
-        first = e.b.load(order, typ=I64)
+        first = e.load_number(order)
         with e.b.goto_entry_block():
             differs = e.b.alloca(I64)
         e.b.store(i64(0), differs)
         with e.loop(1, rows) as row:
-            gap = e.b.sub(e.b.sub(e.b.load(e.at(order, e.b.mul(row, i64(8))), typ=I64), row), first)
-            e.b.store(e.b.or_(e.b.load(differs, typ=I64), gap), differs)
-        return e.b.icmp_signed("==", e.b.load(differs, typ=I64), i64(0))
+            gap = e.load_number(e.at(order, row * 8)) - row - first
+            e.b.store(e.load_number(differs) | gap, differs)
+        return e.load_number(differs) == 0
 
     def _row_of_x(self, buffer: Buffer) -> Value:
         assert self.gathered is not None
         return self.e.at(self.x, buffer.offset - self.gathered.offset)
 
-    def _copy_outputs(self, numbers: list[int], place: Value) -> None:
+    def _copy_outputs(self, numbers: list[int], place: Number) -> None:
         e = self.e
-        with e.b.if_then(e.b.icmp_signed("==", self.member, i64(0))):
+        with e.b.if_then(self.member == 0):
             for n in numbers:
                 buffer = self.plan.outputs[n][1]
-                target = e.at(e.b.inttoptr(self.outputs[n], POINTER), e.b.mul(place, i64(buffer.bytes)))
-                self._copy(target, self._address(buffer), buffer.bytes)
+                target = e.at(e.b.inttoptr(self.outputs[n], POINTER), place * buffer.bytes)
+                e.copy(target, self._address(buffer), buffer.bytes)
 
-    def _guard(self, guard: Buffer, place: Value, stop: Value) -> None:
+    def _guard(self, guard: Buffer, place: Number, stop: Value) -> None:
         """Leaves the trial when the guard is not finite: its state is then as before this step."""
         e = self.e
         value = e.load(self._address(guard), guard.dtype)
@@ -229,24 +223,21 @@ class StepProgram:
         scale = {"values": SIZE[self.plan.precision], "words": 4}.get(buffer.region, 1)
         return self.e.at(self.base[buffer.region], buffer.offset * scale)
 
-    def _copy(self, target: Value, source: Value, size: int) -> None:
-        self.e.call("llvm.memcpy.p0.p0.i64", VOID, target, source, i64(size), ir.Constant(I1, 0))
-
     def _meet(self) -> None:
         e = self.e
-        with e.b.if_then(e.b.icmp_signed(">", self.members, i64(1))):
+        with e.b.if_then(self.members > 1):
             e.b.call(self.barrier, [self.pointers["barrier"], self.members])
 
     def _barrier(self, name: str) -> ir.Function:
         """Waits until all members are here; the last one wakes those that sleep."""
-        gates = Gates(self.module, name, self.cpu)
+        barriers = Barriers(self.module, name, self.cpu)
         e = Emitter(self.module, name, [POINTER, I64], internal=True)
-        gate, members = e.arguments
-        ticket = gates.arrive(e, gate)
-        target = e.b.mul(e.b.add(e.b.udiv(ticket, members), i64(1)), members)
-        with e.b.if_then(e.b.icmp_unsigned("==", e.b.add(ticket, i64(1)), target)):
-            gates.wake(e, gate)
-        gates.wait(e, gate, target)
+        barrier, members = e.arguments
+        ticket = barriers.arrive(e, barrier)
+        target = (e.number(e.b.udiv(ticket, members)) + 1) * members
+        with e.b.if_then(e.b.icmp_unsigned("==", ticket + 1, target)):
+            barriers.wake(e, barrier)
+        barriers.wait(e, barrier, target)
         e.finish()
         return e.function
 
@@ -265,8 +256,8 @@ class StepProgram:
             self.e.call("llvm.x86.sse.ldmxcsr", VOID, saved)
 
 
-def claimed(plan: Plan, kernels: dict[int, Kernel]) -> list[int]:
-    """The numbers of the calls whose tiles threads claim; none in a plan of a single phase, where a counter is never out of use."""
+def stolen(plan: Plan, kernels: dict[int, Kernel]) -> list[int]:
+    """The calls whose tiles threads steal from each other; none in a plan of a single phase, where a counter is never out of use."""
     several = len({c.phase for c in plan.calls}) > 1
     return [n for n, k in kernels.items() if k.flops >= LONG and k.tiles > k.grain] if several else []
 

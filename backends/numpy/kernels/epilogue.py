@@ -9,7 +9,7 @@ from llvmlite import ir
 
 from backends.contract import Body, Call, Instruction
 from backends.numpy.emit.elementwise import RULES, cast
-from backends.numpy.emit.emitter import ELEMENT, I32, LINE, SIZE, Emitter, Value, i64, vector
+from backends.numpy.emit.emitter import ELEMENT, I32, LINE, SIZE, Emitter, Number, Value, vector
 from backends.numpy.kernels.kernel import anonymous
 
 TOGETHER = 4  # vectors that go through an epilogue side by side
@@ -43,10 +43,8 @@ class EpilogueEmitter:
         self.body, self.product = body, epilogue.product
         self.pointer = dict(zip(others, pointers, strict=False))
         self.output = dict(zip(body.outputs, pointers[len(others) :], strict=True))
-        self.level = dict(body.inputs) | {i.name: i.level for i in body.instructions}
         self.dtype = dict(zip(others, epilogue.dtypes, strict=True)) | {i.name: i.dtype for i in body.instructions}
         self.dtype[self.product] = precision
-        self.instruction = {i.name: i for i in body.instructions}
         self.scalars: dict[str, Value] = {}
         for name, level in body.inputs[1:]:
             if level == "scalar":
@@ -61,7 +59,7 @@ class EpilogueEmitter:
         Every instruction is done for all vectors before the next: while one waits for a root or a quotient the others go on.
         """
         e = self.e
-        full = [e.b.add(e.b.mul(row, i64(self.columns)), column) for row, column in zip(rows, columns, strict=True)]
+        full = [row * self.columns + column for row, column in zip(rows, columns, strict=True)]
         place = _Place(rows, columns, full, valid, {self.product: products})
         made = [(name, self._values(name, place)) for name in self.body.outputs]
         for name, values in made:
@@ -79,15 +77,15 @@ class EpilogueEmitter:
         if name in self.scalars:
             return [e.splat(self.scalars[name], self.lanes)] * count
         if name in self.pointer:
-            if self.level[name] == "row":
+            if self.body.levels[name] == "row":
                 return [e.splat(e.load(e.at(self.pointer[name], row, dtype), dtype), self.lanes) for row in place.rows]
-            offsets = place.columns if self.level[name] == "column" else place.full
+            offsets = place.columns if self.body.levels[name] == "column" else place.full
             places = [e.at(self.pointer[name], offset, dtype) for offset in offsets]
             return [e.load_vector(p, dtype, lanes=self.lanes, valid=n) for p, n in zip(places, place.valid, strict=True)]
-        i = self.instruction[name]
+        i = self.body.made[name]
         if i.op == "column_index":
             lanes = ir.Constant(vector(I32, self.lanes), list(range(self.lanes)))
-            return [e.b.add(e.splat(e.b.trunc(column, I32), self.lanes), lanes) for column in place.columns]
+            return [e.number(e.splat(e.b.trunc(column, I32), self.lanes)) + lanes for column in place.columns]
         operands = [self._values(o, place) for o in i.operands]
         return [self._apply(i, list(own)) for own in zip(*operands, strict=True)] if operands else [self._apply(i, [])] * count
 
@@ -102,7 +100,7 @@ class EpilogueEmitter:
 
 def apply_epilogue(
     e: Emitter, epilogue: Epilogue, results: list[list[Value]], pointers: list[Value], precision: str, lanes: int, columns: int,
-    top: Value, left: Value, valid: list[int], step: int = 1,
+    top: Number, left: Number, valid: list[int], step: int = 1,
 ) -> None:  # fmt: skip
     """Applies `epilogue` to a tile: results[row][vector] of a product with `columns` columns, its corner at (top, left), `step` from one
     of its rows to the next.
@@ -119,21 +117,21 @@ def apply_epilogue(
     body = EpilogueEmitter(e, epilogue, pointers, precision, lanes, columns)
     group = max(1, TOGETHER // vectors)
 
-    def some(first: Value, count: int) -> None:
-        lines = [e.b.add(first, i64(n)) for n in range(count) for _ in valid]
-        places = [e.b.add(e.b.mul(first, i64(vectors)), i64(n)) for n in range(count * vectors)]
-        products = [e.load_vector(e.at(tile, e.b.mul(n, i64(size))), precision, lanes=lanes, valid=lanes) for n in places]
-        rows = [e.b.add(top, e.b.mul(line, i64(step))) for line in lines]
-        body.apply(products, rows, [e.b.add(left, i64(v * lanes)) for v in range(vectors)] * count, valid * count)
+    def some(first: Number, count: int) -> None:
+        lines = [first + n for n in range(count) for _ in valid]
+        places = [first * vectors + n for n in range(count * vectors)]
+        products = [e.load_vector(e.at(tile, n * size), precision, lanes=lanes, valid=lanes) for n in places]
+        rows = [top + line * step for line in lines]
+        body.apply(products, rows, [left + v * lanes for v in range(vectors)] * count, valid * count)
 
     whole = len(results) // group * group
     with e.loop(0, whole, group) as first:
         some(first, group)
     if whole < len(results):
-        some(i64(whole), len(results) - whole)
+        some(e.number(whole), len(results) - whole)
 
 
-def prefetch(e: Emitter, epilogue: Epilogue, pointers: list[Value], columns: int, top: Value, left: Value, rows: int, width: int) -> None:
+def prefetch(e: Emitter, epilogue: Epilogue, pointers: list[Value], columns: int, top: Number, left: Number, rows: int, width: int) -> None:
     """Asks for what the epilogue will read of full-size arrays, while the product is still being summed."""
     wanted = [
         (q, dtype) for q, dtype, (_, level) in zip(pointers, epilogue.dtypes, epilogue.body.inputs[1:], strict=False) if level == "full"
@@ -141,11 +139,10 @@ def prefetch(e: Emitter, epilogue: Epilogue, pointers: list[Value], columns: int
     if not wanted:
         return
     with e.loop(0, rows) as row:
-        first = e.b.add(e.b.mul(e.b.add(top, row), i64(columns)), left)
+        first = (top + row) * columns + left
         for pointer, dtype in wanted:
             for start in range(0, width, LINE // SIZE[dtype]):
-                place = e.at(pointer, e.b.add(first, i64(start)), dtype)
-                e.prefetch(place, writes=True)
+                e.prefetch(e.at(pointer, first + start, dtype), writes=True)
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ import numpy as np
 from llvmlite import ir
 
 from backends.contract import STORED, Array, Feed
-from backends.numpy.emit.emitter import ELEMENT, I32, I64, POINTER, VOID, Emitter, Module, Value, i64, vector
+from backends.numpy.emit.emitter import ELEMENT, I32, I64, POINTER, VOID, Emitter, Module, Number, Value, vector
 from backends.numpy.kernels.kernel import Kernel
 from backends.numpy.machine.cache import key
 from backends.numpy.machine.processor import LANES, Processor
@@ -66,12 +66,12 @@ class GatherKernel:
         target, source, order, begin, end, given, pairs, count = e.arguments
         saved = self._keep_denormals()
         for number, form in enumerate(forms(self.precision), 1):
-            with e.b.if_then(e.b.icmp_signed("==", given, i64(number))), e.loop(begin, end) as row:
-                place = e.at(target, e.b.mul(row, i64(width)), self.precision)
-                origin = e.b.mul(e.b.load(e.at(order, e.b.mul(row, i64(8))), typ=I64), i64(width))
+            with e.b.if_then(given == number), e.loop(begin, end) as row:
+                place = e.at(target, row * width, self.precision)
+                origin = e.load_number(e.at(order, row * 8)) * width
                 self._pass(place, e.at(source, origin, form), form, pairs)
                 with e.loop(1, count) as pair:
-                    self._pass(place, place, self.precision, e.at(pairs, e.b.mul(pair, i64(2 * width)), self.precision))
+                    self._pass(place, place, self.precision, e.at(pairs, pair * (2 * width), self.precision))
         if saved is not None:
             e.call("llvm.x86.sse.ldmxcsr", VOID, saved)
         e.finish()
@@ -82,11 +82,11 @@ class GatherKernel:
         whole = self.width // turn * turn
         with e.loop(0, whole, turn) as start:
             for part in range(UNROLL):
-                self._vector(target, source, form, pair, e.b.add(start, i64(part * LANES)), LANES)
+                self._vector(target, source, form, pair, start + part * LANES, LANES)
         for tail in range(whole, self.width, LANES):
-            self._vector(target, source, form, pair, i64(tail), min(LANES, self.width - tail))
+            self._vector(target, source, form, pair, e.number(tail), min(LANES, self.width - tail))
 
-    def _vector(self, target: Value, source: Value, form: str, pair: Value, start: Value, valid: int) -> None:
+    def _vector(self, target: Value, source: Value, form: str, pair: Value, start: Number, valid: int) -> None:
         e, precision = self.e, self.precision
         kind = vector(ELEMENT[precision])
         x = e.load_vector(e.at(source, start, form), form, valid=valid)
@@ -94,8 +94,8 @@ class GatherKernel:
             x = e.b.uitofp(x, kind)
         elif form != precision:
             x = e.b.fpext(x, kind)
-        shift, factor = (e.at(pair, e.b.add(start, i64(n * self.width)), precision) for n in range(2))
-        x = e.b.fmul(e.b.fsub(x, e.load_vector(shift, precision, valid=valid)), e.load_vector(factor, precision, valid=valid))
+        shift, factor = (e.at(pair, start + n * self.width, precision) for n in range(2))
+        x = (e.number(x) - e.load_vector(shift, precision, valid=valid)) * e.load_vector(factor, precision, valid=valid)
         e.store_vector(x, e.at(target, start, precision), precision, valid=valid)
 
     def _keep_denormals(self) -> Value:

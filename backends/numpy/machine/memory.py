@@ -52,7 +52,7 @@ class NumpyMemory:
 
 
 class Arena:
-    """Room for the values of a step, for what threads pack, and for the gate at which they meet, grown when a plan needs more.
+    """Room for the values of a step, for what threads pack, and for the barrier at which they meet, grown when a plan needs more.
 
     The executables of a backend share it, as one runs at a time.
     """
@@ -60,9 +60,9 @@ class Arena:
     def __init__(self) -> None:
         self.work = self.scratch = aligned_bytes(0)
         self.work_address = self.scratch_address = 0
-        self._gate = aligned_bytes(ALIGNMENT)
-        self._gate_address = address(self._gate)
-        self._claims = aligned_bytes(0)
+        self._barrier = aligned_bytes(ALIGNMENT)
+        self._barrier_address = address(self._barrier)
+        self._counters = aligned_bytes(0)
 
     def reserve(self, work: int, scratch: int) -> None:
         """At least so many bytes of each."""
@@ -74,16 +74,16 @@ class Arena:
             self.scratch = aligned_bytes(scratch)
             self.scratch_address = address(self.scratch)
 
-    def gate(self) -> int:
-        """The address of a gate that nobody has come to yet."""
-        self._gate.fill(0)
-        return self._gate_address
+    def barrier(self) -> int:
+        """The address of a barrier that nobody has come to yet."""
+        self._barrier.fill(0)
+        return self._barrier_address
 
-    def claims(self, count: int) -> int:
+    def counters(self, count: int) -> int:
         """The address of `count` bytes of counters at zero."""
         if not count:
             return 0
-        if self._claims.size < count:
-            self._claims = aligned_bytes(count)
-        self._claims[:count] = 0
-        return address(self._claims)
+        if self._counters.size < count:
+            self._counters = aligned_bytes(count)
+        self._counters[:count] = 0
+        return address(self._counters)

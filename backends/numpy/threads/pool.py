@@ -17,9 +17,9 @@ from backends.numpy.emit.emitter import I64, POINTER, VOID, Emitter, Module, i64
 from backends.numpy.machine.cache import ObjectCache, key, ready
 from backends.numpy.machine.memory import address, aligned_bytes
 from backends.numpy.machine.processor import Processor, host
-from backends.numpy.threads.barrier import Gates
+from backends.numpy.threads.barrier import Barriers
 
-# the bytes of a thread's station: the gate of jobs given, the gate of jobs done, and the job: a function, its argument, a part;
+# the bytes of a thread's station: the barrier of jobs given, the barrier of jobs done, and the job: a function, its argument, a part;
 # each in a cache line of its own
 _GIVEN, _DONE, _WORK, STATION = 0, 64, 128, 192
 PART = 4  # numbers that say which part of a job: member, members, team, teams
@@ -30,7 +30,7 @@ Part = ctypes.c_int64 * PART
 ALONE = (Part * 1)(Part(0, 1, 0, 1))
 
 
-class Crew:
+class ThreadPool:
     """Threads that run functions f(argument, member, members, team, teams) beside the caller, one job at a time."""
 
     def __init__(self, processor: Processor, objects: ObjectCache) -> None:
@@ -44,20 +44,20 @@ class Crew:
     def run(self, function: int, argument: int, parts: ctypes.Array[ctypes.Array[ctypes.c_int64]]) -> None:
         """function(argument, *part) for each of the parts [T], the first by the caller; returns when all are done.
 
-        While the crew does a job for another thread, the caller does its own alone.
+        While the pool does a job for another thread, the caller does its own alone.
         """
         if len(parts) > 1 and self._lock.acquire(blocking=False):
             try:
                 if len(self._threads) < len(parts) - 1:
                     self._end()
-                    self._enlist(len(parts) - 1)
+                    self._start(len(parts) - 1)
                 self._share(function, argument, self._stations, parts, len(parts))
             finally:
                 self._lock.release()
         else:
             self._share(function, argument, None, ALONE, 1)
 
-    def dismiss(self) -> None:
+    def shut_down(self) -> None:
         """Ends the threads; a later job gets others."""
         with self._lock:
             self._end()
@@ -69,11 +69,11 @@ class Crew:
             thread.join()
         self._threads = []
 
-    def _enlist(self, others: int) -> None:
+    def _start(self, others: int) -> None:
         self._room = aligned_bytes(others * STATION)
         self._stations = address(self._room)
         for number in range(others):
-            # a daemon: the end of the process does not wait for it, but tells it to end (see `crew`)
+            # a daemon: the end of the process does not wait for it, but tells it to end (see `pool`)
             station = self._stations + number * STATION
             thread = threading.Thread(target=self._serve, args=(station,), name=f"caviar-{number + 1}", daemon=True)
             thread.start()
@@ -107,25 +107,25 @@ class Choice:
         self._seconds[together].append(seconds)
 
 
-def crew() -> Crew:
-    """The crew of this process; a forked one has its own, as threads are not forked."""
-    return _crew(os.getpid())
+def pool() -> ThreadPool:
+    """The thread pool of this process; a forked one has its own, as threads are not forked."""
+    return _pool(os.getpid())
 
 
 @cache
-def _crew(process: int) -> Crew:
-    made = Crew(host(), ObjectCache())
+def _pool(process: int) -> ThreadPool:
+    made = ThreadPool(host(), ObjectCache())
 
     def end() -> None:
         if os.getpid() == process:
-            made.dismiss()
+            made.shut_down()
 
     atexit.register(end)
     return made
 
 
 def _native(emit: Callable[[Module, str, Processor], None], processor: Processor, objects: ObjectCache) -> int:
-    symbol = f"crew{emit.__name__}_{key(processor)}"
+    symbol = f"pool{emit.__name__}_{key(processor)}"
 
     def build() -> ir.Module:
         module = Module(symbol, processor)
@@ -137,7 +137,7 @@ def _native(emit: Callable[[Module, str, Processor], None], processor: Processor
 
 def _serve(module: Module, symbol: str, processor: Processor) -> None:
     """serve(station): does the jobs given at the station, one after another, until one without a function comes."""
-    gates = Gates(module, symbol, processor, IDLE)
+    barriers = Barriers(module, symbol, processor, IDLE)
     e = Emitter(module, symbol, [POINTER])
     (station,) = e.arguments
     given, done, job = e.at(station, _GIVEN), e.at(station, _DONE), e.at(station, _WORK)
@@ -146,15 +146,15 @@ def _serve(module: Module, symbol: str, processor: Processor) -> None:
     e.b.position_at_end(wait)
     jobs = e.b.phi(I64)
     jobs.add_incoming(i64(0), before)
-    number = e.b.add(jobs, i64(1))
-    gates.wait(e, given, number)
-    function, argument = e.b.load(job, typ=I64), e.b.load(e.at(job, 8), typ=POINTER)
+    number = e.number(jobs) + 1
+    barriers.wait(e, given, number)
+    function, argument = e.load_number(job), e.b.load(e.at(job, 8), typ=POINTER)
     part = [e.b.load(e.at(job, 8 * (2 + n)), typ=I64) for n in range(PART)]
-    e.b.cbranch(e.b.icmp_unsigned("==", function, i64(0)), out, work)
+    e.b.cbranch(function == 0, out, work)
     e.b.position_at_end(work)
     e.b.call(e.b.inttoptr(function, _JOB), [argument, *part])
-    gates.arrive(e, done)
-    gates.wake(e, done)
+    barriers.arrive(e, done)
+    barriers.wake(e, done)
     jobs.add_incoming(number, e.b.block)
     e.b.branch(wait)
     e.b.position_at_end(out)
@@ -166,23 +166,23 @@ def _share(module: Module, symbol: str, processor: Processor) -> None:
 
     Without a function it returns when all are told to end.
     """
-    gates = Gates(module, symbol, processor)
+    barriers = Barriers(module, symbol, processor)
     e = Emitter(module, symbol, [I64, POINTER, POINTER, POINTER, I64])
     function, argument, stations, parts, count = e.arguments
-    others = e.b.sub(count, i64(1))
+    others = count - 1
     with e.loop(0, others) as n:
-        station = e.at(stations, e.b.mul(n, i64(STATION)))
-        part = e.at(parts, e.b.mul(e.b.add(n, i64(1)), i64(8 * PART)))
+        station = e.at(stations, n * STATION)
+        part = e.at(parts, (n + 1) * (8 * PART))
         for place, value in enumerate((function, argument)):
             e.b.store(value, e.at(station, _WORK + 8 * place))
         for place in range(PART):
             e.b.store(e.b.load(e.at(part, 8 * place), typ=I64), e.at(station, _WORK + 8 * (2 + place)))
-        gates.arrive(e, e.at(station, _GIVEN))
-        gates.wake(e, e.at(station, _GIVEN))
-    with e.b.if_then(e.b.icmp_unsigned("!=", function, i64(0))):
+        barriers.arrive(e, e.at(station, _GIVEN))
+        barriers.wake(e, e.at(station, _GIVEN))
+    with e.b.if_then(function != 0):
         e.b.call(e.b.inttoptr(function, _JOB), [argument, *(e.b.load(e.at(parts, 8 * place), typ=I64) for place in range(PART))])
         with e.loop(0, others) as n:
-            station = e.at(stations, e.b.mul(n, i64(STATION)))
+            station = e.at(stations, n * STATION)
             given = e.b.load_atomic(e.at(station, _GIVEN), "seq_cst", 8, typ=I64)
-            gates.wait(e, e.at(station, _DONE), given)
+            barriers.wait(e, e.at(station, _DONE), given)
     e.finish()

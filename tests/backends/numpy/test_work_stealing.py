@@ -15,7 +15,7 @@ import pipeline
 from backends.contract import Array, Feed, Plan
 from backends.numpy import NumpyBackend, executor
 from backends.numpy.executor import NumpyExecutable
-from backends.numpy.step import claimed
+from backends.numpy.step import stolen
 from pipeline.graph.ir import Graph
 from tests.ops.running import builder, plan_for
 
@@ -52,13 +52,13 @@ def test_any_number_of_threads_gives_the_same_bits(shape: tuple[int, int, int, i
     results: list[dict[str, Array]] = []
     for threads in (1, 2, 3, 7):
         plan, executable, memory, feed = _loaded(threads, _graph(shape))
-        assert len(claimed(plan, executable.kernels)) == 3, "the products are too small to be claimed"
+        assert len(stolen(plan, executable.kernels)) == 3, "the products are too small to be stolen"
         results.append(dict(executable.run(memory, feed).outputs))
     for other in results[1:]:
         assert all(other[name].tobytes() == value.tobytes() for name, value in results[0].items())
 
 
-class _LateCrew:
+class _LatePool:
     """Does part 0 on another thread, and part 1 when the first product is whole, or after `patience` seconds."""
 
     def __init__(self, executable: NumpyExecutable, plan: Plan, product: Array, patience: float = 20) -> None:
@@ -86,14 +86,14 @@ def test_the_others_do_what_a_late_thread_has_not_come_to(monkeypatch: pytest.Mo
     _, alone, memory, feed = _loaded(1, graph)
     expected = alone.run(memory, feed).outputs
     plan, executable, memory, feed = _loaded(2, graph)
-    late = _LateCrew(executable, plan, memory.read(0, "a") @ memory.read(0, "b"))
-    monkeypatch.setattr(executor, "crew", lambda: late)
+    late = _LatePool(executable, plan, memory.read(0, "a") @ memory.read(0, "b"))
+    monkeypatch.setattr(executor, "pool", lambda: late)
     outputs = executable.run(memory, feed).outputs
     assert late.whole, "a thread that waits did not do the other's tiles"
     assert all(outputs[name].tobytes() == value.tobytes() for name, value in expected.items())
 
 
-def test_a_step_that_is_not_taken_leaves_no_tile_claimed() -> None:
+def test_a_step_that_is_not_taken_leaves_no_tile_taken() -> None:
     common = {"architecture": {"layers": [{"kind": "dense", "units": 256}] * 2}, "training": {"batch_size": 128}, "seed": 1}
     rng = np.random.default_rng(0)
     x, y, orders = rng.random((256, 200), np.float32), rng.integers(0, 10, 256), rng.integers(0, 256, (2, 40, 128))

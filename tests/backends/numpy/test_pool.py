@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from backends.numpy.threads.pool import AGAIN, TRIES, Choice, crew
+from backends.numpy.threads.pool import AGAIN, TRIES, Choice, pool
 from pipeline.config.spec import experiment
 from pipeline.data import DataShape
 from pipeline.program.make import compile_experiment
@@ -36,22 +36,22 @@ def test_more_threads_can_be_asked_for_later() -> None:
     assert _losses(2) == _losses(3) == _losses(2) == _losses(1)
 
 
-def test_who_finds_the_crew_at_work_works_alone() -> None:
+def test_who_finds_the_pool_at_work_works_alone() -> None:
     alone = _losses(1)
     with ThreadPoolExecutor(4) as several:
         assert {f.result() for f in [several.submit(_losses, 2) for _ in range(4)]} == {alone}
 
 
-def test_a_dismissed_crew_comes_again() -> None:
+def test_a_pool_that_was_shut_down_starts_again() -> None:
     before = _losses(2)
-    crew().dismiss()
+    pool().shut_down()
     assert _losses(2) == before
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that forks")
-def test_a_forked_process_has_a_crew_of_its_own() -> None:
+def test_a_forked_process_has_a_pool_of_its_own() -> None:
     code = (
-        "import os\nfrom tests.backends.numpy.test_crew import _losses\nbefore = _losses(2)\nchild = os.fork()\n"
+        "import os\nfrom tests.backends.numpy.test_pool import _losses\nbefore = _losses(2)\nchild = os.fork()\n"
         "if not child:\n    os._exit(0 if _losses(2) == before else 1)\n"
         "raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"
     )
@@ -59,8 +59,8 @@ def test_a_forked_process_has_a_crew_of_its_own() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_process_ends_while_the_crew_waits() -> None:
-    code = "from tests.backends.numpy.test_crew import _losses\n_losses(2)"
+def test_a_process_ends_while_the_pool_waits() -> None:
+    code = "from tests.backends.numpy.test_pool import _losses\n_losses(2)"
     done = subprocess.run([sys.executable, "-c", code], timeout=120, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
