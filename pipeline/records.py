@@ -34,11 +34,12 @@ class Family(Mapping[str, type[T]], Generic[T, Rule]):
     """The records that one config key may hold: a mapping from kind to record, with the rule of each.
 
     name  what one of them is called
-    rows  kind -> (record, rule); None for a record that asks for nothing: no activation, no normalization
+    rows  kind -> (record, rule); None for a record that asks for nothing: no activation, no normalization.  A row may be added
+          from outside: a layer of one's own
     """
 
     name: str
-    rows: Mapping[str, tuple[type[T], Rule | None]]
+    rows: dict[str, tuple[type[T], Rule | None]]
 
     def __getitem__(self, kind: str) -> type[T]:
         return self.rows[kind][0]

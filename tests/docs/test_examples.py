@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import runpy
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from pipeline.layers import LAYERS
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -17,6 +20,15 @@ def printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(EXAMPLES / request.param), run_name="__main__")
     return capsys.readouterr().out
+
+
+@pytest.fixture(autouse=True)
+def _kinds() -> Iterator[None]:
+    """An example may add to the kinds of layers; what comes after it has those that there are."""
+    rows = dict(LAYERS.rows)
+    yield
+    LAYERS.rows.clear()
+    LAYERS.rows.update(rows)
 
 
 def example(name: str) -> pytest.MarkDecorator:
@@ -37,6 +49,15 @@ def test_the_sweep_ends_with_a_table_of_its_arms(printed: str) -> None:
     arms = re.findall(r"^\| (0\.02|0\.2) \| (8|64) \| 3 \| ([\d.]+) ± ", printed, re.MULTILINE)
     assert len(set(arms)) == 4
     assert arms[-1][:2] == ("0.02", "64")  # the fewest and smallest steps
+
+
+@example("layer_of_your_own.py")
+def test_a_layer_of_ones_own_is_checked_and_trained(printed: str) -> None:
+    checked = re.findall(r"^(.*\S) +(pass|FAIL)  ", printed, re.MULTILINE)
+    assert {name for name, _ in checked} >= {"dry run", "gradient of gate1.weight", "gradient of gate1.bias", "tiny batch"}
+    assert {verdict for _, verdict in checked} == {"pass"}
+    (accuracy,) = re.findall(r"test accuracy ([\d.]+)% of a network of .*gate1.weight, gate1.bias", printed)
+    assert float(accuracy) > 85
 
 
 @example("read_a_compiled_step.py")

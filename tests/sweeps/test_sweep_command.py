@@ -125,8 +125,8 @@ def test_the_trials_of_a_search_are_chosen_on_the_command_line(command: Command,
 @pytest.mark.parametrize(
     ("argv", "line"),
     [
-        (("+experiment=bn_learning_rate", "arm=plane"), "arm = plane: no arm of the experiment; did you mean plain?"),
-        (("+experiment=bn_learning_rate", "arm=plain,plane"), "arm = plane: no arm of the experiment; did you mean plain?"),
+        (("+experiment=bn_learning_rate", "arm=plane", "seed=0"), "arm = plane: no arm of the experiment; did you mean plain?"),
+        (("+experiment=bn_learning_rate", "arm=plain,plane", "seed=0"), "arm = plane: no arm of the experiment; did you mean plain?"),
         (("-m", "arm=plain", "seed=0,1"), "arm = plain: the experiment declares no arms; leave it out"),
     ],
 )
