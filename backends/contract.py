@@ -236,10 +236,10 @@ class Memory(Protocol):
     trials: int
 
     def read(self, trial: int, name: str) -> Array:
-        """A host copy of the state tensor `name` of `trial`."""
+        """A host copy of the state tensor `name` of `trial`, [*shape] of its buffer."""
 
     def write(self, trial: int, name: str, value: Array) -> None:
-        """Overwrites the state tensor `name` of `trial`."""
+        """Overwrites the state tensor `name` of `trial`, [*shape] of its buffer."""
 
 
 class Executable(Protocol):

@@ -92,12 +92,12 @@ class Streamed:
         return self[:] if dtype is None else self[:].astype(dtype)
 
     def then(self, step: Step, row_shape: tuple[int, ...], dtype: npt.DTypeLike, pairs: Array | None = None) -> Streamed:
-        """These rows, each block sent through one more step, which makes rows of `row_shape` of type `dtype`; `pairs` if it is no more."""
+        """These rows, each block sent through one more step: [n, ...] -> [n, *row_shape] of `dtype`; `pairs` if it is no more."""
         own = None if self.steps else pairs
         return replace(self, steps=(*self.steps, step), row_shape=row_shape, dtype=np.dtype(dtype), pairs=own)
 
     def part(self, key: slice | npt.NDArray[np.int64]) -> Array | Streamed:
-        """The rows of a slice or of row numbers: raw ones are left where they are, others are made."""
+        """The rows of a slice or of row numbers [n] -> [n, F...]: raw ones are left where they are, others are made."""
         if not self.raw:
             return self[key]
         if self.rows is not None:
@@ -121,7 +121,7 @@ class Streamed:
 
 
 def kept(x: Array) -> Streamed:
-    """Rows in memory, to be prepared by whoever asks for them."""
+    """Rows in memory [N, ...], to be prepared by whoever asks for them."""
     return Streamed(store=x, rows=None, stored_shape=x.shape[1:], row_shape=x.shape[1:], dtype=x.dtype)
 
 

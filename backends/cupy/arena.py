@@ -33,11 +33,11 @@ class Memory:
         self._slabs = Slabs(xp, trials, max((b.offset + b.bytes for b in self._buffers.values()), default=0))
 
     def read(self, trial: int, name: str) -> Array:
-        """A host copy of the state tensor `name` of `trial`."""
+        """A host copy of the state tensor `name` of `trial`, [*shape] of its buffer."""
         return host(self._xp, self.view(trial, self._buffers[name])).copy()
 
     def write(self, trial: int, name: str, value: Array) -> None:
-        """Overwrites the state tensor `name` of `trial`."""
+        """Overwrites the state tensor `name` of `trial`, [*shape] of its buffer."""
         buffer = self._buffers[name]
         assert np.shape(value) == buffer.shape, f"{name} has shape {buffer.shape}, not {np.shape(value)}"
         self.view(trial, buffer)[...] = self._xp.asarray(value)
@@ -48,6 +48,6 @@ class Memory:
 
 
 def host(xp: Any, array: Any) -> Array:
-    """`array` on the host."""
+    """`array` [...] on the host, in the same shape."""
     copied: Array = np.asarray(array) if xp is np else xp.asnumpy(array)
     return copied

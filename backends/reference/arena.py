@@ -25,7 +25,7 @@ class Slabs:
         self._widening = widening
 
     def view(self, trial: int, buffer: Buffer) -> Array:
-        """The tensor of `buffer` in the slab of `trial`; writing to it writes to the slab."""
+        """The tensor of `buffer`, [*shape] of it, in the slab of `trial`; writing to it writes to the slab."""
         dtype = np.dtype(DTYPES[buffer.dtype])
         start = buffer.offset * self._widening
         stop = start + math.prod(buffer.shape) * dtype.itemsize
@@ -43,15 +43,15 @@ class Memory:
         self._slabs = Slabs(trials, size, widening)
 
     def read(self, trial: int, name: str) -> Array:
-        """A copy of the state tensor `name` of `trial`; floats are float64, so a state read and written again has lost nothing."""
+        """A copy of the state tensor `name` of `trial`, [*shape]; floats are float64, so that reading and writing it loses nothing."""
         return self._slabs.view(trial, self._buffers[name]).copy()
 
     def write(self, trial: int, name: str, value: Array) -> None:
-        """Overwrites the state tensor `name` of `trial`."""
+        """Overwrites the state tensor `name` of `trial`, [*shape] of its buffer."""
         target = self._slabs.view(trial, self._buffers[name])
         assert np.shape(value) == target.shape, f"{name} has shape {target.shape}, not {np.shape(value)}"
         target[...] = value
 
     def view(self, trial: int, buffer: Buffer) -> Array:
-        """The state tensor of `buffer` itself."""
+        """The state tensor of `buffer` itself, [*shape] of it."""
         return self._slabs.view(trial, buffer)

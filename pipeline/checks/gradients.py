@@ -48,7 +48,7 @@ def check_gradients(config: Experiment, material: Material, *, elements: int) ->
 
 
 def check_tensor(probe: Probe, name: str, analytic: npt.NDArray[np.float64], elements: int, seed: int) -> TensorCheck:
-    """The smallest error over STEPS, for at most `elements` elements of the tensor; analytic is the whole gradient, flat."""
+    """The smallest error over STEPS, for at most `elements` elements of the tensor; analytic is its whole gradient, [n] flat."""
     chosen = _chosen(name, analytic.size, elements, seed)
     best = TensorCheck(name=name, error=math.nan, rounding=False, count=analytic.size, checked=0, skipped=len(chosen))
     for step in STEPS:

@@ -45,7 +45,7 @@ class Material:
         return program
 
     def weights(self, rows: npt.NDArray[np.int64]) -> Array | None:
-        """The weights of `rows`."""
+        """The weights of `rows` [n] -> [n]; None where the data have none."""
         return None if self.weight is None else self.weight[rows]
 
     def order(self, steps: int, batch: int) -> npt.NDArray[np.int64]:

@@ -56,7 +56,7 @@ class Probe:
         self._executable = backend.load(plan)
 
     def gradients(self) -> dict[str, Array]:
-        """The gradient of the loss for each tensor, by the rules of the ops."""
+        """The gradient of the loss for each tensor, by the rules of the ops; each in the tensor's shape: fc1.weight [I, O]."""
         return self._program.gradients(self._x, self._y, self._weight)
 
     def loss(self) -> tuple[float, float]:

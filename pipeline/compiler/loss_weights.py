@@ -51,7 +51,7 @@ def balanced(y: npt.ArrayLike, count: int) -> Array:
 
 
 def note(weights: Array | None, names: Sequence[str]) -> str:
-    """The weights of a balanced loss, for the reader; beyond ten classes the smallest and the largest."""
+    """The weights [C] of a balanced loss, for the reader; beyond ten classes the smallest and the largest."""
     assert weights is not None
     if len(names) <= 10:
         return "class weights, balanced: " + ", ".join(f"{name} {weight:.4g}" for name, weight in zip(names, weights, strict=True))

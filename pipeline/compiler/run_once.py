@@ -37,7 +37,7 @@ def run_once(
 
 
 def run_fed(graph: Graph, state: Mapping[str, Array], feed: Feed, *, backend: str | Backend = "reference") -> dict[str, Array]:
-    """The outputs of `graph`, by name, for the one step of `feed`, whose tables have the columns of the graph's scalars in its order."""
+    """The outputs of `graph`, by name, for the one step of `feed`, whose tables [1, values] have the graph's scalars in its order."""
     chosen = backends.load(backend) if isinstance(backend, str) else backend
     final, _ = compile_passes(graph, chosen.target)
     plan = make_plan(final, name="once", batch=feed.order.shape[2], state=state_layout([graph]))

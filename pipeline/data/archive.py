@@ -67,7 +67,7 @@ def _raw(arrays: dict[str, Array], config: Data, source: str, holder: str, check
 
 
 def map_npy(root: Path) -> dict[str, Array]:
-    """The arrays of the npy files of a folder by name, in lower case, mapped into memory and read-only.  Raises DataError."""
+    """The arrays [N, ...] of the npy files of a folder by name, in lower case, mapped into memory and read-only.  Raises DataError."""
     try:
         paths = sorted(path for path in root.iterdir() if path.suffix == ".npy")
     except FileNotFoundError as error:
@@ -87,7 +87,7 @@ def map_npy(root: Path) -> dict[str, Array]:
 
 
 def read_npz(path: Path) -> dict[str, Array]:
-    """The arrays of an npz file by name, keys in lower case; objects are refused, they would be pickles.  Raises DataError."""
+    """The arrays [N, ...] of an npz file by name, keys in lower case; objects are refused, they would be pickles.  Raises DataError."""
     try:
         with np.load(io.BytesIO(read_bytes(path, at="data.path")), allow_pickle=False) as file:
             if not isinstance(file, np.lib.npyio.NpzFile):

@@ -116,6 +116,6 @@ def fingerprint(raw: Raw) -> str:
 
 
 def by_chunks(array: Array) -> Iterator[Array]:
-    """Whole rows, at most CHUNK_BYTES of them at a time (but at least one): what is mapped from a file need not fit in memory."""
+    """[N, ...] -> [n, ...] at most CHUNK_BYTES at a time, but at least one row: what is mapped from a file need not fit in memory."""
     rows = max(1, CHUNK_BYTES * len(array) // max(array.nbytes, 1))
     return (array[start : start + rows] for start in range(0, len(array), rows))

@@ -58,7 +58,7 @@ class Prepared:
         return self.fitted.notes if self.target_scale is None else (*self.fitted.notes, self.target_scale.note)
 
     def arrays(self) -> dict[str, Array]:
-        """What was fitted, for a checkpoint."""
+        """What was fitted, for a checkpoint, by name: 0.standardize.shift [F...], target.mean [T]."""
         return {**self.fitted.arrays(), **(self.target_scale.arrays() if self.target_scale else {})}
 
     def own_units(self, prediction: Array) -> Array:

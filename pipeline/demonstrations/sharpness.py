@@ -45,7 +45,10 @@ def batch_sharpness(config: Experiment) -> list[Figure]:
 
 
 def sharpness(made: Program, x: Array, y: Array, epsilon: float) -> float:
-    """100 (max f(w + v) - f(w)) / (1 + f(w)) over |v| <= epsilon (|w| + 1), weight by weight, by projected ascent; made ends as it was."""
+    """100 (max f(w + v) - f(w)) / (1 + f(w)) over |v| <= epsilon (|w| + 1), weight by weight, by projected ascent.
+
+    f is the loss over x [N, ...] and y [N] or [N, T]; `made` ends as it was.
+    """
     start = made.parameters()
     bound = {name: epsilon * (np.abs(w) + 1) for name, w in start.items()}
     here, most, place = made.loss(x, y), -math.inf, start

@@ -75,7 +75,7 @@ class Fitted:
 
     @classmethod
     def restore(cls, arrays: Mapping[str, Array], steps: tuple[str, ...] | list[str], precision: str = "float32") -> Fitted:
-        """What `arrays` gave; other names in the mapping are left alone."""
+        """What `arrays` gave, by name, 0.standardize.shift [F...]; other names in the mapping are left alone."""
         prefixes = [f"{i}.{step}." for i, step in enumerate(steps)]
         fitted = tuple({k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)} for prefix in prefixes)
         assert all(fitted), f"no arrays for the steps {steps}"

@@ -27,11 +27,11 @@ class Step:
     flattens: bool = False
 
     def row(self, shape: Shape, arrays: Mapping[str, Array]) -> Shape:
-        """The shape that it gives to rows of `shape`."""
+        """The shape that it gives to rows of `shape`: [N, *shape] -> [N, *result]."""
         return arrays["basis"].shape[1:] if self.flattens else shape
 
     def fits(self, shape: Shape, arrays: Mapping[str, Array]) -> bool:
-        """Whether rows of `shape` are what it was fitted on."""
+        """Whether rows [N, *shape] are what it was fitted on."""
         known = arrays["shift"].shape
         return known in ((), shape) or (len(shape) > 1 and known == shape[-1:])
 

@@ -34,13 +34,13 @@ class TargetScale:
 
     @classmethod
     def restore(cls, arrays: Mapping[str, Array]) -> TargetScale | None:
-        """What `arrays` gave, or None where the mapping holds no scale."""
+        """What `arrays` gave, mean and deviation [T] or [1], or None where the mapping holds no scale."""
         if "target.mean" not in arrays:
             return None
         return cls(mean=arrays["target.mean"], deviation=arrays["target.deviation"])
 
     def arrays(self) -> dict[str, Array]:
-        """For a checkpoint."""
+        """Mean and deviation [T] or [1], for a checkpoint."""
         return {"target.mean": self.mean, "target.deviation": self.deviation}
 
     def apply(self, y: Array) -> Array:

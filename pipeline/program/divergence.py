@@ -23,7 +23,7 @@ State = Mapping[str, Array]
 def diverged(structure: Structure, state: State, feed: Feed, *, learning_rate: float, losses: Array) -> DivergedError:
     """The error for the step of `feed`, before which training stands at `state`: names the step and the first layer out of range.
 
-    losses   of the steps that the call took before it
+    losses   [steps] of those that the call took before it
     """
     step = int(state["step"])
     where = next(_tensors(structure, state), None) or next(_layers(structure, state, feed), "the loss")

@@ -23,7 +23,7 @@ def check_x(x: npt.ArrayLike, network: LayerGraph) -> Array | Streamed:
 
 
 def check_numbers(x: npt.ArrayLike) -> Array:
-    """x as an array of real numbers.  Raises DataError."""
+    """x [N, ...] as an array of real numbers.  Raises DataError."""
     array = np.asarray(x)
     if array.dtype.kind not in "fiub":
         raise DataError(f"x has dtype {array.dtype}: must hold real numbers; turn text into numbers first")
@@ -108,7 +108,7 @@ def check_trials(order: npt.NDArray[np.int64], trials: int) -> None:
 
 
 def check_tensors(given: dict[str, Array], wanted: dict[str, tuple[int, ...]], *, what: str) -> None:
-    """Whether `given` has exactly the names and shapes of `wanted`.  Raises DataError with every difference."""
+    """Whether `given` has exactly the names and shapes of `wanted`, say fc1.weight [I, O].  Raises DataError with every difference."""
     faults = [f"{name} is missing" for name in wanted if name not in given]
     faults += [f"{name} is unknown" for name in given if name not in wanted]
     for name, shape in wanted.items():

@@ -52,15 +52,15 @@ class Model:
         return self.program.layer_values(self._prepared(x))
 
     def loss(self, x: npt.ArrayLike, y: npt.ArrayLike, training: bool = False, sample_weight: npt.ArrayLike | None = None) -> float:
-        """Mean data loss plus regularization terms; see `Program.loss`."""
+        """Mean data loss plus regularization terms over x [N, ...], y [N] or [N, T]; see `Program.loss`."""
         return self.program.loss(*self._both(x, y), training, sample_weight)
 
     def gradients(self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> dict[str, Array]:
-        """The gradient of the training loss over all rows of x, for each of `parameters`."""
+        """The gradient of the training loss over all rows of x [N, ...], for each of `parameters` in its shape."""
         return self.program.gradients(*self._both(x, y), sample_weight)
 
     def step(self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
-        """One optimizer step on all rows of x -> the loss before it.  Raises DivergedError."""
+        """One optimizer step on all rows of x [N, ...] -> the loss before it.  Raises DivergedError."""
         return self.program.step(*self._both(x, y), sample_weight)
 
     def run(self, x: npt.ArrayLike, y: npt.ArrayLike, order: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Array:
@@ -68,19 +68,19 @@ class Model:
         return self.program.run(*self._both(x, y), order, sample_weight)
 
     def parameters(self) -> dict[str, Array]:
-        """Copies of the trained tensors."""
+        """Copies of the trained tensors, each in its shape: fc1.weight [I, O]."""
         return self.program.parameters()
 
     def load_parameters(self, mapping: Mapping[str, npt.ArrayLike]) -> None:
-        """Overwrites every trained tensor.  Raises DataError."""
+        """Overwrites every trained tensor, given in its shape: fc1.weight [I, O].  Raises DataError."""
         self.program.load_parameters(mapping)
 
     def state(self) -> dict[str, Array]:
-        """Copies of all that training changes."""
+        """Copies of all that training changes, each in its shape: fc1.weight [I, O]."""
         return self.program.state()
 
     def load_state(self, mapping: Mapping[str, npt.ArrayLike]) -> None:
-        """Goes back to a `state`.  Raises DataError."""
+        """Goes back to a `state`, each tensor in its shape: fc1.weight [I, O].  Raises DataError."""
         self.program.load_state(mapping)
 
     def balance(self, y: npt.ArrayLike) -> bool:

@@ -88,16 +88,16 @@ class Program:
         return {p.name: self._memory.read(self._trial, p.name) for p in self._trained()}
 
     def load_parameters(self, mapping: Mapping[str, npt.ArrayLike]) -> None:
-        """Overwrites every trained tensor.  Raises DataError with all differences to the names and shapes of `parameters`."""
+        """Overwrites every trained tensor, fc1.weight [I, O].  Raises DataError with all differences to `parameters`."""
         self._write(mapping, {p.name: p.shape for p in self._trained()}, what="parameters")
 
     def state(self) -> dict[str, Array]:
-        """Copies of all that training changes: parameters, running statistics, optimizer slots, and `step`, the number of steps done."""
+        """Copies of all that training changes: parameters (fc1.weight [I, O]), running statistics, slots, and `step`, the steps done."""
         tensors = {b.name: self._memory.read(self._trial, b.name) for b in self.structure.state}
         return {**tensors, "step": np.asarray(self.steps_done, np.int64)}
 
     def load_state(self, mapping: Mapping[str, npt.ArrayLike]) -> None:
-        """Goes back to a `state`.  Raises DataError with all differences when it is not one of this structure."""
+        """Goes back to a `state`, fc1.weight [I, O].  Raises DataError with all differences when it is not one of this structure."""
         wanted = {b.name: b.shape for b in self.structure.state}
         self._write(mapping, {**wanted, "step": ()}, what="state tensors")
         self.steps_done = int(np.asarray(mapping["step"]))
@@ -158,18 +158,21 @@ class Program:
         return float(outputs["penalty"][0])
 
     def loss(self, x: npt.ArrayLike, y: npt.ArrayLike, training: bool = False, sample_weight: npt.ArrayLike | None = None) -> float:
-        """Mean data loss plus regularization terms.  training: with batch statistics and the dropout masks of the next step."""
+        """Mean data loss plus regularization terms over x [N, ...], y [N] or [N, T], sample_weight [N].
+
+        training: with batch statistics and the dropout masks of the next step.
+        """
         if training:
             return float(self._whole_batch(x, y, sample_weight)["loss"][0])
         return float(np.mean(self.evaluate(x, y, sample_weight)[1])) + self.penalty()
 
     def gradients(self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> dict[str, Array]:
-        """The gradient of the training loss over all rows of x, for each of `parameters`."""
+        """The gradient of the training loss over all rows of x [N, ...], for each of `parameters` in its shape."""
         outputs = self._whole_batch(x, y, sample_weight)
         return {p.name: outputs[f"gradient:{p.name}"][0] for p in self._trained()}
 
     def step(self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
-        """One optimizer step on all rows of x -> the loss before it.  Raises DivergedError."""
+        """One optimizer step on all rows of x [N, ...] -> the loss before it.  Raises DivergedError."""
         return float(self.run(x, y, np.arange(len(np.asarray(x)))[None], sample_weight)[0])
 
     def run(self, x: npt.ArrayLike, y: npt.ArrayLike, order: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Array:
@@ -214,7 +217,10 @@ class Program:
         return explain(self.structure, parts=asked, seed=self.seed)
 
     def feed(self, form: Form, x: Array | Streamed, y: Array, order: npt.NDArray[np.int64], weight: Array | None = None) -> Feed:
-        """What the plan of `form` consumes for this trial alone; its first step is the next one.  x: prepared, or raw."""
+        """What the plan of `form` consumes for this trial alone; its first step is the next one.
+
+        x [N, ...]: prepared, or raw; order [steps, batch].
+        """
         if form != "evaluate":
             self._check_balanced()
         plan = self.structure.compiled(form, order.shape[1], weight is not None).plan

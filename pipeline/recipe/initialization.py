@@ -153,7 +153,7 @@ Draw = Callable[[Any, Drawn], Array]  # (record, tensor) -> its values, of its c
 def draw(
     initialization: Initialization, shape: tuple[int, ...], *, fan_in: int, fan_out: int, seed: int, name: str, outputs: int = -1
 ) -> Array:
-    """Initial values of the tensor `name` -> float64 `shape`.  They depend on seed, name and shape alone: no other layer shifts them.
+    """Initial values of the tensor `name` -> float64 [*shape].  They depend on seed, name and shape alone: no other layer shifts them.
 
     The last axis of `shape` is the outputs, the one before it the inputs.  `outputs` is -2 where it is the other way: for the sparse
     weights of a transposed convolution; the fillers of Caffe and orthogonal weights take the shape as that of the convolution it turns.

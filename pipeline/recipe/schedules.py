@@ -142,7 +142,7 @@ _ALL: Family[Schedule, ScheduleRule] = Family(
 
 
 def factor(schedule: Schedule, steps: npt.ArrayLike, total: int) -> Array:
-    """The shares of the base learning rate used at `steps` (a number or an array) of `total` -> the shape of `steps`.
+    """The shares of the base learning rate used at `steps` [S], or one step [], of `total` -> [S], or [].
 
     Raises ConfigError for a schedule over the whole training when `total` is 0, that is, not known, or no longer than the warm-up.
     """
@@ -168,7 +168,7 @@ def resets(schedule: Schedule) -> bool:
 
 
 def age(schedule: Schedule, steps: npt.NDArray[np.int64], changed: int) -> npt.NDArray[np.int64]:
-    """How many updates the optimizer's slots hold at each of `steps`: all, or where they are reset those since the last change.
+    """How many updates the optimizer's slots hold at each of `steps` [S] -> [S]: all, or where they are reset those since the last change.
 
     changed: the step at which a plateau last changed the learning rate.  The steps of a warm-up are no changes.
     """

@@ -50,7 +50,7 @@ class Trainable(Protocol):
         """-> (prediction [N, ...], row loss [N])."""
 
     def state(self) -> dict[str, Array]:
-        """A copy of everything that training changes."""
+        """A copy of everything that training changes, each tensor in its shape: fc1.weight [I, O]."""
 
     def load_state(self, state: State) -> None:
         """Goes back to `state`."""

@@ -66,13 +66,13 @@ def measure(task: str, prediction: Array, row_loss: Array, y: Array, part: str, 
 
 
 def left_out(names: Sequence[str], y: Array, classes: int | None, part: str, class_names: Sequence[str] = ()) -> list[str]:
-    """A sentence for each of `names` that has no value on this part; without `class_names` a class is told by its number."""
+    """A sentence for each of `names` that has no value for y [N] or [N, T]; without `class_names` a class is told by its number."""
     reasons = {name: undefined(name, y, classes, class_names) for name in names} if len(y) else {}
     return [f"{name}/{part} is left out: {reason}" for name, reason in reasons.items() if reason is not None]
 
 
 def class_table(prediction: Array, y: Array) -> list[dict[str, float]]:
-    """Precision, recall, F1, rows of each class, and the ROC AUC against the rest where it has one."""
+    """Prediction [N, C], y [N] -> precision, recall, F1, rows of each class, and the ROC AUC against the rest where it has one."""
     classes = prediction.shape[1]
     rows = by_class(confusion(y, prediction.argmax(axis=1), classes))
     for c, row in enumerate(rows):

@@ -20,19 +20,22 @@ TOP = re.compile(r"top_([1-9]\d*)_accuracy")
 
 
 def accuracy(p: Array, y: Array) -> float:
-    """Share of rows whose most probable class is the label."""
+    """Share of rows whose most probable class is the label; p [N, C], y [N]."""
     return float(np.mean(p.argmax(axis=1) == y))
 
 
 def top_k_accuracy(p: Array, y: Array, k: int) -> float:
-    """Share of rows whose label is among the k most probable classes; of equally probable ones the first count, as in `accuracy`."""
+    """Share of rows whose label is among the k most probable classes; p [N, C], y [N].
+
+    Of equally probable ones the first count, as in `accuracy`.
+    """
     own = p[np.arange(len(y)), y][:, None]
     before = np.arange(p.shape[1]) < y[:, None]
     return float(np.mean(np.sum((p > own) | ((p == own) & before), axis=1) < k))
 
 
 def balanced_accuracy(p: Array, y: Array) -> float:
-    """Mean recall of the classes that have rows."""
+    """Mean recall of the classes that have rows; p [N, C], y [N]."""
     counts = confusion(y, p.argmax(axis=1), p.shape[1])
     rows = counts.sum(axis=1)
     return float(np.mean(np.diag(counts)[rows > 0] / rows[rows > 0]))
@@ -52,14 +55,17 @@ def _macro(name: str) -> Callable[[Array, Array], float]:
 def roc_auc(p: Array, y: Array) -> float:
     """The probability that a row of a class gets more of it than a row of another class: of class 1 of two, else the mean over the classes.
 
-    One class against the rest (Hanley & McNeil 1982); every class needs rows.
+    p [N, C], y [N]; one class against the rest (Hanley & McNeil 1982); every class needs rows.
     """
     classes = p.shape[1]
     return auc(p[:, 1], y == 1) if classes == 2 else float(np.mean([auc(p[:, c], y == c) for c in range(classes)]))
 
 
 def auc(score: Array, positive: Array) -> float:
-    """Mann & Whitney's U over its largest value, (rank sum of the n positives - n (n + 1) / 2) / (n m); equal scores share a mean rank."""
+    """Mann & Whitney's U over its largest value, (rank sum of the n positives - n (n + 1) / 2) / (n m).
+
+    score [N], positive bool [N]; equal scores share a mean rank.
+    """
     _, place, count = np.unique(score, return_inverse=True, return_counts=True)
     rank = (np.cumsum(count) - (count - 1) / 2)[place.reshape(-1)]
     n, m = int(positive.sum()), int((~positive).sum())
@@ -67,7 +73,10 @@ def auc(score: Array, positive: Array) -> float:
 
 
 def log_loss(p: Array, y: Array) -> float:
-    """Mean of -log of the probability of the label, each row scaled to sum 1 and kept above 2.2e-16; weights do not enter."""
+    """Mean of -log of the probability of the label; p [N, C], y [N].
+
+    Each row is scaled to sum 1 and kept above 2.2e-16; weights do not enter.
+    """
     shares = p.astype(np.float64) / p.sum(axis=1, dtype=np.float64, keepdims=True)
     least = np.finfo(np.float64).eps
     return float(-np.mean(np.log(np.clip(shares[np.arange(len(y)), y], least, 1 - least))))
@@ -76,7 +85,8 @@ def log_loss(p: Array, y: Array) -> float:
 def calibration_error(p: Array, y: Array) -> float:
     """Expected calibration error: sum over bins b of n_b / N * |accuracy_b - mean confidence_b|  (Guo et al. 2017, eq. 3).
 
-    BINS bins of one width; the confidence is the probability of the most probable class; a bin holds (b / BINS, (b + 1) / BINS].
+    p [N, C], y [N].  BINS bins of one width; the confidence is the probability of the most probable class; a bin holds
+    (b / BINS, (b + 1) / BINS].
     """
     confidence, right = p.max(axis=1).astype(np.float64), p.argmax(axis=1) == y
     if not np.isfinite(confidence).all():
@@ -93,22 +103,22 @@ def _error(value: Array, target: Array) -> Array:
 
 
 def rmse(value: Array, target: Array) -> float:
-    """Root mean squared error over rows and targets, in units of the target."""
+    """Root mean squared error over rows and targets [N, T], in units of the target."""
     return float(np.sqrt(np.mean(_error(value, target) ** 2)))
 
 
 def mae(value: Array, target: Array) -> float:
-    """Mean absolute error over rows and targets, in units of the target."""
+    """Mean absolute error over rows and targets [N, T], in units of the target."""
     return float(np.mean(np.abs(_error(value, target))))
 
 
 def r2(value: Array, target: Array) -> float:
-    """1 - SSE / SST, mean over the targets."""
+    """1 - SSE / SST, mean over the targets; both [N, T]."""
     return float(np.mean(1.0 - np.sum(_error(value, target) ** 2, axis=0) / _spread(target)))
 
 
 def r2_weighted(value: Array, target: Array) -> float:
-    """1 - SSE / SST of all targets together, so that each weighs as much as it varies: the pixel that is nearly always 0 hardly counts."""
+    """1 - SSE / SST of all targets [N, T] together, each weighs as much as it varies: the pixel that is nearly always 0 hardly counts."""
     return float(1.0 - np.sum(_error(value, target) ** 2) / np.sum(_spread(target)))
 
 
@@ -136,13 +146,13 @@ SCORES: dict[str, dict[str, Callable[[Array, Array], float]]] = {
 
 
 def score(task: str, name: str, prediction: Array, y: Array) -> float:
-    """The score `name` (of SCORES, or top_K_accuracy)."""
+    """The score `name` (of SCORES, or top_K_accuracy) of a prediction [N, C] or [N, T]."""
     found = TOP.fullmatch(name)
     return top_k_accuracy(prediction, y, int(found[1])) if found else SCORES[task][name](prediction, y)
 
 
 def undefined(name: str, y: Array, classes: int | None, names: Sequence[str] = ()) -> str | None:
-    """Why the score has no value for labels or targets `y` whatever is predicted; None where it has one.  `names` of the classes."""
+    """Why the score has no value for labels [N] or targets [N, T] whatever is predicted; None where it has one.  `names` of the classes."""
     if name == "r2":
         return "a target is constant there" if not np.all(_spread(y) > 0) else None
     if name == "r2_weighted":

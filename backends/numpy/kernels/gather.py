@@ -30,7 +30,7 @@ def forms(precision: str) -> tuple[str, ...]:
 
 
 def stored(feed: Feed, precision: np.dtype[Any]) -> tuple[dict[str, Array], dict[str, int]]:
-    """The arrays and numbers of the argument block that the gather of x reads.  A type that has no form is converted here."""
+    """The arrays and numbers of the argument block that the gather of x [N, ...] reads.  A type that has no form is converted here."""
     x, pairs, order = feed.x, feed.affine, np.ascontiguousarray(feed.rows_of("x"), np.int64)
     alone = pairs is None or not len(pairs)
     if alone and (x.dtype == precision or str(x.dtype) not in STORED):

@@ -11,14 +11,14 @@ from backends.contract import ALIGNMENT, Array, Buffer
 
 
 def aligned_bytes(count: int) -> Array:
-    """`count` zero bytes that start at a multiple of the alignment."""
+    """[count] zero bytes that start at a multiple of the alignment."""
     raw = np.zeros(count + ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + count]
 
 
 def address(array: Array) -> int:
-    """Where the numbers of a contiguous array lie."""
+    """Where the numbers of a contiguous array [...] lie."""
     if array.flags.carray and array.size:
         return ctypes.addressof(ctypes.c_char.from_buffer(array.data))  # a third of the time of the other
     return int(array.ctypes.data)
@@ -37,17 +37,17 @@ class NumpyMemory:
         self.buffers = {b.name: b for b in state}
 
     def view(self, trial: int, name: str) -> Array:
-        """The tensor itself."""
+        """The tensor itself, [*shape] of its buffer."""
         b = self.buffers[name]
         start = trial * self.stride + b.offset
         return self.bytes[start : start + b.bytes].view(b.dtype).reshape(b.shape)
 
     def read(self, trial: int, name: str) -> Array:
-        """A copy of the tensor."""
+        """A copy of the tensor, [*shape] of its buffer."""
         return self.view(trial, name).copy()
 
     def write(self, trial: int, name: str, value: Array) -> None:
-        """Overwrites the tensor."""
+        """Overwrites the tensor, [*shape] of its buffer."""
         self.view(trial, name)[...] = value
 
 
