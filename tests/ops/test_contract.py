@@ -9,7 +9,7 @@ import pytest
 from backends.contract import Instruction
 from backends.cupy import CupyBackend
 from backends.cupy.kernels import KERNELS as CUPY
-from backends.numpy.kernels.fused import DEAR
+from backends.numpy.kernels.body import DEAR
 from backends.reference import ReferenceBackend
 from backends.reference.kernels import KERNELS as REFERENCE
 from pipeline.graph.ir import Node
