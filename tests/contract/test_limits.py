@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LONGEST_FUNCTION = 60
 LONGEST_FILE = {"pipeline": 400, "backends": 400, "tests": 450, "benchmarks": 450, "examples": 60}
-PAGES = ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "CHANGELOG.md")
 WIDEST = 140
 
 
