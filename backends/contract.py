@@ -146,12 +146,20 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProductOp:
+    """A product as an op with its attributes: matmul, a convolution or its data gradient."""
+
+    op: str
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One call of a kernel.  Calls of one phase do not depend on each other; phases run in order.
 
     op is `gather` (rows `order[step]` of the data array `attributes["source"]` into the output), `fused` (see `body`) or an op name.
-    A fused call with `attributes["product"]` (an op and its attributes) makes that product of its first two inputs; the body's first input
-    is the product, its others are the call's inputs from the third.
+    A fused call with a `product` makes that of its first two inputs; the body's first input is the product, its others are the call's
+    inputs from the third.
     """
 
     op: str
@@ -161,6 +169,7 @@ class Call:
     phase: int
     attributes: Mapping[str, Any] = field(default_factory=dict)
     body: Body | None = None
+    product: ProductOp | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,15 +61,14 @@ def profile(name: str, machine: Mapping[str, Any], *, quick: bool = False) -> di
 
 def op_of(call: Call) -> str:
     """What the kernel does: an op, a fused body, or a product that goes on in one."""
-    product = call.attributes.get("product")
-    if product:
-        return f"{product['op']} + fused"
+    if call.product:
+        return f"{call.product.op} + fused"
     return f"fused {call.body.kind}" if call.body else call.op
 
 
 def is_product(call: Call) -> bool:
     """Whether the call's operations are multiply-adds of a product or a convolution."""
-    return str(call.attributes.get("product", {}).get("op", call.op)).startswith(("matmul", "conv"))
+    return (call.product.op if call.product else call.op).startswith(("matmul", "conv"))
 
 
 def bytes_of(call: Call) -> int:

@@ -122,7 +122,7 @@ def interpret(xp: Any, body: Body, inputs: list[Any]) -> list[Any]:
     values = {name: x.reshape(_extent(body, level)) for (name, level), x in zip(body.inputs, inputs, strict=True)}
     for instruction in body.instructions:
         operands = [values[name] for name in instruction.operands]
-        if body.blocks > 1 and "axes" in instruction.attributes:
+        if body.blocks > 1 and instruction.reduces:
             values[instruction.name] = _by_blocks(xp, instruction.op, operands[0], body.blocks)
         else:
             values[instruction.name] = _result(xp, instruction, operands, _extent(body, instruction.level))

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
+from backends.contract import Body, ProductOp
+
 
 @dataclass(frozen=True, slots=True)
 class Type:
@@ -32,6 +34,21 @@ class Input:
     kind: Kind
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fused:
+    """What a fused node does.
+
+    types    of its results
+    product  what makes the body's first input, of the node's first two inputs
+    after    values that must be there before the node runs, though it does not read them
+    """
+
+    body: Body
+    types: tuple[Type, ...]
+    product: ProductOp | None = None
+    after: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """outputs = op(inputs, attributes)."""
@@ -45,6 +62,11 @@ class Node:
     def is_view(self) -> bool:
         """Whether its result is its input seen with another shape: no work and no memory."""
         return self.op == "reshape"
+
+    @property
+    def fused(self) -> Fused | None:
+        """What the node does, where it is a fused one."""
+        return self.attributes.get("fused")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from backends.contract import Body
-from pipeline.graph.ir import Type
+from backends.contract import Body, ProductOp
+from pipeline.graph.ir import Fused, Node, Type
 from pipeline.ops.table import Op
 
 
-def _shape(
-    *inputs: Type, body: Body, types: tuple[Type, ...], product: Mapping[str, Any] | None = None, after: tuple[str, ...] = ()
-) -> tuple[Type, ...]:
-    """The types that the replaced nodes had.  With a product its two operands come first, in place of the product itself.
+def _shape(*inputs: Type, fused: Fused) -> tuple[Type, ...]:
+    """The types that the replaced nodes had.  With a product its two operands come first, in place of the product itself."""
+    assert len(inputs) == len(fused.body.inputs) + (fused.product is not None) and len(fused.types) == len(fused.body.outputs)
+    return fused.types
 
-    after: values that must be there before this node runs, though it does not read them.
-    """
-    assert len(inputs) == len(body.inputs) + (product is not None) and len(types) == len(body.outputs)
-    return types
+
+def fused_node(body: Body, types: Mapping[str, Type], *, product: Node | None = None, after: tuple[str, ...] = ()) -> Node:
+    """The node of `body`, whose first input `product` makes, if it is given; see `Fused`."""
+    inputs = tuple(name for name, _ in body.inputs)
+    made = None
+    if product is not None:
+        inputs, made = (*product.inputs, *inputs[1:]), ProductOp(op=product.op, attributes=product.attributes)
+    fused = Fused(body=body, types=tuple(types[name] for name in body.outputs), product=made, after=after)
+    return Node("fused", inputs, body.outputs, {"fused": fused})
 
 
 FUSED: tuple[Op, ...] = (Op(name="fused", shape=_shape, kind="opaque"),)

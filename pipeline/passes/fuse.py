@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from backends.contract import Body, Instruction
 from pipeline.graph.ir import Graph, Node
 from pipeline.ops import OPS
+from pipeline.ops.fused import fused_node
 from pipeline.passes.domain import levels
 from pipeline.passes.groups import Group, grow
 
@@ -35,7 +36,7 @@ def fuse(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
         made = [node for node in made if node.outputs]  # all that a group makes may be cheaper to make again where it is read
         nodes += made
         nodes += [view for node in made for name in node.outputs for view in views.get(name, [])]
-    bodies: list[Body] = [n.attributes["body"] for n in nodes if n.op == "fused"]
+    bodies = [node.fused.body for node in nodes if node.fused]
     inside = sum(len(body.instructions) for body in bodies)
     return graph.replace(nodes=tuple(nodes)), (f"{inside} element-wise ops and reductions run in {len(bodies)} kernels",)
 
@@ -131,8 +132,6 @@ def _fused_node(graph: Graph, group: Group, stored: set[str]) -> Node:
     members = graph.binding(made)
     read = [name for name in dict.fromkeys(name for node in members for name in graph.operands(node)) if name not in made]
     members = [producers[name] for name in read if _literal(graph, name)] + members
-    inputs = [name for name in read if not _literal(graph, name)]
-    results = tuple(node.outputs[0] for node in group.nodes if node.outputs[0] in stored)
     known = levels(domain, members, graph)
     assert known is not None
     instructions = (
@@ -150,8 +149,8 @@ def _fused_node(graph: Graph, group: Group, stored: set[str]) -> Node:
         kind=domain.reduces or ("flat" if domain.rows == 1 else "row" if "row" in known.values() else "column"),
         rows=domain.rows,
         columns=domain.columns,
-        inputs=tuple((name, known[name]) for name in inputs),
+        inputs=tuple((name, known[name]) for name in read if not _literal(graph, name)),
         instructions=tuple(instructions),
-        outputs=results,
+        outputs=tuple(node.outputs[0] for node in group.nodes if node.outputs[0] in stored),
     )
-    return Node("fused", tuple(inputs), results, {"body": body, "types": tuple(graph.types[name] for name in results)})
+    return fused_node(body, graph.types)

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from backends.contract import Body, Target
 from pipeline.graph.ir import Graph, Node
+from pipeline.ops.fused import fused_node
 
 DEEP = 1024  # a longer sum is taken up again from memory, where the product must lie by itself
 
@@ -29,10 +30,10 @@ def join(graph: Graph, target: Target) -> tuple[Graph, tuple[str, ...]]:
     waiting: dict[str, list[Node]] = {}  # their views, which come later too
     for number, node in enumerate(graph.nodes):
         root = graph.resolve(node.outputs[0])
-        if number in partner:
+        if node.fused and number in partner:
             product = partner[number]
             (value,) = product.outputs
-            nodes.append(_joined(graph, product, node))
+            nodes.append(_joined(graph, product, node.fused.body))
             moved.discard(value)
             nodes += waiting.pop(value, []) if _stored(graph, value) else []
         elif root not in moved:
@@ -58,9 +59,9 @@ def _may_follow(graph: Graph, product: Node, node: Node) -> bool:
 
 def _fits(graph: Graph, product: Node, node: Node) -> bool:
     """Whether `node` is an element-wise kernel on the grid of `product` that can follow it tile by tile."""
-    body: Body | None = node.attributes.get("body")
-    if body is None or "product" in node.attributes or body.blocks > 1:
+    if node.fused is None or node.fused.product is not None or node.fused.body.blocks > 1:
         return False
+    body = node.fused.body
     shape = graph.types[product.outputs[0]].shape
     if body.rows == 1 < math.prod(shape[:-1]) and any(i.op == "column_index" for i in body.instructions):
         return False  # on a grid of one row a column's number is another
@@ -80,15 +81,9 @@ def _depth(graph: Graph, product: Node) -> int:
     return (a[0] if product.attributes.get("transpose_a") else a[1]) if product.op == "matmul" else 0
 
 
-def _joined(graph: Graph, product: Node, node: Node) -> Node:
+def _joined(graph: Graph, product: Node, body: Body) -> Node:
     """The two as one node; its body's first input is the product, which is an output too where it is needed in memory."""
-    body: Body = node.attributes["body"]
     (value,) = product.outputs
     others = tuple(pair for pair in body.inputs if pair[0] != value)
-    outputs = (value, *node.outputs) if _stored(graph, value) else node.outputs
-    attributes = {
-        "body": replace(body, inputs=((value, "full"), *others), outputs=outputs),
-        "types": tuple(graph.types[name] for name in outputs),
-        "product": {"op": product.op, **product.attributes},
-    }
-    return Node("fused", (*product.inputs, *(name for name, _ in others)), outputs, attributes)
+    outputs = (value, *body.outputs) if _stored(graph, value) else body.outputs
+    return fused_node(replace(body, inputs=((value, "full"), *others), outputs=outputs), graph.types, product=product)

@@ -7,12 +7,13 @@ cost", at the grain of one layer).
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import replace
 
 from backends.contract import Body
-from pipeline.graph.ir import Graph, Node, rename
+from pipeline.graph.ir import Fused, Graph, Node, rename
 from pipeline.ops import OPS
+from pipeline.ops.fused import fused_node
 from pipeline.plan.order import phases
 
 
@@ -22,9 +23,9 @@ def recompute(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
         return graph, ()
     work = _Recomputing(graph)
     for node in graph.nodes:
-        if "body" in node.attributes:
+        if node.fused:
             for value in node.outputs:
-                work.consider(node, value)
+                work.consider(node.fused, value)
     return work.result()
 
 
@@ -38,21 +39,20 @@ class _Recomputing:
         self.states = {i.name for i in graph.inputs if i.kind == "state"}
         self.again: dict[str, tuple[Node, list[int]]] = {}
 
-    def consider(self, node: Node, value: str) -> None:
-        """Notes `value` of `node` where it can be made again and need not be kept."""
+    def consider(self, fused: Fused, value: str) -> None:
+        """Notes `value`, which `fused` makes, where it can be made again and need not be kept."""
         readers = self.graph.readers[value]
         late = [index for index in readers if self.phase[index] > self.loss]
         if not late or value in self.graph.kept or len(late) == len(readers):
             return
         first = min(late, key=lambda index: (self.phase[index], index))
         anchor = self._anchor(first, value)
-        body = self._body(node, value) if anchor else None
+        body = _body(fused, value) if anchor else None
         if body is None or not all(self._there(name, level, self.phase[first]) for name, level in body.inputs):
             return
-        read = tuple(name for name, _ in body.inputs)
-        if not self._replaced_before(anchor, read):
-            attributes = {"body": body, "types": (self.graph.types[value],), "after": (anchor,)}
-            self.again[value] = (Node("fused", read, body.outputs, attributes), late)
+        if not self._replaced_before(anchor, [name for name, _ in body.inputs]):
+            types = {_new(value): self.graph.types[value]}
+            self.again[value] = (fused_node(body, types, after=(anchor,)), late)
 
     def _made_in(self, name: str) -> int:
         """The phase of the node that binds `name`."""
@@ -65,30 +65,13 @@ class _Recomputing:
         anchor = max(others, key=self._made_in, default="")
         return anchor if anchor and self._made_in(anchor) > self.loss else ""
 
-    def _body(self, node: Node, value: str) -> Body | None:
-        """What makes `value` from the inputs and the other results of its kernel, or None where that is dear: nothing transcendental,
-        no draws, no sums."""
-        body: Body = node.attributes["body"]
-        if body.levels[value] != "full" or value not in body.made or body.blocks > 1:
-            return None
-        given = set(node.outputs) - {value}
-        chain = body.chain([value], given)
-        read = _read(body, value, given)
-        product = body.inputs[0][0] if "product" in node.attributes else None
-        in_no_memory = product in read and product not in given
-        if in_no_memory or any(OPS[i.op].cost not in ("cheap", "slow") for i in chain):
-            return None
-        inner = {i.name: f"{i.name}@again.{value}" for i in chain}
-        inputs = tuple((name, body.levels[name]) for name in read)
-        return replace(body, inputs=inputs, instructions=chain, outputs=(value,)).renamed(inner | {value: _new(value)})
-
     def _there(self, name: str, level: str, until: int) -> bool:
         """Whether an input is there at phase `until` anyway."""
         if level != "full" or name not in self.graph.places:
             return True
         return name not in self.again and (name in self.graph.kept or max(self.phase[i] for i in self.graph.readers[name]) >= until)
 
-    def _replaced_before(self, anchor: str, names: tuple[str, ...]) -> bool:
+    def _replaced_before(self, anchor: str, names: Collection[str]) -> bool:
         """Whether what leads to `anchor` replaces a state among `names`."""
         leading = self.graph.ancestors([anchor])
         replacing = (value for state, value in self.graph.updates.items() if state in names)
@@ -120,6 +103,24 @@ class _Recomputing:
         return replace(self.graph.producers[name], inputs=(_new(value),), outputs=(_new(name),))
 
 
+def _body(fused: Fused, value: str) -> Body | None:
+    """What makes `value` from the inputs and the other results of its kernel, or None where that is dear: nothing transcendental, no
+    draws, no sums."""
+    body = fused.body
+    if body.levels[value] != "full" or value not in body.made or body.blocks > 1:
+        return None
+    given = set(body.outputs) - {value}
+    chain = body.chain([value], given)
+    read = _read(body, value, given)
+    product = body.inputs[0][0] if fused.product else None
+    in_no_memory = product in read and product not in given
+    if in_no_memory or any(OPS[i.op].cost not in ("cheap", "slow") for i in chain):
+        return None
+    inner = {i.name: f"{i.name}@again.{value}" for i in chain}
+    inputs = tuple((name, body.levels[name]) for name in read)
+    return replace(body, inputs=inputs, instructions=chain, outputs=(value,)).renamed(inner | {value: _new(value)})
+
+
 def _read(body: Body, value: str, given: Container[str]) -> list[str]:
     """The inputs and the `given` values that `value` is made of, the last operands first."""
     read: dict[str, None] = {}
@@ -136,8 +137,7 @@ def _read(body: Body, value: str, given: Container[str]) -> list[str]:
 
 def _reading(node: Node, names: Mapping[str, str]) -> Node:
     """`node` with other inputs."""
-    body: Body | None = node.attributes.get("body")
-    attributes = node.attributes if body is None else {**node.attributes, "body": body.renamed(names)}
+    attributes = {"fused": replace(node.fused, body=node.fused.body.renamed(names))} if node.fused else node.attributes
     return replace(node, inputs=rename(node.inputs, names), attributes=attributes)
 
 

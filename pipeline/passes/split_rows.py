@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from backends.contract import Body, Instruction
 from pipeline.graph.ir import Graph, Node, Type
+from pipeline.ops.fused import fused_node
 
 LEAST_ROWS = 2048
 BLOCK = 1 << 14  # numbers of a block
@@ -24,11 +25,10 @@ def split(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
     types = dict(graph.types)
     replaced = set(graph.updates.values())
     for number, node in enumerate(graph.nodes):
-        body = node.attributes.get("body")
-        if body is None or not _tall(body):
+        if node.fused is None or not _tall(node.fused.body):
             nodes.append(node)
             continue
-        parts = _Split(_named_apart(body, number), types)
+        parts = _Split(_named_apart(node.fused.body, number), types)
         # a state that is replaced and read again in the same body would have to be kept twice
         nodes += [node] if parts.needed & replaced else parts.nodes()
     count = len(nodes) - len(graph.nodes)
@@ -113,4 +113,4 @@ class _Split:
             instructions=tuple(members),
             outputs=outputs,
         )
-        return Node("fused", inputs, outputs, {"body": body, "types": tuple(self.types[name] for name in outputs)})
+        return fused_node(body, self.types)

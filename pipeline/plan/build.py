@@ -111,7 +111,6 @@ def _calls(graph: Graph, phase: dict[int, int], buffers: dict[str, Buffer]) -> t
     for index, node in sorted(enumerate(graph.nodes), key=lambda pair: (phase[pair[0]], pair[0])):
         if node.is_view:
             continue
-        body = node.attributes.get("body")
         calls.append(
             Call(
                 op=node.op,
@@ -119,8 +118,9 @@ def _calls(graph: Graph, phase: dict[int, int], buffers: dict[str, Buffer]) -> t
                 inputs=tuple(buffers[v] for v in node.inputs),
                 outputs=tuple(buffers[v] for v in node.outputs),
                 phase=phase[index],
-                attributes={k: v for k, v in node.attributes.items() if k not in ("body", "types", "after")},
-                body=body,
+                attributes={} if node.fused else node.attributes,
+                body=node.fused.body if node.fused else None,
+                product=node.fused.product if node.fused else None,
             )
         )
     return tuple(calls)

@@ -17,7 +17,7 @@ def phases(graph: Graph) -> tuple[dict[int, int], int]:
     producer = graph.places
     waits = {index: {producer[name] for name in node.inputs if name in producer} for index, node in enumerate(graph.nodes)}
     for index, node in enumerate(graph.nodes):
-        waits[index] |= {producer[name] for name in node.attributes.get("after", ())}
+        waits[index] |= {producer[name] for name in (node.fused.after if node.fused else ())}
     for index, states in _writers(graph).items():
         waits[index] |= {reader for state in states for reader in graph.readers[state]} - {index}
         if graph.guard:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backends.contract import Body
-from pipeline.graph.ir import Graph, Node
+from pipeline.graph.ir import Graph
 
 
 def taken_over(graph: Graph, phase: dict[int, int], last: dict[str, int], placed: set[str]) -> dict[str, str]:
@@ -15,26 +15,21 @@ def taken_over(graph: Graph, phase: dict[int, int], last: dict[str, int], placed
     """
     found: dict[str, str] = {}
     for index, node in enumerate(graph.nodes):
-        if not _walks_its_grid(node):
+        if node.fused is None or node.fused.product is not None:
             continue
         read_here_last = [name for name in node.inputs if name in placed and name not in graph.kept and last.get(name) == phase[index]]
         # side by side with another reader of its phase it may not be written over
         dying = [name for name in read_here_last if sum(phase[reader] == phase[index] for reader in graph.readers[name]) == 1]
         for result in node.outputs:
-            fitting = [name for name in dying if result in placed and _replaces(graph, node, name, result)]
+            fitting = [name for name in dying if result in placed and _replaces(graph, node.fused.body, name, result)]
             if fitting:
                 found[result] = fitting[0]
                 dying.remove(fitting[0])
     return found
 
 
-def _walks_its_grid(node: Node) -> bool:
-    return "body" in node.attributes and "product" not in node.attributes
-
-
-def _replaces(graph: Graph, node: Node, name: str, result: str) -> bool:
+def _replaces(graph: Graph, body: Body, name: str, result: str) -> bool:
     """Whether `result` has the size of the input `name`, number for number, and is made of it in the last pass."""
-    body: Body = node.attributes["body"]
     level = body.levels
     if level[name] != "full" or level[result] != "full" or graph.types[name].dtype != graph.types[result].dtype:
         return False

@@ -75,7 +75,7 @@ def test_decompose_leaves_the_composites_that_the_backend_keeps() -> None:
 def _kernels(graph: Graph) -> list[str]:
     kernels = []
     for node in graph.nodes:
-        body = node.attributes.get("body")
+        body = node.fused.body if node.fused else None
         kernels.append(f"{body.kind} {body.rows}x{body.columns}" if body else node.op)
     return kernels
 
@@ -106,18 +106,17 @@ def test_fuse_stores_neither_the_normalized_values_nor_the_relu_for_the_backward
 
 def test_fuse_splits_off_random_numbers_whose_blocks_the_rows_would_cut() -> None:
     graph, _ = compile_passes(training_graph(B=8, D=6, H=5, C=3), Target(fuses=True))
-    (kernel,) = [n for n in graph.nodes if n.op == "fused" and any(i.op == "uniform" for i in n.attributes["body"].instructions)]
-    assert (kernel.attributes["body"].kind, kernel.attributes["body"].columns) == ("flat", 40)
+    (body,) = [n.fused.body for n in graph.nodes if n.fused and any(i.draws for i in n.fused.body.instructions)]
+    assert (body.kind, body.columns) == ("flat", 40)
 
 
 def test_an_update_never_runs_in_a_kernel_that_the_guard_waits_for() -> None:
     graph = training_graph()
     compiled, _ = compile_passes(graph, Target(fuses=True))
-    needed = {compiled.guard}
-    for node in reversed(compiled.nodes):
-        if needed.intersection(node.outputs):
-            needed.update(node.inputs)
-            assert not set(node.outputs) & set(compiled.updates.values())
+    assert compiled.guard
+    needed = compiled.ancestors([compiled.guard])
+    before = {name for node in compiled.nodes if needed.intersection(node.outputs) for name in node.outputs}
+    assert not before & set(compiled.updates.values())
 
 
 def test_fuse_never_closes_a_circle_through_a_product() -> None:
@@ -183,7 +182,9 @@ def test_split_shares_sums_over_many_rows_and_leaves_few_rows_alone() -> None:
         b.updates["w"] = b.add("sub", w, total, name="new_w")
         graph, reasons = split(fuse(b.graph())[0])
         verify(graph)
-        return [f"{n.attributes['body'].blocks} x {kernel}" for n, kernel in zip(graph.nodes, _kernels(graph), strict=True)], reasons
+        return [
+            f"{n.fused.body.blocks if n.fused else 1} x {kernel}" for n, kernel in zip(graph.nodes, _kernels(graph), strict=True)
+        ], reasons
 
     assert kernels(64) == (["1 x column 64x32"], ())
     shared = ("3 kernels more, so that sums over many rows are shared",)
@@ -200,7 +201,7 @@ def test_join_takes_a_product_along_and_stores_it_only_where_others_read_it() ->
         if read_again:
             b.outputs["t"] = b.add("sum", z, axes=(0,), name="t")
         graph, _ = compile_passes(b.graph(), Target(fuses=True, joins=frozenset({"matmul"})))
-        return [(n.attributes.get("product", {}).get("op", n.op), n.outputs) for n in graph.nodes]
+        return [(n.fused.product.op if n.fused and n.fused.product else n.op, n.outputs) for n in graph.nodes]
 
     assert joined(read_again=False) == [("matmul", ("y",))]
     assert joined(read_again=True) == [("matmul", ("z", "y")), ("fused", ("t",))]
@@ -214,4 +215,4 @@ def test_join_leaves_an_update_alone_whose_product_the_guard_needs() -> None:
     b.updates["v"] = b.add("add", small, gradient, name="new")
     b.guard = b.outputs["norm"] = b.add("sum", b.add("mul", gradient, gradient), axes=(0, 1), name="norm")
     graph, _ = compile_passes(b.graph(), Target(fuses=True, joins=frozenset({"matmul"})))
-    assert not any(n.attributes.get("product") and "new" in n.outputs for n in graph.nodes)
+    assert not any(n.fused and n.fused.product and "new" in n.outputs for n in graph.nodes)

@@ -38,9 +38,8 @@ SHORT = {"conv_data_gradient": "conv", "conv_weight_gradient": "conv_weight"}
 
 def kernel_of(call: Call, precision: str, cpu: Processor) -> Kernel:
     """The kernel of `call`.  Calls alike but for the names of their values share it."""
-    product = call.attributes.get("product")
-    if product is not None:  # a product whose fused body follows in its own kernel
-        call = replace(call, op=product["op"], attributes=product)
+    if call.product is not None:  # its fused body follows in the kernel of the product
+        call = replace(call, op=call.product.op, attributes=call.product.attributes)
     assert call.op in KERNELS, f"the numpy backend has no kernel for {call.op}"
     sizes, emits = KERNELS[call.op]
     return make(SHORT.get(call.op, call.op), sizes.of(call, precision, cpu), emits, cpu, paths(call.body) if call.body else ())

@@ -65,7 +65,7 @@ def _plan(network: str, precision: str) -> Plan:
 
 
 def _op(call: Call) -> str:
-    return str(call.attributes["product"]["op"]) if "product" in call.attributes else call.op
+    return call.product.op if call.product else call.op
 
 
 def _hot(plan: Plan, processor: Processor) -> dict[str, tuple[Call, list[Loop]]]:
@@ -99,7 +99,7 @@ def test_the_networks_have_every_kernel_that_must_be_fast() -> None:
     assert any({"sum", "uniform", "sqrt"} <= ops for ops in bodies), "batch norm, activation and dropout forward"
     assert any({"sum", "where", "greater"} <= ops for ops in bodies), "the same backward"
     assert any({"exp", "log"} <= ops for ops in bodies), "softmax cross-entropy"
-    updates = [call for call, _ in mlp.values() if "product" in call.attributes and len(call.outputs) == 3]
+    updates = [call for call, _ in mlp.values() if call.product and len(call.outputs) == 3]
     assert updates and all("sqrt" in {i.op for i in call.body.instructions} for call in updates if call.body is not None), "Adam"
 
 

@@ -92,6 +92,6 @@ def _joined(precision: str) -> tuple[Graph, dict[str, Array]]:
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_products_with_what_follows_them_in_their_own_kernel(precision: str, narrower: NumpyBackend) -> None:
     graph, arrays = _joined(precision)
-    joined = [call for call in plan_for(narrower, graph).calls if "product" in call.attributes]
+    joined = [call for call in plan_for(narrower, graph).calls if call.product]
     assert len(joined) >= len(PRODUCTS) + len(WINDOWS)
     _agrees(narrower, graph, arrays, 4e-6, 1e-14, run_graph(ReferenceBackend(), graph, [arrays]))
