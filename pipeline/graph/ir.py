@@ -120,8 +120,12 @@ class Graph:
         return self.views.get(name, name)
 
     def operands(self, node: Node) -> tuple[str, ...]:
-        """The inputs of `node`, views resolved."""
-        return tuple(self.views.get(name, name) for name in node.inputs)
+        """The inputs of `node`, one of the graph's, views resolved."""
+        return self._operands[node.outputs[0]]
+
+    @cached_property
+    def _operands(self) -> Mapping[str, tuple[str, ...]]:
+        return {node.outputs[0]: rename(node.inputs, self.views) for node in self.nodes}
 
     @cached_property
     def readers(self) -> Mapping[str, tuple[int, ...]]:

@@ -11,8 +11,10 @@ from typing import Literal
 from backends.contract import Level
 from pipeline.graph.ir import Graph, Node, Type
 from pipeline.ops import OPS
+from pipeline.ops.table import Op
 
 Reduction = Literal["flat", "column", "row"]
+REDUCED: Mapping[Reduction, Level] = {"column": "column", "row": "row", "flat": "scalar"}  # what such a sum makes of a full-size value
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,44 +51,47 @@ def levels(domain: Domain, nodes: Sequence[Node], graph: Graph) -> dict[str, Lev
     Shapes decide for what comes from outside; inside, a result spans what its operands span, which holds on degenerate grids too.
     """
     known: dict[str, Level] = {}
+    views, types, one_line = graph.views, graph.types, domain.rows == 1 or domain.columns == 1
     for node in nodes:
         operands: list[Level] = []
-        for name, owner in zip(node.inputs, graph.operands(node), strict=True):
-            level = known.get(owner) or domain.level(graph.types[name].shape)
+        for name in node.inputs:
+            owner = views.get(name, name)
+            level = known.get(owner) or domain.level(types[name].shape)
             if level is None:
                 return None
             known[owner] = level
             operands.append(level)
         result = node.outputs[0]
-        shape = graph.types[result].shape
-        made = _result_level(domain, node, operands, shape)
+        shape = types[result].shape
+        made = _result_level(domain, OPS[node.op], operands, shape)
         if made is None or math.prod(shape) != domain.count(made):
             return None
-        if made == "full" and not _broadcasts_alike(domain, node, operands, graph.types):
+        if made == "full" and not one_line and not _broadcasts_alike(domain, node, operands, types):
             return None
         known[result] = made
     return known
 
 
 def _broadcasts_alike(domain: Domain, node: Node, operands: list[Level], types: Mapping[str, Type]) -> bool:
-    """Whether the node's own shapes broadcast its thin operands over the grid.
+    """Whether the node's own shapes broadcast its thin operands over the grid, of several rows and columns, to a full-size result.
 
     A value may be seen with another last axis than the grid's: [8, 4] numbers as [4, 8], where what has 8 numbers is a column, not a row.
     """
-    if OPS[node.op].kind == "reduction" or domain.rows == 1 or domain.columns == 1:
-        return True
     last = {"row": 1, "column": domain.columns}
     thin = [types[name].shape[-1] == last[level] for name, level in zip(node.inputs, operands, strict=True) if level in last]
     return not thin or (all(thin) and types[node.outputs[0]].shape[-1] == domain.columns)
 
 
-def _result_level(domain: Domain, node: Node, operands: list[Level], shape: tuple[int, ...]) -> Level | None:
-    if OPS[node.op].kind == "reduction":
-        return {"column": "column", "row": "row", "flat": "scalar", None: None}[domain.reduces]
-    if OPS[node.op].sized or not operands:
+def _result_level(domain: Domain, op: Op, operands: list[Level], shape: tuple[int, ...]) -> Level | None:
+    """The level of a result of `shape`, made by `op` of operands of such levels."""
+    if op.kind == "reduction":
+        return REDUCED[domain.reduces] if domain.reduces else None
+    if op.sized or not operands:
         return domain.level(shape)
-    spans = set(operands) - {"scalar"}
-    return "scalar" if not spans else next(iter(spans)) if len(spans) == 1 else "full"
+    spans = set(operands)
+    if len(spans) > 1:
+        spans.discard("scalar")
+    return spans.pop() if len(spans) == 1 else "full"
 
 
 def elementwise_domain(shape: tuple[int, ...], operands: list[tuple[int, ...]]) -> Domain:

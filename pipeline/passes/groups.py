@@ -91,12 +91,18 @@ class _Growing:
             return None
         nodes = self.graph.binding(producer.values | group.values)
         # where no grid refines both, one of the two may still hold all values
-        grids = dict.fromkeys((refined(producer.domain, group.domain), producer.domain, group.domain))
-        return next((grid for grid in grids if grid and self._fits(grid, nodes)), None)
+        for grid in dict.fromkeys((refined(producer.domain, group.domain), producer.domain, group.domain)):
+            if grid and self._fits(grid, nodes):
+                return grid
+        return None
 
     def _guarded_apart(self, one: Group, other: Group) -> bool:
         """An update waits for the guard, so it may not run in a kernel that the guard waits for."""
-        return any(a.values & self.before_guard and b.values & self.for_updates for a, b in ((one, other), (other, one)))
+
+        def apart(early: Group, late: Group) -> bool:
+            return not early.values.isdisjoint(self.before_guard) and not late.values.isdisjoint(self.for_updates)
+
+        return apart(one, other) or apart(other, one)
 
     def _fits(self, grid: Domain, nodes: Sequence[Node]) -> bool:
         """Whether `nodes` run as one kernel on `grid`: each value lies on it, reductions run one way, one pass by all threads is enough."""

@@ -25,14 +25,15 @@ def aligned(size: int) -> int:
 def place(lifetimes: list[Lifetime]) -> tuple[dict[str, int], int]:
     """-> (name -> offset, size of the arena).  Blocks live at the same time never overlap; the result depends on the input only."""
     offsets: dict[str, int] = {}
-    placed: list[tuple[int, int, Lifetime]] = []
+    placed: list[tuple[int, int, int, int]] = []  # first and last byte, first and last phase
     for block in sorted(lifetimes, key=lambda b: (-b.bytes, b.first, b.name)):
-        busy = sorted((lo, hi) for lo, hi, other in placed if other.first <= block.last and block.first <= other.last)
+        start, stop = block.first, block.last
+        busy = sorted((lo, hi) for lo, hi, first, last in placed if first <= stop and start <= last)
         offset = 0
         for lo, hi in busy:
             if offset + block.bytes <= lo:
                 break
             offset = max(offset, hi)
         offsets[block.name] = offset
-        placed.append((offset, aligned(offset + block.bytes), block))
-    return offsets, max((hi for _, hi, _ in placed), default=0)
+        placed.append((offset, aligned(offset + block.bytes), start, stop))
+    return offsets, max((hi for _, hi, *_ in placed), default=0)
