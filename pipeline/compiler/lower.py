@@ -10,6 +10,7 @@ layers    the value of every layer, as in evaluate
 # B batch rows
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -39,70 +40,60 @@ if TYPE_CHECKING:
 Form = Literal["train", "gradient", "evaluate", "fold", "layers"]
 
 
-def lower(
-    network: LayerGraph,
-    optimizer: Optimizer | None,
-    *,
-    form: Form,
-    batch: int,
-    precision: str,
-    regularization: Regularization | None = None,
-    weighted: bool = False,
-    augmented: Augmentation | None = None,
-    folded: LayerGraph | None = None,
-    resets: bool = False,
-) -> Graph:
-    """The op graph of `network` in `form` for `batch` rows a step.
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What is lowered: a network and, of its config, all that decides its structure.
 
-    optimizer        needed by train alone
     regularization   what holds for the network as a whole
-    resets           the optimizer's slots go back to their start when the learning rate changes
-    weighted         each row brings a weight of its own, the data array `weight`; not in evaluation
     augmented        what happens to the images of a training batch
-    folded           the layers that evaluation goes through, where they are others; the penalty stays that of the weights themselves
+    resets           the optimizer's slots go back to their start when the learning rate changes
     """
-    b = Builder(precision, SHAPE_RULES)
-    made = _forward(b, folded or network, batch, augmented, training=form in ("train", "gradient"))
+
+    network: LayerGraph
+    precision: str
+    optimizer: Optimizer
+    regularization: Regularization
+    augmented: Augmentation | None
+    resets: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scored:
+    """Values after the loss: the target, the prediction, the loss of each row [B], and the regularization terms, if there are any."""
+
+    y: str
+    output: str
+    prediction: str
+    row_loss: str
+    penalty: str | None
+
+
+def lower(source: Source, *, form: Form, batch: int, weighted: bool = False, folded: LayerGraph | None = None) -> Graph:
+    """The op graph of `source` in `form` for `batch` rows a step: forward, loss, gradient, update, as far as the form goes.
+
+    weighted   each row brings a weight of its own, the data array `weight`; not in evaluation
+    folded     the layers that evaluation goes through, where they are others; the penalty stays that of the weights themselves
+    """
+    b, network = Builder(source.precision, SHAPE_RULES), source.network
+    made = _forward(b, folded or network, batch, source.augmented, training=form in ("train", "gradient"))
     if form == "layers":
         b.outputs = {node.name: made[node.name] for node in network.nodes}
         return b.graph()
-    output = made[network.output.name]
-    y = _target(b, network, batch)
-    b.scope = "loss"
-    prediction, row_loss = LOSSES.rule(network.loss).lower(b, output, y)
-    penalty = _penalty(b, network)
+    scored = _score(b, network, made[network.output.name], batch)
     if form == "evaluate":
-        b.scope = ""
-        b.outputs = {"prediction": prediction, "row_loss": row_loss}
-        b.outputs |= {"penalty": penalty} if penalty else {}
+        b.outputs = {"prediction": scored.prediction, "row_loss": scored.row_loss}
+        b.outputs |= {"penalty": scored.penalty} if scored.penalty else {}
         return b.graph()
-    if regularization is not None and regularization.label_smoothing > 0:
-        b.scope = "loss"
-        row_loss = losses.smoothed(b, output, y, row_loss)
-    row_loss = loss_weights.emit(b, network, y, row_loss, rows=weighted)
-    loss = mean(b, row_loss, (0,), "data_loss")
-    loss = b.add("add", loss, penalty, name="loss") if penalty else loss
-    b.scope = ""
+    loss = _loss(b, source, scored, weighted=weighted)
+    gradient = gradients(b, loss, [p.name for p in network.parameters if p.trained])
     b.outputs = {"loss": loss}
-    trained = [p for p in network.parameters if p.trained]
-    gradient = gradients(b, loss, [p.name for p in trained])
     if form == "gradient":
         b.updates = {}
         b.outputs |= {f"gradient:{name}": value for name, value in gradient.items()}
         return b.graph()
-    if regularization is not None:
-        gradient = clipped(b, gradient, regularization)
-    assert optimizer is not None, "a training step needs an optimizer"
-    for parameter in trained:
-        emit_update(b, OPTIMIZERS.rule(optimizer), parameter, gradient[parameter.name], resets=resets)
+    _update(b, source, gradient)
     b.guard = loss
     return b.graph()
-
-
-def forward(network: LayerGraph, *, batch: int, precision: str, weighted: bool = False, augmented: Augmentation | None = None) -> Graph:
-    """The training loss alone, with nothing updated."""
-    graph = lower(network, None, form="gradient", batch=batch, precision=precision, weighted=weighted, augmented=augmented)
-    return graph.replace(outputs={"loss": graph.outputs["loss"]})
 
 
 def learning_rate(config: Experiment) -> LearningRate:
@@ -151,6 +142,36 @@ def _lower_node(b: Builder, node: LayerNode, made: dict[str, str], *, training: 
     value = rule_of(node.record).lower(b, node, tuple(made[source] for source in node.inputs), training=training)
     assert b.shape(value)[1:] == node.shape, f"{node.name} has shape {node.shape}, its ops make {b.shape(value)[1:]}"
     return value
+
+
+def _score(b: Builder, network: LayerGraph, output: str, batch: int) -> _Scored:
+    """Emits what is said of the network's output, row by row, and the penalty."""
+    y = _target(b, network, batch)
+    b.scope = "loss"
+    prediction, row_loss = LOSSES.rule(network.loss).lower(b, output, y)
+    penalty = _penalty(b, network)
+    b.scope = ""
+    return _Scored(y=y, output=output, prediction=prediction, row_loss=row_loss, penalty=penalty)
+
+
+def _loss(b: Builder, source: Source, scored: _Scored, *, weighted: bool) -> str:
+    """Emits the training loss: the mean of the rows' losses, smoothed and weighted, plus the penalty."""
+    b.scope, row_loss = "loss", scored.row_loss
+    if source.regularization.label_smoothing > 0:
+        row_loss = losses.smoothed(b, scored.output, scored.y, row_loss)
+    row_loss = loss_weights.emit(b, source.network, scored.y, row_loss, rows=weighted)
+    loss = mean(b, row_loss, (0,), "data_loss")
+    loss = b.add("add", loss, scored.penalty, name="loss") if scored.penalty else loss
+    b.scope = ""
+    return loss
+
+
+def _update(b: Builder, source: Source, gradient: dict[str, str]) -> None:
+    """Emits the optimizer's step on every trained tensor."""
+    given = clipped(b, gradient, source.regularization)
+    for parameter in source.network.parameters:
+        if parameter.trained:
+            emit_update(b, OPTIMIZERS.rule(source.optimizer), parameter, given[parameter.name], resets=source.resets)
 
 
 def _target(b: Builder, network: LayerGraph, batch: int) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 from backends.contract import Backend, Buffer, Executable, Plan
 from pipeline.compiler.build import build
 from pipeline.compiler.fold_batch_norm import fold_batch_norms, fold_graph
-from pipeline.compiler.lower import Form, lower
+from pipeline.compiler.lower import Form, Source, lower
 from pipeline.compiler.remove_biases import remove_biases
 from pipeline.errors import ConfigError
 from pipeline.graph.ir import Graph
@@ -66,10 +66,11 @@ class Structure:
                 at="backend.recompute", got=True, rule=f"the {backend.name} backend keeps every value", hint="use numpy, or leave it out"
             )
         self.weighted = config.data.sample_weight is not None
-        self._optimizer, self._regularization = config.optimizer, config.regularization
-        self.augmentation = config.augmentation
-        augmentation.check(self.augmentation, shape.input_shape)
-        self._resets = resets(config.schedule)
+        augmentation.check(config.augmentation, shape.input_shape)
+        self._source = Source(
+            network=self.network, precision=self.precision, optimizer=config.optimizer, regularization=config.regularization,
+            augmented=config.augmentation, resets=resets(config.schedule),
+        )  # fmt: skip
         self._lowered: dict[_Key, Graph] = {}
         self._compiled: dict[_Key, Compiled] = {}
         self._executables: dict[_Key, Executable] = {}
@@ -81,17 +82,7 @@ class Structure:
         """
         key = self._key(form, batch, weighted)
         if key not in self._lowered:
-            self._lowered[key] = lower(
-                self.network,
-                self._optimizer,
-                form=form,
-                batch=batch,
-                precision=self.precision,
-                regularization=self._regularization,
-                weighted=key[2],
-                augmented=self.augmentation,
-                resets=self._resets,
-            )
+            self._lowered[key] = lower(self._source, form=form, batch=batch, weighted=key[2])
         return self._lowered[key]
 
     def compiled(self, form: Form, batch: int, weighted: bool | None = None) -> Compiled:
@@ -151,7 +142,7 @@ class Structure:
         if form == "fold":
             return self._fold_graphs[0]
         if form == "evaluate" and self.folds:
-            return lower(self.network, self._optimizer, form=form, batch=batch, precision=self.precision, folded=self.folded)
+            return lower(self._source, form=form, batch=batch, folded=self.folded)
         return self.lowered(form, batch, weighted)
 
     @cached_property

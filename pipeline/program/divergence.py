@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 
 from backends.contract import Feed, Target
-from pipeline.compiler.lower import forward
 from pipeline.compiler.run_once import run_fed
 from pipeline.compiler.structure import Structure
 from pipeline.errors import DivergedError
@@ -60,7 +59,7 @@ def _layers(structure: Structure, state: State, feed: Feed) -> Iterator[str]:
 
 def _observed(structure: Structure, batch: int, *, weighted: bool) -> Graph:
     """The training loss written out in simple ops, with every number of it as an output."""
-    graph = forward(structure.network, batch=batch, precision=structure.precision, weighted=weighted, augmented=structure.augmentation)
-    graph, _ = compile_passes(graph, Target())
+    lowered = structure.lowered("gradient", batch, weighted)
+    graph, _ = compile_passes(lowered.replace(outputs={"loss": lowered.outputs["loss"]}), Target())
     made = [name for node in graph.nodes for name in node.outputs if graph.types[name].dtype == graph.precision]
     return graph.replace(outputs={name: name for name in made})
