@@ -12,7 +12,7 @@ import numpy as np
 from llvmlite import ir
 
 from backends.contract import ALIGNMENT, Buffer, Feed, Plan, Results, Target
-from backends.numpy.kernels import kernel_of
+from backends.numpy.kernels import kernels_of
 from backends.numpy.kernels.gather import gather_kernel, stored
 from backends.numpy.kernels.kernel import Kernel
 from backends.numpy.listing import listing
@@ -47,7 +47,7 @@ class NumpyExecutable:
 
     def __init__(self, plan: Plan, processor: processors.Processor, cache: ObjectCache, threads: int, arena: Arena) -> None:
         self.plan, self.arena = plan, arena
-        self.kernels = _kernels(plan, processor)
+        self.kernels = kernels_of(plan, processor)
         # kernels first: the step links to them by name
         gathers = [c.outputs[0].count // plan.batch for c in plan.calls if c.op == "gather" and c.attributes["source"] == "x"]
         kernels = (*self.kernels.values(), *(gather_kernel(width, plan.precision, processor) for width in gathers))
@@ -158,17 +158,13 @@ class NumpyBackend:
 
     def scratch_bytes(self, plan: Plan) -> int:
         """What the threads that share a trial pack."""
-        kernels = _kernels(plan, self.processor)
+        kernels = kernels_of(plan, self.processor)
         return _scratch(kernels) * (self.threads if _gain(plan, kernels) > 0 else 1)
 
 
 def create(*, threads: int | Literal["auto"] = "auto") -> NumpyBackend:
     """The backend for this machine."""
     return NumpyBackend(threads=threads)
-
-
-def _kernels(plan: Plan, processor: processors.Processor) -> dict[int, Kernel]:
-    return {n: kernel_of(call, plan.precision, processor) for n, call in enumerate(plan.calls) if call.op != "gather"}
 
 
 def _scratch(kernels: dict[int, Kernel]) -> int:

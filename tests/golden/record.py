@@ -16,7 +16,7 @@ from zlib import crc32
 import numpy as np
 
 import pipeline
-from backends.numpy.executor import _kernels
+from backends.numpy.kernels import kernels_of
 from backends.numpy.listing import listing as native_listing
 from backends.numpy.machine import processor
 from pipeline.plan import print_plan
@@ -45,7 +45,7 @@ def listing(program: Any) -> tuple[str, dict[str, str]]:
     plans = [structure.compiled(form, batch).plan for form, batch in forms]
     native = {}
     for name, host in PROCESSORS.items():
-        native[name] = "\n".join(_without_keys(native_listing(plan, _kernels(plan, host()), 1)) for plan in plans)
+        native[name] = "\n".join(_without_keys(native_listing(plan, kernels_of(plan, host()), 1)) for plan in plans)
     return "\n".join(print_plan(plan) for plan in plans), native
 
 

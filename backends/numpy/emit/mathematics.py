@@ -9,7 +9,7 @@ import math
 
 from llvmlite import ir
 
-from backends.numpy.emit.emitter import I32, I64, Emitter, Value, vector
+from backends.numpy.emit.emitter import I32, I64, Emitter, Number, Value, vector
 
 # log(2) split so that n * HIGH is exact for every exponent n
 _LN2_HIGH = {4: 0.693359375, 8: 6.93147180369123816490e-01}
@@ -60,127 +60,128 @@ def sqrt(e: Emitter, x: Value) -> Value:
     lanes = x.type.count if isinstance(x.type, ir.VectorType) else 0
     if e.processor is None or e.processor.name != "AVX-512" or _bytes(x.type) != 4 or lanes != 16:
         return e.unary("sqrt", x)
-    small = e.b.fcmp_ordered("<", x, e.literal(2.0**-90, x.type))  # where the remainder would underflow
-    v = e.b.select(small, e.b.fmul(x, e.literal(2.0**64, x.type)), x)
-    y = e.call("llvm.x86.avx512.rsqrt14.ps.512", x.type, v, ir.Constant(x.type, None), ir.Constant(ir.IntType(16), -1))
+    x = e.number(x)
+    small = x < 2.0**-90  # where the remainder would underflow
+    v = e.where(small, x * 2.0**64, x)
+    y = e.number(e.call("llvm.x86.avx512.rsqrt14.ps.512", x.type, v, ir.Constant(x.type, None), ir.Constant(ir.IntType(16), -1)))
     half = e.literal(0.5, x.type)
-    root, slope = e.b.fmul(v, y), e.b.fmul(y, half)  # sqrt(v) and 1 / (2 sqrt(v))
-    error = e.fma(e.b.fneg(root), slope, half)
-    root, slope = e.fma(root, error, root), e.fma(slope, error, slope)
-    root = e.fma(e.fma(e.b.fneg(root), root, v), slope, root)
-    root = e.b.select(small, e.b.fmul(root, e.literal(2.0**-32, x.type)), root)
-    ends = e.b.or_(e.b.fcmp_ordered("==", x, e.literal(0.0, x.type)), e.b.fcmp_ordered("==", x, e.literal(math.inf, x.type)))
-    return e.b.select(ends, e.b.fadd(x, x), root)
+    root, slope = v * y, y * half  # sqrt(v) and 1 / (2 sqrt(v))
+    error = e.fma(-root, slope, half)
+    root, slope = e.number(e.fma(root, error, root)), e.fma(slope, error, slope)
+    root = e.number(e.fma(e.fma(-root, root, v), slope, root))
+    root = e.where(small, root * 2.0**-32, root)
+    return e.where((x == 0.0) | (x == math.inf), x + x, root)
 
 
-def _reduced(e: Emitter, x: Value) -> tuple[Value, Value]:
+def _reduced(e: Emitter, x: Number) -> tuple[Number, Number]:
     """x = n log 2 + r with |r| <= log(2) / 2 -> exp(r) - 1, 2^n (n clamped so that 2^n is finite)."""
     size, kind = _bytes(x.type), x.type
     limit = float(_BIAS[size])
-    n = e.unary("rint", e.b.fmul(x, e.literal(1 / math.log(2), kind)))
-    n = e.b.select(e.b.fcmp_ordered(">", n, e.literal(limit, kind)), e.literal(limit, kind), n)
-    n = e.b.select(e.b.fcmp_ordered("<", n, e.literal(1 - limit, kind)), e.literal(1 - limit, kind), n)
+    n = e.number(e.unary("rint", x * (1 / math.log(2))))
+    n = e.where(n > limit, e.literal(limit, kind), n)
+    n = e.where(n < 1 - limit, e.literal(1 - limit, kind), n)
     r = e.fma(n, e.literal(-_LN2_HIGH[size], kind), x)
-    r = e.fma(n, e.literal(-_LN2_LOW[size], kind), r)
+    r = e.number(e.fma(n, e.literal(-_LN2_LOW[size], kind), r))
     degree = 7 if size == 4 else 13
     series = _polynomial(e, r, [1 / math.factorial(k) for k in range(1, degree + 1)])
     integer = _integer(kind)
-    exponent = e.b.add(e.b.fptosi(n, integer), e.literal(_BIAS[size], integer))
-    power = e.b.bitcast(e.b.shl(exponent, e.literal(_MANTISSA[size], integer)), kind)
-    return e.b.fmul(r, series), power
+    exponent = e.number(e.b.fptosi(n, integer)) + _BIAS[size]
+    power = e.number(e.b.bitcast(e.b.shl(exponent, e.literal(_MANTISSA[size], integer)), kind))
+    return r * series, power
 
 
 def exp(e: Emitter, x: Value) -> Value:
     """e^x; 0 below and infinity above the range of the type; NaN stays NaN."""
-    size, kind = _bytes(x.type), x.type
-    high, low = (88.722839, -87.336544) if size == 4 else (709.782712893384, -708.3964185322641)
+    x = e.number(x)
     small, power = _reduced(e, x)
-    result = e.fma(small, power, power)
-    result = e.b.select(e.b.fcmp_ordered(">", x, e.literal(high, kind)), e.literal(math.inf, kind), result)
-    result = e.b.select(e.b.fcmp_ordered("<", x, e.literal(low, kind)), e.literal(0.0, kind), result)
-    return e.b.select(e.b.fcmp_unordered("uno", x, x), x, result)
+    return _in_range(e, x, e.fma(small, power, power), 0.0)
 
 
 def expm1(e: Emitter, x: Value) -> Value:
     """e^x - 1, good for small x: 2^n (e^r - 1) + (2^n - 1), where the second part is exact or next to nothing."""
-    size, kind = _bytes(x.type), x.type
-    high, low = (88.722839, -87.336544) if size == 4 else (709.782712893384, -708.3964185322641)
+    x = e.number(x)
     small, power = _reduced(e, x)
-    result = e.fma(small, power, e.b.fsub(power, e.literal(1.0, kind)))
-    result = e.b.select(e.b.fcmp_ordered(">", x, e.literal(high, kind)), e.literal(math.inf, kind), result)
-    result = e.b.select(e.b.fcmp_ordered("<", x, e.literal(low, kind)), e.literal(-1.0, kind), result)
-    return e.b.select(e.b.fcmp_unordered("uno", x, x), x, result)
+    return _in_range(e, x, e.fma(small, power, power - 1.0), -1.0)
+
+
+def _in_range(e: Emitter, x: Number, result: Value, least: float) -> Number:
+    """The result where e^x is a number of the type; `least` below, infinity above, NaN for NaN."""
+    kind = x.type
+    high, low = (88.722839, -87.336544) if _bytes(kind) == 4 else (709.782712893384, -708.3964185322641)
+    result = e.where(x > high, e.literal(math.inf, kind), result)
+    result = e.where(x < low, e.literal(least, kind), result)
+    return e.where(e.b.fcmp_unordered("uno", x, x), x, result)
 
 
 def log(e: Emitter, x: Value) -> Value:
     """Natural logarithm: x = 2^n m with m in [sqrt(1/2), sqrt(2)), log m = 2 artanh((m - 1) / (m + 1))."""
+    x = e.number(x)
     size, kind = _bytes(x.type), x.type
     integer = _integer(kind)
     scale = 2.0**25 if size == 4 else 2.0**54
-    tiny = e.b.fcmp_ordered("<", x, e.literal(1.17549435e-38 if size == 4 else 2.2250738585072014e-308, kind))
-    scaled = e.b.select(tiny, e.b.fmul(x, e.literal(scale, kind)), x)
-    bits = e.b.bitcast(scaled, integer)
+    tiny = x < (1.17549435e-38 if size == 4 else 2.2250738585072014e-308)
+    scaled = e.where(tiny, x * scale, x)
+    bits = e.number(e.b.bitcast(scaled, integer))
     half = 0x3F3504F3 if size == 4 else 0x3FE6A09E667F3BCD  # the bits of sqrt(1/2)
-    shifted = e.b.ashr(e.b.sub(bits, e.literal(half, integer)), e.literal(_MANTISSA[size], integer))
-    mantissa = e.b.bitcast(e.b.sub(bits, e.b.shl(shifted, e.literal(_MANTISSA[size], integer))), kind)
-    n = e.b.sitofp(shifted, kind)
-    n = e.b.fsub(n, e.b.select(tiny, e.literal(math.log2(scale), kind), e.literal(0.0, kind)))
-    f = e.b.fsub(mantissa, e.literal(1.0, kind))
-    s = e.b.fdiv(f, e.b.fadd(f, e.literal(2.0, kind)))
-    square = e.b.fmul(s, s)
+    shifted = (bits - half) >> _MANTISSA[size]
+    mantissa = e.number(e.b.bitcast(bits - e.b.shl(shifted, e.literal(_MANTISSA[size], integer)), kind))
+    n = e.number(e.b.sitofp(shifted, kind))
+    n = n - e.where(tiny, e.literal(math.log2(scale), kind), e.literal(0.0, kind))
+    f = mantissa - 1.0
+    s = f / (f + 2.0)
+    square = s * s
     terms = 5 if size == 4 else 11
     series = _polynomial(e, square, [2.0 / (2 * k + 1) for k in range(1, terms + 1)])
     # log m = f - s f + s square series: the leading term is exact, which keeps the result good near 1
-    rest = e.b.fmul(s, e.b.fsub(f, e.b.fmul(square, series)))
-    low = e.fma(n, e.literal(_LN2_LOW[size], kind), e.b.fneg(rest))
-    result = e.b.fadd(e.b.fmul(n, e.literal(_LN2_HIGH[size], kind)), e.b.fadd(f, low))
-    zero = e.literal(0.0, kind)
-    result = e.b.select(e.b.fcmp_ordered("==", x, zero), e.literal(-math.inf, kind), result)
-    result = e.b.select(e.b.fcmp_ordered("==", x, e.literal(math.inf, kind)), x, result)
-    return e.b.select(e.b.fcmp_unordered("<", x, zero), e.literal(math.nan, kind), result)
+    rest = s * (f - square * series)
+    low = e.fma(n, e.literal(_LN2_LOW[size], kind), -rest)
+    result = n * _LN2_HIGH[size] + (f + low)
+    result = e.where(x == 0.0, e.literal(-math.inf, kind), result)
+    result = e.where(x == math.inf, x, result)
+    return e.where(e.b.fcmp_unordered("<", x, e.literal(0.0, kind)), e.literal(math.nan, kind), result)
 
 
 def log1p(e: Emitter, x: Value) -> Value:
     """log(1 + x), good for small x: log(u) x / (u - 1) with u = 1 + x rounded (Goldberg 1991, theorem 4)."""
-    kind = x.type
-    u = e.b.fadd(x, e.literal(1.0, kind))
-    exact = e.b.fsub(u, e.literal(1.0, kind))
-    lost = e.b.fcmp_ordered("==", exact, e.literal(0.0, kind))
-    safe = e.b.select(lost, e.literal(1.0, kind), exact)
-    result = e.b.fmul(log(e, u), e.b.fdiv(x, safe))
-    infinite = e.b.fcmp_ordered("==", u, e.literal(math.inf, kind))
-    return e.b.select(e.b.or_(lost, infinite), x, result)
+    x = e.number(x)
+    u = x + 1.0
+    exact = u - 1.0
+    lost = exact == 0.0
+    safe = e.where(lost, e.literal(1.0, x.type), exact)
+    result = log(e, u) * (x / safe)
+    return e.where(lost | (u == math.inf), x, result)
 
 
 def tanh(e: Emitter, x: Value) -> Value:
     """t / (t + 2) with t = exp(2 |x|) - 1 formed without cancellation; 1 where the type can hold no other number."""
-    kind = x.type
+    x = e.number(x)
     size = e.unary("fabs", x)
-    top = e.literal(10.0 if _bytes(kind) == 4 else 20.0, kind)
-    clipped = e.b.select(e.b.fcmp_unordered("<", size, top), size, top)
-    small, power = _reduced(e, e.b.fadd(clipped, clipped))
-    t = e.fma(small, power, e.b.fsub(power, e.literal(1.0, kind)))
-    result = e.b.fdiv(t, e.b.fadd(t, e.literal(2.0, kind)))
-    return e.b.select(e.b.fcmp_ordered("<", x, e.literal(0.0, kind)), e.b.fneg(result), result)
+    top = e.literal(10.0 if _bytes(x.type) == 4 else 20.0, x.type)
+    clipped = e.where(e.b.fcmp_unordered("<", size, top), size, top)
+    small, power = _reduced(e, clipped + clipped)
+    t = e.number(e.fma(small, power, power - 1.0))
+    result = t / (t + 2.0)
+    return e.where(x < 0.0, -result, result)
 
 
 def sigmoid(e: Emitter, x: Value) -> Value:
     """1 / (1 + exp(-x))."""
-    one = e.literal(1.0, x.type)
-    return e.b.fdiv(one, e.b.fadd(one, exp(e, e.b.fneg(x))))
+    one = e.number(e.literal(1.0, x.type))
+    return one / (one + exp(e, -e.number(x)))
 
 
 def erf(e: Emitter, x: Value) -> Value:
     """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x: Taylor up to |x| = 1, above it 1 - exp(-x^2) times a polynomial."""
+    x = e.number(x)
     kind, size = x.type, _bytes(x.type)
     terms = 11 if size == 4 else 18  # the first one left out is below 2e-9 or 3e-19
     taylor = [2.0 / math.sqrt(math.pi) * (-1) ** k / (math.factorial(k) * (2 * k + 1)) for k in range(terms)]
-    near = e.b.fmul(x, _polynomial(e, e.b.fmul(x, x), taylor))
-    top, slope, shift, offset = (e.literal(number, kind) for number in _ERF_MAP[size])
-    a = e.unary("fabs", x)
-    clipped = e.b.select(e.b.fcmp_unordered("<", a, top), a, top)
-    u = e.b.fsub(e.b.fdiv(slope, e.b.fadd(clipped, shift)), offset)
-    power = exp(e, e.b.fneg(e.b.fmul(clipped, clipped)))
-    far = e.fma(e.b.fneg(power), _polynomial(e, u, _ERF_TAIL[size]), e.literal(1.0, kind))
-    far = e.b.select(e.b.fcmp_ordered("<", x, e.literal(0.0, kind)), e.b.fneg(far), far)
-    return e.b.select(e.b.fcmp_ordered("<", a, e.literal(1.0, kind)), near, far)
+    near = x * _polynomial(e, x * x, taylor)
+    top, slope, shift, offset = (e.number(e.literal(number, kind)) for number in _ERF_MAP[size])
+    a = e.number(e.unary("fabs", x))
+    clipped = e.where(e.b.fcmp_unordered("<", a, top), a, top)
+    u = slope / (clipped + shift) - offset
+    power = exp(e, -(clipped * clipped))
+    far = e.number(e.fma(-power, _polynomial(e, u, _ERF_TAIL[size]), e.literal(1.0, kind)))
+    far = e.where(x < 0.0, -far, far)
+    return e.where(a < 1.0, near, far)

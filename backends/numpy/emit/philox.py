@@ -18,11 +18,11 @@ def words(e: Emitter, block: Value, path: Value, step_low: Value, step_high: Val
     The counters lie in the low halves of two <8 x i64>: one multiply instruction then gives low and high word at once, and the
     rubbish that the exclusive-ors leave in the high halves is never read.
     """
-    first = e.b.mul(block, ir.Constant(I64, 16))
+    first = e.number(block) * 16
     halves = []
     for half in range(2):
         offsets = ir.Constant(_HALF, [8 * half + lane for lane in range(8)])
-        state = [e.b.add(e.splat(first, 8), offsets)]
+        state = [e.number(e.splat(first, 8)) + offsets]
         state += [e.splat(e.b.zext(word, I64), 8) for word in (path, step_low, step_high)]
         halves.append(_rounds(e, state, seed, stream))
     order = ir.Constant(vector(I32, 16), list(range(16)))

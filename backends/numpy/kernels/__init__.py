@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from backends.contract import Call
+from backends.contract import Call, Plan
 from backends.numpy.kernels.augment import EMITTERS as AUGMENT_EMITTERS
 from backends.numpy.kernels.augment import Images, ImagesKernel
 from backends.numpy.kernels.concat import Runs, RunsKernel
@@ -43,3 +43,8 @@ def kernel_of(call: Call, precision: str, cpu: Processor) -> Kernel:
     assert call.op in KERNELS, f"the numpy backend has no kernel for {call.op}"
     sizes, emits = KERNELS[call.op]
     return make(SHORT.get(call.op, call.op), sizes.of(call, precision, cpu), emits, cpu, paths(call.body) if call.body else ())
+
+
+def kernels_of(plan: Plan, cpu: Processor) -> dict[int, Kernel]:
+    """The kernels of a plan by the numbers of their calls; the step itself gathers."""
+    return {number: kernel_of(call, plan.precision, cpu) for number, call in enumerate(plan.calls) if call.op != "gather"}

@@ -14,6 +14,7 @@ from llvmlite import ir
 
 from backends.contract import Call
 from backends.numpy.emit.emitter import ELEMENT, I64, LINE, POINTER, SIZE, Emitter, Module, Number, Value, vector
+from backends.numpy.emit.strips import lanes_in_use
 from backends.numpy.kernels.epilogue import Epilogue, apply_epilogue, prefetch
 from backends.numpy.kernels.kernel import Sizes
 from backends.numpy.kernels.tiling import CHAINS, HEAD, NOTHING, RESIDENT, Packing, share_evenly, when_last, when_not_packed
@@ -255,7 +256,7 @@ class MatmulKernel:
         p, size, lanes = self.p, self.size, self.lanes
         e = Emitter(self.module, name, [POINTER] * (2 + self.others) + [I64, I64], internal=True)
         a, b, *others, top, left = e.arguments
-        valid = [min(lanes, columns - start) for start in range(0, columns, lanes)]
+        valid = lanes_in_use(columns, lanes)
         b_step = self.width if self.packs else p.n
         if self.stores:
             product = others[0 if self.epilogue is None else len(self.epilogue.dtypes)]
