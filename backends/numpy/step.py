@@ -27,7 +27,17 @@ _FLUSH = 0x8040  # flush-to-zero and denormals-are-zero: a decaying moment would
 
 
 class StepProgram:
-    """Emits `run(arguments, member, members, team, teams)`: team t trains the trials t, t + teams, ...; its members share each trial."""
+    """Emits `run(arguments, member, members, team, teams)`: team t trains the trials t, t + teams, ...; its members share each trial.
+
+    for trial in range(team, trials, teams):
+        for step in range(steps):
+            for phase in phases:
+                if phase == guard_phase and not isfinite(guard): break to the next trial
+                for call in phase:
+                    kernel(inputs, outputs, paths, scratch, begin, end)   # this member's tiles; of a long call, then what others left
+                barrier(members)
+            done[trial] = step + 1
+    """
 
     def __init__(self, module: ir.Module, symbol: str, plan: Plan, kernels: dict[int, Kernel], cpu: Processor) -> None:
         self.plan, self.kernels, self.cpu, self.module = plan, kernels, cpu, module

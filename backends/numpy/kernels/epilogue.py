@@ -34,7 +34,13 @@ class Epilogue:
 
 
 class EpilogueEmitter:
-    """Emits an epilogue into a tile function whose pointers are those of the other inputs, then of the outputs."""
+    """Emits an epilogue into a tile function whose pointers are those of the other inputs, then of the outputs.
+
+    for r in rows of the tile:                       # some rows together, where they are a vector or two
+        y = c[r, :]                                  # the product, from the stack
+        for instruction in body:  v = op(y, v, inputs[top + r, left:left + width])
+        outputs[top + r, left:left + width] = v
+    """
 
     def __init__(self, e: Emitter, epilogue: Epilogue, pointers: list[Value], precision: str, lanes: int, columns: int) -> None:
         self.e, self.precision, self.lanes, self.columns = e, precision, lanes, columns

@@ -54,7 +54,13 @@ def gather_kernel(width: int, precision: str, cpu: Processor) -> Kernel:
 
 
 class GatherKernel:
-    """Emits `gather(ARGUMENTS)`: rows `begin` to `end` of the batch."""
+    """Emits `gather(ARGUMENTS)`: rows `begin` to `end` of the batch.
+
+    for b in range(begin, end):                      # in the loop of the form that is given
+        x[b, :] = number(source[order[b], :])
+        for shift, factor in pairs:
+            x[b, :] = (x[b, :] - shift) * factor
+    """
 
     def __init__(self, module: ir.Module, name: str, width: int, precision: str, cpu: Processor) -> None:
         self.width, self.precision, self.x86 = width, precision, cpu.triple.startswith("x86_64")

@@ -46,6 +46,10 @@ def when_not_packed(e: Emitter, scratch: Value, number: Value) -> Iterator[None]
 class Packing:
     """Copies `columns` columns of `depth` rows together, `pitch` numbers from one row to the next.
 
+        for k in range(depth):
+            target[k * pitch : k * pitch + columns] = source[k * source_pitch : k * source_pitch + columns]
+            transposed: target[k * pitch + n] = source[n * source_pitch + k] for n in range(columns)
+
     transposed: each column is a run of `depth` numbers in the source, `source_pitch` from the next; else each row is one.
     """
 
