@@ -31,11 +31,7 @@ class Fold:
 
 def fold_batch_norms(network: LayerGraph) -> tuple[LayerGraph, tuple[Fold, ...], tuple[str, ...]]:
     """`network` for evaluation, without the batch norms that the weights before them can take; which they are; a reason for each norm."""
-    layers = {node.name: node for node in network.nodes}
-    readers: dict[str, list[LayerNode]] = {}
-    for node in network.nodes:
-        for source in node.inputs:
-            readers.setdefault(source, []).append(node)
+    layers, readers = {node.name: node for node in network.nodes}, network.readers
     folds, reasons = [], []
     for norm in network.nodes:
         if not isinstance(norm.record, BatchNormalization):

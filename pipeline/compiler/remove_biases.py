@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pipeline.layers.graph import LayerGraph, LayerNode
+from pipeline.layers.graph import LayerGraph
 from pipeline.layers.group_norm import removes_the_mean_of_a_channel
 from pipeline.layers.kind import Shape
 from pipeline.layers.normalization import NORMALIZATIONS, BatchNormalization
@@ -16,13 +16,9 @@ def remove_biases(network: LayerGraph) -> tuple[LayerGraph, tuple[str, ...]]:
 
     Batch norm does (Ioffe & Szegedy 2015, section 3.2), and instance norm; layer and group norm take one mean over several channels.
     """
-    readers: dict[str, list[LayerNode]] = {}
+    nodes, reasons, readers = [], [], network.readers
     for node in network.nodes:
-        for source in node.inputs:
-            readers.setdefault(source, []).append(node)
-    nodes, reasons = [], []
-    for node in network.nodes:
-        following = readers.get(node.name, [])
+        following = readers[node.name]
         centering = [n.record for n in following if isinstance(n.record, Normalization) and _centers(n.record, n.shape)]
         biased = any(p.name == f"{node.name}.bias" for p in node.parameters)
         if biased and centering and len(centering) == len(following):

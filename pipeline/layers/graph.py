@@ -72,6 +72,15 @@ class LayerGraph:
         """Every tensor that lives from step to step, running statistics among them."""
         return tuple(p for node in self.nodes for p in node.parameters)
 
+    @property
+    def readers(self) -> dict[str, list[LayerNode]]:
+        """The data and each layer -> the layers that read it."""
+        found: dict[str, list[LayerNode]] = {name: [] for node in self.nodes for name in (*node.inputs, node.name)}
+        for node in self.nodes:
+            for source in node.inputs:
+                found[source].append(node)
+        return found
+
     def __str__(self) -> str:
         return print_layers(self)
 
