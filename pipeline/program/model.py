@@ -19,7 +19,7 @@ from pipeline.program.program import Program
 from pipeline.recipe.course import Course
 from pipeline.rows import Streamed
 
-Rows = Array | Streamed
+Given = Array | Streamed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -138,10 +138,10 @@ class Model:
         """Steps taken so far."""
         return self.program.steps_done
 
-    def _prepared(self, x: npt.ArrayLike) -> Rows:
+    def _prepared(self, x: npt.ArrayLike) -> Given:
         return self.fitted.apply(x if isinstance(x, Streamed) else inputs.check_numbers(x))
 
-    def _both(self, x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Rows, Rows]:
+    def _both(self, x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Given, Given]:
         """x and y as the program takes them; of what is wrong with them x is told first."""
         network = self.program.structure.network
         rows = inputs.check_x(self._prepared(x), network)
