@@ -22,7 +22,10 @@ def layer_node(record: Part, shape: Shape) -> LayerNode:
 
 
 def run_layer(backend: Backend, node: LayerNode, arrays: Mapping[str, Array], precision: str = "float64") -> dict[str, Array]:
-    """arrays: x [N, ...], g of the shape of y, and the layer's tensors by name -> y, and under each name the gradient of sum(y g)."""
+    """arrays: x [N, ...], g of the shape of y, and the layer's tensors by name -> y, and under each name the gradient of sum(y g).
+
+    The layer's scalars (epsilon) are 0.
+    """
     b = builder(precision)
     x = b.input("x", arrays["x"].shape, "state")
     y = rule_of(node.record).lower(b, node, (x,), training=True)
@@ -30,4 +33,5 @@ def run_layer(backend: Backend, node: LayerNode, arrays: Mapping[str, Array], pr
     loss = b.add("sum", b.add("mul", y, b.input("g", b.shape(y), "state")), axes=tuple(range(len(b.shape(y)))))
     gradient = gradients(b, loss, [x, *(p.name for p in node.parameters)])
     b.outputs, b.updates = {"y": y, **gradient}, {}
-    return run_once(b.graph(), arrays, backend=backend)
+    graph = b.graph()
+    return run_once(graph, arrays, {i.name: 0.0 for i in graph.inputs if i.kind == "value"}, backend=backend)
