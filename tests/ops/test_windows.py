@@ -21,6 +21,7 @@ from backends.contract import Array, Backend
 from pipeline.layers.conv import Conv
 from pipeline.layers.conv_transpose import ConvTranspose
 from pipeline.layers.pool import AveragePool, MaxPool
+from pipeline.recipe.initialization import Zeros
 from tests.ops.single import layer_node, run_layer
 
 FEW = settings(max_examples=6, deadline=None, derandomize=True)
@@ -121,7 +122,7 @@ def check_convolution(
     """The output against the direct one; the gradients through linearity."""
     rng, precision = np.random.default_rng(drawn["seed"]), drawn["precision"]
     inputs, outputs = (groups * count for count in drawn["channels"])
-    windows = {"kernel": drawn["k"], "stride": drawn["s"], "padding": drawn["padding"]}
+    windows = {"kernel": drawn["k"], "stride": drawn["s"], "padding": drawn["padding"], "initialization": Zeros()}
     record = (
         ConvTranspose(channels=outputs, **windows, dilation=drawn["d"], output_padding=output_padding)
         if transposed
@@ -148,7 +149,7 @@ def check_convolution(
 def check_adjoint(drawn: dict[str, Any], output_padding: tuple[int, int], backend: Backend) -> None:
     """<C z, x> = <z, C' x> for both layers over one weight [kh, kw, O, I], within 1e-12 of the sum of the sizes of their terms."""
     rng, (inputs, outputs) = np.random.default_rng(drawn["seed"]), drawn["channels"]
-    windows = {"kernel": drawn["k"], "stride": drawn["s"], "padding": drawn["padding"], "dilation": drawn["d"]}
+    windows = {"kernel": drawn["k"], "stride": drawn["s"], "padding": drawn["padding"], "dilation": drawn["d"], "initialization": Zeros()}
     turned = layer_node(ConvTranspose(channels=outputs, **windows, output_padding=output_padding), (*drawn["n"], inputs))
     forward = layer_node(Conv(channels=inputs, **windows), turned.shape)
     assert forward.shape == (*drawn["n"], inputs) and forward.parameters[0].shape == turned.parameters[0].shape
