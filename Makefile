@@ -34,7 +34,7 @@ run: setup ## train the default experiment on real data and print the result
 	$(BIN)/python -m pipeline
 
 test: $(VENV)/.test ## the test suite (long tests left out)
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-slow: $(VENV)/.test ## the long tests
 	$(BIN)/python -m pytest -m slow
