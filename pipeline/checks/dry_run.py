@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from pipeline.checks.finding import Finding
+from pipeline.checks.material import Material
+from pipeline.config.experiment import Experiment
 from pipeline.errors import DivergedError
 from pipeline.recipe.course import Course
 from pipeline.training.budget import end
-
-if TYPE_CHECKING:
-    from pipeline.checks.material import Material
-    from pipeline.config.experiment import Experiment
 
 
 def check_dry_run(config: Experiment, material: Material) -> Finding:

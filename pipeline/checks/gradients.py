@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline import random
 from pipeline.checks.finding import Finding
+from pipeline.checks.material import Material
 from pipeline.checks.probe import Probe
-
-if TYPE_CHECKING:
-    from pipeline.checks.material import Material
-    from pipeline.config.experiment import Experiment
+from pipeline.config.experiment import Experiment
 
 ROWS = 8
 STEPS = (1e-5, 1e-4, 1e-6, 1e-7)  # tried in turn until one shows the gradient right: large ones round less, small ones meet fewer kinks

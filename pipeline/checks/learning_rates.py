@@ -5,19 +5,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.checks.material import Material
+from pipeline.config.experiment import Experiment
 from pipeline.config.task_settings import LearningRateRange
 from pipeline.errors import DivergedError
 from pipeline.recipe.course import Course
 from pipeline.recipe.schedules import Rising
-
-if TYPE_CHECKING:
-    from pipeline.checks.material import Material
-    from pipeline.config.experiment import Experiment
 
 Array = npt.NDArray[np.float64]
 CHUNK = 16  # steps between two looks

@@ -4,22 +4,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline import data, random
+from pipeline.config.experiment import Experiment
+from pipeline.data import DataShape
 from pipeline.data.prepared import prepared
 from pipeline.graph.values import Array
 from pipeline.program.make import compile_experiment
+from pipeline.program.program import Program
 from pipeline.rows import Streamed
 from pipeline.training import loop
-
-if TYPE_CHECKING:
-    from pipeline.config.experiment import Experiment
-    from pipeline.data import DataShape
-    from pipeline.program.program import Program
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.checks.finding import Finding
+from pipeline.checks.material import Material
 from pipeline.checks.variants import with_more_l2
-
-if TYPE_CHECKING:
-    from pipeline.checks.material import Material
-    from pipeline.config.experiment import Experiment
+from pipeline.config.experiment import Experiment
 
 ROWS = 8
 MORE_L2 = 0.01

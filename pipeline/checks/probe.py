@@ -4,24 +4,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline import random
 from pipeline.checks.kinks import loss_and_pattern
+from pipeline.checks.material import Material
 from pipeline.compiler import lower
 from pipeline.compiler.structure import Structure
+from pipeline.config.experiment import Experiment
 from pipeline.graph.values import Array, Clock, value_table, word_table
 from pipeline.passes import compile_passes
 from pipeline.plan import make_plan
 from pipeline.program.make import load_backend
 from pipeline.program.program import Program
-
-if TYPE_CHECKING:
-    from pipeline.checks.material import Material
-    from pipeline.config.experiment import Experiment
 
 NOISE = 0.01
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pipeline.checks.dry_run import check_dry_run
 from pipeline.checks.finding import Finding
 from pipeline.checks.gradients import check_gradients
@@ -11,10 +9,8 @@ from pipeline.checks.material import Material, material
 from pipeline.checks.penalty import check_penalty
 from pipeline.checks.start_loss import check_start_loss
 from pipeline.checks.tiny_batch import check_tiny_batch
+from pipeline.config.experiment import Experiment
 from pipeline.config.task_settings import Check
-
-if TYPE_CHECKING:
-    from pipeline.config.experiment import Experiment
 
 
 def check(config: Experiment, given: Material | None = None) -> tuple[Finding, ...]:

@@ -4,22 +4,19 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.checks.finding import Finding
+from pipeline.checks.material import Material
 from pipeline.checks.variants import without_regularization
 from pipeline.compiler.run_once import run_once
+from pipeline.config.experiment import Experiment
 from pipeline.graph.builder import Builder
 from pipeline.graph.values import Array
 from pipeline.ops import SHAPE_RULES
 from pipeline.ops.reduce import mean
 from pipeline.recipe.losses import LOSSES, Loss
-
-if TYPE_CHECKING:
-    from pipeline.checks.material import Material
-    from pipeline.config.experiment import Experiment
 
 ROWS = 256
 LEAST = 0.5

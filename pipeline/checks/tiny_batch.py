@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.checks.finding import Finding
+from pipeline.checks.material import Material
 from pipeline.checks.variants import without_regularization
+from pipeline.config.experiment import Experiment
 from pipeline.errors import DivergedError
 from pipeline.graph.values import Array
+from pipeline.program.program import Program
 from pipeline.recipe.course import Course
 from pipeline.recipe.schedules import Constant
-
-if TYPE_CHECKING:
-    from pipeline.checks.material import Material
-    from pipeline.config.experiment import Experiment
-    from pipeline.program.program import Program
 
 CHUNK = 25  # steps between two looks
 SHARE = 0.1  # of the variance of the targets, or of the loss of their mean, that may be left

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from pipeline.config.experiment import Experiment
 from pipeline.layers.part import Layer
 from pipeline.layers.weighted import Weighted
 from pipeline.recipe.augmentation import Augmentation
 from pipeline.recipe.losses import LossOfClasses
 from pipeline.recipe.regularization import Regularization
-
-if TYPE_CHECKING:
-    from pipeline.config.experiment import Experiment
 
 
 def without_regularization(config: Experiment) -> Experiment:

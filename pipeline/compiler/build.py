@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from pipeline.config.experiment import Experiment
+from pipeline.data import DataShape
 from pipeline.errors import ConfigError
 from pipeline.layers import kind_of, rule_of
 from pipeline.layers.activate import ActivationLayer
@@ -21,10 +22,6 @@ from pipeline.layers.normalization import NoNormalization
 from pipeline.layers.part import Layer, MeanAndVariance, Merge, Normalization, OneInput, Part
 from pipeline.layers.weighted import Weighted
 from pipeline.recipe.losses import LOSSES, SoftmaxCrossEntropy, resolve
-
-if TYPE_CHECKING:
-    from pipeline.config.experiment import Experiment
-    from pipeline.data import DataShape
 
 ACTIVATED = (Weighted, Add, ActivationLayer)  # the layers with a slot for an activation
 

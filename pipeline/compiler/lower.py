@@ -11,12 +11,13 @@ layers    the value of every layer, as in evaluate
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
 from pipeline.compiler import loss_weights
 from pipeline.compiler.autodiff import gradients
+from pipeline.config.experiment import Experiment
 from pipeline.graph.builder import Builder
 from pipeline.graph.ir import Graph
 from pipeline.graph.values import Array, Clock, Value
@@ -33,9 +34,6 @@ from pipeline.recipe.augmentation import Augmentation
 from pipeline.recipe.losses import LOSSES
 from pipeline.recipe.regularization import Regularization
 from pipeline.recipe.schedules import factor
-
-if TYPE_CHECKING:
-    from pipeline.config.experiment import Experiment
 
 Form = Literal["train", "gradient", "evaluate", "fold", "layers"]
 

@@ -11,7 +11,7 @@ import hashlib
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from pipeline.compiler.build import build
 from pipeline.compiler.fold_batch_norm import fold_batch_norms, fold_graph
 from pipeline.compiler.lower import Form, Source, lower
 from pipeline.compiler.remove_biases import remove_biases
+from pipeline.config.experiment import Experiment
+from pipeline.data import DataShape
 from pipeline.errors import ConfigError
 from pipeline.graph.ir import Graph
 from pipeline.graph.text import digest
@@ -27,10 +29,6 @@ from pipeline.passes import PassReport, compile_passes
 from pipeline.plan import make_plan, state_layout
 from pipeline.recipe import augmentation
 from pipeline.recipe.schedules import resets
-
-if TYPE_CHECKING:
-    from pipeline.config.experiment import Experiment
-    from pipeline.data import DataShape
 
 _Key = tuple[Form, int, bool]  # form, batch size, whether rows have weights
 EVALUATION_ROWS = 256

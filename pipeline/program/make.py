@@ -5,18 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import backends
 from backends.contract import Backend
 from pipeline.compiler.structure import Structure
+from pipeline.config.experiment import Experiment
+from pipeline.data import DataShape
 from pipeline.errors import BackendError, ConfigError
 from pipeline.program.program import Program
 from pipeline.program.stack import Stack
-
-if TYPE_CHECKING:
-    from pipeline.config.experiment import Experiment
-    from pipeline.data import DataShape
 
 
 def compile_experiment(config: Experiment, shape: DataShape | None = None) -> Program:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from backends.contract import Feed, Memory, Plan
 from pipeline.compiler import loss_weights, lower
 from pipeline.compiler.lower import Form
 from pipeline.compiler.structure import Structure
+from pipeline.config.experiment import Experiment
 from pipeline.config.task_settings import SHORT, Explain
 from pipeline.errors import ConfigError
 from pipeline.graph.values import Array, Clock, value_table, word_table
@@ -27,9 +28,6 @@ from pipeline.recipe.course import Course
 from pipeline.recipe.initialization import draw
 from pipeline.records import read
 from pipeline.rows import Streamed
-
-if TYPE_CHECKING:
-    from pipeline.config.experiment import Experiment
 
 CHUNK = 64  # evaluation steps in one native call
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +18,10 @@ from pipeline import random
 from pipeline.compiler.run_once import run_once
 from pipeline.graph.builder import Builder
 from pipeline.layers import rule_of
+from pipeline.layers.graph import LayerGraph, LayerNode, Parameter
 from pipeline.layers.names import INPUT
 from pipeline.ops import SHAPE_RULES
 from pipeline.recipe.initialization import draw
-
-if TYPE_CHECKING:
-    from pipeline.layers.graph import LayerGraph, LayerNode, Parameter
 
 SIZE = 2**15
 Sample = npt.NDArray[np.float64]

@@ -5,17 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from pipeline.data import DataShape
 from pipeline.errors import ConfigError
 from pipeline.graph.builder import Builder
 from pipeline.graph.values import Value
 from pipeline.ops.reduce import mean
 from pipeline.records import Family, record, setting
-
-if TYPE_CHECKING:
-    from pipeline.data import DataShape
-
 
 ClassWeights = tuple[float, ...] | Literal["balanced"] | None  # see compiler/loss_weights.py
 
