@@ -33,7 +33,9 @@ NEEDED: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize(("family", "kind"), [(family, kind) for family in FAMILIES for kind in family], ids=str)
+@pytest.mark.parametrize(
+    ("family", "kind"), [(family, kind) for family in FAMILIES for kind in family], ids=lambda value: getattr(value, "name", value)
+)
 def test_a_record_knows_its_kind_and_its_rule(family: Family[Any, Any], kind: str) -> None:
     record = read_kind(family, {"kind": kind, **NEEDED.get(kind, {})}, at="here")
     assert type(record) is family[kind]
