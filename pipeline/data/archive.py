@@ -17,7 +17,7 @@ from pipeline.data.dataset import Raw, Task, by_chunks
 from pipeline.data.files import located, read_bytes, unreadable
 from pipeline.data.settings import Data
 from pipeline.errors import DataError
-from pipeline.rows import loaded_type, one_hot
+from pipeline.rows import loaded_type, not_finite, one_hot, shown_place
 
 Array = npt.NDArray[Any]
 
@@ -99,14 +99,12 @@ def read_npz(path: Path) -> dict[str, Array]:
 
 def finite(x: Array, source: str) -> Array:
     """`x` [N, ...] unchanged.  Raises DataError that names the first row and place with NaN or infinity."""
-    if x.dtype.kind in "iub":
-        return x
     first = 0
-    for chunk in by_chunks(x):
-        if not np.isfinite(chunk).all():
-            row, *place = (int(i) for i in np.argwhere(~np.isfinite(chunk))[0])
-            where = f", column {place[0]}" if len(place) == 1 else f", position {tuple(place)}" if place else ""
-            raise DataError(f"{source}: row {first + row}{where} is {chunk[(row, *place)]}; every number must be finite")
+    for chunk in by_chunks(x) if x.dtype.kind == "f" else ():
+        place = not_finite(chunk)
+        if place is not None:
+            where = shown_place((first + place[0], *place[1:]))
+            raise DataError(f"{source}: {where} is {chunk[place]}; every number must be finite")
         first += len(chunk)
     return x
 

@@ -148,6 +148,10 @@ def _dataset(config: Data, raw: Raw, rows: tuple[Rows, Rows, Rows], name: str, e
     )
     if found.classes == 1:
         raise DataError(f"data = {name}: all rows are of class {raw.class_names[0]}; nothing can be learned from one class")
+    constant = raw.task == "regression" and all(np.ptp(y) == 0 for y in raw.y.T)
+    if constant and not any(pair is not None and np.any(pair[1] != raw.y[0]) for pair in (raw.validation, raw.test)):
+        values = ", ".join(repr(value) for value in raw.y[0, :5].tolist())
+        raise DataError(f"data = {name}: all rows have the target {values}; nothing can be learned from one value")
     shape = _agreed(config, found)
     train, validation, test = rows
     by_fold = f"fold {config.split.fold} of {config.split.folds}"
@@ -181,6 +185,7 @@ def _dataset(config: Data, raw: Raw, rows: tuple[Rows, Rows, Rows], name: str, e
             *([_STREAMED] if streams and config.stream == "auto" else []),
             *_empty(config, raw, rows),
             *_absent(raw, parts),
+            *_constant(raw, parts[0]),
             *_weighed(config, parts[0]),
         ),
     )
@@ -244,6 +249,14 @@ def _absent(raw: Raw, parts: tuple[Part, Part, Part]) -> Iterable[str]:
         if len(part) and len(missing):
             first = ", ".join(raw.class_names[label] for label in missing[:5]) + (" ..." if len(missing) > 5 else "")
             yield f"the {name} part has no row of {len(missing)} of {len(raw.class_names)} classes: {first}"
+
+
+def _constant(raw: Raw, train: Part) -> Iterable[str]:
+    """Notes on targets that have one value in the training part."""
+    for index, y in enumerate(train.y.T if raw.task == "regression" and len(train) else ()):
+        if np.ptp(y) == 0:
+            which = f"target {index} is" if train.y.shape[1] > 1 else "the target is"
+            yield f"{which} {float(y[0])!r} in every row of the training part: nothing can be learned of it"
 
 
 def _agreed(config: Data, found: DataShape) -> DataShape:

@@ -3,6 +3,8 @@
 # N rows, S steps, B batch rows, C classes, T targets
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,7 +12,7 @@ from pipeline.errors import DataError
 from pipeline.graph.values import Array
 from pipeline.layers.graph import LayerGraph
 from pipeline.recipe.losses import LOSSES
-from pipeline.rows import Streamed, one_hot
+from pipeline.rows import Streamed, is_known_finite, not_finite, one_hot, shown_place
 
 
 def check_x(x: npt.ArrayLike, network: LayerGraph) -> Array | Streamed:
@@ -28,6 +30,28 @@ def check_numbers(x: npt.ArrayLike) -> Array:
     if array.dtype.kind not in "fiub":
         raise DataError(f"x has dtype {array.dtype}: must hold real numbers; turn text into numbers first")
     return array
+
+
+def check_finite(x: Array | Streamed, y: Array | Streamed | None = None, order: npt.NDArray[np.int64] | None = None) -> None:
+    """Whether the numbers of x [N, ...] and y [N, T] are finite, of the rows in `order` where it is given.  Raises DataError.
+
+    Streamed rows and those of a data set were looked at when they were read.
+    """
+    for name, array in (("x", x),) if y is None else (("x", x), ("y", y)):
+        if isinstance(array, Streamed) or array.dtype.kind != "f":
+            continue
+        if len(array) == 1 and math.isfinite(np.vdot(array, array)):  # a single row waits for nothing else
+            continue
+        if not is_known_finite(array):
+            _look_at(array, name, order)
+
+
+def _look_at(array: Array, name: str, order: npt.NDArray[np.int64] | None) -> None:
+    used = np.unique(order) if order is not None and order.size < len(array) else None
+    place = not_finite(array if used is None else array[used])
+    if place is not None:
+        place = place if used is None else (int(used[place[0]]), *place[1:])
+        raise DataError(f"{name}: {shown_place(place)} is {array[place]}; every number must be finite")
 
 
 def check_y(y: npt.ArrayLike, network: LayerGraph, rows: int) -> Array | Streamed:
