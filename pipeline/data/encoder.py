@@ -13,12 +13,12 @@ from pipeline.data.columns import Category, Encoder, Quantity
 from pipeline.data.dataset import Task
 from pipeline.data.settings import Data
 from pipeline.data.table import Column, Numbers, Table, as_numbers, as_texts, column_list
+from pipeline.data.told import told
 from pipeline.errors import ConfigError, DataError, nearest
 
 Rows = npt.NDArray[np.int64]
 
 MOST_CATEGORIES = 1000
-MOST_CLASSES = 20  # a target with more different whole numbers is taken for a quantity
 
 
 def fit_encoder(table: Table, config: Data, train: Rows) -> tuple[Encoder, list[str]]:
@@ -62,7 +62,9 @@ def read_target(table: Table, config: Data) -> tuple[npt.NDArray[Any], Task, tup
     hint = "mend it, or give data.task=classification if the cells are names of classes"
     words = column.kind in ("text", "bool") or (column.kind == "mixed" and config.task == "classification")
     values: Any = np.array(list(as_texts(table, column))) if words and config.task != "regression" else as_numbers(table, column, hint=hint)
-    task, notes = _task(values, config)
+    if config.task == "multilabel":
+        raise ConfigError(at="data.task", got="multilabel", rule="a table has one target column", hint="give arrays, y [N, L] of 0 and 1")
+    task, notes = told(values, config, f"target {target}")
     if task == "regression":
         return values[:, None], task, (), notes
     labels, class_names = encode_labels(values, config.classes)
@@ -89,20 +91,6 @@ def _nearest_column(name: str, names: list[str]) -> str:
     """The column that was probably meant, or the first of them all: a table may have thousands."""
     hint = nearest(name, names)
     return hint if hint.startswith("did you mean") else f"use one of {column_list(names)}"
-
-
-def _task(values: npt.NDArray[Any], config: Data) -> tuple[Task, list[str]]:
-    """What is asked for; with auto, words and few different whole numbers are classes."""
-    if config.task != "auto":
-        return config.task, []
-    if values.dtype.kind != "f":
-        return "classification", []
-    distinct, whole = len(np.unique(values)), bool(np.all(values == np.floor(values)))
-    if whole and distinct <= MOST_CLASSES and 2 * distinct <= len(values):
-        found = f"{distinct} different whole numbers, taken as classes; data.task=regression takes them as a quantity"
-        return "classification", [f"target {config.target}: {found}"]
-    found = f"{distinct} different numbers, taken as a quantity; data.task=classification takes them as classes"
-    return "regression", [f"target {config.target}: {found}"]
 
 
 def _no_missing(table: Table, column: Column) -> None:

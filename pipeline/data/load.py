@@ -66,7 +66,8 @@ def describe(config: Data, *, seed: int = 0) -> DataShape:
     check_shape(config)
     if config.input_shape is not None and (config.classes is not None or config.targets is not None):
         # a program for a shape of one's own needs no data; `load` holds a declared shape against the data
-        return DataShape(input_shape=config.input_shape, classes=config.classes, targets=config.targets)
+        labels = config.task == "multilabel"
+        return DataShape(input_shape=config.input_shape, classes=config.classes, targets=config.targets, labels=labels)
     if config.task == "reconstruction":
         given = None if config.input_shape is None else DataShape(input_shape=config.input_shape, targets=1)
         return reconstruction_shape(given or describe(replace(config, task="auto"), seed=seed))
@@ -144,11 +145,12 @@ def _dataset(config: Data, raw: Raw, rows: tuple[Rows, Rows, Rows], name: str, e
     found = DataShape(
         input_shape=raw.x.shape[1:],
         classes=len(raw.class_names) if raw.task == "classification" else None,
-        targets=raw.y.shape[1] if raw.task == "regression" else None,
+        targets=raw.y.shape[1] if raw.task in ("regression", "multilabel") else None,
+        labels=raw.task == "multilabel",
     )
     if found.classes == 1:
         raise DataError(f"data = {name}: all rows are of class {raw.class_names[0]}; nothing can be learned from one class")
-    constant = raw.task == "regression" and all(np.ptp(y) == 0 for y in raw.y.T)
+    constant = raw.task in ("regression", "multilabel") and all(np.ptp(y) == 0 for y in raw.y.T)
     if constant and not any(pair is not None and np.any(pair[1] != raw.y[0]) for pair in (raw.validation, raw.test)):
         values = ", ".join(repr(value) for value in raw.y[0, :5].tolist())
         raise DataError(f"data = {name}: all rows have the target {values}; nothing can be learned from one value")
@@ -242,7 +244,7 @@ def _empty(config: Data, raw: Raw, rows: tuple[Rows, Rows, Rows]) -> Iterable[st
 
 def _absent(raw: Raw, parts: tuple[Part, Part, Part]) -> Iterable[str]:
     """Notes on classes without a row in a part that has rows."""
-    if raw.task == "regression":
+    if raw.task != "classification":
         return
     for name, part in zip(("training", "validation", "test"), parts, strict=True):
         missing = np.flatnonzero(np.bincount(part.y, minlength=len(raw.class_names)) == 0)
@@ -253,17 +255,18 @@ def _absent(raw: Raw, parts: tuple[Part, Part, Part]) -> Iterable[str]:
 
 def _constant(raw: Raw, train: Part) -> Iterable[str]:
     """Notes on targets that have one value in the training part."""
-    for index, y in enumerate(train.y.T if raw.task == "regression" and len(train) else ()):
+    what = {"regression": "target", "multilabel": "label"}.get(raw.task)
+    for index, y in enumerate(train.y.T if what is not None and len(train) else ()):
         if np.ptp(y) == 0:
-            which = f"target {index} is" if train.y.shape[1] > 1 else "the target is"
+            which = f"{what} {index} is" if train.y.shape[1] > 1 else f"the {what} is"
             yield f"{which} {float(y[0])!r} in every row of the training part: nothing can be learned of it"
 
 
 def _agreed(config: Data, found: DataShape) -> DataShape:
     """`found`, with the declared input shape where it holds as many values.  Raises ConfigError where declared and found differ."""
-    task = "classification" if found.classes is not None else "regression"
+    task = "classification" if found.classes is not None else "multilabel" if found.labels else "regression"
     if config.task not in ("auto", task):
-        what = f"{found.classes} classes" if found.classes is not None else "numbers to predict"
+        what = f"{found.classes} classes" if found.classes is not None else "labels" if found.labels else "numbers to predict"
         raise ConfigError(at="data.task", got=config.task, rule=f"data={config.kind} has {what}", hint=f"use auto or {task}")
     for name, declared, there in (("classes", config.classes, found.classes), ("targets", config.targets, found.targets)):
         if declared is not None and declared != there:

@@ -74,7 +74,7 @@ def prepared(dataset: Dataset, settings: Preprocessing, *, precision: str = "flo
     Raises ConfigError.
     """
     fitted, scale, pixels = fit(settings, dataset.train.x, precision=precision), None, dataset.task == "reconstruction"
-    if dataset.task != "classification" and settings.targets == "standardize":
+    if dataset.task in ("regression", "reconstruction") and settings.targets == "standardize":
         scale = TargetScale.fit(dataset.train.y, together=pixels)
 
     def rows(part: Part) -> Rows:

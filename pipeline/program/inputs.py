@@ -68,7 +68,19 @@ def check_y(y: npt.ArrayLike, network: LayerGraph, rows: int) -> Array | Streame
         array = np.asarray(array).reshape(rows, 1)
     if array.shape != (rows, targets):
         raise DataError(f"y has shape {list(array.shape)}: must be [{rows}, {targets}]; give one row of targets for each row of x")
-    return array if isinstance(array, Streamed) else np.ascontiguousarray(array)
+    if isinstance(array, Streamed):
+        return array
+    if LOSSES.rule(network.loss).labels and not is_known_finite(array):
+        _check_labels(np.asarray(array))
+    return np.ascontiguousarray(array)
+
+
+def _check_labels(y: Array) -> None:
+    """Whether y [N, L] holds nothing but 0 and 1.  Raises DataError."""
+    fits = (y == 0) | (y == 1)
+    if not fits.all():
+        row, label = (int(i) for i in np.argwhere(~fits)[0])
+        raise DataError(f"y[{row}, {label}] = {y[row, label]}: must be 0 or 1; a row may have several labels, each is there or not")
 
 
 def _from_one_hot(y: Array, rows: int, classes: int) -> Array:

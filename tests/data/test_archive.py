@@ -131,7 +131,8 @@ def test_a_file_that_is_no_archive_or_holds_pickles_is_refused(tmp_path: Path) -
     path.write_bytes(path.read_bytes()[:300])
     assert refusal(config) == sentence
     np.savez(path, x=np.array([object()], object), y=Y[:1])
-    assert refusal(config) == sentence
+    hint = "which are not read; store words with .astype(str) and numbers with .astype(float)"
+    assert refusal(config) == f"data.path = {path}, x: holds Python objects (dtype object), {hint}"
 
 
 def test_a_declared_task_that_the_file_cannot_have_is_refused(tmp_path: Path) -> None:
