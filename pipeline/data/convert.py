@@ -1,195 +1,173 @@
-"""A CSV or Parquet file -> one matrix of numbers on disk, chunk by chunk: the file need not fit in memory.
+"""The cells of a table -> numbers, block by block: the table need not fit in memory.
 
-A number, a date (days since 1970-01-01) or a truth value (1, 0) is itself; a word is its place in the column's list of words; a
-missing cell is NaN. The kind of a CSV column is what all its cells share, so a CSV is read twice.
+A number, a date (days since 1970-01-01), a time (hours) or a truth value (1, 0) is itself, an ordered word its place in the order; any
+other word is its place in the column's list of words; a missing cell is NaN.
 """
 
-# N rows, C columns
+# n rows of a block, C columns
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from pipeline.data.settings import Data
-from pipeline.data.table import (
-    Column,
-    Kind,
-    Numbers,
-    Table,
-    arrow_column,
-    as_numbers,
-    as_texts,
-    cell,
-    cell_bytes,
-    csv_chunks,
-    days,
-    number,
-    read_table,
-    truth,
-)
+from pipeline.data.columns import Reading
+from pipeline.data.forms import Number
+from pipeline.data.hints import column_setting, ignoring
+from pipeline.data.infer import LEAST_NAMES
+from pipeline.data.look import MOST_WORDS, plain_numbers, texts, typed
+from pipeline.data.sources import Source
 from pipeline.errors import DataError
 
-CHUNK_ROWS = 2**14
-MOST_WORDS = 100_000  # of one column: they are kept in memory
+Array = npt.NDArray[Any]
 
 
 @dataclass
-class Converted:
-    """What a column became: its kind, its words in order of first mention (None for numbers), and the digest of its cells."""
+class Converter:
+    """Makes the cells of a column numbers, and remembers its words in order of first mention and the digest of all cells.
 
+    hint  what to do about a cell that is not in the column's form
+    """
+
+    source: Source
     name: str
-    kind: Kind
-    words: dict[str, int] | None
+    reading: Reading
+    hint: str
+    small: bool = False  # whether all cells are whole numbers of a byte, in which case these are digested
+    start: int = 0
+    absent: int = 0
+    words: dict[str, int] = field(default_factory=dict)
     digest: Any = field(default_factory=hashlib.sha256)
 
-
-@dataclass(frozen=True, kw_only=True)
-class Conversion:
-    """The columns in their order, those left out by data.ignore, and the SHA-256 of each file written."""
-
-    columns: Sequence[Converted]
-    ignored: Sequence[str]
-    digests: Mapping[str, str]
-
-
-def convert(path: Path, config: Data, folder: Path) -> Conversion:
-    """Writes `cells` float64 [N, C] and `places` (line or row numbers) int64 [N] into `folder`, as plain bytes.
-
-    Raises DataError as `read_table` does.
-    """
-    columns: list[Converted] = []
-    ignored: list[str] = []
-    written = {"cells": hashlib.sha256(), "places": hashlib.sha256()}
-    try:
-        with (folder / "cells").open("xb") as cells, (folder / "places").open("xb") as places:
-            for table in _csv(path, config) if config.kind == "csv" else _parquet(path, config):
-                if not columns:
-                    ignored = [name for name in table.columns if name in config.ignore]
-                    columns = [_converted(column, config) for name, column in table.columns.items() if name not in ignored]
-                made = [_numbers(table, table.columns[entry.name], entry) for entry in columns]
-                for name, file, array in (("cells", cells, np.stack(made, axis=1)), ("places", places, table.places)):
-                    file.write(array.data)
-                    written[name].update(array.data)
-    except _Unreadable as error:
-        read_table(path, parquet=config.kind == "parquet")  # says what is wrong
-        raise AssertionError(f"{path} can be read as a whole and not by chunks") from error
-    digests = {name: digest.hexdigest() for name, digest in written.items()}
-    return Conversion(columns=columns, ignored=ignored, digests=digests)
-
-
-class _Unreadable(Exception):
-    """Something that `read_table` has a sentence for."""
-
-
-def _converted(column: Column, config: Data) -> Converted:
-    """Words where the cells may be wanted as they are written."""
-    words = (
-        column.kind in ("text", "mixed") or column.name in config.categorical or (column.kind == "bool" and column.name == config.target)
-    )
-    return Converted(name=column.name, kind=column.kind, words={} if words else None)
-
-
-def _numbers(table: Table, column: Column, entry: Converted) -> Numbers:
-    """The cells of a chunk as numbers; new words get the next places."""
-    if entry.words is None:
-        values = as_numbers(table, column)
-        entry.digest.update(cell_bytes(values))
+    def __call__(self, block: Any) -> Array:
+        """A block as it was kept or read [n] -> numbers [n].  Raises DataError."""
+        values = block if isinstance(block, np.ndarray) and not self.reading.words else self._made(block)
+        if values.dtype.kind == "f":
+            self._finite(values)
+        self.start += len(values)
+        if not self.reading.words:
+            self.digest.update(values.astype(np.uint8 if self.small else np.float64).tobytes())
         return values
-    texts, words = as_texts(table, column), entry.words
-    entry.digest.update(cell_bytes(texts))
-    places = [np.nan if text is None else words.setdefault(text, len(words)) for text in texts]
-    if len(words) > MOST_WORDS:
-        rule = f"column {column.name} has more than {MOST_WORDS} different words"
-        raise DataError(f"data.path = {table.path}: {rule}; leave it out with data.ignore=[{column.name}]")
-    return np.array(places, np.float64)
 
+    def _made(self, block: Any) -> Array:
+        found = (
+            None
+            if isinstance(block, np.ndarray) or self.reading.words or self.reading.kind == "ordinal"
+            else typed(block, self.reading.missing)
+        )
+        if found is not None:
+            kind, values = found
+            if kind == self.reading.kind or (kind == "number" and self.reading.kind == "boolean" and np.isin(values, (0, 1)).all()):
+                return values
+            raise self._wrong(0, f"a {kind}")
+        text = texts(block) if not isinstance(block, np.ndarray) else _truths(block)
+        if not self.reading.words and self.reading.form == Number():
+            plain = plain_numbers(text, self.reading.missing)
+            if plain is not None:
+                return plain if not self.reading.missing.values else np.where(np.isin(plain, self.reading.missing.values), np.nan, plain)
+        elif isinstance(self.reading.form, Number) and self.reading.form == Number(decimal=","):
+            plain = _with_points(text, self.reading)
+            if plain is not None:
+                return plain
+        return self._one_by_one(text)
 
-def _csv(path: Path, config: Data) -> Iterator[Table]:
-    """Chunks of the columns that are not ignored, each with the kind that holds for the whole file."""
-    found: dict[str, _Kinds] = {}
-    for names, _, rows in _csv_chunks(path):
-        for name, texts in zip(names, zip(*rows, strict=True), strict=True):
-            if name not in config.ignore:
-                found.setdefault(name, _Kinds()).see([cell(text) for text in texts])
-    for names, lines, rows in _csv_chunks(path):
-        columns = {
-            name: _column(name, found[name].kind, texts) if name in found else Column(name=name, kind="other")
-            for name, texts in zip(names, zip(*rows, strict=True), strict=True)
-        }
-        yield Table(path=path, columns=columns, places=np.array(lines, np.int64), unit="line")
+    def _one_by_one(self, text: Any) -> Array:
+        """By the distinct cells of the block."""
+        coded = text.dictionary_encode()
+        cells = ["" if cell is None else cell.strip() for cell in coded.dictionary.to_pylist()]
+        values = np.empty(len(cells) + 1)
+        values[-1] = np.nan  # null
+        bad: list[int] = []
+        for place, cell in enumerate(cells):
+            value = np.nan if self.reading.missing.holds(cell) else self._value(cell)
+            values[place] = np.nan if value is None else value
+            bad += [place] if value is None else []
+        places = np.asarray(coded.indices.fill_null(len(cells)).to_numpy(zero_copy_only=False), np.int64)
+        if bad:
+            row = int(np.flatnonzero(np.isin(places, bad))[0])
+            present = np.array([not self.reading.missing.holds(cell) for cell in cells] + [False])[places]
+            raise self._wrong(row, repr(cells[places[row]]), present=int(present.sum()), bad=int(np.isin(places, bad).sum()))
+        made = values[places]
+        if self.reading.words:
+            self.digest.update("".join("\1" if c is None else f"{c}\0" for c in self._written(cells, places)).encode())
+        return made
 
+    def _written(self, cells: Sequence[str], places: Array) -> Iterator[str | None]:
+        words = [None if self.reading.missing.holds(cell) else self.reading.spelled(cell) for cell in cells]
+        words.append(None)
+        return (words[place] for place in places.tolist())
 
-def _column(name: str, kind: Kind, written: Sequence[str]) -> Column:
-    texts, numbers = [cell(text) for text in written], None
-    if kind == "number":  # all cells at once, which is fast
-        numbers = np.array(["nan" if text is None else text for text in texts], np.float64)
-    return Column(name=name, kind=kind, texts=texts, numbers=numbers)
+    def _value(self, cell: str) -> float | None:
+        if not self.reading.words:
+            return self.reading.value(cell)
+        place = self.words.setdefault(self.reading.spelled(cell), len(self.words))
+        if len(self.words) > MOST_WORDS:
+            rule = f"column {self.name} has more than {MOST_WORDS} different words"
+            raise DataError(f"{self.source.label}: {rule}; leave it out with {ignoring(self.name)}")
+        return float(place)
 
+    def _wrong(self, row: int, cell: str, *, present: int = 0, bad: int = 0) -> DataError:
+        """`present` cells have a value, `bad` of them are not in the column's form."""
+        what = {
+            "number": "a number", "boolean": "true or false", "date": "a date", "time": "a time of the day",
+            "ordinal": f"one of {', '.join(self.reading.order)}",
+        }[self.reading.kind]  # fmt: skip
+        like = f" like {present - bad} of the {present} cells" if present > bad > 0 else ""
+        where = f"column {self.name}, {self.source.place(self.start + row)}"
+        return DataError(f"{self.source.label}: {where} is {cell}; it must be {what}{like}; {self.hint}")
 
-def _csv_chunks(path: Path) -> Iterator[tuple[list[str], list[int], list[list[str]]]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from csv_chunks(path, file, CHUNK_ROWS)
-    except (OSError, UnicodeDecodeError) as error:
-        raise _Unreadable from error
+    def _finite(self, values: Array) -> None:
+        infinite = np.flatnonzero(np.isinf(values))
+        if len(infinite):
+            row = int(infinite[0])
+            where = f"column {self.name}, {self.source.place(self.start + row)}"
+            rule = "numbers must be finite, leave the cell empty if unknown"
+            raise DataError(f"{self.source.label}: {where} is {values[row]}; {rule}")
+        self.absent += int(np.count_nonzero(np.isnan(values)))
 
-
-@dataclass
-class _Kinds:
-    """What the cells of a CSV column are so far; the rules of `typed`, chunk by chunk."""
-
-    numbers: bool = True
-    truths: bool = True
-    dates: bool = True
-    parsed: int = 0
-    present: int = 0
-
-    def see(self, texts: Sequence[str | None]) -> None:
-        """Takes in a chunk."""
-        there = [text for text in texts if text is not None]
-        self.present += len(there)
-        try:
-            values = np.array(there, np.float64)
-            self.truths &= bool(np.isin(values, (0.0, 1.0)).all())
-            self.dates &= not there
-            self.parsed += len(there)
-        except ValueError:
-            self.numbers = False
-            self.truths = self.truths and all(truth(text) is not None for text in there)
-            self.dates = self.dates and all(days(text) is not None for text in there)
-            self.parsed += sum(number(text) is not None for text in there)
+    def check_names(self) -> None:
+        """Refuses a column most of whose cells differ, which the first look could not count.  Raises DataError."""
+        present = self.start - self.absent
+        if self.reading.words and present >= LEAST_NAMES and 2 * len(self.words) > present:
+            first = next(iter(self.words))
+            rule = f"{len(self.words)} of the {present} cells differ, so they may be names and no categories"
+            ways = " or ".join(column_setting(self.name, f"kind: {kind}") for kind in ("category", "hash", "ignore"))
+            raise DataError(f"{self.source.label}: column {self.name} holds {first!r} and others; {rule}; give {ways}")
 
     @property
-    def kind(self) -> Kind:
-        """Of all that was seen."""
-        if self.numbers or self.truths or self.dates:
-            return "number" if self.numbers else "bool" if self.truths else "date"
-        return "mixed" if 2 * self.parsed > self.present else "text"
+    def sha(self) -> str:
+        """The digest of all cells, whatever file they come from."""
+        return str(self.digest.hexdigest())
 
 
-def _parquet(path: Path, config: Data) -> Iterator[Table]:
-    """Chunks of the columns that are not ignored."""
-    import pyarrow as pa  # noqa: PLC0415  # 0.1 s that only this kind of file needs
-    import pyarrow.parquet  # noqa: PLC0415
+def _truths(values: Array) -> Any:
+    """1 and 0 as words, for a target."""
+    import pyarrow as pa  # noqa: PLC0415
 
-    try:
-        file = pyarrow.parquet.ParquetFile(path)
-        names = file.schema_arrow.names
-        used = [name for name in names if name not in config.ignore and name != "__index_level_0__"]
-        if not file.metadata.num_rows or not used or len(set(names)) < len(names):
-            raise _Unreadable
-        start = 0
-        for batch in file.iter_batches(batch_size=CHUNK_ROWS, columns=used):
-            table = pa.Table.from_batches([batch])
-            columns = {name: arrow_column(pa, name, table.column(name)) for name in used}
-            columns |= {name: Column(name=name, kind="other") for name in names if name in config.ignore}
-            places = np.arange(start, start + len(batch), dtype=np.int64)
-            start += len(batch)
-            yield Table(path=path, columns=columns, places=places, unit="row")
-    except (pa.ArrowException, OSError) as error:
-        raise _Unreadable from error
+    return pa.array([None if value != value else "true" if value else "false" for value in values.tolist()], pa.string())
+
+
+def _with_points(text: Any, reading: Reading) -> Array | None:
+    """Numbers with a decimal comma and nothing else beside them, at once."""
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    if pc.any(pc.match_substring(text, ".")).as_py():
+        return None
+    return plain_numbers(pc.replace_substring(text, ",", "."), reading.missing)
+
+
+def converted(blocks: Iterator[list[Any]], converters: Mapping[str, Converter], kind: np.dtype[Any]) -> Iterator[Array]:
+    """Blocks of the columns -> cells [n, C] of type `kind`.  Raises DataError."""
+    for block in blocks:
+        columns = [convert(part) for convert, part in zip(converters.values(), block, strict=True)]
+        rows = len(columns[0])
+        cells = np.empty((rows, len(columns)), kind)
+        step = max(1, 2**18 // max(len(columns), 1))
+        for start in range(0, rows, step):  # piece by piece, so that what is written stays in the processor's cache
+            for place, column in enumerate(columns):
+                cells[start : start + step, place] = column[start : start + step]
+        yield cells

@@ -1,174 +1,337 @@
 """Columns of a table -> x.  What is learned, an `Encoder`, comes from the training rows only."""
 
-# N rows, D columns of x
+# N rows, n rows of a block, D columns of x
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.data.archive import encode_labels
-from pipeline.data.columns import Category, Encoder, Quantity
-from pipeline.data.dataset import Task
-from pipeline.data.settings import Data
-from pipeline.data.table import Column, Numbers, Table, as_numbers, as_texts, column_list
-from pipeline.data.told import told
-from pipeline.errors import ConfigError, DataError, nearest
+from pipeline.data.columns import Category, Encoder, Hashed, Quantity
+from pipeline.data.dataset import Task, by_chunks
+from pipeline.data.decide import declarations, nearest_column
+from pipeline.data.hints import column_setting, ignoring
+from pipeline.data.settings import Data, Declared
+from pipeline.data.table import Column, Numbers, Table, column_list, grouped
+from pipeline.errors import ConfigError, DataError
+from pipeline.rows import Streamed
 
+Array = npt.NDArray[Any]
 Rows = npt.NDArray[np.int64]
+Entry = Quantity | Category | Hashed
 
 MOST_CATEGORIES = 1000
+MOST_CLASSES = 20  # a target with more different whole numbers is taken for a quantity
+MANY = 2**20  # cells from which on bytes stay bytes
+FEW = 5  # columns that get a line each
+LEAST_IDS = 20  # rows from which on a number of its own in each of them is worth a note
 
 
 def fit_encoder(table: Table, config: Data, train: Rows) -> tuple[Encoder, list[str]]:
     """The encoder of all columns but the target and the ignored, learned from the rows `train`; notes.  Raises DataError."""
-    for at, names in (("data.categorical", config.categorical), ("data.ignore", config.ignore)):
-        for name in names:
-            if name not in table.columns:
-                raise DataError(f"{at} = {name}: {table.path} has no such column; {_nearest_column(name, list(table.columns))}")
-    ignore = [*config.ignore, *([config.sample_weight] if config.sample_weight is not None else [])]
-    features = [column for name, column in table.columns.items() if name != config.target and name not in ignore]
+    declared = declarations(table.facts, config)
+    beside = [] if config.sample_weight is None else [config.sample_weight]
+    unused = [name for name in table.facts.names if name not in table.index]
+    features = [column for column in table.facts.columns if column.name != config.target and column.name not in beside]
     if not features:
-        raise DataError(f"data.path = {table.path}: has no column beside the target {config.target}; give at least one input column")
-    notes: list[str] = []
-    columns = [_fit_column(table, column, column.name in config.categorical, train, notes) for column in features]
-    return Encoder(target=str(config.target), ignore=tuple(ignore), columns=tuple(columns)), notes
+        raise DataError(f"{table.label}: has no column beside the target {config.target}; give at least one input column")
+    told = [(column.name, note) for column in table.facts.columns if column.name == config.target for note in column.notes]
+    fitted = []
+    for column in features:
+        told += [(column.name, note) for note in column.notes]
+        fitted.append(_fit(table, column, declared[column.name], train, told))
+    encoder = Encoder(target=str(config.target), ignore=(*unused, *beside), columns=tuple(fitted))
+    return encoder, [*table.facts.notes, *grouped(told), *_category_notes([e for e in fitted if isinstance(e, Category)])]
 
 
-def encode(table: Table, encoder: Encoder) -> tuple[Numbers, list[str]]:
-    """x [N, D] of every row of `table`; notes on what was filled and what is unknown.  Raises DataError."""
-    notes: list[str] = []
-    blocks = []
-    for entry in encoder.columns:
-        column = table.columns[entry.name]
-        blocks.append(_one_hot(table, column, entry, notes) if isinstance(entry, Category) else _filled(table, column, entry, notes))
-    return np.concatenate(blocks, axis=1), notes
+def encode(table: Table, encoder: Encoder) -> tuple[Streamed, list[str]]:
+    """x [N, D] of every row of `table`, made when it is asked for; notes on what is filled and what is unknown."""
+    row = table.cells.shape[1:]
+    x = Streamed(store=table.cells, rows=None, stored_shape=row, row_shape=row, dtype=table.cells.dtype)
+    block = _Blocks(table, encoder)
+    kind = np.dtype(np.uint8 if block.bytes else np.float64)
+    return x.then(block, (len(encoder.features),), kind), _notes(table, encoder, block)
 
 
-def read_target(table: Table, config: Data) -> tuple[npt.NDArray[Any], Task, tuple[str, ...], list[str]]:
-    """y (int32 [N] or float64 [N, 1]), the task, class names and notes.  Raises DataError."""
-    names, target = list(table.columns), config.target
-    if target is None:
-        raise DataError(f"data.target = null: it must name the column of {table.path} to predict; use one of {column_list(names)}")
-    if target not in table.columns:
-        raise DataError(f"data.target = {target}: {table.path} has no such column; {_nearest_column(target, names)}")
-    column = table.columns[target]
-    if column.kind == "date":
-        raise DataError(f"data.target = {target}: holds dates; give a column of numbers or of classes")
-    if column.kind == "text" and config.task == "regression":
-        raise ConfigError(at="data.task", got="regression", rule=f"the target {target} holds words", hint="give data.task=classification")
-    _no_missing(table, column)
-    hint = "mend it, or give data.task=classification if the cells are names of classes"
-    words = column.kind in ("text", "bool") or (column.kind == "mixed" and config.task == "classification")
-    values: Any = np.array(list(as_texts(table, column))) if words and config.task != "regression" else as_numbers(table, column, hint=hint)
-    if config.task == "multilabel":
-        raise ConfigError(at="data.task", got="multilabel", rule="a table has one target column", hint="give arrays, y [N, L] of 0 and 1")
-    task, notes = told(values, config, f"target {target}")
+class _Blocks:
+    """Cells [n, C] -> x [n, D]."""
+
+    def __init__(self, table: Table, encoder: Encoder) -> None:
+        self.places, self.entries = {}, encoder.columns
+        starts = np.cumsum([0, *(len(entry.features) for entry in encoder.columns)])
+        self.width = int(starts[-1])
+        plain = [
+            (table.index[e.name], start, e.fill)
+            for e, start in zip(encoder.columns, starts, strict=False)
+            if isinstance(e, Quantity) and e.parts == ("days",)
+        ]
+        self.plain = [np.array(part) for part in zip(*plain, strict=True)] if plain else []
+        small = table.cells.dtype == np.uint8 and len(plain) == len(encoder.columns)
+        self.bytes = small and table.cells.size >= MANY  # they stay bytes, an eighth of the room
+        self.others = [
+            (table.index[e.name], int(start), e)
+            for e, start in zip(encoder.columns, starts, strict=False)
+            if not (isinstance(e, Quantity) and e.parts == ("days",))
+        ]
+        for entry in encoder.columns:
+            if not isinstance(entry, Quantity):
+                words = table.column(entry.name).words or ()
+                self.places[entry.name] = np.array([*(entry.place(word) for word in words), entry.place(None)], np.int64)
+
+    def __call__(self, cells: Array) -> Array:
+        if self.bytes:
+            first, last = int(self.plain[0][0]), int(self.plain[0][-1])
+            dense = last - first == self.width - 1
+            return np.ascontiguousarray(cells[:, first : last + 1] if dense else cells[:, self.plain[0]])
+        x = np.zeros((len(cells), self.width))
+        if self.plain:
+            columns, starts, fills = self.plain
+            every = len(columns) == cells.shape[1] and bool(np.all(np.diff(columns) == 1))
+            values = cells if every else cells[:, columns]
+            if values.dtype.kind == "f":
+                values = np.where(np.isnan(values), fills, values)
+            if len(columns) == self.width:
+                x[:] = values
+            else:
+                x[:, starts] = values
+        for column, start, entry in self.others:
+            if isinstance(entry, Quantity):
+                x[:, start : start + len(entry.features)] = entry.columns(np.asarray(cells[:, column], np.float64))
+                continue
+            chosen = self.chosen(cells[:, column], entry.name)
+            rows = np.flatnonzero(chosen >= 0)
+            x[rows, start + chosen[rows]] = 1
+        return x
+
+    def chosen(self, column: Array, name: str) -> Rows:
+        """The place of each cell of a column of words."""
+        places = self.places[name]
+        coded = np.where(np.isnan(column), len(places) - 1, column) if column.dtype.kind == "f" else column
+        return places[coded.astype(np.int64)]
+
+
+def read_target(table: Table, config: Data, rows: Rows) -> tuple[Array, Task, tuple[str, ...], list[str]]:
+    """y of `rows` (int32 [n] or float64 [n, 1]), the task, class names and notes.  Raises DataError."""
+    column = table.column(str(config.target))
+    if column.reading.kind in ("date", "time") and config.task != "regression":
+        what = "dates" if column.reading.kind == "date" else "times"
+        raise DataError(f"data.target = {config.target}: holds {what}; give a column of numbers or of classes")
+    if column.words is not None and config.task == "regression":
+        rule = f"the target {config.target} holds words"
+        raise ConfigError(at="data.task", got="regression", rule=rule, hint="give data.task=classification")
+    places = table.values(column.name, rows)
+    if column.words is not None:
+        labels, class_names = _classes(places, column, config)
+        return labels, "classification", class_names, _few_rows(config, class_names, len(rows), "a column of names, give another target")
+    task, notes = _task(places, config)
     if task == "regression":
-        return values[:, None], task, (), notes
-    labels, class_names = encode_labels(values, config.classes)
-    if 2 * len(class_names) > len(values):
-        otherwise = "a quantity, give data.task=regression" if values.dtype.kind == "f" else "a column of names, give another target"
-        notes.append(f"target {target}: {len(class_names)} classes for {len(values)} rows; if it is {otherwise}")
-    return labels, task, class_names, notes
+        _constant(table, config, places)
+        return places[:, None], task, (), notes
+    labels, class_names = encode_labels(places, config.classes)
+    return labels, task, class_names, notes + _few_rows(config, class_names, len(rows), "a quantity, give data.task=regression")
+
+
+def target_rows(table: Table, config: Data) -> tuple[Rows, list[str]]:
+    """The rows that have a target; a note on those that are left out.  Raises DataError."""
+    names, target = list(table.facts.names), config.target
+    where = table.label.partition(" = ")[2]
+    if target is None:
+        raise DataError(f"data.target = null: it must name the column of {where} to predict; use one of {column_list(names)}")
+    if target not in names:
+        raise DataError(f"data.target = {target}: {where} has no such column; {nearest_column(target, names)}")
+    if target not in table.index:
+        raise DataError(f"data.target = {target}: is left out by data.ignore or its kind; leave it out of these")
+    absent = np.isnan(table.values(target))
+    rows = np.flatnonzero(~absent)
+    if len(rows) == len(absent):
+        return rows, []
+    count = len(absent) - len(rows)
+    if config.missing_target == "drop" and len(rows):
+        return rows, [f"{count} of {len(absent)} rows have no {target} and are left out"]
+    raise _no_target(table, target, int(np.flatnonzero(absent)[0]), count)
+
+
+def _no_target(table: Table, target: str, row: int, count: int) -> DataError:
+    text, total = table.written(row, target), len(table)
+    rows = f"{count} of the {total} rows have none" if count > 1 else "the only one"
+    drop = f"data.missing_target=drop leaves {'these' if count > 1 else 'the'} row{'s' if count > 1 else ''} out"
+    where = f"{table.label}: target column {target}, {table.place(row)}"
+    if text:
+        name = column_setting(target, "missing: []")
+        return DataError(f"{where} is {text!r}, which is taken as missing ({rows}); if it is a name give {name}, or {drop}")
+    return DataError(f"{where} has no value ({rows}); fill it in, or {drop}")
+
+
+def _classes(places: Numbers, column: Column, config: Data) -> tuple[Array, tuple[str, ...]]:
+    """Labels of words; numbers are sorted as numbers."""
+    words = column.words or ()
+    if column.reading.spelling == "numbers":
+        numbers = np.array([float(word) for word in words])
+        order = sorted(range(len(words)), key=lambda place: (numbers[place], words[place]))
+    else:
+        order = sorted(range(len(words)), key=lambda place: words[place])
+    there = set(np.unique(places).astype(int).tolist())
+    order = [place for place in order if place in there]
+    rank = np.zeros(len(words), np.int32)
+    rank[order] = np.arange(len(order))
+    return rank[places.astype(np.int64)], tuple(words[place] for place in order)
+
+
+def _few_rows(config: Data, class_names: Sequence[str], rows: int, otherwise: str) -> list[str]:
+    if 2 * len(class_names) <= rows:
+        return []
+    return [f"target {config.target}: {len(class_names)} classes for {rows} rows; if it is {otherwise}"]
+
+
+def _constant(table: Table, config: Data, values: Numbers) -> None:
+    if len(values) > 1 and np.ptp(values) == 0:
+        rule = f"all rows have the value {values[0]:g}; nothing can be learned from one value"
+        raise DataError(f"data.target = {config.target}: {rule}")
 
 
 def read_weight(table: Table, name: str) -> Numbers:
     """The column `name` as weights of the rows, float64 [N].  Raises DataError."""
-    if name not in table.columns:
-        raise DataError(f"data.sample_weight = {name}: {table.path} has no such column; {_nearest_column(name, list(table.columns))}")
-    values = as_numbers(table, table.columns[name], hint="mend it")
+    if name not in table.facts.names:
+        where = table.label.partition(" = ")[2]
+        raise DataError(f"data.sample_weight = {name}: {where} has no such column; {nearest_column(name, table.facts.names)}")
+    if name not in table.index or table.column(name).words is not None:
+        raise DataError(f"data.sample_weight = {name}: holds no numbers; give a column of numbers of at least 0")
+    values = table.values(name)
     wrong = np.flatnonzero(~(values >= 0))
     if len(wrong):
         found = "has no value" if np.isnan(values[wrong[0]]) else f"is {values[wrong[0]]:g}"
         where = f"column {name}, {table.place(int(wrong[0]))}"
-        raise DataError(f"data.path = {table.path}: {where} {found}; a weight must be a number of at least 0")
+        raise DataError(f"{table.label}: {where} {found}; a weight must be a number of at least 0")
     return values
 
 
-def _nearest_column(name: str, names: list[str]) -> str:
-    """The column that was probably meant, or the first of them all: a table may have thousands."""
-    hint = nearest(name, names)
-    return hint if hint.startswith("did you mean") else f"use one of {column_list(names)}"
+def _task(values: Numbers, config: Data) -> tuple[Task, list[str]]:
+    """What is asked for; with auto, few different whole numbers are classes."""
+    if config.task != "auto":
+        return config.task, []
+    distinct, whole = len(np.unique(values)), bool(np.all(values == np.floor(values)))
+    if whole and distinct <= MOST_CLASSES and 2 * distinct <= len(values):
+        found = f"{distinct} different whole numbers, taken as classes; data.task=regression takes them as a quantity"
+        return "classification", [f"target {config.target}: {found}"]
+    found = f"{distinct} different numbers, taken as a quantity; data.task=classification takes them as classes"
+    return "regression", [f"target {config.target}: {found}"]
 
 
-def _no_missing(table: Table, column: Column) -> None:
-    if column.texts is not None:
-        row = next((row for row, text in enumerate(column.texts) if text is None), None)
-    else:
-        row = next((int(place) for place in np.flatnonzero(np.isnan(as_numbers(table, column)))), None)
-    if row is not None:
-        where = f"target column {column.name}, {table.place(row)}"
-        raise DataError(f"data.path = {table.path}: {where} has no value; fill it in or remove the {table.unit}")
+def _fit(table: Table, column: Column, declared: Declared, train: Rows, told: list[tuple[str, str]]) -> Entry:
+    if column.words is None:
+        return _fit_quantity(table, column, declared, train, told)
+    if declared.kind == "hash":
+        told.append((column.name, "its words share 64 columns"))
+        return Hashed(name=column.name, reading=column.reading)
+    return _fit_category(table, column, train)
 
 
-def _fit_column(table: Table, column: Column, categorical: bool, train: Rows, notes: list[str]) -> Quantity | Category:
-    if column.kind == "text" or categorical:
-        return _fit_category(table, column, train, notes)
-    values = as_numbers(table, column)[train]
-    present = values[~np.isnan(values)]
-    if column.kind == "date":
-        notes.append(f"column {column.name}: dates are taken as days since 1970-01-01")
+def _fit_quantity(table: Table, column: Column, declared: Declared, train: Rows, told: list[tuple[str, str]]) -> Quantity:
+    values = table.cells[:, table.index[column.name]][train]
+    present = values[~np.isnan(values)] if values.dtype.kind == "f" else values
     if not len(present):
-        notes.append(f"column {column.name}: the training part has no value of it; taken as 0")
-    fill = float(np.median(present)) if len(present) else 0.0
-    return Quantity(name=column.name, kind=column.kind if column.kind in ("bool", "date") else "number", fill=fill)
+        told.append((column.name, "the training part has no value of it; taken as 0"))
+    elif column.reading.kind == "number" and declared.kind is None and _own_number(column, present):
+        told.append((column.name, f"every row has a number of its own; if it names the row, give {ignoring(column.name)}"))
+    fill = _median(present) if len(present) else 0.0
+    return Quantity(name=column.name, reading=column.reading, fill=fill, parts=declared.features)
 
 
-def _fit_category(table: Table, column: Column, train: Rows, notes: list[str]) -> Category:
-    texts = as_texts(table, column)
-    seen = [texts[row] for row in train]
-    values = sorted({text for text in seen if text is not None})
+def _median(values: Array) -> float:
+    """As numpy.median, by counting where the numbers are small and whole."""
+    if values.dtype != np.uint8:
+        return float(np.median(values.astype(np.float64)))
+    below = np.cumsum(np.bincount(values, minlength=256))
+    low, high = np.searchsorted(below, [(len(values) - 1) // 2, len(values) // 2], side="right")
+    return (int(low) + int(high)) / 2
+
+
+def _own_number(column: Column, values: Array) -> bool:
+    """Whether whole numbers all differ: those of rows that follow each other, or of a column that is called so."""
+    count = len(values)
+    if count < LEAST_IDS or float(values.max()) - float(values.min()) < count - 1 or bool(np.any(values != np.floor(values))):
+        return False
+    named = re.search(r"(^|[^a-z])(id|index|no|nr|number|key|row|unnamed.*)$", column.name.lower()) or re.search(
+        r"[a-z]I[dD]$", column.name
+    )
+    dense = float(values.max()) - float(values.min()) < 4 * count
+    return bool(named or dense) and len(np.unique(values)) == count
+
+
+def _category_notes(entries: Sequence[Category]) -> list[str]:
+    """What became of words: a line for columns that became the same, one for all others where these are many."""
+    told = [
+        (e.name, f"one column for each of {len(e.values)} categories{' and one for missing cells' if e.missing else ''}") for e in entries
+    ]
+    if len(lines := grouped(told)) <= FEW:
+        return lines
+    sizes = [len(e.values) for e in entries]
+    missing = [e.name for e in entries if e.missing]
+    most = entries[int(np.argmax(sizes))].name
+    more = f"; one more for missing cells of {column_list(missing)}" if missing else ""
+    names = column_list([e.name for e in entries])
+    return [f"columns {names}: one column for each category, {sum(sizes)} in all, {min(sizes)} to {max(sizes)} each (most in {most}){more}"]
+
+
+def _fit_category(table: Table, column: Column, train: Rows) -> Category:
+    words = column.words or ()
+    seen = table.cells[:, table.index[column.name]][train]
+    missing = bool(np.isnan(seen).any()) if seen.dtype.kind == "f" else False
+    there = np.unique(seen[~np.isnan(seen)] if missing else seen).astype(int)
+    values = sorted(words[place] for place in there)
     if len(values) > MOST_CATEGORIES:
         rule = f"has {len(values)} different words, more than the {MOST_CATEGORIES} that get a column each"
-        raise DataError(f"data.path = {table.path}: column {column.name} {rule}; leave it out with data.ignore=[{column.name}]")
-    missing = any(text is None for text in seen)
-    own = " and one for missing cells" if missing else ""
-    notes.append(f"column {column.name}: one column for each of {len(values)} categories{own}")
-    if len(train) >= 20 and 2 * len(values) > len(train):
-        notes.append(f"column {column.name}: nearly every row has a word of its own; if it is a name, give data.ignore=[{column.name}]")
-    return Category(name=column.name, kind="category", values=tuple(values), missing=missing)
+        ways = f"leave it out with {ignoring(column.name)}, or give {column_setting(column.name, 'kind: hash')}"
+        raise DataError(f"{table.label}: column {column.name} {rule}; {ways}")
+    return Category(name=column.name, reading=column.reading, values=tuple(values), missing=missing)
 
 
-def _filled(table: Table, column: Column, entry: Quantity, notes: list[str]) -> Numbers:
-    """The column as numbers [N, 1], missing cells filled."""
-    if column.kind != entry.kind and column.texts is not None:  # a new file is read as what the model was trained on
-        column = Column(name=column.name, kind=entry.kind, texts=column.texts)
-    trained_on = "dates" if entry.kind == "date" else "numbers"
-    values = as_numbers(table, column, hint=f"mend it, the model was trained on {trained_on} here")
-    empty = np.isnan(values)
-    if empty.any():
-        notes.append(filled_note(entry, int(empty.sum())))
-    return np.where(empty, entry.fill, values)[:, None]
+def _notes(table: Table, encoder: Encoder, blocks: _Blocks) -> list[str]:
+    """What is filled and what is unknown, in one pass over the cells."""
+    doubtful = [e for e in encoder.columns if isinstance(e, Category) or table.column(e.name).absent]
+    counts: dict[str, int] = dict.fromkeys((e.name for e in doubtful), 0)
+    first: dict[str, int] = {}
+    start = 0
+    for block in by_chunks(table.cells) if doubtful else ():
+        for entry in doubtful:
+            column = block[:, table.index[entry.name]]
+            odd = np.flatnonzero(blocks.chosen(column, entry.name) < 0 if isinstance(entry, Category) else np.isnan(column))
+            counts[entry.name] += len(odd)
+            if len(odd):
+                first.setdefault(entry.name, start + int(odd[0]))
+        start += len(block)
+    told = [e for e in doubtful if counts[e.name] and not isinstance(e, Hashed)]
+    filled = _filled_notes({e: counts[e.name] for e in told if isinstance(e, Quantity)})
+    words = [e for e in told if isinstance(e, Category)]
+    unknown = [_unknown_note(table, e, counts[e.name], first[e.name]) for e in words[:FEW]]
+    if len(words) > FEW:
+        cells = sum(counts[e.name] for e in words[FEW:])
+        rule = f"{_count(cells, 'cell')} with categories that the training part does not have"
+        unknown.append(f"columns {column_list([e.name for e in words[FEW:]])}: {rule}; their columns are all 0 there")
+    return filled + unknown
 
 
-def _one_hot(table: Table, column: Column, entry: Category, notes: list[str]) -> Numbers:
-    """0 and 1 [N, categories (+ 1 for missing)]."""
-    index: dict[str | None, int] = {value: place for place, value in enumerate(entry.values)}
-    if entry.missing:
-        index[None] = len(index)
-    places = [index.get(text, -1) for text in as_texts(table, column)]
-    x = np.zeros((len(places), len(index)))
-    rows = np.flatnonzero(np.array(places) >= 0)
-    x[rows, np.array(places)[rows]] = 1
-    unknown = [row for row, place in enumerate(places) if place < 0]
-    if unknown:
-        notes.append(unknown_note(table, column, len(unknown), unknown[0]))
-    return x
+def _filled_notes(counts: Mapping[Quantity, int]) -> list[str]:
+    """What was done about missing cells: a line for each of a few columns, else one for all."""
+    if len(counts) <= FEW:
+        return [
+            f"column {entry.name}: {_count(count, 'missing value')} filled with {entry.fill:g}, the median of the training part"
+            for entry, count in counts.items()
+        ]
+    names = column_list([entry.name for entry in counts])
+    return [f"columns {names}: {sum(counts.values())} missing values filled with the medians of the training part"]
 
 
-def filled_note(entry: Quantity, count: int) -> str:
-    """What was done about `count` missing cells."""
-    return f"column {entry.name}: {_count(count, 'missing value')} filled with {entry.fill:g}, the median of the training part"
-
-
-def unknown_note(table: Table, column: Column, count: int, first: int) -> str:
-    """That `count` rows, the first of them `first`, have a word that the training rows do not have."""
-    text = as_texts(table, column)[first]
-    word = "no value" if text is None else repr(text)
+def _unknown_note(table: Table, entry: Category, count: int, first: int) -> str:
+    place = float(table.values(entry.name, np.array([first]))[0])
+    words = table.column(entry.name).words or ()
+    word = "no value" if place != place else repr(words[int(place)])
     rule = f"{_count(count, 'row')} with a category that the training part does not have"
-    return f"column {column.name}: {rule} ({word}, {table.place(first)}); its columns are all 0 there"
+    return f"column {entry.name}: {rule} ({word}, {table.place(first)}); its columns are all 0 there"
 
 
 def _count(number: int, noun: str) -> str:

@@ -29,6 +29,15 @@ def read_bytes(path: Path, *, at: str) -> bytes:
     return content
 
 
+def head_of(path: Path, *, at: str) -> bytes:
+    """The first bytes of `path`.  Raises DataError as `read_bytes` does."""
+    try:
+        with path.open("rb") as file:
+            return file.read(16) or read_bytes(path, at=at)  # which says that it is empty
+    except OSError:
+        return read_bytes(path, at=at)  # which says why
+
+
 def map_bytes(path: Path, *, at: str) -> memoryview:
     """The content of `path` mapped into memory: what is not looked at is not read.  Raises DataError as `read_bytes` does."""
     try:

@@ -7,6 +7,7 @@ import io
 import math
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,17 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.data.archive import numeric, read_npz
-from pipeline.data.columns import Encoder
+from pipeline.data.columns import Encoder, Reading
 from pipeline.data.dataset import DataShape
+from pipeline.data.decide import column_list
 from pipeline.data.encoder import encode
 from pipeline.data.files import located, read_bytes
+from pipeline.data.forms import Number
 from pipeline.data.idx import read_idx
+from pipeline.data.origin import source
 from pipeline.data.settings import Data
-from pipeline.data.table import Table, as_numbers, column_list, read_table
+from pipeline.data.sources import Source
+from pipeline.data.table import read_new_table
 from pipeline.errors import ConfigError, DataError
 
 Array = npt.NDArray[Any]
@@ -33,8 +38,9 @@ def _to_stderr(note: str) -> None:
 def read_new(config: Data, encoder: Encoder | None, shape: DataShape, *, say: Callable[[str], None] = _to_stderr) -> Array:
     """The rows of data.path -> x [N, *input_shape]; `say` is told what was filled, unknown or not used.
 
-    The ending of the name decides the format: .parquet, .npz (array x), .npy, an idx file, else CSV. A table goes through `encoder`
-    (of the model); its target column may be there and is not read. Without an encoder a table has one column per value of a row, in order.
+    The ending of the name decides the format of arrays: .npz (array x), .npy, an idx file; all else is a table. It goes through `encoder`
+    (of the model), its columns read as those of the training were; its target column may be there and is not read. Without an encoder a
+    table has one column per value of a row, in order.
     Raises ConfigError without data.path, DataError for what does not fit.
     """
     if config.path is None:
@@ -45,14 +51,17 @@ def read_new(config: Data, encoder: Encoder | None, shape: DataShape, *, say: Ca
         if encoder is not None:
             raise DataError(f"data.path = {path}: the model was trained on named columns; give a CSV or Parquet file with them")
         return _shaped(_array(path), shape, path)
-    table = read_table(path, parquet=name.endswith((".parquet", ".pq")))
+    config = config if config.kind == "sql" else replace(config, kind="table")
+    rows = source(path, config)
     if encoder is None:
-        return _shaped(_plain_columns(table, config, shape), shape, path)
-    _match_columns(table, encoder, say)
+        return _shaped(_plain_columns(rows, config, shape), shape, path)
+    _match_columns(rows, encoder, say)
+    readings = {column.name: column.reading for column in encoder.columns}
+    table = read_new_table(rows, readings, hint="mend it, the model was trained on {} here")
     x, notes = encode(table, encoder)
     for note in notes:
         say(note)
-    return _shaped(x, shape, path)
+    return _shaped(x[:], shape, path)
 
 
 def _array(path: Path) -> Array:
@@ -72,30 +81,31 @@ def _array(path: Path) -> Array:
         raise DataError(f"{source}: is not a whole npy file of numbers; write it with numpy.save(path, x)") from error
 
 
-def _plain_columns(table: Table, config: Data, shape: DataShape) -> Array:
+def _plain_columns(rows: Source, config: Data, shape: DataShape) -> Array:
     """All columns but the target as numbers, in the order of the file."""
-    names = [name for name in table.columns if name != config.target and name not in config.ignore]
+    names = [name for name in rows.names if name != config.target and name not in config.ignore]
     expected = math.prod(shape.input_shape)
     if len(names) != expected:
         rule = f"has {len(names)} columns and the model takes {expected} values a row"
-        raise DataError(f"data.path = {table.path}: {rule}; give one column for each value")
-    x = np.stack([as_numbers(table, table.columns[name], hint="mend it") for name in names], axis=1)
+        raise DataError(f"{rows.label}: {rule}; give one column for each value")
+    table = read_new_table(rows, dict.fromkeys(names, Reading(kind="number", form=Number())), hint="mend it")
+    x = np.asarray(table.cells, np.float64)
     row, column = (int(i) for i in np.argwhere(np.isnan(x))[0]) if np.isnan(x).any() else (-1, -1)
     if row >= 0:
-        raise DataError(f"data.path = {table.path}: column {names[column]}, {table.place(row)} has no value; fill it in")
+        raise DataError(f"{rows.label}: column {names[column]}, {table.place(row)} has no value; fill it in")
     return x
 
 
-def _match_columns(table: Table, encoder: Encoder, say: Callable[[str], None]) -> None:
+def _match_columns(rows: Source, encoder: Encoder, say: Callable[[str], None]) -> None:
     """Whether every column of the model is there; says which others are not used."""
     wanted = [column.name for column in encoder.columns]
-    missing = [name for name in wanted if name not in table.columns]
+    missing = [name for name in wanted if name not in rows.names]
     if missing:
         noun = "column" if len(missing) == 1 else "columns"
         rule = f"has no {noun} {column_list(missing)}, which the model was trained on"
-        raise DataError(f"data.path = {table.path}: {rule}; its columns are {column_list(list(table.columns))}")
+        raise DataError(f"{rows.label}: {rule}; its columns are {column_list(list(rows.names))}")
     known = {*wanted, encoder.target, *encoder.ignore}
-    extra = [name for name in table.columns if name not in known]
+    extra = [name for name in rows.names if name not in known]
     if extra:
         say(f"not used, as the model was not trained on them: {column_list(extra)}")
 

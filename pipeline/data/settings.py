@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pipeline.errors import ConfigError
 from pipeline.records import record, setting
 
-TABLES = ("csv", "parquet")  # read by column names
-FILES = (*TABLES, "npz")  # given by data.path
+TEXTS = ("table", "csv")  # may be delimited text
+TABLES = (*TEXTS, "parquet", "sql")  # read by column names
+FILES = (*TEXTS, "parquet", "npz")  # given by data.path
 IDX = ("mnist", "fashion_mnist")  # given by data.root
 GENERATED = ("two_moons", "rings")
 
 Kind = Literal[
-    "digits", "breast_cancer", "wine", "iris", "diabetes", "two_moons", "rings", "mnist", "fashion_mnist", "csv", "parquet", "npz", "npy"
-]
+    "digits", "breast_cancer", "wine", "iris", "diabetes", "two_moons", "rings", "mnist", "fashion_mnist",
+    "table", "csv", "parquet", "sql", "npz", "npy",
+]  # fmt: skip
+ColumnKind = Literal["number", "category", "hash", "boolean", "date", "time", "ordinal", "id", "ignore"]
+DateFeature = Literal["days", "weekday", "month", "hour"]
 
 # Fields that only some kinds read. Set for another kind, they would be silently ignored.
 READ_BY: dict[str, tuple[str, ...]] = {
     "root": (*IDX, "npy"),
-    "path": FILES,
+    "path": (*FILES, "sql"),
     "target": TABLES,
     "categorical": TABLES,
     "ignore": TABLES,
-    "sample_weight": (*FILES, "npy"),
+    "columns": TABLES,
+    "missing": TABLES,
+    "decimal": TABLES,
+    "thousands": TABLES,
+    "header": TEXTS,
+    "names": TEXTS,
+    "delimiter": TEXTS,
+    "encoding": TEXTS,
+    "query": ("sql",),
+    "sample_weight": (*TABLES, "npz", "npy"),
     "samples": GENERATED,
     "noise": GENERATED,
     "seed": GENERATED,
@@ -45,19 +59,46 @@ class Split:
 
 
 @record
+class Declared:
+    """What the config says of one column of a table; what it leaves null is found by looking at the cells.
+
+    kind       hash: words share 64 columns; ordinal: words in an `order`; id and ignore: no input
+    decimal    the mark before a fraction, thousands: between groups of three digits; empty: none
+    format     of dates, as for strptime: "%d.%m.%Y"
+    missing    cells that stand for a missing value, beside empty ones and NA, N/A, NaN, null, ?; an empty list: empty cells alone
+    features   what becomes of a date: days since 1970-01-01, weekday (Monday is 0), month, hour
+    order      the words of an ordinal column, lowest first
+    """
+
+    kind: ColumnKind | None = setting(None)
+    decimal: Literal[".", ","] | None = setting(None)
+    thousands: Literal["", ",", ".", " ", "'"] | None = setting(None)
+    format: str | None = setting(None)
+    missing: tuple[str | float, ...] | None = setting(None)
+    features: tuple[DateFeature, ...] = setting(("days",))
+    order: tuple[str, ...] = setting(())
+
+
+@record
 class Data:
     """The data set.
 
     root          folder of the idx files (mnist, fashion_mnist), or of x.npy and y.npy (npy)
-    path          file of csv, parquet and npz; for task=predict, the file with the rows to predict
-    target        the column to predict (csv, parquet)
-    task          auto: what the target holds decides (pipeline/data/told.py); multilabel: 0 or 1 for each of several labels;
-                  reconstruction: each row is its own target
+    path          file of a table (table: CSV, TSV, Parquet or JSON lines, plain or gzip, by its content) and of npz, a database of sql;
+                  for task=predict, the file with the rows to predict
+    query         the SELECT of data=sql: of tables of the database in `path` (DuckDB, SQLite), or of files: FROM 'a.csv'
+    target        the column to predict (tables)
+    task          auto: what the target holds decides; reconstruction: each row is its own target
     input_shape   shape of one row, images as [H, W, C]; arrays are reshaped to it
     classes       number of classes, or targets: number of predicted values; with input_shape they let a program be compiled without data
-    categorical   columns whose numbers are names, such as postal codes (csv, parquet)
-    ignore        columns left out (csv, parquet)
-    sample_weight column (csv, parquet) or array (npz, npy) with what each row counts in the loss; see compiler/loss_weights.py
+    columns       what is declared of columns, by name, or by a pattern with * and ?: {price: {kind: number, decimal: ","}}
+    categorical   columns whose numbers are names, such as postal codes: kind category
+    ignore        columns left out: kind ignore
+    missing, decimal, thousands  as in `columns`, for all columns that do not say otherwise
+    missing_target  rows without a target: refuse the table, or drop them
+    header        whether the first line holds names; names: of the columns, in their order
+    delimiter     between cells (a blank: any number of blanks); encoding: of the text
+    sample_weight column (tables) or array (npz, npy) with what each row counts in the loss; see compiler/loss_weights.py
     stream        rows stay as they are stored, bytes as bytes and files on disk, and each block of steps is made ready while the one
                   before it trains; the bits are the same.  auto: where the rows would fill more than half of the memory
     samples       number of generated points, 1000 when null (two_moons, rings)
@@ -69,13 +110,23 @@ class Data:
     root: str | None = setting(None)
     path: str | None = setting(None)
     target: str | None = setting(None)
-    task: Literal["auto", "classification", "regression", "multilabel", "reconstruction"] = setting("auto")
+    task: Literal["auto", "classification", "regression", "reconstruction"] = setting("auto")
     input_shape: tuple[int, ...] | None = setting(None, least=1)
     classes: int | None = setting(None, least=2)
     targets: int | None = setting(None, least=1)
     split: Split = setting(Split())
+    columns: Mapping[str, Declared] = setting({})
     categorical: tuple[str, ...] = setting(())
     ignore: tuple[str, ...] = setting(())
+    missing: tuple[str | float, ...] | None = setting(None)
+    missing_target: Literal["refuse", "drop"] = setting("refuse")
+    decimal: Literal[".", ","] | None = setting(None)
+    thousands: Literal["", ",", ".", " ", "'"] | None = setting(None)
+    header: bool | None = setting(None)
+    names: tuple[str, ...] = setting(())
+    delimiter: str | None = setting(None)
+    encoding: str | None = setting(None)
+    query: str | None = setting(None)
     sample_weight: str | None = setting(None)
     stream: bool | Literal["auto"] = setting("auto")
     samples: int | None = setting(None, least=4)
@@ -99,8 +150,8 @@ def check_shape(config: Data) -> None:
         if config.task == "reconstruction" and count is not None:
             rule = "data.task is reconstruction, each row is its own target"
             raise ConfigError(at=f"data.{name}", got=count, rule=rule, hint="leave it null")
-    if config.task in ("regression", "multilabel") and config.classes is not None:
-        raise ConfigError(at="data.classes", got=config.classes, rule=f"data.task is {config.task}", hint="give data.targets instead")
+    if config.task == "regression" and config.classes is not None:
+        raise ConfigError(at="data.classes", got=config.classes, rule="data.task is regression", hint="give data.targets instead")
     if config.task == "classification" and config.targets is not None:
         raise ConfigError(at="data.targets", got=config.targets, rule="data.task is classification", hint="give data.classes instead")
 
@@ -110,13 +161,15 @@ def check_source(config: Data) -> None:
     check_shape(config)
     for name, kinds in READ_BY.items():
         value = getattr(config, name)
-        if value not in (None, ()) and config.kind not in kinds:
-            got = list(value) if isinstance(value, tuple) else value
+        if value not in (None, (), {}) and config.kind not in kinds:
+            got = list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
             folder = name == "path" and config.kind in READ_BY["root"]
             hint = f"give data.root={got}" if folder else f"it is for {', '.join(kinds)}"
             raise ConfigError(at=f"data.{name}", got=got, rule=f"data={config.kind} does not read it", hint=hint)
     if config.kind in FILES and config.path is None:
         raise ConfigError(at="data.path", got="null", rule=f"data={config.kind} needs a file", hint=f"give data.path=FILE.{config.kind}")
+    if config.kind == "sql" and config.query is None:
+        raise ConfigError(at="data.query", got="null", rule="data=sql needs a SELECT", hint="give data.query='SELECT * FROM name'")
     if config.sample_weight is not None and config.sample_weight == config.target:
         raise ConfigError(at="data.sample_weight", got=config.sample_weight, rule="is the target", hint="give another column")
     if config.kind == "npy" and config.root is None:

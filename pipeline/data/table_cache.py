@@ -1,12 +1,12 @@
-"""Tables converted once and mapped into memory ever after.
+"""Tables converted once and mapped into memory ever after, by all runs and all jobs of a sweep.
 
-    <cache>/caviar/tables/<path>-<state>/    path: digest of where the file lies; state: of its size, its time and the settings that
-        cells    float64 [N, C]                  decide what its cells become
-        places   int64 [N]
+    <cache>/caviar/tables/<content>-<settings>/   content: digest of the file's bytes; settings: of what decides what its cells become
+        cells         [N, C], plain bytes
         table.json
+    <cache>/caviar/tables/seen/<path>.json        size, time and content of the file that lay there: a file is not read to be known again
 
-A conversion is written beside its place and renamed: whenever the process dies, what is there is whole. A newer state of a file takes
-the place of the older ones.
+A conversion is written beside its place and renamed: whenever the process dies, what is there is whole. A newer content of a file takes
+the place of the older one.
 """
 
 # N rows, C columns
@@ -17,21 +17,22 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from pipeline.data.convert import convert
-from pipeline.data.dataset import by_chunks
+from pipeline import records
+from pipeline.data.columns import Reading
+from pipeline.data.origin import source
 from pipeline.data.settings import Data
-from pipeline.data.table import Cells, Column, Table, read_table
-from pipeline.errors import DataError
+from pipeline.data.table import Column, Facts, Table, read_table, rows_of
+from pipeline.errors import DataError, PipelineError
 
-VERSION = 1
-LARGE = 2**26  # bytes of a file that is converted without being asked
+VERSION = 2
+LARGE = 2**20  # bytes of a file from which on it is converted without being asked
+_NEITHER = ("root", "path", "input_shape", "classes", "targets", "split", "stream", "samples", "noise", "seed", "missing_target")
 
 
 def default_folder() -> Path:
@@ -39,59 +40,93 @@ def default_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "caviar" / "tables"
 
 
-def is_cached(path: Path, config: Data) -> bool:
-    """Whether the table is read through the cache: where its rows are streamed, or where it is large."""
-    return config.stream is True or (config.stream == "auto" and path.is_file() and path.stat().st_size >= LARGE)
+def open_table(path: Path, config: Data, *, say: Callable[[str], None]) -> Table:
+    """The table in `path`: by the cache where its rows are streamed or it is large, else read anew.  Raises DataError."""
+    if config.kind == "sql" or not path.is_file() or not path.stat().st_size:
+        return read_table(path, config)
+    if config.stream is True or (config.stream == "auto" and path.stat().st_size >= LARGE):
+        return cached_table(path, config, default_folder(), say=say)
+    return read_table(path, config)
 
 
-def cached_table(path: Path, config: Data, folder: Path | None = None, *, say: Callable[[str], None]) -> Table:
+def cached_table(path: Path, config: Data, folder: Path, *, say: Callable[[str], None]) -> Table:
     """The table in `path`, its cells on disk; converted when it is not there or damaged.  Raises DataError."""
-    if not path.is_file() or not path.stat().st_size:
-        return read_table(path, parquet=config.kind == "parquet")  # which says what is wrong
-    place = _place(path, config, folder or default_folder())
-    damaged = place.exists()
-    found = _opened(place, path, config.kind) if damaged else None
-    if found is not None:
-        return found
-    if damaged:
-        say(f"the converted table in {place} was damaged and has been made again")
-        shutil.rmtree(place, ignore_errors=True)
     try:
+        place = folder / f"{_content(path, folder)}-{_settings(config)}"
+        damaged = place.exists()
+        found = _opened(place, path, config) if damaged else None
+        if found is not None:
+            return found
+        if damaged:
+            say(f"the converted table in {place} was damaged and has been made again")
+            shutil.rmtree(place, ignore_errors=True)
         _make(path, config, place)
     except OSError as error:
-        rule = f"cannot be converted in {place.parent} ({(error.strerror or type(error).__name__).lower()})"
+        rule = f"cannot be converted in {folder} ({(error.strerror or type(error).__name__).lower()})"
         raise DataError(f"data.path = {path}: {rule}; make room there, or set XDG_CACHE_HOME to another folder") from error
-    made = _opened(place, path, config.kind)
+    made = _opened(place, path, config)
     assert made is not None, f"{place} was damaged as soon as it was written"
     return made
 
 
-def _place(path: Path, config: Data, folder: Path) -> Path:
+def _content(path: Path, folder: Path) -> str:
+    """The digest of the file's bytes; they are read where its size or time is another than when it was last seen."""
     status = path.stat()
-    state = [VERSION, status.st_size, status.st_mtime_ns, config.kind, config.target, sorted(config.categorical), sorted(config.ignore)]
-    return folder / f"{_digest(str(path.resolve()))}-{_digest(json.dumps(state))}"
+    state = {"size": status.st_size, "time": status.st_mtime_ns}
+    note = folder / "seen" / f"{_digest(str(path.resolve()))}.json"
+    try:
+        known = json.loads(note.read_text())
+        if {name: known[name] for name in state} == state:
+            return str(known["content"])
+    except (OSError, ValueError, KeyError, TypeError):
+        known = {}
+    content = _digest_of_file(path)[:32]
+    note.parent.mkdir(parents=True, exist_ok=True)
+    temporary = note.with_suffix(f".{os.getpid()}")
+    temporary.write_text(json.dumps({**state, "content": content}))
+    temporary.rename(note)
+    if known.get("content") not in (None, content):
+        _forget(str(known["content"]), folder)
+    return content
+
+
+def _forget(content: str, folder: Path) -> None:
+    """Removes the conversions of a content that no path has any more."""
+    for note in (folder / "seen").glob("*.json"):
+        try:
+            if json.loads(note.read_text())["content"] == content:
+                return
+        except (OSError, ValueError, KeyError):
+            continue
+    for place in folder.glob(f"{content}-*"):
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _settings(config: Data) -> str:
+    chosen = {name: value for name, value in records.plain(config).items() if name not in _NEITHER}
+    return _digest(json.dumps([VERSION, chosen], sort_keys=True))
 
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def _digest_of_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _make(path: Path, config: Data, place: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=place.parent, prefix="making-"))
     try:
-        status = path.stat()
-        made = convert(path, config, temporary)
-        entries = [
-            {"name": c.name, "kind": c.kind, "words": None if c.words is None else list(c.words), "digest": c.digest.hexdigest()}
-            for c in made.columns
-        ]
-        source = {"size": status.st_size, "time": status.st_mtime_ns}
-        facts = {"columns": entries, "ignored": made.ignored, "digests": made.digests, "source": source}
-        (temporary / "table.json").write_text(json.dumps(facts))
-        for older in place.parent.glob(f"{place.name.split('-')[0]}-*"):
-            if _source(older) != source:
-                shutil.rmtree(older, ignore_errors=True)
+        facts, blocks = rows_of(source(path, config), config)
+        digest = hashlib.sha256()
+        with (temporary / "cells").open("xb") as file:
+            for cells in blocks:
+                file.write(cells.data)
+                digest.update(cells.data)
+        (temporary / "table.json").write_text(json.dumps({"facts": _packed(facts()), "cells": digest.hexdigest()}))
         try:
             temporary.rename(place)
         except OSError:
@@ -101,72 +136,34 @@ def _make(path: Path, config: Data, place: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _source(place: Path) -> Any:
-    try:
-        return json.loads((place / "table.json").read_text())["source"]
-    except (OSError, ValueError, KeyError):
-        return None
-
-
-def _opened(place: Path, path: Path, kind: str) -> Table | None:
+def _opened(place: Path, path: Path, config: Data) -> Table | None:
     """The table, or None where its files are not those that were written."""
     try:
-        facts = json.loads((place / "table.json").read_text())
-        entries = facts["columns"]
-        places = np.memmap(place / "places", np.int64, mode="r").view(np.ndarray)
-        matrix = np.memmap(place / "cells", np.float64, mode="r", shape=(len(places), len(entries))).view(np.ndarray)
-    except (OSError, ValueError, KeyError, TypeError):
+        known = json.loads((place / "table.json").read_text())
+        facts = _unpacked(known["facts"], f"data.path = {path}")
+        cells = np.memmap(place / "cells", np.dtype(facts.storage), mode="r").view(np.ndarray).reshape(-1, len(facts.columns))
+        whole = _digest_of_file(place / "cells") == known["cells"]
+    except (OSError, ValueError, KeyError, TypeError, PipelineError):
         return None
-    if {name: _digest_of(array) for name, array in (("cells", matrix), ("places", places))} != facts["digests"]:
-        return None
-    columns = {name: Column(name=name, kind="other") for name in facts["ignored"]}
-    for number, entry in enumerate(entries):
-        cells, words = matrix[:, number], entry["words"]
-        texts = None if words is None else Words(cells, words)
-        columns[entry["name"]] = Column(name=entry["name"], kind=entry["kind"], texts=texts, numbers=cells if words is None else None)
-    return Table(
-        path=path,
-        columns=columns,
-        places=places,
-        unit="row" if kind == "parquet" else "line",
-        cells=Cells(
-            matrix=matrix,
-            index={entry["name"]: number for number, entry in enumerate(entries)},
-            words={entry["name"]: entry["words"] for entry in entries if entry["words"] is not None},
-            digests={entry["name"]: entry["digest"] for entry in entries},
-        ),
-    )
+    return Table(facts=facts, cells=cells, origin=lambda: source(path, config)) if whole else None
 
 
-def _digest_of(array: npt.NDArray[Any]) -> str:
-    made = hashlib.sha256()
-    for chunk in by_chunks(array):
-        made.update(np.ascontiguousarray(chunk).data)
-    return made.hexdigest()
+def _packed(facts: Facts) -> dict[str, Any]:
+    """As JSON, with one of all readings that are the same: a table may have thousands of columns."""
+    readings = list(dict.fromkeys(column.reading for column in facts.columns))
+    number = {reading: place for place, reading in enumerate(readings)}
+    columns = [[c.name, number[c.reading], c.words, c.digest, c.absent, c.why, c.notes] for c in facts.columns]
+    known = {"names": facts.names, "storage": facts.storage, "notes": facts.notes}
+    return {**known, "readings": [records.plain(reading) for reading in readings], "columns": columns}
 
 
-class Words(Sequence[str | None]):
-    """A column of words by their places in a list; None where a cell is missing."""
-
-    def __init__(self, cells: npt.NDArray[np.float64], words: Sequence[str]) -> None:
-        self._cells, self._words = cells, words
-
-    def __len__(self) -> int:
-        return len(self._cells)
-
-    @overload
-    def __getitem__(self, row: int) -> str | None: ...
-
-    @overload
-    def __getitem__(self, row: slice) -> Sequence[str | None]: ...
-
-    def __getitem__(self, row: int | slice) -> str | Sequence[str | None] | None:
-        if isinstance(row, slice):
-            return Words(self._cells[row], self._words)
-        place = float(self._cells[row])
-        return None if place != place else self._words[int(place)]
-
-    def __iter__(self) -> Iterator[str | None]:
-        for chunk in by_chunks(self._cells):
-            for place in chunk.tolist():
-                yield None if place != place else self._words[int(place)]
+def _unpacked(known: dict[str, Any], label: str) -> Facts:
+    readings = [records.read(Reading, reading, at="reading") for reading in known["readings"]]
+    columns = tuple(
+        Column(
+            name=name, reading=readings[number], words=None if words is None else tuple(words), digest=digest, absent=absent, why=why,
+            notes=tuple(notes),
+        )
+        for name, number, words, digest, absent, why, notes in known["columns"]
+    )  # fmt: skip
+    return Facts(label=label, names=tuple(known["names"]), columns=columns, storage=known["storage"], notes=tuple(known["notes"]))

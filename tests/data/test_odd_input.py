@@ -182,11 +182,13 @@ def test_what_pandas_writes_as_parquet_gives_what_it_writes_as_csv(tmp_path: Pat
     assert from_parquet.fingerprint == from_csv.fingerprint
 
 
-def test_free_text_is_one_category_a_row_and_it_is_said(tmp_path: Path) -> None:
+def test_free_text_is_one_category_a_row_where_it_is_declared_and_else_asked_about(tmp_path: Path) -> None:
     text = "a,t,y\n" + "".join(f'{i},"some, text {i}",{i % 2}\n' for i in range(50))
-    dataset = load(table(tmp_path, text), seed=0)
-    assert dataset.shape.input_shape == (51,)
-    assert "column t: nearly every row has a word of its own; if it is a name, give data.ignore=[t]" in dataset.notes
+    ways = [f"'data.columns={{t: {{kind: {kind}}}}}'" for kind in ("category", "hash", "ignore")]
+    rule = "50 of the 50 cells differ, so they may be names and no categories"
+    where = "column t, line 2 is 'some, text 0' (also 'some, text 1', 'some, text 2' and 47 more)"
+    assert refusal(table(tmp_path, text)) == f"data.path = {tmp_path}/t.csv: {where}; {rule}; give {' or '.join(ways)}"
+    assert load(table(tmp_path, text, categorical=("t",)), seed=0).shape.input_shape == (51,)
 
 
 def test_angles_and_noise_of_generated_points_have_their_distributions() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -34,6 +35,9 @@ def refusal(config: Data) -> str:
     return str(error.value)
 
 
+OWN_NUMBER = "column x: every row has a number of its own; if it names the row, give data.ignore=[x]"
+
+
 def rows(*columns: list[object], header: str) -> str:
     return "\n".join([header, *(",".join(map(str, row)) for row in zip(*columns, strict=True))]) + "\n"
 
@@ -53,8 +57,8 @@ def test_numbers_words_truth_and_dates_become_columns_and_it_is_said(tmp_path: P
     assert (dataset.class_names, dataset.train.y.tolist()) == (("a", "b"), [0, 1, 0, 1])
     assert dataset.name == "a"
     assert dataset.notes == (
-        "column town: one column for each of 2 categories and one for missing cells",
         "column built: dates are taken as days since 1970-01-01",
+        "column town: one column for each of 2 categories and one for missing cells",
         "column size: 1 missing value filled with 80, the median of the training part",
         "column built: 1 missing value filled with 1, the median of the training part",
     )
@@ -64,11 +68,10 @@ def test_the_encoder_is_json(tmp_path: Path) -> None:
     encoder = loaded(tmp_path, MIXED).encoder
     stored = json.loads(json.dumps(plain(encoder)))
     assert read(Encoder, stored, at="") == encoder
-    assert list(stored) == ["version", "target", "ignore", "columns"] and stored["version"] == 1
-    assert [list(column.items()) for column in stored["columns"][:2]] == [
-        [("name", "size"), ("kind", "number"), ("fill", 80.0)],
-        [("name", "town"), ("kind", "category"), ("values", ["Basel", "Bern"]), ("missing", True)],
-    ]
+    assert list(stored) == ["version", "target", "ignore", "columns"] and stored["version"] == 2
+    size, town = stored["columns"][:2]
+    assert (size["name"], size["reading"]["kind"], size["reading"]["form"]["decimal"], size["fill"]) == ("size", "number", ".", 80.0)
+    assert (town["name"], town["reading"]["kind"], town["values"], town["missing"]) == ("town", "category", ["Basel", "Bern"], True)
 
 
 def test_parquet_gives_what_csv_gives(tmp_path: Path) -> None:
@@ -132,11 +135,10 @@ def test_medians_and_categories_come_from_the_training_rows_alone(tmp_path: Path
 
 def test_a_category_that_training_does_not_have_is_all_zeros_and_said(tmp_path: Path) -> None:
     text = rows([i % 2 for i in range(40)], ["a"] * 40, [f"only{i}" for i in range(40)], header="y,t,v")
-    dataset = loaded(tmp_path, text, ignore=("t",), split=Split(validation=0.25, test=0.0))
+    dataset = loaded(tmp_path, text, ignore=("t",), categorical=("v",), split=Split(validation=0.25, test=0.0))
     assert (dataset.validation.x == 0).all()
     row = dataset.validation.rows[0]
-    assert dataset.notes[-2:] == (
-        "column v: nearly every row has a word of its own; if it is a name, give data.ignore=[v]",
+    assert dataset.notes[-1:] == (
         "column v: 10 rows with a category that the training part does not have "
         f"('only{row}', line {row + 2}); its columns are all 0 there",
     )
@@ -178,7 +180,7 @@ def test_the_task_follows_from_the_target_and_is_said(
 ) -> None:
     dataset = loaded(tmp_path, rows(values, list(range(30)), header="y,x"), **changes)
     assert dataset.task == task
-    assert dataset.notes == (() if note is None else (f"target y: {note}",))
+    assert dataset.notes == (*(() if note is None else (f"target y: {note}",)), OWN_NUMBER)
 
 
 def test_true_and_false_as_a_target_are_regressed_on_as_1_and_0(tmp_path: Path) -> None:
@@ -198,7 +200,8 @@ def test_delimiters_quotes_blank_lines_and_a_byte_order_mark_are_read(tmp_path: 
 def test_a_cell_error_names_the_line_in_the_file_with_quoted_line_breaks_and_blank_lines_counted(tmp_path: Path) -> None:
     config = csv(tmp_path, 'a,b,y\n1,"two\nlines",p\n\n2,w,q\n3,w,q\nbig,w,q\n')
     where, rule = "column a, line 7 is 'big'", "it must be a number like 3 of the 4 cells"
-    hint = "mend it, or give data.categorical=[a] if the cells are names"
+    ways = [f"'data.columns={{a: {{{setting}}}}}'" for setting in ("missing: [big]", "kind: category", "kind: ignore")]
+    hint = f"mend it, or give {' or '.join(ways)}"
     assert refusal(config) == f"data.path = {config.path}: {where}; {rule}; {hint}"
 
 
@@ -208,13 +211,18 @@ def test_a_cell_error_names_the_line_in_the_file_with_quoted_line_breaks_and_bla
         ("", {}, "data.path = {path}: the file is empty; give a file with data"),
         ("\n \n", {}, "data.path = {path}: the file is blank; give a CSV with a header line and rows"),
         ("a,y\n", {}, "data.path = {path}: has a header and no rows; give a CSV with data"),
-        ("a,y\n1,p\n2\n", {}, "data.path = {path}: line 3 has 1 cells and the header 2; mend the line"),
-        ("a,,y\n1,2,p\n", {}, "data.path = {path}: column 2 of the header has no name; name it"),
+        ("a,y\n1,p\n2\n", {}, "data.path = {path}: line 3 has 1 cell and the header 2; mend the line"),
+        (
+            "a,,y\n1,2,p\n",
+            {},
+            "data.path = {path}: column 2 of the header has no name; name it, or give data.header=true 'data.names=[a,column_2,y]'",
+        ),
         ("a,a,y\n1,2,p\n", {}, "data.path = {path}: two columns of the header are named a; rename one"),
         (
             "1.5,2\n1,2\n",
             {},
-            "data.path = {path}: line 1 holds numbers where the names of the columns belong; put a header line before it",
+            "data.path = {path}: line 1 (1.5, 2) may hold the names of the columns or the first row; give data.header=true, "
+            "or data.header=false (and data.names=[...] for names of your own)",
         ),
         (
             'a,y\n1,p\n"2,p\n3,q\n',
@@ -228,15 +236,26 @@ def test_a_cell_error_names_the_line_in_the_file_with_quoted_line_breaks_and_bla
         ),
         ("a,b\n1,p\n", {"target": "zzz"}, "data.target = zzz: {path} has no such column; use one of a, b"),
         ("a,b\n1,p\n", {"target": None}, "data.target = null: it must name the column of {path} to predict; use one of a, b"),
-        ("a,y\n1,p\n2,\n", {}, "data.path = {path}: target column y, line 3 has no value; fill it in or remove the line"),
-        ("a,y\n1,1.5\n2,NaN\n", {}, "data.path = {path}: target column y, line 3 has no value; fill it in or remove the line"),
+        (
+            "a,y\n1,p\n2,\n",
+            {},
+            "data.path = {path}: target column y, line 3 has no value (the only one); "
+            "fill it in, or data.missing_target=drop leaves the row out",
+        ),
+        (
+            "a,y\n1,1.5\n2,NaN\n3,\n",
+            {},
+            "data.path = {path}: target column y, line 3 is 'NaN', which is taken as missing (2 of the 3 rows have none); "
+            "if it is a name give 'data.columns={{y: {{missing: []}}}}', or data.missing_target=drop leaves these rows out",
+        ),
         ("a,y\n1,2020-01-01\n", {}, "data.target = y: holds dates; give a column of numbers or of classes"),
         ("a,y\n1,p\n2,p\n", {}, "data = a: all rows are of class p; nothing can be learned from one class"),
         ("y\n1\n2\n", {}, "data.path = {path}: has no column beside the target y; give at least one input column"),
         (
             "a,y\n1,p\ninf,q\n",
             {},
-            "data.path = {path}: column a, line 3 is inf; numbers must be finite, leave the cell empty if unknown",
+            "data.path = {path}: column a, line 3 is inf; numbers must be finite, leave the cell empty if unknown, "
+            "or give 'data.columns={{a: {{missing: [\"inf\"]}}}}'",
         ),
         ("a,y\n1,p\n2,q\n", {"ignore": ("b",)}, "data.ignore = b: {path} has no such column; use one of a, y"),
         ("age,y\n1,p\n2,q\n", {"categorical": ("agee",)}, "data.categorical = agee: {path} has no such column; did you mean age?"),
@@ -255,15 +274,22 @@ def test_a_bad_table_is_refused_in_one_sentence(tmp_path: Path, text: str, chang
 
 def test_a_column_of_many_words_is_refused(tmp_path: Path) -> None:
     config = csv(tmp_path, rows([f"w{i}" for i in range(1500)], [i % 2 for i in range(1500)], header="name,y"))
+    ways = [f"'data.columns={{name: {{kind: {kind}}}}}'" for kind in ("category", "hash", "ignore")]
+    rule = (
+        "column name, line 2 is 'w0' (also 'w1', 'w2' and 1497 more); 1500 of the 1500 cells differ, so they may be names and no categories"
+    )
+    assert refusal(config) == f"data.path = {config.path}: {rule}; give {' or '.join(ways)}"
     rule = "column name has 1500 different words, more than the 1000 that get a column each"
-    assert refusal(config) == f"data.path = {config.path}: {rule}; leave it out with data.ignore=[name]"
+    hint = f"leave it out with data.ignore=[name], or give {ways[1]}"
+    assert refusal(replace(config, categorical=("name",))) == f"data.path = {config.path}: {rule}; {hint}"
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(b"a,y\n1,\xff\n")
     config = Data(kind="csv", path=str(path), target="y")
-    assert refusal(config) == f"data.path = {path}: byte 6 is not UTF-8 text; give a CSV in UTF-8, or data=parquet"
+    hint = "give data.encoding=latin-1 (or cp1252, utf-16, ...)"
+    assert refusal(config) == f"data.path = {path}: line 2 holds the byte 0xff, which is no UTF-8 text; {hint}"
 
 
 @pytest.mark.parametrize("content", [b"PAR1 no", b"a,y\n1,2\n"])
@@ -287,11 +313,12 @@ def test_a_folder_or_an_unreadable_file_is_refused(tmp_path: Path, monkeypatch: 
     config = Data(kind="csv", path=str(tmp_path), target="y")
     assert refusal(config) == f"data.path = {tmp_path}: is a folder; give a file"
 
-    def refuse(path: Path) -> bytes:
+    def refuse(path: Path, *rest: object, **more: object) -> bytes:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)  # root, as in a container, may read every file
     config = csv(tmp_path, "a,y\n1,p\n")
+    monkeypatch.setattr(Path, "open", refuse)  # root, as in a container, may read every file
+    monkeypatch.setattr(Path, "read_bytes", refuse)
     assert refusal(config) == f"data.path = {config.path}: cannot be read (permission denied); check the path and its permissions"
 
 
@@ -310,6 +337,7 @@ def test_a_target_of_nearly_as_many_classes_as_rows_is_told_and_so_are_the_parts
     assert (len(dataset.validation), len(dataset.test)) == (0, 0)
     assert dataset.notes == (
         note,
+        OWN_NUMBER,
         "the validation part is empty: data.split.validation=0.1 of 60 rows, of which each class keeps one for training",
         "the test part is empty: data.split.test=0.1 of 60 rows, of which each class keeps one for training",
     )

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.data import Data, Dataset, load, table_cache
-from pipeline.data import convert as convert_module
+from pipeline.data import Data, Dataset, load, sources, table_cache
+from pipeline.data import look as look_module
 from pipeline.errors import PipelineError
 from pipeline.rows import Streamed
 
@@ -25,7 +25,8 @@ ROWS = 300
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of its own, and chunks that a small table has many of."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(convert_module, "CHUNK_ROWS", 37)
+    monkeypatch.setattr(sources, "BLOCK", 2000)
+    monkeypatch.setattr(sources, "BATCH_ROWS", 37)
     return tmp_path / "cache" / "caviar" / "tables"
 
 
@@ -58,6 +59,10 @@ def written(tmp_path: Path, kind: str, table: pd.DataFrame, **settings: object) 
     else:
         table.to_parquet(path)
     return Data(kind=kind, path=str(path), **{"target": "kind", "categorical": ("code",), "ignore": ("id",), **settings})  # type: ignore[arg-type]
+
+
+def conversions(cache: Path) -> list[Path]:
+    return [path for path in cache.iterdir() if path.name != "seen"]
 
 
 def assert_same(one: Dataset, other: Dataset) -> None:
@@ -102,19 +107,29 @@ def test_a_converted_table_gives_what_the_whole_file_gives(tmp_path: Path, kind:
 def test_a_table_is_converted_once_and_again_when_it_has_changed(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = written(tmp_path, "csv", frame(), stream=True)
     calls: list[Path] = []
-    real = table_cache.convert
-    monkeypatch.setattr(table_cache, "convert", lambda path, *rest: calls.append(path) or real(path, *rest))
+    real = table_cache.source
+    monkeypatch.setattr(table_cache, "source", lambda path, *rest: calls.append(path) or real(path, *rest))
     for _ in range(3):
         first = load(config, seed=0)
     assert len(calls) == 1
-    (place,) = cache.iterdir()
-    assert sorted(path.name for path in place.iterdir()) == ["cells", "places", "table.json"]
+    (place,) = conversions(cache)
+    assert sorted(path.name for path in place.iterdir()) == ["cells", "table.json"]
     load(replace(config, categorical=()), seed=0)
-    assert len(calls) == 2 and len(list(cache.iterdir())) == 2
+    assert len(calls) == 2 and len(conversions(cache)) == 2
     written(tmp_path, "csv", frame().assign(size=1.5))
     os.utime(str(config.path), ns=(1, 1))
     assert load(config, seed=0).fingerprint != first.fingerprint
-    assert len(calls) == 3 and len(list(cache.iterdir())) == 1
+    assert len(calls) == 3 and len(conversions(cache)) == 1
+
+
+def test_a_copy_of_a_file_is_known_by_its_content(tmp_path: Path, cache: Path) -> None:
+    config = written(tmp_path, "csv", frame(), stream=True)
+    first = load(config, seed=0)
+    (tmp_path / "copy.csv").write_bytes(Path(str(config.path)).read_bytes())
+    second = load(replace(config, path=str(tmp_path / "copy.csv")), seed=0)
+    assert second.fingerprint == first.fingerprint and len(conversions(cache)) == 1
+    os.utime(str(config.path), ns=(1, 1))
+    assert load(config, seed=0).fingerprint == first.fingerprint and len(conversions(cache)) == 1
 
 
 def spoil_cells(place: Path) -> None:
@@ -131,23 +146,23 @@ def cut_facts(place: Path) -> None:
     (place / "table.json").write_text((place / "table.json").read_text()[:-20])
 
 
-def lose_places(place: Path) -> None:
-    (place / "places").unlink()
+def lose_cells(place: Path) -> None:
+    (place / "cells").unlink()
 
 
-@pytest.mark.parametrize("damage", [spoil_cells, cut_cells, cut_facts, lose_places])
+@pytest.mark.parametrize("damage", [spoil_cells, cut_cells, cut_facts, lose_cells])
 def test_a_damaged_conversion_is_made_again_and_said(tmp_path: Path, cache: Path, damage: object) -> None:
     config = written(tmp_path, "csv", frame(), stream=True)
     first = load(config, seed=0)
     x = np.asarray(first.train.x)
-    (place,) = cache.iterdir()
+    (place,) = conversions(cache)
     assert callable(damage)
     damage(place)
     again = load(config, seed=0)
     assert again.notes == (f"the converted table in {place} was damaged and has been made again", *first.notes)
     np.testing.assert_array_equal(np.asarray(again.train.x), x)
     assert load(config, seed=0).notes == first.notes
-    assert len(json.loads((place / "table.json").read_text())["columns"]) == 8
+    assert len(json.loads((place / "table.json").read_text())["facts"]["columns"]) == 8
 
 
 BAD = {
@@ -200,7 +215,9 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, cache: Path) ->
 
 
 def test_a_column_of_too_many_words_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(convert_module, "MOST_WORDS", 50)
+    monkeypatch.setattr(look_module, "LEAST_DISTINCT", 50)
+    monkeypatch.setattr(look_module, "DISTINCT", 50)
+    monkeypatch.setattr(importlib.import_module("pipeline.data.convert"), "MOST_WORDS", 50)
     config = written(tmp_path, "csv", frame(), ignore=(), stream=True)
     with pytest.raises(PipelineError) as error:
         load(config, seed=0)
@@ -214,11 +231,12 @@ def test_a_large_file_is_converted_without_being_asked(tmp_path: Path, cache: Pa
     assert not cache.exists()
     monkeypatch.setattr(importlib.import_module("pipeline.data.table_cache"), "LARGE", 1000)
     found = load(config, seed=0)
-    assert len(list(cache.iterdir())) == 1 and isinstance(found.train.x, np.ndarray)
+    assert len(conversions(cache)) == 1 and isinstance(found.train.x, np.ndarray)
 
 
 def test_converting_and_reading_take_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(convert_module, "CHUNK_ROWS", 1000)
+    monkeypatch.setattr(sources, "BLOCK", 20_000)
+    monkeypatch.setattr(look_module, "KEPT", 0)
     lines = (f"{i},{i % 97}.5,{i % 89},{i % 83},{'ab'[i % 2]},{'xy'[i % 2]}\n" for i in range(40_000))
     path = tmp_path / "long.csv"
     path.write_text("a,b,c,d,word,kind\n" + "".join(lines))
@@ -228,4 +246,4 @@ def test_converting_and_reading_take_bounded_memory(tmp_path: Path, monkeypatch:
         load(Data(kind="csv", path=str(path), target="kind", stream=stream), seed=0)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[0] < 8_000_000 < 20_000_000 < peaks[1]
+    assert peaks[0] < 8_000_000 < peaks[1]

@@ -1,0 +1,313 @@
+"""How a text file of rows and columns is written: packing, encoding, delimiter, quotes, header.  Looked at in its first records.
+
+What the config gives is taken; what it leaves open is found here, and where two answers are possible the config is asked.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, TextIO, cast
+
+from pipeline.data.files import unreadable
+from pipeline.data.forms import TRUTHS, plain
+from pipeline.data.hints import shell, written
+from pipeline.data.infer import Doubt, Found, infer
+from pipeline.errors import ConfigError, DataError
+from pipeline.records import record
+
+DELIMITERS = (",", ";", "\t", "|")
+BLANKS = " "  # the delimiter of columns that stand apart by any number of blanks
+SAMPLE = 2**18  # bytes that are looked at, more where they hold less than three lines
+RECORDS = 200  # that are looked at, and cells
+CELLS = 20_000
+_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+
+
+@record
+class Dialect:
+    """encoding   of the text, as a person says it; codec: as Python does, a byte-order mark left out
+    delimiter  between cells; a blank stands for any number of blanks
+    header     whether the first record holds names
+    columns    of the file, in their order, `names` those of them that are used: a column without name and cells is none
+    skipped    lines before the first row
+    by_hand    read by the csv module, as blanks between cells and before quotes ask for
+    """
+
+    encoding: str
+    codec: str
+    delimiter: str
+    header: bool
+    columns: tuple[str, ...]
+    names: tuple[str, ...]
+    skipped: int
+    by_hand: bool
+    notes: tuple[str, ...] = ()
+
+
+class Unreadable(Exception):
+    """A record whose quotes do not fit, with the line it starts on."""
+
+    def __init__(self, line: int, error: csv.Error) -> None:
+        super().__init__(line, error)
+        self.line, self.error = line, error
+
+    def sentence(self, label: str, *, before: int = 0) -> DataError:
+        """`before`: lines that stand before what was read."""
+        return DataError(f"{label}: the record at line {self.line + before} cannot be read ({self.error}); mend its quotes")
+
+
+def opened(path: Path) -> BinaryIO:
+    """The bytes of a file, unpacked where it is gzip.  Raises DataError."""
+    try:
+        file = path.open("rb")
+        packed = file.read(2) == b"\x1f\x8b"
+        if packed:
+            file.close()
+            return cast(BinaryIO, gzip.open(path))
+        file.seek(0)
+    except OSError as error:
+        raise unreadable(path, error, at="data.path") from error
+    return file
+
+
+def position(file: BinaryIO) -> int:
+    """How many bytes of the file itself, packed or not, have been read."""
+    return cast(int, getattr(file, "fileobj", file).tell())
+
+
+def dialect(path: Path, *, encoding: str | None, delimiter: str | None, header: bool | None, names: Sequence[str]) -> Dialect:
+    """How `path` is written.  Raises DataError where it is blank, or where names and rows cannot be told apart."""
+    with opened(path) as file:
+        try:
+            head = file.read(SAMPLE)
+            while head.count(b"\n") < 3 and (more := file.read(len(head))):
+                head += more
+            whole = not file.read(1)
+        except (EOFError, OSError) as error:
+            raise DataError(f"data.path = {path}: its gzip stream is cut short or damaged; get the file again") from error
+    spoken = encoding or next((name for mark, name in _MARKS.items() if head.startswith(mark)), "utf-8")
+    codec = _codec(spoken, head)
+    text = _decoded(path, head, spoken, codec, whole=whole)
+    comments = _comments(text, delimiter)
+    body = "".join(text.splitlines(keepends=True)[comments:])
+    separator = _given(delimiter) or _delimiter(body)
+    by_hand = separator == BLANKS or bool(re.search(rf"{re.escape(separator)} +\"", body))
+    rows = list(_records(path, body, separator, whole=whole, before=comments))
+    if not rows:
+        raise DataError(f"data.path = {path}: the file is blank; give a CSV with a header line and rows")
+    first = [cell.strip() for cell in rows[0][1]]
+    has = _has_header(path, first, [cells for _, cells in rows[1:]]) if header is None and not names else bool(header)
+    columns, used, notes = _columns(path, first, [cells for _, cells in rows[int(has) :]], names, has=has, whole=whole)
+    if has and len(rows) == 1 and whole:
+        raise DataError(f"data.path = {path}: has a header and no rows; give a CSV with data")
+    start = rows[1][0] - 1 if has and len(rows) > 1 else rows[0][0] - 1
+    note = (f"{comments} line{'s' if comments > 1 else ''} with # at the head of the file left out",) if comments else ()
+    return Dialect(
+        encoding=spoken, codec=codec, delimiter=separator, header=has, columns=columns, names=used, skipped=comments + start,
+        by_hand=by_hand, notes=(*note, *notes),
+    )  # fmt: skip
+
+
+def numbered(text: TextIO, written: Dialect) -> Iterator[tuple[int, list[str]]]:
+    """(line it starts on, cells) of each row that is not blank."""
+    for _ in range(written.skipped):
+        text.readline()
+    for line, cells in _read(text, written.delimiter):
+        if any(cell.strip() for cell in cells) or len(cells) > 1:
+            yield line + written.skipped, cells
+
+
+def _read(text: TextIO, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """(line it starts on, cells) of each record.  Raises csv.Error."""
+    if delimiter == BLANKS:
+        for number, written in enumerate(text):
+            yield number + 1, next(csv.reader([written.strip()], delimiter=" ", skipinitialspace=True), [])
+        return
+    reader = csv.reader(text, delimiter=delimiter, skipinitialspace=delimiter != "\t", strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            raise Unreadable(line, error) from error
+        if cells is None:
+            return
+        yield line, cells
+
+
+def _records(path: Path, text: str, delimiter: str, *, whole: bool, before: int) -> Iterator[tuple[int, list[str]]]:
+    """The first records of a file that are not blank; the last is left out where it may be cut in the middle.  Raises DataError."""
+    last: tuple[int, list[str]] | None = None
+    try:
+        for found in _sampled(text, delimiter):
+            if last is not None:
+                yield last
+            last = found
+        if last is not None and whole:
+            yield last
+    except Unreadable as error:
+        if whole:
+            raise error.sentence(f"data.path = {path}", before=before) from error
+
+
+def _codec(spoken: str, head: bytes) -> str:
+    try:
+        name = codecs.lookup(spoken).name
+    except LookupError:
+        rule = "is no encoding that is known here"
+        raise ConfigError(at="data.encoding", got=spoken, rule=rule, hint="use utf-8, latin-1, cp1252, utf-16, ...") from None
+    if name == "utf-8" and head.startswith(codecs.BOM_UTF8):
+        return "utf-8-sig"
+    return name
+
+
+def _decoded(path: Path, head: bytes, encoding: str, codec: str, *, whole: bool) -> str:
+    """The text of the first bytes of a file.  Raises DataError for bytes that are not in that encoding, with their line."""
+    try:
+        return codecs.getincrementaldecoder(codec)().decode(head, final=whole)
+    except UnicodeDecodeError as error:
+        raise undecodable(path, head, error, encoding) from error
+
+
+def undecodable(path: Path, content: bytes, error: UnicodeDecodeError, encoding: str, *, before: int = 0) -> DataError:
+    """`before`: lines that stand before `content`."""
+    line = before + content[: error.start].count(b"\n") + 1
+    byte = f"the byte 0x{content[error.start]:02x}" if error.start < len(content) else "a character that is cut short"
+    hint = "give data.encoding=latin-1 (or cp1252, utf-16, ...)" if encoding == "utf-8" else "give the right data.encoding"
+    return DataError(f"data.path = {path}: line {line} holds {byte}, which is no {encoding.upper()} text; {hint}")
+
+
+def _comments(text: str, delimiter: str | None) -> int:
+    """Lines with # before the first one without, where they are no header: cut by the delimiter of what follows they have other cells."""
+    lines = text.splitlines(keepends=True)
+    count = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    if not count or count == len(lines):
+        return 0
+    separator = _given(delimiter) or _delimiter("".join(lines[count:]))
+
+    def width(line: str) -> int:
+        return len(next(iter(_read(io.StringIO(line, newline=""), separator)), (0, []))[1])
+
+    wide = width(lines[count])
+    return next((i for i, line in enumerate(lines[:count]) if width(line) == wide), count)
+
+
+def _given(delimiter: str | None) -> str | None:
+    if delimiter is None:
+        return None
+    known = {"\\t": "\t", "tab": "\t", "blank": " ", "space": " ", "comma": ",", "semicolon": ";"}.get(delimiter, delimiter)
+    if len(known) != 1 or known in "\"'\r\n":
+        raise ConfigError(at="data.delimiter", got=delimiter, rule="must be one character", hint='use ",", ";", "|", tab or blank')
+    return known
+
+
+def _delimiter(text: str) -> str:
+    """The delimiter that cuts the first records into the same number of clean cells, the more the better; blanks where none does."""
+
+    def suits(delimiter: str) -> tuple[float, float, int]:
+        try:
+            found = [cells for _, cells in _sampled(text, delimiter)]
+        except Unreadable:
+            return (0.0, 0.0, 0)
+        counts = [len(cells) for cells in found]
+        usual = max(set(counts), key=counts.count) if counts else 1
+        if usual < 2:
+            return (0.0, 0.0, 0)
+        cells = [cell for row in found for cell in row]
+        return (counts.count(usual) / len(counts), sum(_clean(cell, delimiter) for cell in cells) / len(cells), usual)
+
+    fits = {delimiter: suits(delimiter) for delimiter in DELIMITERS}
+    best = max(DELIMITERS, key=lambda delimiter: fits[delimiter])
+    if fits[best][2] and fits[best][0] > 0.5:
+        return best
+    return BLANKS if suits(BLANKS)[0] == 1.0 else best if fits[best][2] else ","
+
+
+def _sampled(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    rows = seen = 0
+    for line, cells in _read(io.StringIO(text, newline=""), delimiter):
+        if any(cell.strip() for cell in cells) or len(cells) > 1:
+            yield line, cells
+            rows, seen = rows + 1, seen + len(cells)
+        if rows > RECORDS or (seen > CELLS and rows > 10):
+            return
+
+
+def _clean(cell: str, delimiter: str) -> bool:
+    """Whether no other delimiter is left in a cell, but for a comma within a number."""
+    others = re.sub(r"(?<=\d),(?=\d)", "", cell) if "," in cell else cell
+    return not any(other in others for other in DELIMITERS if other != delimiter)
+
+
+def _has_header(path: Path, first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first record holds names: it does, unless its cells look like those below them."""
+    if not rows or list(first) == [str(i) for i in range(len(first))]:
+        return True
+    columns = [[row[i].strip() for row in rows if i < len(row)] for i in range(len(first))]
+    values = [cell for cell, column in zip(first, columns, strict=True) if _like(cell, column)]
+    again = len(rows) >= 5 and all(cell in column for cell, column in zip(first, columns, strict=True) if cell)
+    if not values and not again:
+        return True
+    shown = ", ".join(first[:5]) + (", ..." if len(first) > 5 else "")
+    rule = f"line 1 ({shown}) may hold the names of the columns or the first row"
+    hint = "give data.header=true, or data.header=false (and data.names=[...] for names of your own)"
+    raise DataError(f"data.path = {path}: {rule}; {hint}")
+
+
+def _like(cell: str, column: Sequence[str]) -> bool:
+    """Whether a cell is a number, a date or a truth value like those of its column."""
+    if plain(cell) is not None:
+        return True
+    truth = cell.casefold() in TRUTHS and len(cell) > 1  # a column may well be called y
+    alone = infer({cell: 1}) if cell else Found(kind="empty")
+    if isinstance(alone, Found) and alone.kind in ("category", "empty") and alone.why != "leading zeros" and not truth:
+        return False
+    others = infer(Counter(text for text in column if text), names=True)
+    if truth:
+        return isinstance(others, Found) and others.kind == "boolean"
+    together = infer(Counter([cell, *(text for text in column if text)]), names=True)
+    return isinstance(others, Doubt) or (isinstance(together, Found) and together.kind == others.kind != "category")
+
+
+def _columns(
+    path: Path, first: Sequence[str], rows: Sequence[Sequence[str]], names: Sequence[str], *, has: bool, whole: bool
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """The names of all columns, those that are used, and a note on others.  Raises DataError, ConfigError."""
+    found = list(first)
+    if has and rows and all(len(row) == len(found) + 1 and not row[-1].strip() for row in rows):
+        found.append("")  # a delimiter at the end of each row, but not of the header
+    empty = [i for i in range(len(found)) if (not has or not found[i]) and all(i >= len(r) or not r[i].strip() for r in rows)]
+    trailing = [i for i in empty if all(j in empty for j in range(i, len(found)))] if not has else empty
+    width = len(found) - len(trailing)
+    if names:
+        if len(names) not in (width, len(found)):
+            rule = f"{path} has {width} columns"
+            raise ConfigError(at="data.names", got=list(names), rule=rule, hint="give one name for each")
+        trailing = trailing if len(names) == width else []
+        given = iter(names)
+        found = ["" if i in trailing else next(given) for i in range(len(found))]
+    elif not has:
+        found = ["" if i in trailing else f"column_{i + 1}" for i in range(len(found))]
+    _check_names(path, found, trailing)
+    columns = tuple(name or f"\0{index}" for index, name in enumerate(found))
+    used = tuple(name for index, name in enumerate(columns) if index not in trailing)
+    count = len(trailing)
+    note = (f"{count} column{'s' if count > 1 else ''} without a name and without a value left out",) if count else ()
+    return columns, used, note
+
+
+def _check_names(path: Path, names: Sequence[str], empty: Sequence[int]) -> None:
+    for index, name in enumerate(names):
+        if not name and index not in empty:
+            given = shell(f"data.names=[{','.join(written(n or f'column_{i + 1}') for i, n in enumerate(names))}]")
+            hint = f"name it, or give data.header=true {given}" if len(names) <= 20 else "name it"
+            raise DataError(f"data.path = {path}: column {index + 1} of the header has no name; {hint}")
+        if name and name in names[:index]:
+            raise DataError(f"data.path = {path}: two columns of the header are named {name}; rename one")

@@ -1,0 +1,187 @@
+"""How people write numbers, truth values, dates and clock times: forms of a cell, each a rule from its text to a number.
+
+A form is a frozen record, kept with a trained model so that new rows are read as the old ones were; `parser(form)` is its rule.
+
+    Number   68.9   68,9   128,553   1'234.5   $ 12   12 km   12 %   (3.5)   <5      the number itself; a bound is taken as its number
+    Truth    true, yes, y, t, on, 1 and their opposites, in any spelling             1 and 0
+    Moment   2023-05-19   5/19/2023   19.05.23 18:30   Jan 1 2000                    days since 1970-01-01, in UTC where no zone is named
+    Clock    18:30   6:30 pm   18.30.00                                              hours since midnight
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Literal
+
+from pipeline.records import record, setting
+
+Parser = Callable[[str], float | None]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MINUS = "-−–"
+SIGN = r"[+\-−–]"
+CURRENCIES = "$|€|£|¥|₹|₽|₩|US$|R$|C$|A$|USD|EUR|CHF|GBP|JPY|CNY|INR|CAD|AUD|SEK|NOK|DKK|kr|Fr.|Rs.|Rs"
+_BOUND = r"(?:<=|>=|<|>|≤|≥|~)"
+_ISO = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?", re.ASCII)
+_CLOCK = re.compile(r"(\d{1,2})([:.])(\d\d)(?:\2(\d\d))?(?: ?([ap])\.?m\.?)?", re.IGNORECASE)
+_TRUTHS = (("true", "false"), ("yes", "no"), ("y", "n"), ("t", "f"), ("on", "off"))
+TRUTHS = {word: value for pair in _TRUTHS for word, value in zip(pair, (1.0, 0.0), strict=True)}
+
+
+@record
+class Number:
+    """decimal    what stands before the fraction
+    thousands  what stands between groups of three digits; empty: nothing does
+    prefix, suffix  a currency or a unit that stands at every number, without the blanks between
+    """
+
+    kind: Literal["number"] = setting("number")
+    decimal: Literal[".", ","] = setting(".")
+    thousands: Literal["", ",", ".", " ", "'"] = setting("")
+    prefix: str = setting("")
+    suffix: str = setting("")
+
+
+@record
+class Truth:
+    """True and false, in any spelling."""
+
+    kind: Literal["truth"] = setting("truth")
+
+
+@record
+class Moment:
+    """A date, with or without a time: `format` as of strptime; None: ISO 8601."""
+
+    kind: Literal["moment"] = setting("moment")
+    format: str | None = setting(None)
+
+
+@record
+class Clock:
+    """A time of the day."""
+
+    kind: Literal["clock"] = setting("clock")
+
+
+Form = Number | Truth | Moment | Clock
+PLAIN = Number()
+_PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_GROUPS = {",": ",", ".": r"\.", " ": " ", "'": "['’]"}
+_BLANKS = str.maketrans("\u00a0\u202f\u2009", "   ")
+
+
+def parser(form: Form) -> Parser:
+    """Text of a cell -> its number, None where it is not written in this form."""
+    match form:
+        case Number():
+            return _number(form)
+        case Truth():
+            return truth
+        case Moment(format=None):
+            return days_of_iso
+        case Moment():
+            return lambda text: value if (value := _moment(text, str(form.format))) is not None else days_of_iso(text)
+        case Clock():
+            return clock
+
+
+def common_blanks(text: str) -> str:
+    """`text` with common blanks in place of narrow ones and of those that do not break a line."""
+    return text.translate(_BLANKS)
+
+
+def plain(text: str) -> float | None:
+    """A number without anything beside it: digits, a point, a power of ten."""
+    return float(text) if _PLAIN.fullmatch(text) else None
+
+
+def _number(form: Number) -> Parser:
+    """The rule for numbers with separators, currencies, units, bounds, and brackets for negative ones."""
+    groups, point = _GROUPS.get(form.thousands, ""), re.escape(form.decimal)
+    whole = rf"\d{{1,3}}(?:{groups}\d{{2,3}})*{groups}\d{{3}}|\d+" if groups else r"\d+"
+    digits = rf"(?P<digits>(?:{whole})(?:{point}\d*)?|{point}\d+)(?P<power>[eE][+-]?\d+)?"
+    before = rf"(?:{re.escape(form.prefix)}\s*)?" if form.prefix else ""
+    after = rf"(?:\s*{re.escape(form.suffix)})?" if form.suffix else ""
+    sign = rf"(?P<{{}}>{SIGN})?\s*"
+    written = rf"(?P<open>\()?{_BOUND}?\s*{sign.format('sign')}{before}{sign.format('inner')}{digits}{after}(?P<close>\))?"
+    pattern = re.compile(written, re.ASCII)
+
+    def parse(text: str) -> float | None:
+        found = pattern.fullmatch(common_blanks(text))
+        if found is None or bool(found["open"]) != bool(found["close"]):
+            return None
+        signs = [s for s in (found["sign"], found["inner"]) if s]
+        if len(signs) > 1 or (signs and found["open"]):
+            return None
+        clean = re.sub(groups, "", found["digits"]) if groups else found["digits"]
+        value = float(clean.replace(form.decimal, ".") + (found["power"] or ""))
+        return -value if found["open"] or (signs and signs[0] in MINUS) else value
+
+    return parse
+
+
+def truth(text: str) -> float | None:
+    """1 for true, 0 for false; 1 and 0 too, as another program may write them."""
+    value = TRUTHS.get(text.casefold())
+    return value if value is not None else {"1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}.get(text)
+
+
+def days_of_iso(text: str) -> float | None:
+    """Days since 1970-01-01 of an ISO 8601 date or time; without a zone it is UTC."""
+    if not _ISO.fullmatch(text):
+        return None
+    try:
+        return days(datetime.fromisoformat(text))
+    except ValueError:
+        return None
+
+
+def clock(text: str) -> float | None:
+    """Hours since midnight."""
+    found = _CLOCK.fullmatch(text)
+    if found is None or (found[2] == "." and found[4] is None):  # 18.30 is a number
+        return None
+    hour, minute, second = int(found[1]), int(found[3]), int(found[4] or 0)
+    if found[5]:
+        if not 1 <= hour <= 12:
+            return None
+        hour = hour % 12 + (12 if found[5].lower() == "p" else 0)
+    return hour + minute / 60 + second / 3600 if hour < 24 and minute < 60 and second < 60 else None
+
+
+def _moment(text: str, form: str) -> float | None:
+    try:
+        return days(datetime.strptime(text, form))  # a date without a zone is UTC
+    except ValueError:
+        return None
+
+
+def days(moment: datetime) -> float:
+    """Days since 1970-01-01."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (aware - EPOCH).total_seconds() / 86400
+
+
+def said(form: Form) -> str:
+    """What a reader is told of a form: `numbers with a decimal comma`."""
+    match form:
+        case Number():
+            parts = [
+                *(["a decimal comma"] if form.decimal == "," else []),
+                *([f"{_NAMES[form.thousands]} between thousands"] if form.thousands else []),
+                *([f"{form.prefix} before them"] if form.prefix else []),
+                *([f"{form.suffix} after them"] if form.suffix else []),
+            ]
+            return "numbers" + (f" with {' and '.join(parts)}" if parts else "")
+        case Truth():
+            return "true and false are taken as 1 and 0"
+        case Moment():
+            return f"dates{'' if form.format is None else f' written {form.format}'} are taken as days since 1970-01-01"
+        case Clock():
+            return "times of the day are taken as hours since midnight"
+
+
+_NAMES = {",": "commas", ".": "points", " ": "blanks", "'": "apostrophes"}

@@ -1,0 +1,265 @@
+"""Where the rows of a table come from, batch after batch as Arrow columns: delimited text, Parquet, JSON lines, the answer of a query.
+
+Delimited text gives columns of text, cell by cell as written; the others give columns of their own types. A source can be read again,
+so that a table larger than memory is looked at first and converted then.
+"""
+
+# n rows of a batch
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from pipeline.data.dialect import Dialect, Unreadable, numbered, opened, position, undecodable
+from pipeline.data.progress import Progress
+from pipeline.errors import DataError
+
+BLOCK = 2**23  # bytes of text that are read at a time, twice as many of a file that is not long
+LONG = 2**28
+BATCH_ROWS = 2**16
+INDEX = "__index_level_0__"  # what pandas calls the row names that it stores
+
+
+class Source(Protocol):
+    """Rows that can be read again and again."""
+
+    @property
+    def label(self) -> str:
+        """`data.path = FILE`, at the head of a sentence."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the columns, in their order."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """On how it is read."""
+
+    @property
+    def european(self) -> bool:
+        """Whether a comma is no delimiter, so that it may be the decimal mark."""
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Any]:
+        """The rows of these columns, in order -> Arrow record batches [n].  Raises DataError."""
+
+    def place(self, row: int) -> str:
+        """`line 7` or `row 5`."""
+
+    def written(self, row: int, column: str) -> str | None:
+        """The cell as it is in the file, where it is text."""
+
+
+class TextSource:
+    """A file of delimited text."""
+
+    def __init__(self, path: Path, written: Dialect) -> None:
+        self.path, self.dialect, self.label = path, written, f"data.path = {path}"
+        self.names, self.notes, self.european = written.names, written.notes, written.delimiter == ";"
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Any]:
+        """Columns of text."""
+        import pyarrow as pa  # noqa: PLC0415  # 0.1 s that only tables need
+
+        if self.dialect.by_hand:
+            return self._by_hand(pa, columns)
+        return self._by_arrow(pa, columns)
+
+    def _by_arrow(self, pa: Any, columns: Sequence[str]) -> Iterator[Any]:
+        from pyarrow import csv as arrow  # noqa: PLC0415
+
+        inner = [str(place) for place in range(len(self.dialect.columns))]
+        wanted = [inner[self.dialect.columns.index(name)] for name in columns]
+        try:
+            size = self.path.stat().st_size
+            block = BLOCK if size > LONG else 2 * BLOCK
+            with opened(self.path) as file, Progress(self.path.name, size) as progress:
+                reader = arrow.open_csv(
+                    pa.PythonFile(file, mode="r"),
+                    read_options=arrow.ReadOptions(
+                        column_names=inner, skip_rows=self.dialect.skipped, encoding=self.dialect.codec, block_size=block
+                    ),
+                    parse_options=arrow.ParseOptions(
+                        delimiter=self.dialect.delimiter, newlines_in_values=True, invalid_row_handler=_skip_blank
+                    ),
+                    convert_options=arrow.ConvertOptions(
+                        include_columns=wanted, column_types=dict.fromkeys(wanted, pa.string()), strings_can_be_null=True, null_values=[""]
+                    ),
+                )
+                for batch in reader:
+                    progress.at(position(file))
+                    if batch.num_rows:
+                        yield batch.rename_columns(list(columns)) if wanted else batch
+        except (pa.ArrowInvalid, UnicodeDecodeError, EOFError, OSError) as error:
+            raise self._fault(error) from error
+
+    def _by_hand(self, pa: Any, columns: Sequence[str]) -> Iterator[Any]:
+        chosen = [self.dialect.columns.index(name) for name in columns]
+        rows = (cells for _, cells in self._records())
+        while block := list(itertools.islice(rows, BATCH_ROWS)):
+            arrays = [pa.array([cells[i] or None for cells in block], pa.string()) for i in chosen]
+            yield pa.RecordBatch.from_arrays(arrays, names=list(columns))
+
+    def _records(self) -> Iterator[tuple[int, list[str]]]:
+        """(line it starts on, cells) of every row, checked against the number of columns.  Slow and exact.  Raises DataError."""
+        wanted = len(self.dialect.columns)
+        with opened(self.path) as raw:
+            text = io.TextIOWrapper(raw, encoding=self.dialect.codec, newline="")
+            try:
+                for line, cells in numbered(text, self.dialect):
+                    if len(cells) != wanted:
+                        found = f"line {line} has {len(cells)} cell{'s' if len(cells) != 1 else ''}"
+                        against = f"the header {wanted}" if self.dialect.header else f"the others {wanted}"
+                        raise DataError(f"{self.label}: {found} and {against}; mend the line")
+                    yield line, cells
+            except UnicodeDecodeError as error:
+                raise self._fault(error) from error
+            except (EOFError, OSError) as error:
+                raise DataError(f"{self.label}: its gzip stream is cut short or damaged; get the file again") from error
+            except Unreadable as error:
+                raise error.sentence(self.label, before=self.dialect.skipped) from error
+
+    def _fault(self, error: Exception) -> DataError:
+        """What is wrong with the file, by a slow look at each of its lines."""
+        if isinstance(error, EOFError | OSError):
+            return DataError(f"{self.label}: its gzip stream is cut short or damaged; get the file again")
+        with opened(self.path) as raw:
+            for number, line in enumerate(raw):
+                try:
+                    line.decode(self.dialect.codec)
+                except UnicodeDecodeError as wrong:
+                    if not self.dialect.codec.startswith("utf-16"):
+                        return undecodable(self.path, line, wrong, self.dialect.encoding, before=number)
+        try:
+            for _ in self._records():
+                pass
+        except DataError as found:
+            return found
+        return DataError(f"{self.label}: cannot be read ({' '.join(str(error).split())}); mend the file")
+
+    def place(self, row: int) -> str:
+        """The line on which the record of a row starts."""
+        return f"line {self._record(row)[0]}"
+
+    def written(self, row: int, column: str) -> str | None:
+        """The cell, without the blanks around it."""
+        return self._record(row)[1][self.dialect.columns.index(column)].strip()
+
+    def _record(self, row: int) -> tuple[int, list[str]]:
+        return next(itertools.islice(self._records(), row, None))
+
+
+def _skip_blank(row: Any) -> str:
+    return "skip" if not row.text.strip() else "error"
+
+
+@dataclass(frozen=True)
+class ArrowSource:
+    """What Arrow reads in batches by itself: Parquet, JSON lines, the answer of a query, a table in memory."""
+
+    label: str
+    names: tuple[str, ...]
+    read: Callable[[Sequence[str]], Iterator[Any]]
+    notes: tuple[str, ...] = ()
+    european: bool = False
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Any]:
+        """Columns of their types."""
+        return self.read(columns)
+
+    def place(self, row: int) -> str:
+        """Counted from 0."""
+        return f"row {row}"
+
+    def written(self, row: int, column: str) -> str | None:
+        """A cell that has a type is not text."""
+        return None
+
+
+def parquet_source(path: Path) -> Source:
+    """A Parquet file.  Raises DataError."""
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.parquet  # noqa: PLC0415
+
+    try:
+        file = pyarrow.parquet.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"data.path = {path}: is not a whole Parquet file; write it again, or give data=csv") from error
+    names = tuple(file.schema_arrow.names)
+    twice = next((name for index, name in enumerate(names) if name in names[:index]), None)
+    if twice is not None:
+        raise DataError(f"data.path = {path}: two columns are named {twice}; rename one")
+    names = tuple(name for name in names if name != INDEX)
+    if not file.metadata.num_rows or not names:
+        raise DataError(f"data.path = {path}: has no rows; give a Parquet file with data")
+
+    def read(columns: Sequence[str]) -> Iterator[Any]:
+        try:
+            yield from pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=BATCH_ROWS, columns=list(columns))
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"data.path = {path}: is not a whole Parquet file; write it again, or give data=csv") from error
+
+    return ArrowSource(f"data.path = {path}", names, read)
+
+
+class JsonSource:
+    """A file of JSON objects, one a line: their keys are the columns, in order of first mention; a key that is not there is missing."""
+
+    notes: tuple[str, ...] = ()
+    european = False
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.label = path, f"data.path = {path}"
+        found: dict[str, None] = {}
+        for _, row in self._rows():
+            found.update(dict.fromkeys(row))
+        if not found:
+            raise DataError(f"{self.label}: has no rows; give a file with one JSON object a line")
+        self.names = tuple(found)
+
+    def _rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        import json  # noqa: PLC0415
+
+        with opened(self.path) as file:
+            for number, line in enumerate(file, 1):
+                if not line.strip():
+                    continue
+                try:
+                    row = json.loads(line.decode("utf-8-sig"), parse_float=str, parse_int=str)
+                except ValueError as error:
+                    what = getattr(error, "msg", "bytes that are not UTF-8")
+                    raise DataError(f"{self.label}: line {number} is no JSON ({what}); give one object a line") from error
+                if not isinstance(row, dict):
+                    raise DataError(f"{self.label}: line {number} is no JSON object; give one object a line")
+                yield number, row
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Any]:
+        """Columns of text, as the values are written: a number keeps its digits."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        rows = self._rows()
+        while block := list(itertools.islice(rows, BATCH_ROWS)):
+            arrays = [pa.array([self._text(number, name, row.get(name)) for number, row in block], pa.string()) for name in columns]
+            yield pa.RecordBatch.from_arrays(arrays, names=list(columns))
+
+    def _text(self, line: int, name: str, value: Any) -> str | None:
+        if value is None or isinstance(value, str):
+            return value or None
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, float):  # NaN, Infinity, which no parser sees
+            return None if value != value else str(value)
+        rule = f"column {name}, line {line} holds neither a number, a word nor a truth value"
+        raise DataError(f"{self.label}: {rule}; leave it out with data.ignore=[{name}]")
+
+    def place(self, row: int) -> str:
+        """The line of a row."""
+        return f"line {next(itertools.islice(self._rows(), row, None))[0]}"
+
+    def written(self, row: int, column: str) -> str | None:
+        """The value as text."""
+        number, values = next(itertools.islice(self._rows(), row, None))
+        return self._text(number, column, values.get(column))

@@ -1,0 +1,127 @@
+"""The same rows from every kind of file, and from databases, are the same to the bit."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.data import Data, load
+from pipeline.errors import PipelineError
+
+ROWS = 120
+
+
+def frame() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    size = np.round(rng.normal(size=ROWS), 4)
+    size[::9] = np.nan
+    return pd.DataFrame(
+        {
+            "size": size,
+            "rooms": rng.integers(0, 5, ROWS),
+            "word": np.array(["x", "y", "z"])[rng.integers(0, 3, ROWS)],
+            "code": [f"{row % 7:03d}" for row in range(ROWS)],
+            "long": [2**53 + 1 + row % 3 for row in range(ROWS)],
+            "price": [f"{row % 50 + 1}.234,5" for row in range(ROWS)],
+            "flag": rng.integers(0, 2, ROWS).astype(bool),
+            "day": pd.to_datetime("2024-01-01") + pd.to_timedelta(rng.integers(0, 99, ROWS), unit="D"),
+            "y": np.array(["p", "q"])[rng.integers(0, 2, ROWS)],
+        }
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The table as files and databases."""
+    table = frame()
+    table.to_csv(tmp_path / "t.csv", index=False)
+    table.to_csv(tmp_path / "t.csv.gz", index=False)
+    table.to_csv(tmp_path / "t.tsv", index=False, sep="\t")
+    table.to_parquet(tmp_path / "t.parquet")
+    table.to_json(tmp_path / "t.jsonl", orient="records", lines=True, date_format="iso")
+    told = table.assign(day=table["day"].dt.strftime("%Y-%m-%d"), flag=table["flag"].map({True: "true", False: "false"}))
+    with sqlite3.connect(tmp_path / "t.db") as connection:
+        told.to_sql("t", connection, index=False)
+    connection.close()
+    duckdb = pytest.importorskip("duckdb")
+    with duckdb.connect(str(tmp_path / "t.duckdb")) as database:
+        database.sql(f"CREATE TABLE t AS SELECT * FROM '{tmp_path}/t.parquet'")
+    return tmp_path
+
+
+def test_all_formats_give_the_same_rows(folder: Path) -> None:
+    files = ("t.csv", "t.csv.gz", "t.tsv", "t.parquet", "t.jsonl")
+    found = [load(Data(kind="table", path=str(folder / name), target="y"), seed=3) for name in files]
+    found += [
+        load(Data(kind="sql", path=str(folder / name), query="SELECT * FROM t;", target="y"), seed=3) for name in ("t.db", "t.duckdb")
+    ]
+    found += [load(Data(kind="sql", query=f"SELECT * FROM '{folder}/t.parquet'", target="y"), seed=3)]
+    for each in found[1:]:
+        assert (each.encoder, each.feature_names, each.fingerprint) == (found[0].encoder, found[0].feature_names, found[0].fingerprint)
+        np.testing.assert_array_equal(each.train.x, found[0].train.x)
+        np.testing.assert_array_equal(each.test.x, found[0].test.x)
+        assert set(each.notes) == set(found[0].notes)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (
+            {"query": "SELECT z FROM t", "path": "t.db"},
+            "data.query = SELECT z FROM t: cannot be answered (no such column: z); mend the query",
+        ),
+        (
+            {"query": "SELECT 1 AS y, 2 AS y"},
+            "data.query = SELECT 1 AS y, 2 AS y: two columns are named y; name one anew with AS",
+        ),
+        ({}, "data.query = null: data=sql needs a SELECT; give data.query='SELECT * FROM name'"),
+    ],
+)
+def test_a_query_that_cannot_be_answered_is_told(folder: Path, settings: dict[str, str], sentence: str) -> None:
+    if "path" in settings:
+        settings = {**settings, "path": str(folder / settings["path"])}
+    with pytest.raises(PipelineError) as error:
+        load(Data(kind="sql", target="y", **settings), seed=0)  # type: ignore[arg-type]  # fields of Data
+    assert str(error.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        ('{"a": 1}\n{"a": 2\n', "line 2 is no JSON (Expecting ',' delimiter); give one object a line"),
+        ('{"a": 1}\n[2]\n', "line 2 is no JSON object; give one object a line"),
+        (
+            '{"a": 1, "y": 0}\n{"a": [2], "y": 1}\n',
+            "column a, line 2 holds neither a number, a word nor a truth value; leave it out with data.ignore=[a]",
+        ),
+    ],
+)
+def test_lines_that_are_no_objects_are_named(tmp_path: Path, lines: str, sentence: str) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text(lines)
+    with pytest.raises(PipelineError) as error:
+        load(Data(kind="table", path=str(path), target="y"), seed=0)
+    assert str(error.value) == f"data.path = {path}: {sentence}"
+
+
+def test_newer_types_of_arrow_are_read(tmp_path: Path) -> None:
+    columns = {
+        "view": pa.array(["a", "b", "a", "b"], pa.string_view()),
+        "large": pa.array(["a", "b", "a", "b"], pa.large_string()),
+        "time": pa.array([3_600_000_000, 7_200_000_000, 0, 1_800_000_000], pa.time64("us")),
+        "span": pa.array([1500, 2500, 3500, 500], pa.duration("ms")),
+        "y": pa.array([0, 1, 0, 1]),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    from pipeline.data.table import read_table
+
+    table = read_table(tmp_path / "t.parquet", Data(kind="table", path=str(tmp_path / "t.parquet")))
+    assert table.texts("view") == table.texts("large") == ["a", "b", "a", "b"]
+    np.testing.assert_array_equal(table.values("time"), [1, 2, 0, 0.5])
+    np.testing.assert_array_equal(table.values("span"), [1.5, 2.5, 3.5, 0.5])
