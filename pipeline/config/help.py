@@ -16,6 +16,7 @@ Trains neural networks declared by a config, and records every run.
   python -m pipeline +experiment=bn                         train a named one
   python -m pipeline optimizer=momentum training.epochs=5   another option of a group, another value
   python -m pipeline -m +experiment=bn seed=0,1,2           a sweep: one run for each combination
+  python -m pipeline task=data data=table data.path=a.csv   what is found in the columns of a table, and what becomes of each
   python -m pipeline task=check +experiment=bn              check gradients, start loss, a tiny batch, one step
   python -m pipeline task=lr_range +experiment=bn           find a learning rate: range test, plot, suggestion
   python -m pipeline task=explain +experiment=bn            read the compiled network; explain.parts=[all]

@@ -33,6 +33,7 @@ TASKS: dict[str, Task] = {
     "train": Task(function="pipeline.tasks.train:run", takes_resume=True),
     "evaluate": Task(function="pipeline.tasks.evaluate:run", needs_run=True, takes_run=True),
     "predict": Task(function="pipeline.tasks.predict:run", needs_run=True, takes_run=True),
+    "data": Task(function="pipeline.tasks.data:run"),
     "explain": Task(function="pipeline.tasks.explain:run", takes_run=True),
     "demonstrate": Task(function="pipeline.tasks.demonstrate:run", needs_demonstration=True),
     "check": Task(function="pipeline.tasks.check:run"),

@@ -1,0 +1,129 @@
+"""What is found in the columns of a table, before anything is trained: a row a column, with what looks wrong and what mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.data.columns import Quantity
+from pipeline.data.decide import UNUSED, Decision, decide, declarations, doubted
+from pipeline.data.files import located
+from pipeline.data.hints import ignoring
+from pipeline.data.look import Evidence
+from pipeline.data.origin import source
+from pipeline.data.settings import Data, Declared
+
+EXAMPLES = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A column of the file.
+
+    kind      and why it is of that kind: declared, or the rule that its cells keep
+    inputs    how many columns of x it becomes; -1: none, or not known
+    examples  the first cells, as they are written
+    wrong     what looks wrong, with the override that mends it
+    """
+
+    name: str
+    kind: str
+    why: str
+    missing: int
+    distinct: str
+    span: str
+    examples: str
+    inputs: int
+    wrong: str
+
+
+def report(config: Data) -> tuple[list[Row], int, tuple[str, ...]]:
+    """(a row for each column, number of rows of the file, notes on how it is read).  Raises DataError."""
+    rows = source(located(str(config.path)), config)
+    declared = declarations(rows, config)
+    found, decisions = decide(rows, config, declared)
+    count = next(iter(found.values())).rows
+    made = []
+    for name in rows.names:
+        if declared[name].kind in UNUSED:
+            made.append(_unused(name, str(declared[name].kind)))
+            continue
+        doubt = "" if decisions[name].doubt is None else str(doubted(rows, decisions[name], config)).partition(": ")[2]
+        made.append(_row(found[name], decisions[name], declared[name], doubt, config, count))
+    return made, count, rows.notes
+
+
+def _unused(name: str, kind: str) -> Row:
+    return Row(name=name, kind=kind, why="declared", missing=0, distinct="", span="", examples="", inputs=0, wrong="")
+
+
+def _row(seen: Evidence, decision: Decision, declared: Declared, doubt: str, config: Data, rows: int) -> Row:
+    values = _values(seen)
+    distinct = len(values) if values is not None else len(seen.counts)
+    inputs = _inputs(decision, declared, len(set(map(decision.reading.spelled, seen.counts))), seen)
+    kind = declared.kind if declared.kind is not None else decision.reading.kind
+    target = seen.name == config.target
+    return Row(
+        name=seen.name,
+        kind="?" if decision.doubt is not None else f"{kind}, target" if target else str(kind),
+        why=decision.why,
+        missing=seen.absent,
+        distinct=f"{distinct}{'+' if seen.many else ''}",
+        span=_span(seen, decision),
+        examples=", ".join(_examples(seen, values)),
+        inputs=-1 if target or decision.doubt is not None else 0 if seen.name == config.sample_weight else inputs,
+        wrong=doubt or "; ".join(_odd(seen, decision, values, rows, target=target)),
+    )
+
+
+def _values(seen: Evidence) -> np.ndarray[tuple[int], np.dtype[np.float64]] | None:
+    """The distinct numbers of a column that was read as numbers, where its cells are kept."""
+    if not seen.plain or seen.kept is None:
+        return None
+    values = np.unique(np.concatenate([np.asarray(block, np.float64) for block in seen.kept]))
+    return np.asarray(values[~np.isnan(values)])
+
+
+def _inputs(decision: Decision, declared: Declared, words: int, seen: Evidence) -> int:
+    if declared.kind == "hash":
+        return 64
+    if decision.reading.words:
+        return words + bool(seen.absent)
+    return len(Quantity(name="", reading=decision.reading, fill=0.0, parts=declared.features).features)
+
+
+def _span(seen: Evidence, decision: Decision) -> str:
+    if decision.doubt is not None or decision.reading.words:
+        return ""
+    if seen.plain:
+        return f"{seen.low:g} to {seen.high:g}" if seen.low <= seen.high else ""
+    values = [value for text in seen.counts if (value := decision.reading.value(text)) is not None]
+    return f"{min(values):g} to {max(values):g}" if values else ""
+
+
+def _examples(seen: Evidence, values: np.ndarray[tuple[int], np.dtype[np.float64]] | None) -> Iterator[str]:
+    if seen.counts:
+        yield from (text if len(text) <= 20 else f"{text[:19]}…" for text in list(seen.counts)[:EXAMPLES])
+    elif values is not None and seen.kept:
+        first = np.asarray(seen.kept[0], np.float64)
+        yield from (f"{value:g}" for value in list(dict.fromkeys(first[~np.isnan(first)].tolist()))[:EXAMPLES])
+
+
+def _odd(
+    seen: Evidence, decision: Decision, values: np.ndarray[tuple[int], np.dtype[np.float64]] | None, rows: int, *, target: bool
+) -> Iterator[str]:
+    """What is told of a column, and what else looks wrong."""
+    yield from decision.notes
+    if seen.absent == rows:
+        yield f"no cell has a value; give {ignoring(seen.name)}"
+    elif target and seen.absent:
+        yield f"{seen.absent} of {rows} rows have no target; data.missing_target=drop leaves them out"
+    elif 2 * seen.absent > rows:
+        yield f"{100 * seen.absent // rows} % of the cells have no value"
+    distinct = len(values) if values is not None else len(seen.counts)
+    if distinct == 1 and seen.absent == 0:
+        yield "all rows have one value" if target else f"all rows have one value; give {ignoring(seen.name)}"
+    if values is not None and not target and seen.whole and len(values) == rows >= 20 and values[-1] - values[0] < 4 * rows:
+        yield f"every row has a number of its own; if it names the row, give {ignoring(seen.name)}"

@@ -1,0 +1,50 @@
+"""task=data: what is found in the columns of a table, and what becomes of each; reads the file, trains nothing and writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from pipeline.config.experiment import Experiment
+from pipeline.data.report import Row, report
+from pipeline.data.settings import TABLES, check_source
+from pipeline.errors import ConfigError
+from pipeline.screen.console import console_for, say
+from pipeline.tasks.context import RunContext
+
+HEADINGS = ("column", "kind", "why", "missing", "distinct", "range", "examples", "inputs")
+
+
+def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) -> list[Row]:
+    """Prints the table of columns, then what looks wrong -> its rows.  Raises PipelineError."""
+    data = experiment.data
+    if data.kind not in TABLES:
+        raise ConfigError(at="data", got=data.kind, rule="task=data looks at a table", hint=f"give data={', '.join(TABLES)}")
+    check_source(data)
+    rows, count, notes = report(data)
+    console = console_for()
+    console.print(columns_table(rows, f"{data.path or 'query'}: {count:,} rows, {len(rows)} columns"))
+    for row in rows:
+        if row.wrong:
+            say(console, f"{row.name}: {row.wrong}")
+    for note in notes:
+        say(console, f"note: {note}")
+    if data.target is None:
+        say(console, "data.target is not given; it names the column to predict")
+    return rows
+
+
+def columns_table(rows: Sequence[Row], title: str) -> Table:
+    """One row a column."""
+    table = Table(title=escape(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for heading in HEADINGS:
+        table.add_column(heading, justify="right" if heading in ("missing", "distinct", "inputs") else "left", overflow="fold")
+    for row in rows:
+        inputs = "" if row.inputs < 0 else str(row.inputs)
+        cells = (row.name, row.kind, row.why, str(row.missing or ""), row.distinct, row.span, row.examples, inputs)
+        table.add_row(*map(escape, cells))
+    return table

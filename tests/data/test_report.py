@@ -1,0 +1,62 @@
+"""task=data: the columns of a table, what becomes of each, and what looks wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import pipeline
+from pipeline.config.spec import experiment
+from pipeline.data.report import report
+from pipeline.errors import ConfigError
+from pipeline.tasks import RunContext, run
+from tests.data.test_kinds import given
+
+TABLE = """Id;price;income;day;town;zip;note;empty;kind
+{rows}"""
+ROW = '{0};{0},5;"{1},{2}";19.05.2023;{3};0{0};text {0};;{4}\n'
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> dict[str, object]:
+    """The config of task=data for a table of every kind of column."""
+    rows = "".join(ROW.format(row, 10 + row % 50, 100 + row % 50, ("Bern", "Basel", "")[row % 3], "ab"[row % 2]) for row in range(40))
+    (tmp_path / "t.csv").write_text(TABLE.format(rows=rows))
+    settings = "data.columns={note: {kind: ignore}, day: {kind: date, features: [days, weekday]}}"
+    return pipeline.compose(["task=data", "data=table", f"data.path={tmp_path}/t.csv", "data.target=kind", settings])
+
+
+def test_each_column_is_told_with_what_becomes_of_it_and_what_looks_wrong(config: dict[str, object]) -> None:
+    rows, count, notes = report(experiment(config).data)
+    assert (count, notes) == (40, ())
+    found = {row.name: row for row in rows}
+    own = "every row has a number of its own; if it names the row, give data.ignore=[Id]"
+    assert (found["Id"].kind, found["Id"].why, found["Id"].inputs, found["Id"].wrong) == ("number", "plain numbers", 1, own)
+    assert (found["price"].span, found["price"].wrong) == ("0.5 to 39.5", "numbers with a decimal comma")
+    ways = " or ".join(given(f'{mark}: ","', "income") for mark in ("thousands", "decimal"))
+    sentence = "column income, line 2 is '10,100' (also '11,101', '12,102' and 37 more); it may be 10100 or 10.100"
+    assert (found["income"].kind, found["income"].wrong) == ("?", f"{sentence}; give {ways}")
+    assert (found["day"].kind, found["day"].why, found["day"].inputs, found["day"].distinct) == ("date", "declared", 2, "1")
+    assert (found["town"].missing, found["town"].distinct, found["town"].inputs, found["town"].examples) == (13, "2", 3, "Bern, Basel")
+    assert (found["zip"].kind, found["zip"].why) == ("category", "leading zeros")
+    assert (found["note"].kind, found["note"].inputs) == ("ignore", 0)
+    assert found["empty"].wrong == "no cell has a value; give data.ignore=[empty]"
+    assert (found["kind"].kind, found["kind"].inputs) == ("category, target", -1)
+
+
+def test_the_task_prints_the_table_and_writes_nothing(
+    config: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(tmp_path.iterdir())
+    run(experiment(config), config, RunContext())
+    said = capsys.readouterr().out
+    assert "t.csv: 40 rows, 9 columns" in said and "every row has a number of its own" in said
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_it_looks_at_tables_alone() -> None:
+    config = pipeline.compose(["task=data", "data=iris"])
+    with pytest.raises(ConfigError) as error:
+        run(experiment(config), config, RunContext())
+    assert str(error.value) == "data = iris: task=data looks at a table; give data=table, csv, parquet, sql"
