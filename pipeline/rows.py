@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from mmap import PAGESIZE, mmap
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ import numpy.typing as npt
 from backends.contract import STORED
 
 Array = npt.NDArray[Any]
+_FINITE: WeakValueDictionary[int, Array] = WeakValueDictionary()
 Step = Callable[[Array], Array]  # rows [n, F...] (the first step: as stored) -> a new array of their values [n, G...], each row by itself
 
 
@@ -99,7 +101,7 @@ class Streamed:
     def part(self, key: slice | npt.NDArray[np.int64]) -> Array | Streamed:
         """The rows of a slice or of row numbers [n] -> [n, F...]: raw ones are left where they are, others are made."""
         if not self.raw:
-            return self[key]
+            return known_finite(self[key])
         if self.rows is not None:
             return replace(self, rows=self.rows[key])
         return replace(self, store=self.store[key]) if isinstance(key, slice) else replace(self, rows=key)
@@ -118,6 +120,33 @@ class Streamed:
         if len(places) and isinstance(key, slice) and places[-1] - places[0] + 1 == len(places):
             return self.store[places[0] : places[-1] + 1]  # the rows of a part ascend
         return np.asarray(self.store[places])
+
+
+def not_finite(x: Array) -> tuple[int, ...] | None:
+    """The place (row, ...) of the first number of x [N, ...] that is NaN or infinite; None where all are finite."""
+    if math.isfinite(np.vdot(x, x)):  # the quickest look at all of them: what is not finite stays so in a sum of squares
+        return None
+    finite = np.isfinite(x)
+    return None if finite.all() else tuple(int(i) for i in np.argwhere(~finite)[0])
+
+
+def shown_place(place: tuple[int, ...]) -> str:
+    """`row 3, column 1`, `row 3, position (0, 7, 2)`, `row 3`."""
+    row, *rest = place
+    return f"row {row}" + (f", column {rest[0]}" if len(rest) == 1 else f", position {tuple(rest)}" if rest else "")
+
+
+def known_finite(x: Array) -> Array:
+    """x [N, ...] as a view that cannot be written to; nobody looks at its numbers again, that was done when they were read."""
+    view = x.view()
+    view.flags.writeable = False
+    _FINITE[id(view)] = view
+    return view
+
+
+def is_known_finite(x: Array) -> bool:
+    """Whether x [N, ...] is what `known_finite` gave."""
+    return not x.flags.writeable and _FINITE.get(id(x)) is x
 
 
 def kept(x: Array) -> Streamed:

@@ -1,4 +1,7 @@
-"""The loss before training against that of a network that knows nothing: ln C for classes, the variance of the target for numbers."""
+"""The loss before training against that of a network that knows nothing.
+
+It is ln C for classes, ln 2 for labels, the variance of the target for numbers.
+"""
 
 # N rows, C classes, T targets
 from __future__ import annotations
@@ -31,7 +34,8 @@ def check_start_loss(config: Experiment, material: Material) -> Finding:
     order = material.order(min(-(-ROWS // batch), len(material.x) // batch), batch)
     found = float(np.mean([program.loss(material.x[rows], material.y[rows], training=True) for rows in order]))
     wanted, words = expected(program.structure.network.loss, material)
-    most = MOST["numbers" if material.shape.classes is None else "classes"]
+    numbers = material.shape.classes is None and not material.shape.labels
+    most = MOST["numbers" if numbers else "classes"]
     return Finding(
         check="start loss",
         passed=LEAST * wanted <= found <= most * wanted,
@@ -44,12 +48,14 @@ def check_start_loss(config: Experiment, material: Material) -> Finding:
 
 
 def expected(loss: Loss, material: Material) -> tuple[float, str]:
-    """The loss of equal scores for all classes, or of the mean target for all rows, and what it is called."""
+    """The loss of equal scores for all classes or labels, or of the mean target for all rows, and what it is called."""
     kind, classes = LOSSES.kind_of(loss), material.shape.classes
     if classes is not None:
         names = {"softmax_cross_entropy": f"ln {classes}", "logistic": "ln 2"}
         y = np.zeros(1, np.int32)
         return constant_loss(loss, np.zeros((1, LOSSES.rule(loss).units(material.shape))), y), names.get(kind, "equal scores")
+    if material.shape.labels:
+        return constant_loss(loss, np.zeros_like(material.y), material.y), "ln 2"
     center = np.broadcast_to(material.y.mean(axis=0), material.y.shape)
     return constant_loss(loss, center, material.y), "variance of the target" if kind == "mean_squared_error" else "the mean as prediction"
 

@@ -26,7 +26,7 @@ from pipeline.layers.part import Layer, Merge, OneInput
 from pipeline.layers.weighted import Weighted
 from pipeline.optimizers.adamw import AdamW
 from pipeline.recipe.initialization import Initialization, Uniform
-from pipeline.recipe.losses import LOSSES, Auto
+from pipeline.recipe.losses import LOSSES, Auto, takes
 from pipeline.recipe.plateau import ReduceOnPlateau
 from pipeline.recipe.regularization import Regularization
 from pipeline.recipe.schedules import SCHEDULES, needs_total
@@ -169,11 +169,10 @@ def _loss_for_task(config: Experiment) -> None:
     """The loss fits what the data is declared to be; with data.task=auto this is checked once the data is known."""
     if isinstance(config.loss, Auto):
         return
-    kind, classes, task = LOSSES.kind_of(config.loss), LOSSES.rule(config.loss).classes, config.data.task
-    if task in ("regression", "reconstruction") and classes:
-        raise ConfigError(at="loss.kind", got=kind, rule=f"needs classes, and data.task is {task}", hint="use loss=auto")
-    if task == "classification" and not classes:
-        raise ConfigError(at="loss.kind", got=kind, rule="needs numbers, and data.task is classification", hint="use loss=auto")
+    kind, needs, task = LOSSES.kind_of(config.loss), takes(LOSSES.rule(config.loss)), config.data.task
+    has = {"classification": "classes", "multilabel": "labels", "regression": "numbers", "reconstruction": "numbers"}.get(task, needs)
+    if needs != has:
+        raise ConfigError(at="loss.kind", got=kind, rule=f"needs {needs}, and data.task is {task}", hint="use loss=auto")
 
 
 def _moved_targets(config: Experiment) -> None:

@@ -16,8 +16,9 @@ import numpy.typing as npt
 from pipeline.data.dataset import Raw, Task, by_chunks
 from pipeline.data.files import located, read_bytes, unreadable
 from pipeline.data.settings import Data
+from pipeline.data.told import told, zeros_and_ones
 from pipeline.errors import DataError
-from pipeline.rows import loaded_type, one_hot
+from pipeline.rows import loaded_type, not_finite, one_hot, shown_place
 
 Array = npt.NDArray[Any]
 
@@ -28,8 +29,7 @@ _SUFFIXES = {"validation": ("validation", "val", "valid"), "test": ("test",)}
 def npz(config: Data) -> Raw:
     """x and y, or x_train, y_train with x_validation (x_val), x_test where the file has its own parts.  Raises DataError.
 
-    y of whole numbers, words or booleans are classes, and so are one-hot rows, a single 1 among zeros; other numbers are values to
-    predict; data.task overrides it.
+    What y is for says pipeline/data/told.py.
     """
     path = located(str(config.path))
     return _raw(read_npz(path), config, f"data.path = {path}", "file", numeric)
@@ -54,9 +54,9 @@ def _raw(arrays: dict[str, Array], config: Data, source: str, holder: str, check
             shapes = f"{list(x.shape[1:])} and those of training {list(pairs['train'][0].shape[1:])}"
             raise DataError(f"{source}: the rows of {part} have shape {shapes}; give them the same shape")
     ys, count = _from_one_hot({part: y for part, (_, y) in pairs.items()}, config)
-    labels, task, class_names = _labels(ys, config if count is None else replace(config, classes=count), source)
+    labels, task, class_names, notes = _labels(ys, config if count is None else replace(config, classes=count), source)
     hint = "; data.task=regression takes it as numbers" if config.task == "auto" else ""
-    notes = [] if count is None else [f"y is one-hot, taken as {count} classes{hint}"]
+    notes += [] if count is None else [f"y is one-hot, taken as {count} classes{hint}"]
     own = {part: (x, labels[part]) for part, (x, _) in pairs.items()}
     notes += [f"the {part} part is that of the {holder}; data.split.{part} is not used" for part in own if part != "train"]
     x, y = own["train"]
@@ -79,7 +79,7 @@ def map_npy(root: Path) -> dict[str, Array]:
     arrays = {}
     for path in paths:
         try:
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            array = _of_values(lambda: np.load(path, mmap_mode="r", allow_pickle=False), f"data.root = {path}")  # noqa: B023  # called at once
         except (ValueError, EOFError, OSError) as error:
             raise DataError(f"data.root = {path}: is not a whole npy file of a plain array; write it with numpy.save") from error
         arrays[path.stem.lower()] = array.view(np.ndarray)
@@ -92,21 +92,30 @@ def read_npz(path: Path) -> dict[str, Array]:
         with np.load(io.BytesIO(read_bytes(path, at="data.path")), allow_pickle=False) as file:
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise ValueError("a single array")
-            return {name.lower(): file[name] for name in file.files}
+            return {name.lower(): _of_values(lambda: file[name], f"data.path = {path}, {name}") for name in file.files}  # noqa: B023  # called at once
     except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile) as error:
         raise DataError(f"data.path = {path}: is not a whole npz file of plain arrays; write it with numpy.savez") from error
 
 
+def _of_values(read: Callable[[], Array], source: str) -> Array:
+    """The array [N, ...] that `read` gives.  Raises DataError where it holds Python objects: these would be pickles."""
+    try:
+        return read()
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        hint = "store words with .astype(str) and numbers with .astype(float)"
+        raise DataError(f"{source}: holds Python objects (dtype object), which are not read; {hint}") from None
+
+
 def finite(x: Array, source: str) -> Array:
     """`x` [N, ...] unchanged.  Raises DataError that names the first row and place with NaN or infinity."""
-    if x.dtype.kind in "iub":
-        return x
     first = 0
-    for chunk in by_chunks(x):
-        if not np.isfinite(chunk).all():
-            row, *place = (int(i) for i in np.argwhere(~np.isfinite(chunk))[0])
-            where = f", column {place[0]}" if len(place) == 1 else f", position {tuple(place)}" if place else ""
-            raise DataError(f"{source}: row {first + row}{where} is {chunk[(row, *place)]}; every number must be finite")
+    for chunk in by_chunks(x) if x.dtype.kind == "f" else ():
+        place = not_finite(chunk)
+        if place is not None:
+            where = shown_place((first + place[0], *place[1:]))
+            raise DataError(f"{source}: {where} is {chunk[place]}; every number must be finite")
         first += len(chunk)
     return x
 
@@ -164,30 +173,46 @@ def _from_one_hot(ys: dict[str, Array], config: Data) -> tuple[dict[str, Array],
     """y of each part with one-hot rows [N, C] turned into classes [N], and C; anything else as it is, and None."""
     widths = {y.shape[1:] for y in ys.values()}
     numbers = all(y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "iubf" for y in ys.values())
-    if config.task == "regression" or not numbers or len(widths) > 1 or not all(one_hot(y).all() for y in ys.values()):
+    if config.task in ("regression", "multilabel") or not numbers or len(widths) > 1 or not all(one_hot(y).all() for y in ys.values()):
         return ys, None
     return {part: y.argmax(axis=1) for part, y in ys.items()}, int(widths.pop()[0])
 
 
-def _labels(ys: dict[str, Array], config: Data, source: str) -> tuple[dict[str, Array], Task, tuple[str, ...]]:
-    """y of each part, the task, and the class names."""
-    one_column = all(y.ndim == 1 or y.shape[1:] == (1,) for y in ys.values())
-    classes = all(y.dtype.kind in "iubUS" for y in ys.values()) and one_column
-    task: Task = config.task if config.task != "auto" else ("classification" if classes else "regression")
+def _labels(ys: dict[str, Array], config: Data, source: str) -> tuple[dict[str, Array], Task, tuple[str, ...], list[str]]:
+    """y of each part, the task, the class names and notes."""
+    flat = {part: y.reshape(-1) if y.shape[1:] == (1,) and config.task != "multilabel" else y for part, y in ys.items()}
     source = f"{source}, y"
-    if task == "regression":
-        values = {part: numeric(y, source).astype(np.float64) for part, y in ys.items()}
-        return {part: y.reshape(len(y), -1) for part, y in values.items()}, task, ()
-    if not one_column:
-        shape = ys["train"].shape
-        raise DataError(f"{source}: has shape {shape}; classes are one label per row, or one-hot rows, a single 1 among zeros")
-    flat = {part: y.reshape(-1) for part, y in ys.items()}
     for y in flat.values():
         if y.dtype.kind == "f":
             finite(y, source)
+    shapes = {y.shape[1:] for y in flat.values()}
+    task, notes = told(np.concatenate(list(flat.values())), config, "y") if len(shapes) == 1 else ("regression", [])
+    if task == "multilabel":
+        return {part: _zeros_and_ones(y, source) for part, y in flat.items()}, task, _numbered(flat["train"]), notes
+    if task == "regression":
+        values = {part: numeric(y, source).astype(np.float64) for part, y in flat.items()}
+        return {part: y.reshape(len(y), -1) for part, y in values.items()}, task, (), notes
+    if shapes != {()}:
+        shape = ys["train"].shape
+        raise DataError(f"{source}: has shape {shape}; classes are one label per row, or one-hot rows, a single 1 among zeros")
     encoded, names = encode_labels(np.concatenate(list(flat.values())), config.classes)
     ends = np.cumsum([len(y) for y in flat.values()])[:-1]
-    return dict(zip(flat, np.split(encoded, ends), strict=True)), task, names
+    return dict(zip(flat, np.split(encoded, ends), strict=True)), task, names, notes
+
+
+def _zeros_and_ones(y: Array, source: str) -> Array:
+    """Labels [N, L] as float64.  Raises DataError."""
+    if y.ndim != 2 or y.dtype.kind not in "iufb":
+        raise DataError(f"{source}: has shape {y.shape}, type {y.dtype}; labels are numbers [N, L], 0 or 1 for each of L labels")
+    wrong = np.argwhere(~zeros_and_ones(y))
+    if len(wrong):
+        place = tuple(int(i) for i in wrong[0])
+        raise DataError(f"{source}: {shown_place(place)} is {y[place]:g}; labels are 0 or 1, data.task=regression takes y as numbers")
+    return y.astype(np.float64)
+
+
+def _numbered(y: Array) -> tuple[str, ...]:
+    return tuple(str(label) for label in range(y.shape[1]))
 
 
 def encode_labels(labels: Array, classes: int | None) -> tuple[Array, tuple[str, ...]]:

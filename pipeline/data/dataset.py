@@ -15,17 +15,21 @@ from pipeline.data.columns import Encoder
 from pipeline.rows import Streamed
 
 Array = npt.NDArray[Any]
-Task = Literal["classification", "regression", "reconstruction"]
+Task = Literal["classification", "regression", "multilabel", "reconstruction"]
 CHUNK_BYTES = 2**24  # of what is read at a time where all of it is looked at once
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataShape:
-    """Shape of one row without N, images as (H, W, C); the number of classes, or of predicted values: exactly one of the two."""
+    """Shape of one row without N, images as (H, W, C); the number of classes, or of predicted values: exactly one of the two.
+
+    labels   whether the predicted values are labels, each 0 or 1 for itself
+    """
 
     input_shape: tuple[int, ...]
     classes: int | None = None
     targets: int | None = None
+    labels: bool = False
 
     def __post_init__(self) -> None:
         assert (self.classes is None) != (self.targets is None), "exactly one of classes and targets"

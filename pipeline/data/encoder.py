@@ -17,6 +17,7 @@ from pipeline.data.decide import declarations, nearest_column
 from pipeline.data.hints import column_setting, ignoring
 from pipeline.data.settings import Data, Declared
 from pipeline.data.table import Column, Numbers, Table, column_list, grouped
+from pipeline.data.told import told
 from pipeline.errors import ConfigError, DataError
 from pipeline.rows import Streamed
 
@@ -25,7 +26,6 @@ Rows = npt.NDArray[np.int64]
 Entry = Quantity | Category | Hashed
 
 MOST_CATEGORIES = 1000
-MOST_CLASSES = 20  # a target with more different whole numbers is taken for a quantity
 MANY = 2**20  # cells from which on bytes stay bytes
 FEW = 5  # columns that get a line each
 LEAST_IDS = 20  # rows from which on a number of its own in each of them is worth a note
@@ -39,13 +39,13 @@ def fit_encoder(table: Table, config: Data, train: Rows) -> tuple[Encoder, list[
     features = [column for column in table.facts.columns if column.name != config.target and column.name not in beside]
     if not features:
         raise DataError(f"{table.label}: has no column beside the target {config.target}; give at least one input column")
-    told = [(column.name, note) for column in table.facts.columns if column.name == config.target for note in column.notes]
+    notes = [(column.name, note) for column in table.facts.columns if column.name == config.target for note in column.notes]
     fitted = []
     for column in features:
-        told += [(column.name, note) for note in column.notes]
-        fitted.append(_fit(table, column, declared[column.name], train, told))
+        notes += [(column.name, note) for note in column.notes]
+        fitted.append(_fit(table, column, declared[column.name], train, notes))
     encoder = Encoder(target=str(config.target), ignore=(*unused, *beside), columns=tuple(fitted))
-    return encoder, [*table.facts.notes, *grouped(told), *_category_notes([e for e in fitted if isinstance(e, Category)])]
+    return encoder, [*table.facts.notes, *grouped(notes), *_category_notes([e for e in fitted if isinstance(e, Category)])]
 
 
 def encode(table: Table, encoder: Encoder) -> tuple[Streamed, list[str]]:
@@ -116,6 +116,8 @@ class _Blocks:
 
 def read_target(table: Table, config: Data, rows: Rows) -> tuple[Array, Task, tuple[str, ...], list[str]]:
     """y of `rows` (int32 [n] or float64 [n, 1]), the task, class names and notes.  Raises DataError."""
+    if config.task == "multilabel":
+        raise ConfigError(at="data.task", got="multilabel", rule="a table has one target column", hint="give arrays, y [N, L] of 0 and 1")
     column = table.column(str(config.target))
     if column.reading.kind in ("date", "time") and config.task != "regression":
         what = "dates" if column.reading.kind == "date" else "times"
@@ -127,9 +129,8 @@ def read_target(table: Table, config: Data, rows: Rows) -> tuple[Array, Task, tu
     if column.words is not None:
         labels, class_names = _classes(places, column, config)
         return labels, "classification", class_names, _few_rows(config, class_names, len(rows), "a column of names, give another target")
-    task, notes = _task(places, config)
+    task, notes = told(places, config, f"target {config.target}")
     if task == "regression":
-        _constant(table, config, places)
         return places[:, None], task, (), notes
     labels, class_names = encode_labels(places, config.classes)
     return labels, task, class_names, notes + _few_rows(config, class_names, len(rows), "a quantity, give data.task=regression")
@@ -187,12 +188,6 @@ def _few_rows(config: Data, class_names: Sequence[str], rows: int, otherwise: st
     return [f"target {config.target}: {len(class_names)} classes for {rows} rows; if it is {otherwise}"]
 
 
-def _constant(table: Table, config: Data, values: Numbers) -> None:
-    if len(values) > 1 and np.ptp(values) == 0:
-        rule = f"all rows have the value {values[0]:g}; nothing can be learned from one value"
-        raise DataError(f"data.target = {config.target}: {rule}")
-
-
 def read_weight(table: Table, name: str) -> Numbers:
     """The column `name` as weights of the rows, float64 [N].  Raises DataError."""
     if name not in table.facts.names:
@@ -209,34 +204,22 @@ def read_weight(table: Table, name: str) -> Numbers:
     return values
 
 
-def _task(values: Numbers, config: Data) -> tuple[Task, list[str]]:
-    """What is asked for; with auto, few different whole numbers are classes."""
-    if config.task != "auto":
-        return config.task, []
-    distinct, whole = len(np.unique(values)), bool(np.all(values == np.floor(values)))
-    if whole and distinct <= MOST_CLASSES and 2 * distinct <= len(values):
-        found = f"{distinct} different whole numbers, taken as classes; data.task=regression takes them as a quantity"
-        return "classification", [f"target {config.target}: {found}"]
-    found = f"{distinct} different numbers, taken as a quantity; data.task=classification takes them as classes"
-    return "regression", [f"target {config.target}: {found}"]
-
-
-def _fit(table: Table, column: Column, declared: Declared, train: Rows, told: list[tuple[str, str]]) -> Entry:
+def _fit(table: Table, column: Column, declared: Declared, train: Rows, notes: list[tuple[str, str]]) -> Entry:
     if column.words is None:
-        return _fit_quantity(table, column, declared, train, told)
+        return _fit_quantity(table, column, declared, train, notes)
     if declared.kind == "hash":
-        told.append((column.name, "its words share 64 columns"))
+        notes.append((column.name, "its words share 64 columns"))
         return Hashed(name=column.name, reading=column.reading)
     return _fit_category(table, column, train)
 
 
-def _fit_quantity(table: Table, column: Column, declared: Declared, train: Rows, told: list[tuple[str, str]]) -> Quantity:
+def _fit_quantity(table: Table, column: Column, declared: Declared, train: Rows, notes: list[tuple[str, str]]) -> Quantity:
     values = table.cells[:, table.index[column.name]][train]
     present = values[~np.isnan(values)] if values.dtype.kind == "f" else values
     if not len(present):
-        told.append((column.name, "the training part has no value of it; taken as 0"))
+        notes.append((column.name, "the training part has no value of it; taken as 0"))
     elif column.reading.kind == "number" and declared.kind is None and _own_number(column, present):
-        told.append((column.name, f"every row has a number of its own; if it names the row, give {ignoring(column.name)}"))
+        notes.append((column.name, f"every row has a number of its own; if it names the row, give {ignoring(column.name)}"))
     fill = _median(present) if len(present) else 0.0
     return Quantity(name=column.name, reading=column.reading, fill=fill, parts=declared.features)
 
@@ -264,10 +247,10 @@ def _own_number(column: Column, values: Array) -> bool:
 
 def _category_notes(entries: Sequence[Category]) -> list[str]:
     """What became of words: a line for columns that became the same, one for all others where these are many."""
-    told = [
+    notes = [
         (e.name, f"one column for each of {len(e.values)} categories{' and one for missing cells' if e.missing else ''}") for e in entries
     ]
-    if len(lines := grouped(told)) <= FEW:
+    if len(lines := grouped(notes)) <= FEW:
         return lines
     sizes = [len(e.values) for e in entries]
     missing = [e.name for e in entries if e.missing]
@@ -304,9 +287,9 @@ def _notes(table: Table, encoder: Encoder, blocks: _Blocks) -> list[str]:
             if len(odd):
                 first.setdefault(entry.name, start + int(odd[0]))
         start += len(block)
-    told = [e for e in doubtful if counts[e.name] and not isinstance(e, Hashed)]
-    filled = _filled_notes({e: counts[e.name] for e in told if isinstance(e, Quantity)})
-    words = [e for e in told if isinstance(e, Category)]
+    notes = [e for e in doubtful if counts[e.name] and not isinstance(e, Hashed)]
+    filled = _filled_notes({e: counts[e.name] for e in notes if isinstance(e, Quantity)})
+    words = [e for e in notes if isinstance(e, Category)]
     unknown = [_unknown_note(table, e, counts[e.name], first[e.name]) for e in words[:FEW]]
     if len(words) > FEW:
         cells = sum(counts[e.name] for e in words[FEW:])

@@ -65,7 +65,8 @@ def describe(config: Data, *, seed: int = 0) -> DataShape:
     check_shape(config)
     if config.input_shape is not None and (config.classes is not None or config.targets is not None):
         # a program for a shape of one's own needs no data; `load` holds a declared shape against the data
-        return DataShape(input_shape=config.input_shape, classes=config.classes, targets=config.targets)
+        labels = config.task == "multilabel"
+        return DataShape(input_shape=config.input_shape, classes=config.classes, targets=config.targets, labels=labels)
     if config.task == "reconstruction":
         given = None if config.input_shape is None else DataShape(input_shape=config.input_shape, targets=1)
         return reconstruction_shape(given or describe(replace(config, task="auto"), seed=seed))
@@ -101,7 +102,7 @@ def _load_table(config: Data, seed: int) -> Dataset:
     known, task, class_names, target_notes = read_target(table, config, kept)
     rows = _split_rows(config, known, config.split.validation, config.split.test, seed)
     rows = (kept[rows[0]], kept[rows[1]], kept[rows[2]])
-    y = np.zeros((len(table), *known.shape[1:]), known.dtype)
+    y = np.repeat(known[:1], len(table), axis=0)  # rows without a target are in no part
     y[kept] = known
     encoder, fit_notes = fit_encoder(table, config, rows[0])
     x, encode_notes = encode(table, encoder)
@@ -145,10 +146,15 @@ def _dataset(config: Data, raw: Raw, rows: tuple[Rows, Rows, Rows], name: str, e
     found = DataShape(
         input_shape=raw.x.shape[1:],
         classes=len(raw.class_names) if raw.task == "classification" else None,
-        targets=raw.y.shape[1] if raw.task == "regression" else None,
+        targets=raw.y.shape[1] if raw.task in ("regression", "multilabel") else None,
+        labels=raw.task == "multilabel",
     )
     if found.classes == 1:
         raise DataError(f"data = {name}: all rows are of class {raw.class_names[0]}; nothing can be learned from one class")
+    constant = raw.task in ("regression", "multilabel") and all(np.ptp(y) == 0 for y in raw.y.T)
+    if constant and not any(pair is not None and np.any(pair[1] != raw.y[0]) for pair in (raw.validation, raw.test)):
+        values = ", ".join(repr(value) for value in raw.y[0, :5].tolist())
+        raise DataError(f"data = {name}: all rows have the target {values}; nothing can be learned from one value")
     shape = _agreed(config, found)
     train, validation, test = rows
     by_fold = f"fold {config.split.fold} of {config.split.folds}"
@@ -182,6 +188,7 @@ def _dataset(config: Data, raw: Raw, rows: tuple[Rows, Rows, Rows], name: str, e
             *([_STREAMED] if streams and config.stream == "auto" else []),
             *_empty(config, raw, rows),
             *_absent(raw, parts),
+            *_constant(raw, parts[0]),
             *_weighed(config, parts[0]),
         ),
     )
@@ -238,7 +245,7 @@ def _empty(config: Data, raw: Raw, rows: tuple[Rows, Rows, Rows]) -> Iterable[st
 
 def _absent(raw: Raw, parts: tuple[Part, Part, Part]) -> Iterable[str]:
     """Notes on classes without a row in a part that has rows."""
-    if raw.task == "regression":
+    if raw.task != "classification":
         return
     for name, part in zip(("training", "validation", "test"), parts, strict=True):
         missing = np.flatnonzero(np.bincount(part.y, minlength=len(raw.class_names)) == 0)
@@ -247,11 +254,20 @@ def _absent(raw: Raw, parts: tuple[Part, Part, Part]) -> Iterable[str]:
             yield f"the {name} part has no row of {len(missing)} of {len(raw.class_names)} classes: {first}"
 
 
+def _constant(raw: Raw, train: Part) -> Iterable[str]:
+    """Notes on targets that have one value in the training part."""
+    what = {"regression": "target", "multilabel": "label"}.get(raw.task)
+    for index, y in enumerate(train.y.T if what is not None and len(train) else ()):
+        if np.ptp(y) == 0:
+            which = f"{what} {index} is" if train.y.shape[1] > 1 else f"the {what} is"
+            yield f"{which} {float(y[0])!r} in every row of the training part: nothing can be learned of it"
+
+
 def _agreed(config: Data, found: DataShape) -> DataShape:
     """`found`, with the declared input shape where it holds as many values.  Raises ConfigError where declared and found differ."""
-    task = "classification" if found.classes is not None else "regression"
+    task = "classification" if found.classes is not None else "multilabel" if found.labels else "regression"
     if config.task not in ("auto", task):
-        what = f"{found.classes} classes" if found.classes is not None else "numbers to predict"
+        what = f"{found.classes} classes" if found.classes is not None else "labels" if found.labels else "numbers to predict"
         raise ConfigError(at="data.task", got=config.task, rule=f"data={config.kind} has {what}", hint=f"use auto or {task}")
     for name, declared, there in (("classes", config.classes, found.classes), ("targets", config.targets, found.targets)):
         if declared is not None and declared != there:

@@ -15,7 +15,7 @@ from pipeline.data.settings import Data
 from pipeline.preprocessing import Fitted, Preprocessing, fit, shape_without_data
 from pipeline.preprocessing.target_scale import TargetScale
 from pipeline.records import record
-from pipeline.rows import Streamed, kept
+from pipeline.rows import Streamed, kept, known_finite
 
 Array = npt.NDArray[Any]
 
@@ -74,15 +74,16 @@ def prepared(dataset: Dataset, settings: Preprocessing, *, precision: str = "flo
     Raises ConfigError.
     """
     fitted, scale, pixels = fit(settings, dataset.train.x, precision=precision), None, dataset.task == "reconstruction"
-    if dataset.task != "classification" and settings.targets == "standardize":
+    if dataset.task in ("regression", "reconstruction") and settings.targets == "standardize":
         scale = TargetScale.fit(dataset.train.y, together=pixels)
 
     def rows(part: Part) -> Rows:
         x, targets = part.x, part.y if scale is None else scale.view(part.y)
         stay = not isinstance(x, Streamed) and x.dtype == np.uint8 and fitted.pairs(x.shape[1:]) is not None
+        made = fitted.apply(kept(np.asarray(x)) if stay else x)
         return Rows(
-            x=fitted.apply(kept(np.asarray(x)) if stay else x),
-            targets=targets if pixels else np.asarray(targets),
+            x=made if isinstance(made, Streamed) else known_finite(made),
+            targets=targets if pixels else known_finite(np.asarray(targets)),
             y=part.y,
             weight=part.weight,
         )

@@ -88,7 +88,8 @@ class Data:
                   for task=predict, the file with the rows to predict
     query         the SELECT of data=sql: of tables of the database in `path` (DuckDB, SQLite), or of files: FROM 'a.csv'
     target        the column to predict (tables)
-    task          auto: what the target holds decides; reconstruction: each row is its own target
+    task          auto: what the target holds decides (pipeline/data/told.py); multilabel: 0 or 1 for each of several labels;
+                  reconstruction: each row is its own target
     input_shape   shape of one row, images as [H, W, C]; arrays are reshaped to it
     classes       number of classes, or targets: number of predicted values; with input_shape they let a program be compiled without data
     columns       what is declared of columns, by name, or by a pattern with * and ?: {price: {kind: number, decimal: ","}}
@@ -110,7 +111,7 @@ class Data:
     root: str | None = setting(None)
     path: str | None = setting(None)
     target: str | None = setting(None)
-    task: Literal["auto", "classification", "regression", "reconstruction"] = setting("auto")
+    task: Literal["auto", "classification", "regression", "multilabel", "reconstruction"] = setting("auto")
     input_shape: tuple[int, ...] | None = setting(None, least=1)
     classes: int | None = setting(None, least=2)
     targets: int | None = setting(None, least=1)
@@ -150,8 +151,8 @@ def check_shape(config: Data) -> None:
         if config.task == "reconstruction" and count is not None:
             rule = "data.task is reconstruction, each row is its own target"
             raise ConfigError(at=f"data.{name}", got=count, rule=rule, hint="leave it null")
-    if config.task == "regression" and config.classes is not None:
-        raise ConfigError(at="data.classes", got=config.classes, rule="data.task is regression", hint="give data.targets instead")
+    if config.task in ("regression", "multilabel") and config.classes is not None:
+        raise ConfigError(at="data.classes", got=config.classes, rule=f"data.task is {config.task}", hint="give data.targets instead")
     if config.task == "classification" and config.targets is not None:
         raise ConfigError(at="data.targets", got=config.targets, rule="data.task is classification", hint="give data.classes instead")
 

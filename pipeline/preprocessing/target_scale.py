@@ -1,6 +1,7 @@
 """Numbers to predict, brought to mean 0 and deviation 1 for training and back for the reader.
 
 A network starts with outputs of size 1; prices of 450,000 would take it thousands of steps of a usual learning rate to reach.
+Own units are float64 whatever the network computes in: float32 knows a time stamp of 1.7e9 only to 128.
 """
 
 # N rows, T targets
@@ -30,7 +31,8 @@ class TargetScale:
         """From the training targets y [N, T].  together: one mean and deviation [1] for all of them, as for the pixels of an image."""
         rows = None if together else 0
         mean, deviation = (np.atleast_1d(f(y, axis=rows, dtype=np.float64)) for f in (np.mean, np.std))
-        return cls(mean=mean, deviation=np.where(deviation > 0, deviation, 1.0))
+        constant = np.atleast_1d(np.ptp(y, axis=rows) == 0)  # rounding leaves a deviation of 1e-15 there
+        return cls(mean=mean, deviation=np.where(constant | (deviation == 0), 1.0, deviation))
 
     @classmethod
     def restore(cls, arrays: Mapping[str, Array]) -> TargetScale | None:
@@ -53,8 +55,8 @@ class TargetScale:
         return kept(y).then(self.apply, y.shape[1:], np.float64)
 
     def undo(self, prediction: Array) -> Array:
-        """A prediction [N, T] of the network -> in the units of y."""
-        own: Array = (prediction * self.deviation + self.mean).astype(prediction.dtype)
+        """A prediction [N, T] of the network -> in the units of y, float64."""
+        own: Array = prediction * self.deviation + self.mean
         return own
 
     @property

@@ -3,6 +3,8 @@
 # N rows, S steps, B batch rows, C classes, T targets
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,7 +12,7 @@ from pipeline.errors import DataError
 from pipeline.graph.values import Array
 from pipeline.layers.graph import LayerGraph
 from pipeline.recipe.losses import LOSSES
-from pipeline.rows import Streamed, one_hot
+from pipeline.rows import Streamed, is_known_finite, not_finite, one_hot, shown_place
 
 
 def check_x(x: npt.ArrayLike, network: LayerGraph) -> Array | Streamed:
@@ -30,6 +32,28 @@ def check_numbers(x: npt.ArrayLike) -> Array:
     return array
 
 
+def check_finite(x: Array | Streamed, y: Array | Streamed | None = None, order: npt.NDArray[np.int64] | None = None) -> None:
+    """Whether the numbers of x [N, ...] and y [N, T] are finite, of the rows in `order` where it is given.  Raises DataError.
+
+    Streamed rows and those of a data set were looked at when they were read.
+    """
+    for name, array in (("x", x),) if y is None else (("x", x), ("y", y)):
+        if isinstance(array, Streamed) or array.dtype.kind != "f":
+            continue
+        if len(array) == 1 and math.isfinite(np.vdot(array, array)):  # a single row waits for nothing else
+            continue
+        if not is_known_finite(array):
+            _look_at(array, name, order)
+
+
+def _look_at(array: Array, name: str, order: npt.NDArray[np.int64] | None) -> None:
+    used = np.unique(order) if order is not None and order.size < len(array) else None
+    place = not_finite(array if used is None else array[used])
+    if place is not None:
+        place = place if used is None else (int(used[place[0]]), *place[1:])
+        raise DataError(f"{name}: {shown_place(place)} is {array[place]}; every number must be finite")
+
+
 def check_y(y: npt.ArrayLike, network: LayerGraph, rows: int) -> Array | Streamed:
     """y as classes int32 [N] or numbers [N, T]; numbers that are streamed stay so.  Raises DataError.
 
@@ -44,7 +68,19 @@ def check_y(y: npt.ArrayLike, network: LayerGraph, rows: int) -> Array | Streame
         array = np.asarray(array).reshape(rows, 1)
     if array.shape != (rows, targets):
         raise DataError(f"y has shape {list(array.shape)}: must be [{rows}, {targets}]; give one row of targets for each row of x")
-    return array if isinstance(array, Streamed) else np.ascontiguousarray(array)
+    if isinstance(array, Streamed):
+        return array
+    if LOSSES.rule(network.loss).labels and not is_known_finite(array):
+        _check_labels(np.asarray(array))
+    return np.ascontiguousarray(array)
+
+
+def _check_labels(y: Array) -> None:
+    """Whether y [N, L] holds nothing but 0 and 1.  Raises DataError."""
+    fits = (y == 0) | (y == 1)
+    if not fits.all():
+        row, label = (int(i) for i in np.argwhere(~fits)[0])
+        raise DataError(f"y[{row}, {label}] = {y[row, label]}: must be 0 or 1; a row may have several labels, each is there or not")
 
 
 def _from_one_hot(y: Array, rows: int, classes: int) -> Array:

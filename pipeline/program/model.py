@@ -139,13 +139,17 @@ class Model:
         return self.program.steps_done
 
     def _prepared(self, x: npt.ArrayLike) -> Given:
-        return self.fitted.apply(x if isinstance(x, Streamed) else inputs.check_numbers(x))
+        rows = x if isinstance(x, Streamed) else inputs.check_numbers(x)
+        if rows.ndim:
+            inputs.check_finite(rows)  # before a rotation spreads it over the row
+        return self.fitted.apply(rows)
 
     def _both(self, x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Given, Given]:
         """x and y as the program takes them; of what is wrong with them x is told first."""
         network = self.program.structure.network
         rows = inputs.check_x(self._prepared(x), network)
         targets = inputs.check_y(y, network, len(rows))
+        inputs.check_finite(rows, targets)
         return rows, targets if self.target_scale is None else self.target_scale.view(np.asarray(targets))
 
     def _own_units(self, prediction: Array) -> Array:

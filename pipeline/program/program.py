@@ -122,7 +122,9 @@ class Program:
 
     def predict(self, x: npt.ArrayLike) -> Array:
         """x [N, ...] -> class probabilities [N, C] or values [N, T], with running statistics and without dropout."""
-        return self._evaluate(inputs.check_x(x, self.structure.network), None)[0]
+        given = inputs.check_x(x, self.structure.network)
+        inputs.check_finite(given)
+        return self._evaluate(given, None)[0]
 
     def evaluate(
         self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
@@ -132,6 +134,7 @@ class Program:
         Streamed rows are made ready chunk by chunk.
         """
         given, targets = self._given(x, y)
+        inputs.check_finite(given, targets)
         of_classes = self.class_weights
         prediction, row_loss = self._evaluate(given, targets)
         if of_classes is not None:
@@ -143,6 +146,7 @@ class Program:
     def layer_values(self, x: npt.ArrayLike) -> dict[str, Array]:
         """x [N, ...] -> what each layer makes of it, [N, *shape] by the layer's name, with running statistics and without dropout."""
         given = np.asarray(inputs.check_x(x, self.structure.network))
+        inputs.check_finite(given)
         outputs, _ = self._run("layers", given, self.structure.blank_y(len(given)), np.arange(len(given))[None])
         return {name: array[0] for name, array in outputs.items()}
 
@@ -180,6 +184,7 @@ class Program:
         """
         given, targets = self._given(x, y)
         wanted = inputs.check_order(order, len(given))
+        inputs.check_finite(given, targets, wanted)
         weight = None if sample_weight is None else inputs.check_weight(sample_weight, len(given))
         if isinstance(targets, Streamed) or (isinstance(given, Streamed) and not given.raw):
             used, places = np.unique(wanted, return_inverse=True)
@@ -288,6 +293,7 @@ class Program:
 
     def _whole_batch(self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None) -> dict[str, Array]:
         given, targets = map(np.asarray, self._given(x, y))
+        inputs.check_finite(given, targets)
         order = inputs.check_order(np.arange(len(given))[None], len(given))
         weight = None if sample_weight is None else inputs.check_weight(sample_weight, len(given))
         return self._run("gradient", given, targets, order, weight)[0]

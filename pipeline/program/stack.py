@@ -38,6 +38,7 @@ class Stack:
         targets = np.asarray(inputs.check_y(y, first.structure.network, len(given)))
         wanted = inputs.check_order(orders, len(given), axes=(str(len(self.programs)), "steps", "batch"))
         inputs.check_trials(wanted, len(self.programs))
+        inputs.check_finite(given, targets, wanted)
         weight = None if sample_weight is None else inputs.check_weight(sample_weight, len(given))
         feeds = [program.feed("train", given, targets, order, weight) for program, order in zip(self.programs, wanted, strict=True)]
         values, words = (np.concatenate([getattr(feed, name) for feed in feeds]) for name in ("values", "words"))

@@ -1,6 +1,6 @@
 """Losses by kind: one record each, and beside it what it asks of the data and the ops it stands for."""
 
-# N batch, C classes, T targets
+# N batch, C classes, T targets, L labels
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ class LossOfClasses(Loss):
 
 @record
 class Auto(LossOfClasses):
-    """softmax_cross_entropy for classes, mean_squared_error for numbers."""
+    """softmax_cross_entropy for classes, binary_cross_entropy for labels, mean_squared_error for numbers."""
 
 
 @record
@@ -42,6 +42,14 @@ class SoftmaxCrossEntropy(LossOfClasses):
 @record
 class Logistic(LossOfClasses):
     """log(1 + exp(-s * logit)), s = +1 for class 1 and -1 for class 0; one logit; two classes."""
+
+
+@record
+class BinaryCrossEntropy(Loss):
+    """log(1 + exp(-s * logit)), s = +1 where the label is 1 and -1 where it is 0, mean over the batch and the labels.
+
+    For labels of which a row may have several: a logit and a probability, its sigmoid, for each.
+    """
 
 
 @record
@@ -74,12 +82,14 @@ class LossRule:
     """units    how many numbers the output layer has for this data
     lower    (builder, output of the network, y) -> prediction, row losses [N]
     classes  whether y holds classes, int32 [N]; else numbers [N, T]
+    labels   whether these numbers are labels, 0 or 1
     values   record -> the scalars that its ops read, by name
     """
 
     units: Callable[[DataShape], int]
     lower: Callable[[Builder, str, str], tuple[str, str]]
     classes: bool
+    labels: bool = False
     values: Callable[[Any], dict[str, Value]] = lambda record: {}
 
 
@@ -100,6 +110,13 @@ def _logistic(b: Builder, logits: str, y: str) -> tuple[str, str]:
     columns = b.add("cast", b.add("column_index", columns=2), dtype=b.precision)
     sign = b.add("sub", b.add("mul", two, columns), one, name="sign")
     return b.add("sigmoid", b.add("mul", logits, sign), name="probabilities"), row_loss
+
+
+def _binary_cross_entropy(b: Builder, logits: str, y: str) -> tuple[str, str]:
+    """logits [N, L], y [N, L] of 0 and 1 -> probabilities [N, L], row losses [N]."""
+    against = b.add("sub", b.constant(1.0), b.add("mul", b.constant(2.0), y), name="against")  # +1 where the label is 0, -1 where it is 1
+    each = b.add("softplus", b.add("mul", against, logits), name="label_loss")
+    return b.add("sigmoid", logits, name="probabilities"), mean(b, each, (1,), "row_loss")
 
 
 def _mean_squared_error(b: Builder, prediction: str, y: str) -> tuple[str, str]:
@@ -164,6 +181,10 @@ LOSSES: Family[Loss, LossRule] = Family(
         "auto": (Auto, None),
         "softmax_cross_entropy": (SoftmaxCrossEntropy, LossRule(units=_by_class, lower=_softmax_cross_entropy, classes=True)),
         "logistic": (Logistic, LossRule(units=lambda data: 1, lower=_logistic, classes=True)),
+        "binary_cross_entropy": (
+            BinaryCrossEntropy,
+            LossRule(units=_by_target, lower=_binary_cross_entropy, classes=False, labels=True),
+        ),
         "mean_squared_error": (MeanSquaredError, LossRule(units=_by_target, lower=_mean_squared_error, classes=False)),
         "mean_absolute": (MeanAbsolute, LossRule(units=_by_target, lower=_mean_absolute, classes=False)),
         "huber": (Huber, LossRule(units=_by_target, lower=_huber, classes=False, values=_huber_values)),
@@ -177,16 +198,23 @@ def class_weights(loss: Loss) -> ClassWeights:
     return loss.class_weights if isinstance(loss, LossOfClasses) else None
 
 
+def takes(rule: LossRule) -> str:
+    """What a loss is for: classes, labels or numbers."""
+    return "classes" if rule.classes else "labels" if rule.labels else "numbers"
+
+
 def resolve(loss: Loss, data: DataShape) -> Loss:
     """The loss that `loss` stands for with this data.  Raises ConfigError when it does not fit."""
     _check_class_weights(class_weights(loss), data)
     if isinstance(loss, Auto):
-        return MeanSquaredError() if data.classes is None else SoftmaxCrossEntropy(class_weights=loss.class_weights)
-    kind, rule = LOSSES.kind_of(loss), LOSSES.rule(loss)
-    if rule.classes and data.classes is None:
-        raise ConfigError(at="loss.kind", got=kind, rule="needs classes, and the data has numbers as targets", hint="use loss=auto")
-    if not rule.classes and data.classes is not None:
-        raise ConfigError(at="loss.kind", got=kind, rule="needs numbers, and the data has classes as targets", hint="use loss=auto")
+        if data.classes is not None:
+            return SoftmaxCrossEntropy(class_weights=loss.class_weights)
+        return BinaryCrossEntropy() if data.labels else MeanSquaredError()
+    has = "labels" if data.labels else "numbers" if data.classes is None else "classes"
+    kind, needs = LOSSES.kind_of(loss), takes(LOSSES.rule(loss))
+    if needs != has:
+        hint = "use loss=auto, or data.task=regression" if has == "labels" and needs == "numbers" else "use loss=auto"
+        raise ConfigError(at="loss.kind", got=kind, rule=f"needs {needs}, and the data has {has} as targets", hint=hint)
     if isinstance(loss, Logistic) and data.classes != 2:
         hint = "use loss=softmax_cross_entropy"
         raise ConfigError(at="loss.kind", got=kind, rule=f"needs 2 classes, and the data has {data.classes}", hint=hint)
@@ -199,7 +227,8 @@ def _check_class_weights(given: ClassWeights, data: DataShape) -> None:
         return
     at, got = "loss.class_weights", given if isinstance(given, str) else list(given)
     if data.classes is None:
-        raise ConfigError(at=at, got=got, rule="the data has numbers as targets", hint="use data.sample_weight, a weight for each row")
+        has = "labels" if data.labels else "numbers"
+        raise ConfigError(at=at, got=got, rule=f"the data has {has} as targets", hint="use data.sample_weight, a weight for each row")
     if isinstance(given, tuple) and len(given) != data.classes:
         rule = f"has {len(given)} weights, and the data has {data.classes} classes"
         raise ConfigError(at=at, got=got, rule=rule, hint="give one for each class, in the order of the classes")

@@ -28,10 +28,11 @@ def results_table(title: str, metrics: Mapping[str, float], parts: Sequence[str]
     return table
 
 
-def classes_table(names: Sequence[str], rows: Sequence[Mapping[str, float]], *, part: str) -> Table:
-    """Precision, recall, F1, ROC AUC against the rest, and rows of each class."""
-    table = Table(title=f"classes of the {part} part", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("class")
+def classes_table(names: Sequence[str], rows: Sequence[Mapping[str, float]], *, part: str, labels: bool = False) -> Table:
+    """Precision, recall, F1, ROC AUC against the rest, and rows of each class, or of each label."""
+    title = f"{'labels' if labels else 'classes'} of the {part} part"
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("label" if labels else "class")
     for heading in ("precision", "recall", "f1", "roc_auc", "rows"):
         table.add_column(heading, justify="right")
     for name, row in zip(names, rows, strict=True):

@@ -51,7 +51,7 @@ def evaluated(run_: trained.Trained, dataset: data.Dataset) -> dict[str, Any]:
     """What there is to say of the parts that have rows.
 
     {"metrics": {name: value}, "notes": what is left out, "classes": names, "dead_units": {layer: [dead, units]},
-     part: {"confusion": [C, C], "by_class": [{...}]}}
+     part: {"confusion": [C, C], "by_class": [{...}]}}; of labels "classes" are their names and there is no confusion
     """
     result: dict[str, Any] = {"metrics": {}, "notes": [], "classes": list(dataset.class_names)}
     for name, part in (("train", dataset.train), ("validation", dataset.validation), ("test", dataset.test)):
@@ -61,9 +61,11 @@ def evaluated(run_: trained.Trained, dataset: data.Dataset) -> dict[str, Any]:
         names = metrics.full(dataset.task, dataset.classes)
         result["metrics"] |= metrics.measure(dataset.task, prediction, row_loss, part.y, name, names)
         result["notes"] += metrics.left_out(names, part.y, dataset.classes, name, dataset.class_names)
+        if dataset.class_names:
+            result[name] = {"by_class": metrics.class_table(prediction, part.y)}
         if dataset.task == "classification":
             counts = confusion(part.y, prediction.argmax(axis=1), len(dataset.class_names))
-            result[name] = {"confusion": counts.tolist(), "by_class": metrics.class_table(prediction, part.y)}
+            result[name] = {"confusion": counts.tolist(), **result[name]}
     found = dead_units(run_.program, dataset.train.x)
     result["dead_units"] = {layer: list(counts) for layer, counts in found.items()}
     rows = shown_rows(len(dataset.train.x))
@@ -82,6 +84,7 @@ def _show(result: Mapping[str, Any], name: str) -> None:
         say(console, f"note: {note}")
     part = next((part for part in ("test", "validation", "train") if part in result), None)
     if part is not None:
-        names = result["classes"]
-        console.print(classes_table(names, result[part]["by_class"], part=part))
-        console.print(confusion_table(names, result[part]["confusion"], part=part))
+        names, counts = result["classes"], result[part].get("confusion")
+        console.print(classes_table(names, result[part]["by_class"], part=part, labels=counts is None))
+        if counts is not None:
+            console.print(confusion_table(names, counts, part=part))

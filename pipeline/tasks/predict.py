@@ -1,6 +1,6 @@
 """task=predict run=... data.path=new.csv output=predictions.csv: classes and probabilities, or values, one row for each row read."""
 
-# N rows, C classes, T targets
+# N rows, C classes, T targets, L labels
 from __future__ import annotations
 
 import csv
@@ -60,11 +60,17 @@ def _allowed(overrides: tuple[str, ...]) -> dict[str, str]:
 
 
 def table(prediction: npt.NDArray[Any], facts: Facts) -> Columns:
-    """Columns `class` and `probability_<class>` from probabilities [N, C], or those of `value_names` from values [N, T]."""
+    """Columns `class` and `probability_<class>` from probabilities [N, C], or those of `value_names` from values [N, T].
+
+    Of labels, probabilities [N, L]: `label_<label>`, 1 from a probability of 1/2 on, and `probability_<label>`.
+    """
     if facts.task == "classification":
         names = np.array(facts.class_names, dtype=object)
         columns = {"class": names[prediction.argmax(axis=1)]}
         return columns | {f"probability_{name}": prediction[:, index] for index, name in enumerate(names)}
+    if facts.task == "multilabel":
+        columns = {f"label_{name}": (prediction[:, index] >= 0.5).astype(np.int64) for index, name in enumerate(facts.class_names)}
+        return columns | {f"probability_{name}": prediction[:, index] for index, name in enumerate(facts.class_names)}
     values = prediction.reshape(len(prediction), -1)
     return {name: values[:, index] for index, name in enumerate(value_names(facts, values.shape[1]))}
 

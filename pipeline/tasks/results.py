@@ -50,10 +50,11 @@ def test(program: Program, ready: Prepared, tracker: Tracker, epoch: int) -> dic
     names = metrics.full(dataset.task, dataset.classes)
     values = metrics.measure(dataset.task, prediction, row_loss, part.y, "test", names)
     tracker.metrics(epoch, values)
+    if dataset.class_names:
+        tracker.text("classes.csv", _class_csv(dataset.class_names, metrics.class_table(prediction, part.y)))
     if dataset.task == "classification":
         classes = dataset.class_names
         tracker.confusion(classes, confusion(part.y, prediction.argmax(axis=1), len(classes)), part="test")
-        tracker.text("classes.csv", _class_csv(classes, metrics.class_table(prediction, part.y)))
     return values
 
 

@@ -13,11 +13,12 @@ class Facts:
     """Of the data a run was trained on (see `Dataset`), and `digest` of its network; the fields are the keys of the stored JSON.
 
     input_shape, classes, targets   of the rows as they are read, before the preprocessing
+    class_names                     of the classes, or of the labels of a row
     encoder                         how the columns of a table become x; None for arrays
     """
 
     name: str
-    task: Literal["classification", "regression", "reconstruction"]
+    task: Literal["classification", "regression", "multilabel", "reconstruction"]
     input_shape: tuple[int, ...]
     classes: int | None
     targets: int | None
@@ -30,7 +31,8 @@ class Facts:
     @property
     def shape(self) -> DataShape:
         """Of the rows as they are read."""
-        return DataShape(input_shape=self.input_shape, classes=self.classes, targets=self.targets)
+        labels = self.task == "multilabel"
+        return DataShape(input_shape=self.input_shape, classes=self.classes, targets=self.targets, labels=labels)
 
 
 def facts_of(dataset: Dataset, digest: str) -> Facts:

@@ -1,6 +1,6 @@
 """Metrics of a part of the data: which there are, which are measured when, and which value is the better one."""
 
-# N rows, C classes, T targets
+# N rows, C classes, T targets, L labels
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import ConfigError, nearest
-from pipeline.training.scores import SCORES, TOP, auc, by_class, confusion, score, undefined
+from pipeline.training.scores import SCORES, TOP, auc, by_class, by_label, confusion, score, undefined
 
 Array = npt.NDArray[Any]
 
-HIGHER_IS_BETTER = frozenset({"accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "r2", "r2_weighted"})
+HIGHER_IS_BETTER = frozenset({"accuracy", "exact_match", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "r2", "r2_weighted"})
 EACH_EPOCH = {  # where training.metrics is null
     "classification": ("accuracy",),
+    "multilabel": ("accuracy", "f1"),
     "regression": ("rmse", "mae", "r2"),
     "reconstruction": ("rmse", "mae", "r2_weighted"),
 }
@@ -52,7 +53,8 @@ def check_name(name: str, task: str, classes: int | None, *, at: str, got: str, 
 
 
 def measure(task: str, prediction: Array, row_loss: Array, y: Array, part: str, names: Sequence[str] | None = None) -> dict[str, float]:
-    """`{"loss/<part>": ..., "<name>/<part>": ...}` from probabilities [N, C] and labels [N], or values [N, T] and targets [N, T].
+    """`{"loss/<part>": ..., "<name>/<part>": ...}` from probabilities [N, C] and classes [N], probabilities and labels [N, L], or
+    values and targets [N, T].
 
     row_loss   [N], weighted; the other metrics count every row once
     names      what is measured, by default EACH_EPOCH; a metric that has no value for this y is left out (see `left_out`)
@@ -72,12 +74,15 @@ def left_out(names: Sequence[str], y: Array, classes: int | None, part: str, cla
 
 
 def class_table(prediction: Array, y: Array) -> list[dict[str, float]]:
-    """Prediction [N, C], y [N] -> precision, recall, F1, rows of each class, and the ROC AUC against the rest where it has one."""
+    """Prediction [N, C], y [N] -> precision, recall, F1, rows of each class, and the ROC AUC against the rest where it has one.
+
+    Of labels, y [N, L]: of each label.
+    """
     classes = prediction.shape[1]
-    rows = by_class(confusion(y, prediction.argmax(axis=1), classes))
+    rows = by_label(prediction, y) if y.ndim == 2 else by_class(confusion(y, prediction.argmax(axis=1), classes))
     for c, row in enumerate(rows):
         if 0 < row["rows"] < len(y):
-            row["roc_auc"] = auc(prediction[:, c], y == c)
+            row["roc_auc"] = auc(prediction[:, c], y[:, c] == 1 if y.ndim == 2 else y == c)
     return rows
 
 

@@ -3,7 +3,7 @@
 Tests hold every one against scikit-learn's function of that name.
 """
 
-# N rows, C classes, T targets
+# N rows, C classes, T targets, L labels
 from __future__ import annotations
 
 import re
@@ -96,6 +96,43 @@ def calibration_error(p: Array, y: Array) -> float:
     return float(np.abs(gaps).sum() / len(y))
 
 
+def labels_right(p: Array, y: Array) -> float:
+    """Share of labels that are told right, yes from a probability of 1/2 on; p [N, L], y [N, L] of 0 and 1."""
+    return float(np.mean((p >= 0.5) == y))
+
+
+def exact_match(p: Array, y: Array) -> float:
+    """Share of rows of which all labels are told right; p [N, L], y [N, L]."""
+    return float(np.mean(np.all((p >= 0.5) == y, axis=1)))
+
+
+def _over_labels(name: str) -> Callable[[Array, Array], float]:
+    """Mean over the labels."""
+
+    def score(p: Array, y: Array) -> float:
+        return float(np.mean([row[name] for row in by_label(p, y)]))
+
+    return score
+
+
+def labels_roc_auc(p: Array, y: Array) -> float:
+    """Mean over the labels of the probability that a row with the label gets more of it than a row without; p [N, L], y [N, L]."""
+    return float(np.mean([auc(p[:, label], y[:, label] == 1) for label in range(y.shape[1])]))
+
+
+def labels_log_loss(p: Array, y: Array) -> float:
+    """Mean over rows and labels of -log of the probability of what is there, kept above 2.2e-16; p [N, L], y [N, L]."""
+    least = np.finfo(np.float64).eps
+    shares = np.clip(p.astype(np.float64), least, 1 - least)
+    return float(-np.mean(np.where(y == 1, np.log(shares), np.log1p(-shares))))
+
+
+def by_label(p: Array, y: Array) -> list[dict[str, float]]:
+    """Precision, recall, F1 and rows of each label; 0 where it was never told or is never there; p [N, L], y [N, L]."""
+    yes, there = p >= 0.5, y == 1
+    return _shares(np.sum(yes & there, axis=0), np.sum(yes, axis=0), np.sum(there, axis=0))
+
+
 def _error(value: Array, target: Array) -> Array:
     wanted = np.asarray(target, np.float64).reshape(len(target), -1)
     error: Array = np.asarray(value, np.float64).reshape(wanted.shape) - wanted
@@ -128,7 +165,7 @@ def _spread(target: Array) -> Array:
     return spread
 
 
-# probabilities [N, C] and labels [N], or values [N, T] and targets [N, T] -> a number
+# probabilities [N, C] and classes [N], probabilities and labels [N, L], or values and targets [N, T] -> a number
 SCORES: dict[str, dict[str, Callable[[Array, Array], float]]] = {
     "classification": {
         "accuracy": accuracy,
@@ -139,6 +176,15 @@ SCORES: dict[str, dict[str, Callable[[Array, Array], float]]] = {
         "roc_auc": roc_auc,
         "log_loss": log_loss,
         "calibration_error": calibration_error,
+    },
+    "multilabel": {
+        "accuracy": labels_right,
+        "exact_match": exact_match,
+        "precision": _over_labels("precision"),
+        "recall": _over_labels("recall"),
+        "f1": _over_labels("f1"),
+        "roc_auc": labels_roc_auc,
+        "log_loss": labels_log_loss,
     },
     "regression": {"rmse": rmse, "mae": mae, "r2": r2},
     "reconstruction": {"rmse": rmse, "mae": mae, "r2_weighted": r2_weighted},
@@ -159,6 +205,11 @@ def undefined(name: str, y: Array, classes: int | None, names: Sequence[str] = (
         return "every target is constant there" if not np.any(_spread(y) > 0) else None
     if name != "roc_auc":
         return None
+    if y.ndim == 2:
+        constant = np.flatnonzero(np.ptp(y, axis=0) == 0)
+        return (
+            f"label {names[constant[0]] if names else constant[0]} is {y[0, constant[0]]:g} in every row there" if len(constant) else None
+        )
     missing = np.flatnonzero(np.bincount(y, minlength=classes or 0) == 0)
     return f"class {names[missing[0]] if names else missing[0]} has no row there" if len(missing) else None
 
@@ -171,8 +222,12 @@ def confusion(labels: Array, predicted: Array, classes: int) -> npt.NDArray[np.i
 
 def by_class(counts: npt.NDArray[np.int64]) -> list[dict[str, float]]:
     """Precision, recall, F1 and rows of each class from a confusion matrix [C, C]; 0 where nothing was predicted or nothing is there."""
-    right, predicted, true = np.diag(counts), counts.sum(axis=0), counts.sum(axis=1)
+    return _shares(np.diag(counts), counts.sum(axis=0), counts.sum(axis=1))
+
+
+def _shares(right: Array, predicted: Array, true: Array) -> list[dict[str, float]]:
+    """From the counts [C] of rows that are rightly told to be of each class, are told so, and are so."""
     precision, recall = right / np.maximum(predicted, 1), right / np.maximum(true, 1)
     f1 = 2 * right / np.maximum(predicted + true, 1)
     columns = {"precision": precision, "recall": recall, "f1": f1, "rows": true}
-    return [{name: float(values[index]) for name, values in columns.items()} for index in range(len(counts))]
+    return [{name: float(values[index]) for name, values in columns.items()} for index in range(len(right))]

@@ -58,7 +58,7 @@ MISTAKES = [
     (
         ["loss={kind:auto}"],
         "loss = {kind:auto}: a group takes the name of an option; write loss=OPTION loss.KEY=VALUE; "
-        "the options are auto, hinge, huber, logistic, mean_absolute, mean_squared_error, softmax_cross_entropy",
+        "the options are auto, binary_cross_entropy, hinge, huber, logistic, mean_absolute, mean_squared_error, softmax_cross_entropy",
     ),
     (["optimizer.learning_rate=-1"], "optimizer.learning_rate = -1: must be above 0"),
     (["optimizer.learning_rate=fast"], "optimizer.learning_rate = fast: must be a number, not a word"),

@@ -131,7 +131,8 @@ def test_a_file_that_is_no_archive_or_holds_pickles_is_refused(tmp_path: Path) -
     path.write_bytes(path.read_bytes()[:300])
     assert refusal(config) == sentence
     np.savez(path, x=np.array([object()], object), y=Y[:1])
-    assert refusal(config) == sentence
+    hint = "which are not read; store words with .astype(str) and numbers with .astype(float)"
+    assert refusal(config) == f"data.path = {path}, x: holds Python objects (dtype object), {hint}"
 
 
 def test_a_declared_task_that_the_file_cannot_have_is_refused(tmp_path: Path) -> None:
@@ -157,3 +158,10 @@ def test_one_hot_rows_are_classes_and_a_class_without_a_row_stays_one(tmp_path: 
     assert "y is one-hot, taken as 4 classes; data.task=regression takes it as numbers" in found.notes
     numbers = load(Data(kind="npz", path=str(tmp_path / "rows.npz"), task="regression"), seed=0)
     assert numbers.shape.targets == 4
+
+
+def test_a_constant_target_is_refused_and_one_of_several_is_noted(tmp_path: Path) -> None:
+    config = saved(tmp_path, x=X, y=np.full(40, 14.62))
+    assert refusal(config) == "data = npz: all rows have the target 14.62; nothing can be learned from one value"
+    dataset = loaded(tmp_path, x=X, y=np.stack([np.full(40, 0.5), GENERATOR.normal(size=40)], axis=1))
+    assert "target 0 is 0.5 in every row of the training part: nothing can be learned of it" in dataset.notes

@@ -360,7 +360,7 @@ def test_what_is_told_of_many_columns_alike_is_one_line(tmp_path: Path) -> None:
 
 def test_a_target_of_one_value_is_refused(tmp_path: Path) -> None:
     text = "x,y\n" + "".join(f"{row},14.62\n" for row in range(30))
-    assert refusal(tmp_path, text, target="y") == "data.target = y: all rows have the value 14.62; nothing can be learned from one value"
+    assert refusal(tmp_path, text, target="y") == "data = a: all rows have the target 14.62; nothing can be learned from one value"
 
 
 def test_a_pattern_declares_many_columns_and_an_unknown_name_is_refused(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_the_targets_of_a_regression_are_scaled_once_and_those_of_the_data_stay(
 def test_classes_and_targets_that_shall_stay_are_given_as_they_are() -> None:
     for dataset, settings in ((loaded("iris"), Preprocessing()), (loaded("diabetes"), Preprocessing(targets="none"))):
         ready = prepared(dataset, settings)
-        assert ready.target_scale is None and ready.train.targets is dataset.train.y
+        assert ready.target_scale is None and np.shares_memory(np.asarray(ready.train.targets), dataset.train.y)
         assert ready.own_units(dataset.train.y) is dataset.train.y and ready.arrays().keys() == ready.fitted.arrays().keys()
 
 

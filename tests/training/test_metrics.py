@@ -161,3 +161,33 @@ def test_early_stopping_on_a_metric_without_a_value_is_refused() -> None:
         train(SoftmaxProgram(), data, Training(early_stopping=EarlyStopping(metric="roc_auc/validation")), seed=3, emit=lambda event: None)
     rule = "has no value on the validation part, as class 1 has no row there; use another metric, or a larger data.split.validation"
     assert str(caught.value) == f"training.early_stopping.metric = roc_auc/validation: {rule}"
+
+
+@pytest.mark.parametrize("labels", [1, 2, 5])
+def test_scores_of_labels_are_those_of_scikit_learn(labels: int) -> None:
+    generator = np.random.default_rng(labels)
+    p, y = generator.integers(1, 9, (60, labels)) / 9, generator.integers(0, 2, (60, labels)).astype(np.float64)
+    told, names = (p >= 0.5).astype(int), range(labels)
+    wanted = {
+        "accuracy": np.mean(told == y),
+        "exact_match": skm.accuracy_score(y, told),
+        "log_loss": np.mean([skm.log_loss(y[:, c], p[:, c]) for c in names]),
+        "roc_auc": np.mean([skm.roc_auc_score(y[:, c], p[:, c]) for c in names]),
+    }
+    for name in ("precision", "recall", "f1"):
+        function = getattr(skm, f"{name}_score")
+        wanted[name] = np.mean([function(y[:, c], told[:, c], zero_division=0) for c in names])
+    assert set(wanted) == set(scores.SCORES["multilabel"]) == set(metrics.full("multilabel", None))
+    for name, value in wanted.items():
+        assert scores.score("multilabel", name, p, y) == pytest.approx(value, rel=1e-12), name
+    table = metrics.class_table(p, y)
+    assert [row["rows"] for row in table] == y.sum(axis=0).tolist()
+    assert np.mean([row["roc_auc"] for row in table]) == pytest.approx(wanted["roc_auc"], rel=1e-12)
+
+
+def test_a_label_that_every_row_has_leaves_the_roc_auc_out() -> None:
+    y = np.array([[1.0, 0.0], [1.0, 1.0]])
+    assert metrics.left_out(["roc_auc", "f1"], y, None, "test", ("red", "wet")) == [
+        "roc_auc/test is left out: label red is 1 in every row there"
+    ]
+    assert "roc_auc/test" not in metrics.measure("multilabel", np.full((2, 2), 0.5), np.zeros(2), y, "test", ["roc_auc", "f1"])
