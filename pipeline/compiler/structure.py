@@ -52,7 +52,7 @@ class Structure:
     """
 
     def __init__(self, config: Experiment, shape: DataShape, backend: Backend, reason: str = "", *, keep_biases: bool = False) -> None:
-        self.built = build(config, shape)
+        self.shape, self.built = shape, build(config, shape)
         self.network, self.bias_reasons = (self.built, ()) if keep_biases else remove_biases(self.built)
         # the oracle normalizes in evaluation, so that it checks the folded weights of the others
         self.folded, self.folds, self.fold_reasons = fold_batch_norms(self.network) if backend.target.fuses else (self.network, (), ())

@@ -3,6 +3,7 @@
 # K trials, S steps, B batch rows
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from typing import Any
@@ -41,6 +42,20 @@ def compile_stack(configs: Sequence[Experiment], shape: DataShape | None = None)
     # one compiled structure; the values and initial weights of each trial come from its own layers
     programs = [Program(structure, config, memory, k, network=own[k].network) for k, config in enumerate(configs)]
     return Stack(programs, memory)
+
+
+def _copied_program(program: Program) -> tuple[Any, ...]:
+    """How a program is copied and pickled: the copy is one of its own, compiled again, with the state of the first."""
+    return compile_experiment, (program.config, program.structure.shape), program.__getstate__()
+
+
+def _copied_stack(stack: Stack) -> tuple[Any, ...]:
+    configs = [program.config for program in stack.programs]
+    return compile_stack, (configs, stack.programs[0].structure.shape), stack.__getstate__()
+
+
+copyreg.pickle(Program, _copied_program)
+copyreg.pickle(Stack, _copied_stack)
 
 
 def load_backend(config: Experiment) -> tuple[Backend, str]:

@@ -66,6 +66,16 @@ class Program:
         count = sum(layer[3] for layer in self.layers)
         return f"<Program {self.digest}: {layers}, {count:,} parameters, {self.steps_done} steps done, {self.structure.backend.name}>"
 
+    def __getstate__(self) -> tuple[dict[str, Array], Course, bool]:
+        """What a copy is given after it is compiled; see `pipeline/program/make.py`."""
+        return self.state(), self._course, self._unbalanced
+
+    def __setstate__(self, given: tuple[dict[str, Array], Course, bool]) -> None:
+        state, course, unbalanced = given
+        self.load_state(state)
+        self.follow(course)
+        self._unbalanced = unbalanced
+
     def trained_by_stack(self, done: int) -> None:
         """Notes `done` steps that a stack took with this program's state."""
         self.steps_done += done

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,14 @@ class Stack:
             if len(self.programs) > 1
             else f"<Stack of 1: {self.programs[0]!r}>"
         )
+
+    def __getstate__(self) -> list[Any]:
+        """What a copy is given after it is compiled."""
+        return [program.__getstate__() for program in self.programs]
+
+    def __setstate__(self, given: list[Any]) -> None:
+        for program, own in zip(self.programs, given, strict=True):
+            program.__setstate__(own)
 
     def run(self, x: npt.ArrayLike, y: npt.ArrayLike, orders: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Array:
         """One optimizer step of every trial for each of orders [K, S, B], in one native call -> losses [K, S].

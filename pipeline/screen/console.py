@@ -12,7 +12,7 @@ from rich.markup import escape
 def console_for(*, quiet: bool = False) -> Console:
     """The console of standard output, or one that swallows everything."""
     width = None if sys.stdout.isatty() else 200  # a file has no edge at which a table would have to fold
-    return Unheard(file=sys.stdout, quiet=quiet, highlight=False, width=width)
+    return Unheard(file=sys.stdout, quiet=quiet, highlight=False, emoji=False, width=width)  # a class `a:boom:b` is shown as written
 
 
 class Unheard(Console):

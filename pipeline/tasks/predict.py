@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
+import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -92,7 +93,10 @@ def encoded(columns: Columns, suffix: str) -> bytes:
 
         pd.DataFrame(columns).to_parquet(buffer, index=False)
     elif suffix == ".npz":
-        np.savez(buffer, **{name: values.astype(str) if values.dtype == object else values for name, values in columns.items()})  # type: ignore[arg-type]  # NumPy's stub takes the names for its own options
+        with zipfile.ZipFile(buffer, "w") as archive:  # numpy.savez takes a column called file for its own option
+            for name, values in columns.items():
+                with archive.open(f"{name}.npy", "w") as file:
+                    np.lib.format.write_array(file, values.astype(str) if values.dtype == object else values, allow_pickle=False)
     else:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 import pipeline
+from pipeline.tasks.predict import encoded
 from tests.end_to_end.conftest import Command
 
 SMALL = ["architecture=mlp_small", "training.epochs=3", "training.batch_size=16", "tracking=none"]
@@ -120,3 +122,12 @@ def test_the_final_table_has_every_metric_and_those_of_each_epoch_are_chosen(wor
     kept = json.loads((work / "wines" / "evaluation.json").read_text())
     assert all(f"{name}/{part}" in kept["metrics"] for name in ("f1", "roc_auc", "log_loss") for part in ("train", "validation", "test"))
     assert [float(row["roc_auc"]) for row in rows] == [row["roc_auc"] for row in kept["test"]["by_class"]]
+
+
+def test_an_npz_file_takes_columns_of_any_name() -> None:
+    columns = {"file": np.array([1.5, 2.5]), "allow_pickle": np.array(["a", "b"], dtype=object), "größe (m)": np.arange(2)}
+    with np.load(io.BytesIO(encoded(columns, ".npz"))) as found:
+        assert found.files == list(columns)
+        assert (
+            found["file"].tolist() == [1.5, 2.5] and found["allow_pickle"].tolist() == ["a", "b"] and found["größe (m)"].tolist() == [0, 1]
+        )

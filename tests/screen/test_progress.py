@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from pipeline.screen.console import console_for, say
-from pipeline.screen.tables import results_table
+from pipeline.screen.tables import classes_table, results_table
 from pipeline.training import progress, scores
 from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Started
 
@@ -118,3 +118,13 @@ def test_precision_recall_and_f1_are_those_of_scikit_learn() -> None:
     found = scores.by_class(counts)
     for name, values in zip(("precision", "recall", "f1", "rows"), wanted, strict=True):
         assert np.allclose([row[name] for row in found], values, rtol=1e-12)
+
+
+def test_codes_of_pictures_in_names_are_shown_as_they_are_written(capsys: pytest.CaptureFixture[str]) -> None:
+    console = console_for()
+    rows = [{"precision": 1.0, "recall": 1.0, "f1": 1.0, "rows": 2.0}] * 2
+    console.print(classes_table(["a:boom:b", "chr1:100:A"], rows, part="test"))
+    console.print(results_table(":fire:", {"loss/test": 1.0}))
+    say(console, "note: class :heart:")
+    out = capsys.readouterr().out
+    assert all(name in out for name in ("a:boom:b", "chr1:100:A", ":fire:", "note: class :heart:"))
