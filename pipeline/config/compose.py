@@ -22,6 +22,7 @@ from pipeline.config.arms import with_arm
 from pipeline.config.overrides import CONF, forgiving, shown, unknown_option
 from pipeline.config.search import Tried, with_trial
 from pipeline.config.spec import experiment
+from pipeline.config.words import as_written
 from pipeline.errors import ConfigError, PipelineError
 
 
@@ -67,7 +68,7 @@ def job_config(config: object, tried: Sequence[Tried] = ()) -> dict[str, Any]:
 def resolved(config: object) -> dict[str, Any]:
     """A composed config as nested plain dicts, as it is written.  Raises OmegaConf's errors; see `explained`."""
     plain = OmegaConf.to_container(cast(Any, config), resolve=True, throw_on_missing=True, enum_to_str=True)
-    return cast("dict[str, Any]", plain)
+    return cast("dict[str, Any]", as_written(plain))
 
 
 def explained(error: Exception) -> PipelineError:

@@ -3,6 +3,7 @@
 - `experiment=bn` becomes `+experiment=bn`: groups that the defaults list does not hold need the + in Hydra.
 - `a.b=1` and `+a.b=1` become `++a.b=1`, so that an unknown key reaches `spec`, which names it and its nearest neighbour,
   and an optional key that an option file does not list needs no +.
+- What Hydra has no letters for is quoted for it: see `words`.
 - What cannot be read, several values without -m, and a group set to null are one-line errors that name the override.
 
 Overrides of `hydra.*` stay as they are.
@@ -18,11 +19,12 @@ import yaml
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType
+from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType, QuotedString
 from hydra.errors import HydraException
 
 from pipeline.config.experiment import Experiment
 from pipeline.config.search import SEARCH, TRIAL
+from pipeline.config.words import as_hydra, as_written
 from pipeline.errors import ConfigError, nearest
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -65,25 +67,34 @@ def forgiving(texts: Sequence[str], *, several: bool) -> list[str]:
 
 
 def _forgiving(text: str, known: dict[str, list[str]], *, several: bool) -> str:
+    given = text.partition("=")[2]
+    text = as_hydra(text)
     override = parsed(text)
     key = override.key_or_group
     if override.is_sweep_override() and not several:
         hint = "add -m for a sweep, or write [a,b] for a list"
-        raise ConfigError(at=key, got=text.partition("=")[2], rule="one run takes one value", hint=hint)
+        if key not in known and _of_words(override.value()):
+            hint += f"; one word with a comma is quoted twice: '{key}=\"...\"'"
+        raise ConfigError(at=as_written(key), got=given, rule="one run takes one value", hint=hint)
     if key.startswith("hydra.") or "/" in key or override.package is not None or override.type == OverrideType.DEL:
         return text
     bare = text.lstrip("+")
     if key in known:
         if isinstance(override.value(), dict):
             hint = f"write {key}=OPTION {key}.KEY=VALUE; the options are {', '.join(known[key])}"
-            raise ConfigError(at=key, got=text.partition("=")[2], rule="a group takes the name of an option", hint=hint)
+            raise ConfigError(at=as_written(key), got=given, rule="a group takes the name of an option", hint=hint)
         if override.value() is None and key not in ADDED_GROUPS:
-            raise ConfigError(at=key, got=None, rule="a group needs an option", hint=f"use one of {', '.join(known[key])}")
+            raise ConfigError(at=as_written(key), got=None, rule="a group needs an option", hint=f"use one of {', '.join(known[key])}")
         return f"+{bare}" if key in ADDED_GROUPS else bare
     root = _root(known)
     if key.partition(".")[0] not in root:
-        raise ConfigError(at=key, got=text.partition("=")[2], rule="unknown key", hint=_nearest_path(key, root))
+        raise ConfigError(at=as_written(key), got=given, rule="unknown key", hint=_nearest_path(key, root))
     return f"++{bare}"
+
+
+def _of_words(value: object) -> bool:
+    """Whether commas part words, which may be one word with commas."""
+    return isinstance(value, ChoiceSweep) and all(isinstance(one, str | QuotedString) for one in value.list)
 
 
 def _root(known: Iterable[str]) -> set[str]:
@@ -140,7 +151,7 @@ def planned(params: Mapping[str, str], overrides: Sequence[str]) -> list[dict[st
 
 def shown(texts: Sequence[str]) -> tuple[str, ...]:
     """Overrides as a person writes them: without + and ++."""
-    return tuple(text.lstrip("+") for text in texts)
+    return tuple(as_written(text.lstrip("+")) for text in texts)
 
 
 def unknown_option(missing: str, options: Sequence[str] | None) -> ConfigError:

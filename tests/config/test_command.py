@@ -11,6 +11,7 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 
 from pipeline import tasks
+from pipeline.config.compose import compose
 from pipeline.config.spec import experiment
 from pipeline.optimizers import OPTIMIZERS
 from tests import recorder
@@ -50,6 +51,41 @@ def test_a_run_writes_nothing_by_itself_and_leaves_no_global_state(command: Comm
     assert not GlobalHydra.instance().is_initialized()
 
 
+WORDS = {
+    "data.path=données.csv": "données.csv",
+    "data.path=~/my.csv": "~/my.csv",
+    "data.path=plain#1.csv": "plain#1.csv",
+    "data.path=a (1).csv": "a (1).csv",
+    "data.path=/a b/c(d)#.csv": "/a b/c(d)#.csv",
+    "data.path=x/[1].csv": "x/[1].csv",
+    'data.path="größe, höhe.csv"': "größe, höhe.csv",
+    "data.target=größe": "größe",
+    "data.target=a=b": "a=b",
+    "data.target=it's": "it's",
+    'data.target="é\\': '"é\\',
+    "data.ignore=[petal length (cm)]": ("petal length (cm)",),
+    "data.ignore=[zip#1, größe (a,b), 'c, ü', plain]": ("zip#1", "größe (a,b)", "c, ü", "plain"),
+}
+
+
+@pytest.mark.parametrize(("text", "word"), WORDS.items(), ids=list(WORDS))
+def test_the_command_line_takes_words_as_they_are(command: Command, text: str, word: object) -> None:
+    assert command(text) == 0
+    got = recorder.calls[0][0]
+    assert getattr(got.data, text.partition("=")[0].removeprefix("data.")) == word
+    assert experiment(compose([text])) == got
+
+
+def test_an_element_of_a_list_may_be_given_in_brackets(command: Command) -> None:
+    assert command("architecture.layers[0].units=64") == 0
+    assert recorder.calls[0][0].architecture.layers[0].units == 64
+
+
+def test_a_sweep_takes_words_as_they_are(command: Command) -> None:
+    assert command("-m", "data.path=données.csv,größe.csv", "hydra.sweep.dir=s") == 0
+    assert [call[0].data.path for call in recorder.calls] == ["données.csv", "größe.csv"]
+
+
 MISTAKES = [
     (["optimizer=adamm"], "optimizer = adamm: unknown option; did you mean adam?"),
     (["experiment=bnn"], "experiment = bnn: unknown option; did you mean bn?"),
@@ -80,7 +116,20 @@ MISTAKES = [
     (["batch_size=32"], "batch_size = 32: unknown key; did you mean training.batch_size?"),
     (["epochs=3"], "epochs = 3: unknown key; did you mean training.epochs?"),
     (["dropout=0.5"], "dropout = 0.5: unknown key; did you mean regularization=dropout regularization.rate?"),
-    (["data.path=a (1).csv"], "data.path = a (1).csv: cannot be read; quote it twice, once for the shell: 'data.path=\"...\"'"),
+    (
+        ["data.path=größe, höhe.csv"],
+        "data.path = größe, höhe.csv: one run takes one value; add -m for a sweep, or write [a,b] for a list; "
+        "one word with a comma is quoted twice: 'data.path=\"...\"'",
+    ),
+    (
+        ["training.größe (cm).kind=id"],
+        "training.größe (cm) = {'kind': 'id'}: unknown key; use one of batch_size, early_stopping, epochs, metrics",
+    ),
+    (
+        ["training={größe (cm): {2nd: 1}}"],
+        "training = {größe (cm): {2nd: 1}}: a group takes the name of an option; write training=OPTION training.KEY=VALUE; "
+        "the options are default, early_stopping",
+    ),
     (["data.path=???"], "data.path = (missing): has no value; give data.path=..."),
     (["~nope"], "config: Could not delete from config. 'nope' does not exist"),
     (["seed=${nope}"], "config: seed: Interpolation key 'nope' not found"),
