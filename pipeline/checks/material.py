@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import data, random
+from pipeline.config.automatic import settled
 from pipeline.config.experiment import Experiment
 from pipeline.data import DataShape
 from pipeline.data.prepared import prepared
@@ -23,11 +24,13 @@ from pipeline.training import loop
 class Material:
     """x [N, ...], y int32 [N] or float64 [N, T] and weight [N] (None: all 1) of the training part.
 
+    config  the experiment, what follows the rows settled
     name    of the data
     shape   of what a program takes: after the preprocessing
     seed    of the order
     """
 
+    config: Experiment
     name: str
     shape: DataShape
     x: Array | Streamed
@@ -57,7 +60,16 @@ class Material:
 def material(config: Experiment) -> Material:
     """Loads the data that `config` names and fits its preprocessing.  Raises ConfigError and DataError, as a training would."""
     dataset = data.load(config.data, seed=config.seed)
+    config, _ = settled(config, dataset)
     loop.check(dataset, config.training, config.budget)
     ready = prepared(dataset, config.preprocessing, precision=config.precision)
     rows = ready.train
-    return Material(name=dataset.name, shape=ready.shape, x=rows.x, y=np.asarray(rows.targets), seed=config.seed, weight=rows.weight)
+    return Material(
+        config=config,
+        name=dataset.name,
+        shape=ready.shape,
+        x=rows.x,
+        y=np.asarray(rows.targets),
+        seed=config.seed,
+        weight=rows.weight,
+    )

@@ -18,7 +18,9 @@ def check(config: Experiment, given: Material | None = None) -> tuple[Finding, .
 
     Trains no run and writes nothing.  Raises ConfigError, DataError and BackendError, as a training would.
     """
-    settings, rows = config.check or Check(), given or material(config)
+    rows = given or material(config)
+    config = config if given else rows.config
+    settings = config.check or Check()
     return (
         check_dry_run(config, rows),
         check_start_loss(config, rows),

@@ -80,3 +80,4 @@ class Experiment:
     check: Check | None = setting(None)
     lr_range: LearningRateRange | None = setting(None)
     explain: Explain | None = setting(None)
+    automatic: tuple[str, ...] = setting(())  # paths whose values are to follow the data: no key of a config, see automatic.py

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
+from pipeline.config.automatic import with_auto, without_auto
 from pipeline.config.experiment import TASK_SETTINGS, Experiment
 from pipeline.errors import ConfigError, nearest
 from pipeline.layers import LAYERS
@@ -37,7 +38,8 @@ from pipeline.training.budget import end
 
 def experiment(config: Mapping[str, Any]) -> Experiment:
     """The experiment that `config` (nested plain dicts; what is left out has its default) describes.  Raises ConfigError."""
-    result = read(Experiment, config, at="")
+    given, automatic = without_auto(config) if isinstance(config, Mapping) else (config, ())
+    result = replace(read(Experiment, given, at=""), automatic=automatic)
     if result.architecture.head == "none":
         result = replace(result, architecture=replace(result.architecture, head=None))
     for rule in RULES:
@@ -56,7 +58,8 @@ def _completed(config: Experiment) -> Experiment:
 
 def to_plain(config: Experiment) -> dict[str, Any]:
     """The whole config as nested plain dicts, without the settings of other tasks; `experiment(to_plain(e)) == e`."""
-    written = cast("dict[str, Any]", plain(config))
+    written = with_auto(cast("dict[str, Any]", plain(replace(config, automatic=()))), config.automatic)
+    del written["automatic"]
     return {name: value for name, value in written.items() if name not in TASK_SETTINGS or value is not None}
 
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pipeline.records import record, setting
 
-Part = Literal["layers", "decay", "variance", "compilation", "memory", "graphs", "plan", "program", "all"]
-SHORT: tuple[Part, ...] = ("layers", "decay", "variance", "compilation", "memory")
+Part = Literal["recipe", "layers", "decay", "variance", "compilation", "memory", "graphs", "plan", "program", "all"]
+SHORT: tuple[Part, ...] = ("recipe", "layers", "decay", "variance", "compilation", "memory")
 FULL: tuple[Part, ...] = (*SHORT, "graphs", "plan", "program")
 
 
@@ -15,6 +15,7 @@ FULL: tuple[Part, ...] = (*SHORT, "graphs", "plan", "program")
 class Explain:
     """parts, in this order whatever the order given; all is every one of them:
 
+    recipe       what follows the rows of the data (see config/automatic.py)
     layers       names, shapes, parameters, and what the passes over the layers did
     decay        which parameters a decay may touch
     variance     mean and variance of each layer's values that the initialization leads one to expect

@@ -22,7 +22,7 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     """Prints the table of findings.  Raises CheckFailed, exit code 1, when one failed; PipelineError."""
     console = console_for()
     rows = material(experiment)
-    findings = check(experiment, rows)
+    findings = check(rows.config, rows)
     console.print(table(rows.name, findings))
     failed = [finding.check for finding in findings if not finding.passed]
     if failed:

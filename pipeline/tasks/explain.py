@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline import data
+from pipeline.config import automatic
 from pipeline.config.experiment import Experiment
-from pipeline.config.task_settings import Explain
+from pipeline.config.task_settings import Explain, chosen
 from pipeline.data.prepared import shape_after
+from pipeline.data.settings import check_source
+from pipeline.errors import ConfigError
 from pipeline.preprocessing import Fitted
 from pipeline.program.make import compile_experiment
 from pipeline.tasks import trained
@@ -19,13 +23,27 @@ ALLOWED = {"task": "", "run": "", "tracking": "", "explain": "", "backend": "bac
 
 def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) -> str:
     """Prints the parts that `explain.parts` asks for -> that text.  Raises PipelineError."""
-    shape, asked = None, experiment.explain or Explain()
+    shape, asked, told = None, experiment.explain or Explain(), ""
     if experiment.run is not None:
         folder = trained.find(experiment.run, experiment)
         experiment = trained.with_overrides(trained.stored_experiment(folder), experiment, context.overrides, ALLOWED, task="task=explain")
         if checkpoint.exists(folder / trained.CHECKPOINTS):
             stored = checkpoint.load(folder / trained.CHECKPOINTS).stored
             shape = shape_after(stored.facts.shape, Fitted.restore(stored.arrays, experiment.preprocessing.steps))
+    elif experiment.automatic:
+        experiment, told = _settled(experiment)
     text = compile_experiment(experiment, shape).explain(asked.parts)
+    if "recipe" in chosen(asked.parts) and told:
+        text = f"recipe {told}\n\n{text}"
     print(text)
     return text
+
+
+def _settled(experiment: Experiment) -> tuple[Experiment, str]:
+    """With what follows the rows of the data, and that in words; where there are no data, as `pipeline.compile` takes it."""
+    try:
+        check_source(experiment.data)
+    except ConfigError:
+        return experiment, f"without data: {automatic.fallback(experiment)}; training settles by the rows what is automatic"
+    settled, notes = automatic.settled(experiment, data.load(experiment.data, seed=experiment.seed))
+    return settled, "; ".join(notes)

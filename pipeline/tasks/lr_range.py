@@ -23,7 +23,7 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     if experiment.output is not None and Path(experiment.output).exists():
         raise RunError(f"output = {experiment.output}: exists already and is not overwritten; give another name or remove it")
     rows = material(experiment)
-    test = range_test(experiment, rows)
+    test = range_test(rows.config, rows)
     optimizer = OPTIMIZERS.kind_of(experiment.optimizer)
     folder = new_run_folder(name="lr_range", path=experiment.output)
     files.write(folder / "lr_range.csv", table(test))

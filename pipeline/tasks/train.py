@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from signal import SIGINT
 from typing import Any
@@ -16,7 +17,7 @@ from rich.console import Console
 import backends
 from pipeline import data, files
 from pipeline.compiler import loss_weights
-from pipeline.config import spec
+from pipeline.config import automatic, spec
 from pipeline.config.experiment import Experiment
 from pipeline.data.prepared import Prepared, prepared
 from pipeline.errors import DivergedError, PipelineError, Stopped
@@ -85,11 +86,13 @@ def _made(begun: Beginning, context: RunContext, console: Console) -> _Training:
     """Data and program, or a refusal."""
     asked = begun.experiment
     dataset = data.load(asked.data, seed=asked.seed)
+    asked, settled = automatic.settled(asked, dataset)
+    begun = replace(begun, experiment=asked)
     loop.check(dataset, asked.training, asked.budget)
     resume.check_rest(begun, dataset)
     ready = prepared(dataset, asked.preprocessing, precision=asked.precision)
     program = compile_experiment(asked, ready.shape)
-    notes = [*dataset.notes, *ready.notes]
+    notes = [*dataset.notes, *ready.notes, *settled]
     if program.balance(dataset.train.y):
         notes.append(loss_weights.note(program.class_weights, dataset.class_names))
     if crowded := backends.crowded(program.structure.backend.name, asked.backend.threads):

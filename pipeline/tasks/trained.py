@@ -105,7 +105,7 @@ def with_overrides(stored: Experiment, asked: Experiment, overrides: Iterable[st
             raise ConfigError(
                 at=path, got=value, rule=f"{task} works with the stored config of the run", hint=f"only {names} can be changed"
             )
-        if known is not None and allowed[known]:
+        if known is not None and allowed[known] and path not in asked.automatic:  # `auto` was settled when the run began
             result = _taken_over(result, asked, allowed[known].split("."))
     return result
 

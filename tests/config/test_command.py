@@ -128,7 +128,7 @@ MISTAKES = [
     (
         ["training={größe (cm): {2nd: 1}}"],
         "training = {größe (cm): {2nd: 1}}: a group takes the name of an option; write training=OPTION training.KEY=VALUE; "
-        "the options are default, early_stopping",
+        "the options are default, early_stopping, fixed",
     ),
     (["data.path=???"], "data.path = (missing): has no value; give data.path=..."),
     (["~nope"], "config: Could not delete from config. 'nope' does not exist"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ def network(*layers: dict[str, Any], head: str | None = "auto") -> dict[str, Any
 
 
 def test_nothing_given_is_the_default_experiment() -> None:
-    assert experiment({}) == Experiment()
+    assert replace(experiment({}), automatic=()) == Experiment()
 
 
 def test_a_word_is_a_kind_with_its_defaults() -> None:

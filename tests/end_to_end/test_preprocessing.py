@@ -13,7 +13,7 @@ from pipeline.errors import ConfigError
 from pipeline.tasks import evaluate, trained
 from pipeline.tasks.trained import find
 
-SMALL = ["architecture=mlp_small", "training.epochs=5", "training.batch_size=16", "tracking=none"]
+SMALL = ["architecture=mlp_small", "training.epochs=5", "training.batch_size=16", "regularization=none", "tracking=none"]
 CHOICES = [
     (["preprocessing=pca", "preprocessing.components=20"], (20,)),
     (["preprocessing=pca", "preprocessing.components=0.9"], (21,)),

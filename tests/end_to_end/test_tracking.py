@@ -68,7 +68,7 @@ def test_a_disk_that_takes_no_more_ends_the_run_failed_without_half_a_checkpoint
     def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))  # the journal fits, a checkpoint does not
 
-    arguments = command("data=iris", "training.epochs=2", "training.batch_size=16")
+    arguments = command("data=iris", "architecture=mlp", "training.epochs=2", "training.batch_size=16")
     done = subprocess.run(arguments, cwd=work, env=environment(), capture_output=True, text=True, timeout=120, preexec_fn=small_files)
     folder = only_run(work)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
