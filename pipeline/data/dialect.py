@@ -103,7 +103,9 @@ def dialect(path: Path, *, encoding: str | None, delimiter: str | None, header: 
     if not rows:
         raise DataError(f"data.path = {path}: the file is blank; give a CSV with a header line and rows")
     first = [cell.strip() for cell in rows[0][1]]
-    has = _has_header(path, first, [cells for _, cells in rows[1:]]) if header is None and not names else bool(header)
+    below = [cells for _, cells in rows[1:]]
+    look = _is_header if names else _has_header
+    has = look(path, first, below) if header is None else header
     columns, used, notes = _columns(path, first, [cells for _, cells in rows[int(has) :]], names, has=has, whole=whole)
     if has and len(rows) == 1 and whole:
         raise DataError(f"data.path = {path}: has a header and no rows; give a CSV with data")
@@ -259,6 +261,15 @@ def _has_header(path: Path, first: Sequence[str], rows: Sequence[Sequence[str]])
     rule = f"line 1 ({shown}) may hold the names of the columns or the first row"
     hint = "give data.header=true, or data.header=false (and data.names=[...] for names of your own)"
     raise DataError(f"data.path = {path}: {rule}; {hint}")
+
+
+def _is_header(_: Path, first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first record is sure to hold names, where others are given: it has a word where all others have numbers, dates, ..."""
+    columns = [[row[i].strip() for row in rows if i < len(row)] for i in range(len(first))]
+    pairs = [(cell, Counter(filter(None, column))) for cell, column in zip(first, columns, strict=True) if cell]
+    found = [(infer({cell: 1}, names=True), infer(below, names=True)) for cell, below in pairs]
+    kinds = [(one.kind, other.kind) for one, other in found if isinstance(one, Found) and isinstance(other, Found)]
+    return any(one == "category" and other not in ("category", "empty") for one, other in kinds)
 
 
 def _like(cell: str, column: Sequence[str]) -> bool:

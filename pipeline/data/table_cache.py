@@ -52,15 +52,18 @@ def open_table(path: Path, config: Data, *, say: Callable[[str], None]) -> Table
 def cached_table(path: Path, config: Data, folder: Path, *, say: Callable[[str], None]) -> Table:
     """The table in `path`, its cells on disk; converted when it is not there or damaged.  Raises DataError."""
     try:
-        place = folder / f"{_content(path, folder)}-{_settings(config)}"
+        content = _content(path, folder)
+        place = folder / f"{content}-{_settings(config)}"
         damaged = place.exists()
         found = _opened(place, path, config) if damaged else None
         if found is not None:
+            _remember(path, folder, content)
             return found
         if damaged:
             say(f"the converted table in {place} was damaged and has been made again")
             shutil.rmtree(place, ignore_errors=True)
         _make(path, config, place)
+        _remember(path, folder, content)
     except OSError as error:
         rule = f"cannot be converted in {folder} ({(error.strerror or type(error).__name__).lower()})"
         raise DataError(f"data.path = {path}: {rule}; make room there, or set XDG_CACHE_HOME to another folder") from error
@@ -71,33 +74,47 @@ def cached_table(path: Path, config: Data, folder: Path, *, say: Callable[[str],
 
 def _content(path: Path, folder: Path) -> str:
     """The digest of the file's bytes; they are read where its size or time is another than when it was last seen."""
-    status = path.stat()
-    state = {"size": status.st_size, "time": status.st_mtime_ns}
-    note = folder / "seen" / f"{_digest(str(path.resolve()))}.json"
-    try:
-        known = json.loads(note.read_text())
-        if {name: known[name] for name in state} == state:
-            return str(known["content"])
-    except (OSError, ValueError, KeyError, TypeError):
-        known = {}
-    content = _digest_of_file(path)[:32]
+    known = _known(_note(path, folder))
+    return known["content"] if known | _state(path) == known != {} else _digest_of_file(path)[:32]
+
+
+def _remember(path: Path, folder: Path, content: str) -> None:
+    """Notes which content lies at a path, once it is converted; what lay there before is forgotten."""
+    note, state = _note(path, folder), {**_state(path), "content": content}
+    known = _known(note)
+    if known == state:
+        return
     note.parent.mkdir(parents=True, exist_ok=True)
     temporary = note.with_suffix(f".{os.getpid()}")
-    temporary.write_text(json.dumps({**state, "content": content}))
+    temporary.write_text(json.dumps(state))
     temporary.rename(note)
-    if known.get("content") not in (None, content):
-        _forget(str(known["content"]), folder)
-    return content
+    if known and known["content"] != content:
+        _forget(known["content"], folder)
+
+
+def _note(path: Path, folder: Path) -> Path:
+    return folder / "seen" / f"{_digest(str(path.resolve()))}.json"
+
+
+def _state(path: Path) -> dict[str, Any]:
+    status = path.stat()
+    return {"size": status.st_size, "time": status.st_mtime_ns}
+
+
+def _known(note: Path) -> dict[str, Any]:
+    """What a note says, nothing where it is none."""
+    try:
+        known = json.loads(note.read_text())
+        return known if isinstance(known, dict) and isinstance(known["content"], str) else {}
+    except (OSError, ValueError, KeyError):
+        return {}
 
 
 def _forget(content: str, folder: Path) -> None:
     """Removes the conversions of a content that no path has any more."""
     for note in (folder / "seen").glob("*.json"):
-        try:
-            if json.loads(note.read_text())["content"] == content:
-                return
-        except (OSError, ValueError, KeyError):
-            continue
+        if _known(note).get("content") == content:
+            return
     for place in folder.glob(f"{content}-*"):
         shutil.rmtree(place, ignore_errors=True)
 
@@ -117,10 +134,10 @@ def _digest_of_file(path: Path) -> str:
 
 
 def _make(path: Path, config: Data, place: Path) -> None:
+    facts, blocks = rows_of(source(path, config), config)
     place.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=place.parent, prefix="making-"))
     try:
-        facts, blocks = rows_of(source(path, config), config)
         digest = hashlib.sha256()
         with (temporary / "cells").open("xb") as file:
             for cells in blocks:

@@ -75,6 +75,13 @@ def test_a_line_of_names_is_a_header(tmp_path: Path, text: str) -> None:
     assert read(tmp_path, text).facts.names == tuple(text.split("\n")[0].split(","))
 
 
+def test_names_of_ones_own_take_the_place_of_a_header(tmp_path: Path) -> None:
+    for text in ("a,b\n1,x\n2,y\n", "1,x\n2,y\n"):
+        table = read(tmp_path, text, names=("n", "w"))
+        assert table.facts.names == ("n", "w") and content(table) == [[1, 2], ["x", "y"]]
+    assert content(read(tmp_path, "a,b\nx,y\n", names=("n", "w"))) == [["a", "x"], ["b", "y"]]
+
+
 def test_columns_without_a_name_and_without_a_value_are_left_out_and_it_is_told(tmp_path: Path) -> None:
     table = read(tmp_path, "size;kind;;\n68.9;house;;\n128.6;villa;;\n")
     assert table.facts.names == ("size", "kind") and content(table) == [[68.9, 128.6], ["house", "villa"]]

@@ -190,7 +190,10 @@ def test_what_cannot_be_read_is_told_in_the_same_words(tmp_path: Path, cache: Pa
             load(Data(kind="csv", path=str(path), target="kind", stream=stream), seed=0)
         said.append(str(error.value))
     assert said[0] == said[1]
-    assert not list(cache.glob("making-*"))
+    if name in ("target", "missing"):  # the table itself can be read
+        assert not list(cache.glob("making-*"))
+    else:
+        assert not cache.exists() or not list(cache.iterdir())
 
 
 def test_a_parquet_file_cut_short_is_told_in_the_same_words(tmp_path: Path) -> None:
