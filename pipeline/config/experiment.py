@@ -58,6 +58,7 @@ class Experiment:
     run: str | None = setting(None)
     resume: str | None = setting(None)
     output: str | None = setting(None)
+    rebuild: bool = setting(False)
     demonstration: str | None = setting(None)
     arm: str | None = setting(None)
     seed: int = setting(0, least=0, most=2**32 - 1)  # one word of the generator's key

@@ -53,6 +53,8 @@ def selected(experiment: Experiment) -> Task:
     if experiment.run is not None and not task.takes_run:
         hint = "give resume=FOLDER to continue a training" if task.takes_resume else "leave it out"
         raise ConfigError(at="run", got=experiment.run, rule=f"task={name} starts a new run", hint=hint)
+    if experiment.rebuild and name != "sync":
+        raise ConfigError(at="rebuild", got=True, rule=f"task={name} sends nothing again", hint="give task=sync, or leave it out")
     _only_own_settings(experiment)
     if experiment.resume is not None and not task.takes_resume:
         raise ConfigError(at="resume", got=experiment.resume, rule=f"task={name} continues nothing", hint="give run=... instead")

@@ -15,6 +15,7 @@ from pipeline.tasks import trained
 from pipeline.tracking import tracker as tracking
 from pipeline.tracking.folder import read_info
 from pipeline.tracking.journal import Metric, end_of, read_journal
+from pipeline.tracking.lock import Lock
 from pipeline.tracking.outbox import Sender
 from pipeline.tracking.store import Store, check
 from pipeline.tracking.tracker import Tracker
@@ -41,10 +42,12 @@ class Beginning:
     folder    of the run that goes on; None: a new one is made
     found     its checkpoint; None: from the first step, as also a run that never saved does
     changed   whether other things are asked of it than before
+    lock      of that folder: taken before its checkpoint is read, so that two cannot go on from the same one
     """
 
     experiment: Experiment
     folder: Path | None = None
+    lock: Lock | None = None
     found: Checkpoint | None = None
     changed: bool = False
 
@@ -65,7 +68,12 @@ def beginning(experiment: Experiment, overrides: Sequence[str]) -> Beginning:
     folder = trained.find(experiment.resume, experiment, at="resume")
     stored = trained.stored_experiment(folder)
     asked = trained.with_overrides(stored, experiment, overrides, RESUMABLE, task="resume")
-    return Beginning(experiment=asked, folder=folder, found=_found(asked, folder), changed=asked != stored)
+    lock = tracking.take_up(folder)
+    try:
+        return Beginning(experiment=asked, folder=folder, found=_found(asked, folder), changed=asked != stored, lock=lock)
+    except BaseException:
+        lock.release()
+        raise
 
 
 def check_rest(begun: Beginning, dataset: Dataset) -> None:
@@ -96,7 +104,7 @@ def sender_of(folder: Path, project: Path) -> Sender:
 def tracker_of(folder: Path, begun: Beginning, sender: Sender, project: Path) -> Tracker:
     """Takes up the record of the run; tells what a crash kept from its journal, and what is asked of it now."""
     epoch = 0 if begun.found is None else begun.found.progress.epoch
-    tracker = tracking.resume(folder, step=epoch, project=project, sender=sender)
+    tracker = tracking.resume(folder, step=epoch, project=project, sender=sender, lock=begun.lock)
     if begun.changed:
         files.write(folder / "config.yaml", tracking.config_text(spec.to_plain(begun.experiment)))
         tracker.artifact(folder / "config.yaml")

@@ -6,7 +6,7 @@ What can be refused is refused before the run folder is made: config, tracking s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from signal import SIGINT
@@ -32,6 +32,7 @@ from pipeline.tasks.context import RunContext
 from pipeline.tasks.results import Result
 from pipeline.tasks.resume import Beginning
 from pipeline.tracking import tracker as tracking
+from pipeline.tracking.journal import damage
 from pipeline.tracking.outbox import WAIT, Sender, open_sender
 from pipeline.tracking.tracker import Receipt, Tracker
 from pipeline.training import checkpoint, loop, progress
@@ -64,13 +65,14 @@ class _Training:
 def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext, *, quiet: bool = False) -> Result:
     """Trains, or goes on with the training of the run folder `experiment.resume`.  Raises PipelineError, Stopped."""
     console = console_for(quiet=quiet)
-    begun = resume.beginning(experiment, context.overrides)
-    sender = _sender(begun, context)
-    try:
-        return _trained(_made(begun, context, console), sender)
-    finally:
+    with ExitStack() as last:
+        begun = resume.beginning(experiment, context.overrides)
+        if begun.lock is not None:
+            last.callback(begun.lock.release)
+        sender = _sender(begun, context)
         if context.senders is None:
-            sender.close(0.0)  # what it has not sent yet it sends after us
+            last.callback(sender.close, 0.0)  # what it has not sent yet it sends after us
+        return _trained(_made(begun, context, console), sender)
 
 
 def _sender(begun: Beginning, context: RunContext) -> Sender:
@@ -153,7 +155,8 @@ def _train(made: _Training, tracker: Tracker) -> tuple[Outcome, int | None]:
         program.load_state(found.state)
         resume.tell_again(tracker, found)
     if begun.folder is not None:
-        say(made.console, begun.where)
+        for text in filter(None, (begun.where, damage(begun.folder))):
+            say(made.console, text)
     with Interrupt() as interrupt, progress.display(made.console, job=made.context.label, said=made.context.said) as display:
         for note in made.notes if found is None else ():
             display(Noted(text=note))

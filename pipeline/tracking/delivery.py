@@ -35,6 +35,7 @@ from pipeline.tracking.journal import (
     read_journal,
     read_lines,
     start_of,
+    whole_length,
 )
 from pipeline.tracking.provenance import LONGEST_NAME, LONGEST_PARAM, LONGEST_TAG
 from pipeline.tracking.store import Store, connect
@@ -47,7 +48,10 @@ STATE = "mlflow.json"
 
 @record
 class Sent:
-    """What MLflow has of a run: `offset` bytes of its journal.  `ended`: status and every metric are there; `complete`: the figures too."""
+    """What MLflow has of a run: `offset` bytes of its journal.  `ended`: status and every metric are there; `complete`: the figures too.
+
+    Both speak of the journal as long as it was: of one that has grown since (a run that was resumed) they are no longer true.
+    """
 
     uri: str = ""
     experiment_id: str = ""
@@ -59,6 +63,12 @@ class Sent:
 
 
 def read_sent(folder: Path) -> Sent:
+    """What MLflow has of the journal as it is now."""
+    sent = _stored(folder)
+    return sent if sent.offset == whole_length(folder) else replace(sent, ended=False, complete=False)
+
+
+def _stored(folder: Path) -> Sent:
     """An unreadable file counts as nothing sent: sending again is harmless."""
     try:
         return read(Sent, json.loads((folder / STATE).read_text()), at=STATE)
@@ -93,11 +103,10 @@ class Delivery:
             raise RunError(f"run = {files.shown(folder)}: was made with tracking=none; name the store to send it to with tracking.uri=...")
         self.store = store
         self.clients = clients
-        self.sent = read_sent(folder)
-        if self.sent.uri != store.uri:
-            self.sent = Sent(uri=store.uri)
+        self.sent = self._mark()
         self._lock = -1
         self._told: set[tuple[str, int]] = set()
+        self._found = False  # whether the store has been asked for the run
 
     def take(self) -> bool:
         """Takes charge of the folder: two processes that send one run at once could create it twice.  False if another has it."""
@@ -109,10 +118,13 @@ class Delivery:
                 os.close(lock)
                 return False
             self._lock = lock
-            state = read_sent(self.folder)  # what the one before us has sent
-            self.sent = state if state.uri == self.store.uri else self.sent
+            self.sent = self._mark()  # what the one before us has sent
             self._told = _points(parse(read_lines(self.folder)[: self.sent.offset]))
         return True
+
+    def again(self) -> None:
+        """Nothing counts as sent: the journal is written again from its beginning."""
+        self.sent, self._told = Sent(uri=self.store.uri), set()
 
     def release(self) -> None:
         """Gives up charge of the folder."""
@@ -121,18 +133,36 @@ class Delivery:
             self._lock = -1
 
     def advance(self) -> None:
-        """Sends the new lines of the journal."""
+        """Sends the new lines of the journal; all of them where the store has lost the run."""
+        client, experiment_id = self.clients.get(self.store)
+        if not self._found:
+            self._find(client)
         lines = read_lines(self.folder, start=self.sent.offset)
         if not lines:
             return
-        client, experiment_id = self.clients.get(self.store)
         events = parse(lines)
         run_id = self.sent.run_id or self._find_or_create(client, experiment_id)
         if run_id != self.sent.run_id:
             self._save(run_id=run_id, experiment_id=experiment_id)
         self._log(client, run_id, events)
-        ended = end_of(events) is not None
+        before = End(status="FINISHED") if self.sent.ended else None
+        ended = end_of(events, before=before) is not None
         self._save(offset=self.sent.offset + len(lines), ended=ended, complete=False, note="")
+
+    def _find(self, client: MlflowClient) -> None:
+        """Asks the store, once, whether it still has the run that it is said to have: a database may have been deleted."""
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415  # only who sends loads MLflow
+
+        if self.sent.offset > whole_length(self.folder):  # of a journal that has been put back
+            self.again()
+        if self.sent.run_id:
+            try:
+                client.get_run(self.sent.run_id)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+                self.again()
+        self._found = True
 
     def finish(self) -> None:
         """Draws the figures and sends them: the last step, after the status is right."""
@@ -184,6 +214,11 @@ class Delivery:
         self._told |= set(metrics)
         for event in events:
             _act(client, run_id, self.folder, event)
+
+    def _mark(self) -> Sent:
+        """What is marked as sent to our store."""
+        stored = _stored(self.folder)
+        return stored if stored.uri == self.store.uri else Sent(uri=self.store.uri)
 
     def _save(self, **changes: Any) -> None:
         self.sent = replace(self.sent, **changes)

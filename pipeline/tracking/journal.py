@@ -14,6 +14,9 @@ and, of the summary run of a sweep,
 
 Times are milliseconds since 1970.  The journal is the truth about a run: the tracking store is written from it and can be written again.
 A line is one write, so a process that is killed leaves at most one torn line, the last; readers pass over it.
+
+The last key of a line, "crc", is the checksum of the text before it: a changed line is known by it, told by its number and left out.
+Lines of earlier versions have none.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import json
 import math
 import os
 import time
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -35,6 +39,7 @@ from pipeline.records import Family, plain, read, record, setting
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 Number = float | str  # nan, inf and -inf are words: `float` reads them back
 FILE = "journal.jsonl"
+_SUM, _SUM_LENGTH = b', "crc": "', len(b', "crc": "00000000"}')
 
 
 @record
@@ -139,9 +144,9 @@ class Journal:
     def write(self, event: Event, *, durable: bool = False) -> None:
         """Appends one event; `durable` waits until it is on the disk (a killed process loses nothing even without, a power cut may)."""
         told = {"time": time.time_ns() // 1_000_000, "event": EVENTS.kind_of(event)}
-        line = json.dumps(told | {name: value for name, value in _plain(plain(event)).items() if name not in told}) + "\n"
+        line = json.dumps(told | {name: value for name, value in _plain(plain(event)).items() if name not in told})
         try:
-            self._append(line.encode())
+            self._append(_signed(line.encode()))
             if durable:
                 os.fsync(self._file)
         except OSError as error:
@@ -185,9 +190,62 @@ def read_lines(folder: Path, *, start: int = 0) -> bytes:
     return data[: data.rfind(b"\n") + 1]
 
 
+def whole_length(folder: Path) -> int:
+    """The bytes of the whole lines, 0 where there is no journal: read from its end, however long it is."""
+    try:
+        with (folder / FILE).open("rb") as file:
+            end = file.seek(0, os.SEEK_END)
+            while end > 0:
+                start = max(0, end - 4096)
+                file.seek(start)
+                found = file.read(end - start).rfind(b"\n")
+                if found >= 0:
+                    return start + found + 1
+                end = start
+    except OSError:
+        pass
+    return 0
+
+
 def parse(lines: bytes) -> list[Event]:
-    """The events of whole lines.  Passed over: a line torn by a kill (and closed by the next writer), and what a later version may tell."""
-    return [event for event in map(_event, lines.splitlines()) if event is not None]
+    """The events of whole lines.  Passed over: a damaged line, and what a later version may tell."""
+    return _parse(lines)[0]
+
+
+def damaged(folder: Path) -> list[int]:
+    """The numbers, from 1, of the lines that are torn or not as they were written: none of them is used."""
+    return _parse(read_lines(folder))[1]
+
+
+def damage(folder: Path) -> str:
+    """What to say of damaged lines, "" where there are none."""
+    numbers = damaged(folder)
+    some = ", ".join(map(str, numbers[:5])) + (", ..." if len(numbers) > 5 else "")
+    lines = f"line {some} is" if len(numbers) == 1 else f"{len(numbers)} lines ({some}) are"
+    return f"{files.shown(folder / FILE)}: {lines} not as written, and left out" if numbers else ""
+
+
+def _parse(lines: bytes) -> tuple[list[Event], list[int]]:
+    """The events, and the numbers of the damaged lines.  After the first line with a checksum each has one."""
+    events, faults, signed = [], [], False
+    for number, line in enumerate(lines.split(b"\n")[:-1], start=1):
+        if line[-_SUM_LENGTH : len(_SUM) - _SUM_LENGTH] == _SUM:
+            signed, text = True, line[:-_SUM_LENGTH]
+            whole = line + b"\n" == _signed(text + b"}")
+            line = text + b"}"
+        else:
+            whole = not signed
+        event = _event(line) if whole else None
+        if event is not None:
+            events.append(event)
+        elif not whole or not _is_object(line):
+            faults.append(number)
+    return events, faults
+
+
+def _signed(line: bytes) -> bytes:
+    """The JSON object `line` with the checksum of its text as its last value, and the end of the line."""
+    return b'%s%s%08x"}\n' % (line[:-1], _SUM, zlib.crc32(line[:-1]))
 
 
 def _event(line: bytes) -> Event | None:
@@ -195,8 +253,17 @@ def _event(line: bytes) -> Event | None:
         told = json.loads(line)
         event_type = EVENTS[told.pop("event")]
         return read(event_type, {name: value for name, value in told.items() if name in event_type.__dataclass_fields__}, at="")
-    except (ValueError, KeyError, TypeError, AttributeError, ConfigError):
+    except (ValueError, KeyError, TypeError, AttributeError, ConfigError, RecursionError):
         return None
+
+
+def _is_object(line: bytes) -> bool:
+    """Whether a line that is no event of ours may be one of a later version."""
+    try:
+        told = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(told, dict) and told.get("event") not in EVENTS
 
 
 def start_of(events: Iterable[Event]) -> Start:
@@ -204,9 +271,9 @@ def start_of(events: Iterable[Event]) -> Start:
     return next((event for event in events if isinstance(event, Start)), Start())
 
 
-def end_of(events: Iterable[Event]) -> End | None:
-    """The end event that holds now: None while the run goes on or after it was resumed."""
-    end = None
+def end_of(events: Iterable[Event], *, before: End | None = None) -> End | None:
+    """The end event that holds now: None while the run goes on or after it was resumed.  `before` held before these events."""
+    end = before
     for event in events:
         if isinstance(event, Start | Resume):
             end = None

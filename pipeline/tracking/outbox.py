@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import TracebackType
@@ -23,10 +24,12 @@ from pipeline.tracking.store import Store, check, locate
 ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "GIT_PYTHON_REFRESH": "quiet",
 }
+REPLACEMENTS = 5  # senders that may die under one training
 WAIT = 15.0  # seconds that the status may take to reach MLflow before the training process goes on without the news
 WAIT_FIGURES = 3.0  # and then for the figures, which the sender finishes anyway
 
@@ -50,45 +53,45 @@ class Sender:
         self._project = project
         self._folders: list[Path] = []
         self._process: subprocess.Popen[bytes] | None = None
+        self._writing = threading.Lock()
+        self._closed = False
         if store is not None:
-            self._process = self._start()
+            self._open()
             self._tell(uri=store.uri)
 
     def add(self, folder: Path) -> None:
         """Gives a run folder into its care."""
-        self._folders.append(folder)
         if self._process is None:
-            self._process = self._start()
-        self._tell(folder=str(folder))
+            self._open()
+        with self._writing:
+            self._folders.append(folder)
+            self._write(folder=str(folder))
 
     def wait_for(self, folder: Path, seconds: float = WAIT) -> Sent:
         """Waits until the run's status is in MLflow, and a little for its figures.  Returns what was reached."""
         self._tell()
         end = time.monotonic() + seconds
-        restarted = False
-        while not (sent := read_sent(folder)).ended and time.monotonic() < end:
-            if self._ended():
-                if restarted or sent.note:
-                    break  # it tried and gave up, and has said why
-                restarted = True
-                self._restart()
+        while not (sent := read_sent(folder)).ended and time.monotonic() < end and not self._given_up():
             time.sleep(0.02)
         end = min(end, time.monotonic() + WAIT_FIGURES)
-        while sent.ended and not (sent := read_sent(folder)).complete and time.monotonic() < end and not self._ended():
+        while sent.ended and not (sent := read_sent(folder)).complete and time.monotonic() < end and not self._given_up():
             time.sleep(0.02)
         return sent
 
     def close(self, seconds: float = WAIT) -> None:
         """Lets it end when all is sent, and waits for that at most `seconds`; after them it goes on by itself."""
-        if self._process is None:
+        with self._writing:
+            self._closed = True  # nobody replaces it now
+            process = self._process
+        if process is None:
             return
-        assert self._process.stdin is not None
+        assert process.stdin is not None
         with contextlib.suppress(OSError):
-            self._process.stdin.close()
+            process.stdin.close()
         try:
-            self._process.wait(seconds)
+            process.wait(seconds)
         except subprocess.TimeoutExpired:
-            self._process.returncode = 0  # it outlives us by design: no warning that a process was left running
+            process.returncode = 0  # it outlives us by design: no warning that a process was left running
 
     def __enter__(self) -> Self:
         return self
@@ -96,21 +99,39 @@ class Sender:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close(WAIT if error is None else 0.0)
 
-    def _ended(self) -> bool:
-        return self._process is None or self._process.poll() is not None
-
-    def _restart(self) -> None:
-        """Something killed it: the journals are whole, another takes over."""
-        assert self._process is not None and self._process.stdin is not None
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()
+    def _open(self) -> None:
+        """Starts the process, and a thread that sees to it that there is one."""
         self._process = self._start()
-        for folder in self._folders:
-            self._tell(folder=str(folder))
+        self._keeper = threading.Thread(target=self._keep, name="keeps the sender", daemon=True)
+        self._keeper.start()
+
+    def _given_up(self) -> bool:
+        """Whether nobody sends any more."""
+        return self._process is None or not self._keeper.is_alive()
+
+    def _keep(self) -> None:
+        """Replaces a sender that something killed: the journals are whole, another takes over.  One that dies again and again is let be."""
+        for _ in range(REPLACEMENTS):
+            process = self._process
+            assert process is not None
+            process.wait()
+            with self._writing:
+                if self._closed:
+                    return
+                assert process.stdin is not None
+                with contextlib.suppress(OSError):
+                    process.stdin.close()
+                self._process = self._start()
+                for folder in self._folders:
+                    self._write(folder=str(folder))
 
     def _tell(self, **message: str) -> None:
+        with self._writing:
+            self._write(**message)
+
+    def _write(self, **message: str) -> None:
         if self._process is not None and self._process.stdin is not None:
-            with contextlib.suppress(OSError):  # a dead sender is found and replaced in wait_for
+            with contextlib.suppress(OSError, ValueError):  # a dead sender is replaced, and told again
                 self._process.stdin.write((json.dumps(message) if message else "").encode() + b"\n")
                 self._process.stdin.flush()
 

@@ -17,7 +17,7 @@ import numpy as np
 from pipeline.tracking.process import this_process
 
 # Parts of the config that say where and how a run is kept, not what it is.
-ASIDE = ("task", "run", "resume", "output", "tracking")
+ASIDE = ("task", "run", "resume", "output", "rebuild", "tracking")
 LONGEST_PARAM, LONGEST_TAG, LONGEST_NAME = 6000, 8000, 250  # of MLflow's SQL store, which cuts what is longer without a word
 
 

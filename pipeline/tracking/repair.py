@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from pipeline.errors import RunError
 from pipeline.tracking.delivery import read_sent
 from pipeline.tracking.folder import read_info, run_folders
 from pipeline.tracking.journal import End, Journal, end_of, read_journal
+from pipeline.tracking.lock import take
 from pipeline.tracking.process import alive, here
 
 LOST = "the training process ended without a word (killed, or the machine stopped)"
@@ -26,12 +28,13 @@ def left_behind(root: Path) -> Iterator[Path]:
 
 
 def mark_killed(folder: Path) -> bool:
-    """Ends the journal of a dead run with KILLED, unless it has an end.  The caller is in charge of the folder (Delivery.take)."""
-    if end_of(read_journal(folder)) is not None:
+    """Ends the journal of a dead run with KILLED, unless it has an end or is gone on with by another process -> whether it did."""
+    lock = take(folder)
+    if lock is None:
         return False
-    journal = Journal(folder)
-    try:
-        journal.write(End(status="KILLED", message=LOST), durable=True)
-    finally:
-        journal.close()
+    with lock:
+        if end_of(read_journal(folder)) is not None:
+            return False
+        with contextlib.closing(Journal(folder)) as journal:
+            journal.write(End(status="KILLED", message=LOST), durable=True)
     return True

@@ -22,6 +22,7 @@ from pipeline import files
 from pipeline.errors import PipelineError, TrackingError
 from pipeline.tracking.delivery import Clients, Delivery
 from pipeline.tracking.journal import end_of, read_journal
+from pipeline.tracking.lock import held
 from pipeline.tracking.process import alive, here
 from pipeline.tracking.repair import left_behind, mark_killed
 from pipeline.tracking.store import Store, check, make_ready
@@ -32,10 +33,10 @@ LOG = "sender.log"
 
 
 class Inbox:
-    """Messages on a pipe; `ended` once the other side has closed it."""
+    """Messages on a pipe; `ended` once the other side has closed it, `empty` when nothing was left to read at the last look."""
 
     def __init__(self, file: int) -> None:
-        self._file, self._rest, self.ended = file, b"", False
+        self._file, self._rest, self.ended, self.empty = file, b"", False, False
 
     def new(self, timeout: float) -> list[dict[str, str]]:
         """Waits at most `timeout` seconds."""
@@ -43,6 +44,7 @@ class Inbox:
             time.sleep(timeout)
             return []
         ready, _, _ = select.select([self._file], [], [], timeout)
+        self.empty = not ready
         if not ready:
             return []
         data = os.read(self._file, 65536)
@@ -68,6 +70,9 @@ class Round:
         try:
             if not self.delivery.take():
                 return  # another sender is still at it
+            if orphaned and held(self.delivery.folder):
+                self._close()  # gone on with by another process, which has a sender of its own
+                return
             if orphaned:
                 mark_killed(self.delivery.folder)
             self.delivery.advance()
@@ -118,9 +123,9 @@ def run(inbox: Inbox, parent: int) -> None:
     warm = False
     while True:
         busy = backlog or any(not item.done for item in rounds.values())
+        orphaned = os.getppid() != parent  # asked before the pipe is read: what a dead process has told lies in it already
         for message in inbox.new(TICK if busy or not inbox.ended else 0.0):
             _take(message, rounds, clients)
-        orphaned = os.getppid() != parent
         for folder, item in rounds.items():
             item.look(orphaned=orphaned)
             for root in (folder.parent, Path.cwd() / "runs") if item.delivery.sent.run_id else ():
@@ -131,7 +136,7 @@ def run(inbox: Inbox, parent: int) -> None:
             warm = _warm_up()
         if backlog:
             repair(backlog.pop(0), clients)  # one between two looks: a long backlog does not hold up the runs of today
-        if (inbox.ended or orphaned) and not backlog and all(item.done for item in rounds.values()):
+        if (inbox.ended or (orphaned and inbox.empty)) and not backlog and all(item.done for item in rounds.values()):
             return
 
 
@@ -142,6 +147,8 @@ def _take(message: dict[str, str], rounds: dict[Path, Round], clients: Clients) 
     elif "folder" in message:
         with contextlib.suppress(PipelineError):  # a folder that was removed at once
             folder = Path(message["folder"])
+            if folder in rounds:
+                rounds[folder].delivery.release()
             rounds[folder] = Round(Delivery(folder, clients))
 
 
@@ -153,18 +160,20 @@ def repair(folder: Path, clients: Clients) -> None:
         item.delivery.release()
 
 
-def sync(folder: Path, *, store: Store | None = None) -> Delivery:
-    """Sends now, in this process, what is missing of a run, to `store` instead of the run's own if given.
+def sync(folder: Path, *, store: Store | None = None, rebuild: bool = False, clients: Clients | None = None) -> Delivery:
+    """Sends now, in this process, what is missing of a run, or with `rebuild` all of it, to `store` instead of the run's own if given.
 
     Raises TrackingError if the store refuses, RunError if `folder` is no tracked run.
     """
-    delivery = Delivery(folder, Clients(), store=store)
+    delivery = Delivery(folder, clients or Clients(), store=store)
     check(delivery.store)
     if not delivery.take():
         raise TrackingError(f"run = {files.shown(folder)}: another process is sending it just now; try again when it is done")
     try:
         if here(delivery.info.process) and not alive(delivery.info.process):
             mark_killed(folder)
+        if rebuild:
+            delivery.again()
         delivery.advance()
         if delivery.sent.ended and not delivery.sent.complete:
             delivery.finish()

@@ -28,9 +28,10 @@ from pipeline import files
 from pipeline.errors import RunError, sentence
 from pipeline.records import record
 from pipeline.tracking.delivery import Sent
-from pipeline.tracking.folder import RunInfo, fill, new_run_folder, read_info, write_info
+from pipeline.tracking.folder import INFO, RunInfo, fill, new_run_folder, read_info, write_info
 from pipeline.tracking.journal import FILE, Artifact, Confusion, End, Journal, Metric, Resume, Start, Status, Tags, unwritable
 from pipeline.tracking.link import Link, link_to_run
+from pipeline.tracking.lock import Lock, take
 from pipeline.tracking.outbox import WAIT, Sender, open_sender
 from pipeline.tracking.process import alive, here, this_process
 from pipeline.tracking.provenance import flatten, provenance
@@ -52,8 +53,8 @@ class Receipt:
 class Tracker:
     """The record of one run while it goes on.  As a context manager it ends the run with the status that the exception tells."""
 
-    def __init__(self, folder: Path, journal: Journal, store: Store | None, sender: Sender, *, own_sender: bool) -> None:
-        self.folder, self.journal, self.store = folder, journal, store
+    def __init__(self, folder: Path, journal: Journal, lock: Lock, store: Store | None, sender: Sender, *, own_sender: bool) -> None:
+        self.folder, self.journal, self.lock, self.store = folder, journal, lock, store
         self._sender, self._own_sender = sender, own_sender
         self._receipt: Receipt | None = None
 
@@ -87,7 +88,7 @@ class Tracker:
         A second call changes nothing.
         """
         if self._receipt is None:
-            with contextlib.closing(self.journal):
+            with self.lock, contextlib.closing(self.journal):
                 self.journal.write(End(status=status, message=message), durable=True)
             self._receipt = self._settle((WAIT if self._own_sender else 0.0) if wait is None else wait)
         return self._receipt
@@ -153,14 +154,14 @@ def start(
         all_tags = {"pipeline.kind": "run", **provenance(seed=seed), **(tags or {})}
         all_tags |= {} if sweep is None else {"pipeline.sweep": sweep}
         all_tags |= {} if job is None else {"pipeline.job": str(job)}
-        journal = _begin(folder, _info(name, settings, store, sweep), config, all_tags)
+        lock, journal = _begin(folder, _info(name, settings, store, sweep), config, all_tags)
     except BaseException:
         if sender is None:
             opened.close(0.0)
         raise
     if store is not None:
         opened.add(folder)
-    return Tracker(folder, journal, store, opened, own_sender=sender is None)
+    return Tracker(folder, journal, lock, store, opened, own_sender=sender is None)
 
 
 def _info(name: str, settings: Tracking, store: Store | None, sweep: str | None) -> RunInfo:
@@ -176,8 +177,9 @@ def _info(name: str, settings: Tracking, store: Store | None, sweep: str | None)
     )
 
 
-def _begin(folder: Path, info: RunInfo, config: Mapping[str, Any], tags: Mapping[str, str]) -> Journal:
+def _begin(folder: Path, info: RunInfo, config: Mapping[str, Any], tags: Mapping[str, str]) -> tuple[Lock, Journal]:
     """Fills a new run folder, or removes it."""
+    lock = _taken(folder, at="output")
     try:
         fill(folder, info, config_text(config))
         journal = Journal(folder)
@@ -185,21 +187,40 @@ def _begin(folder: Path, info: RunInfo, config: Mapping[str, Any], tags: Mapping
         journal.write(Artifact(path="config.yaml"))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
+        lock.release()
         raise
-    return journal
+    return lock, journal
 
 
-def resume(folder: Path, *, step: int, project: Path, sender: Sender | None = None) -> Tracker:
+def _taken(folder: Path, *, at: str) -> Lock:
+    """The lock of a run folder that nobody else works in.  Raises RunError."""
+    lock, info = take(folder), read_info(folder) if (folder / INFO).exists() else None
+    other = info is not None and here(info.process) and info.process != this_process() and alive(info.process)
+    if lock is not None and not other:
+        return lock
+    if lock is not None:
+        lock.release()
+    who = f" as process {info.process.pid}" if info is not None else ""
+    raise RunError(f"{at} = {files.shown(folder)}: the run still goes on{who}; stop that one first")
+
+
+def take_up(folder: Path) -> Lock:
+    """The lock of a run that shall go on, taken before its checkpoint is read.  Raises RunError if it still runs or is no run."""
+    read_info(folder)
+    if not (folder / FILE).exists():
+        raise RunError(f"resume = {files.shown(folder)}: has no {FILE}; give the folder of a run")
+    return _taken(folder, at="resume")
+
+
+def resume(folder: Path, *, step: int, project: Path, sender: Sender | None = None, lock: Lock | None = None) -> Tracker:
     """Continues the run of a folder after epoch `step`, in the store it was begun in.
 
+    `lock`    that of the folder, where it is taken already
     Raises RunError if it still runs or is no run, TrackingError if its store refuses.
     """
     folder = folder.absolute()
+    lock = lock or take_up(folder)
     info = read_info(folder)
-    if here(info.process) and info.process != this_process() and alive(info.process):
-        raise RunError(f"resume = {files.shown(folder)}: the run still goes on as process {info.process.pid}; stop that one first")
-    if not (folder / FILE).exists():
-        raise RunError(f"resume = {files.shown(folder)}: has no {FILE}; give the folder of a run")
     store = None if info.uri is None else Store(uri=info.uri, experiment=info.experiment, artifacts=info.artifacts)
     if store is not None:
         check(store)
@@ -214,7 +235,7 @@ def resume(folder: Path, *, step: int, project: Path, sender: Sender | None = No
     opened = sender or Sender(project, store)
     if store is not None:
         opened.add(folder)
-    return Tracker(folder, journal, store, opened, own_sender=sender is None)
+    return Tracker(folder, journal, lock, store, opened, own_sender=sender is None)
 
 
 def config_text(config: Mapping[str, Any]) -> str:

@@ -165,6 +165,7 @@ def test_a_dead_run_is_marked_killed_and_a_living_or_foreign_one_is_left(begin: 
             **{**vars(read_info(foreign.folder)), "process": Process(host="elsewhere", pid=DEAD.pid, started=0)}
         ),
     )
+    dead.lock.release()
     assert list(left_behind(project / "runs")) == [dead.folder]
     repair(dead.folder, Clients())
     sent = read_sent(dead.folder)

@@ -129,7 +129,9 @@ def test_one_sender_serves_many_runs_and_is_replaced_when_it_is_killed(project: 
 
 
 def test_the_next_start_marks_a_trial_that_died_in_an_earlier_sweep(begin: Callable[..., Tracker], project: Path, store: Store) -> None:
-    lost = begin(output="runs/sweeps/earlier/0").folder
+    before = begin(output="runs/sweeps/earlier/0")
+    before.lock.release()
+    lost = before.folder
     gone = Process(host=this_process().host, pid=2**22 + 1, started=0)
     write_info(lost, replace(read_info(lost), process=gone))
     with start(Tracking(experiment="bn"), name="next", config={"seed": 0}, project=project):
@@ -166,7 +168,7 @@ def test_a_server_that_goes_away_costs_a_note_and_the_run_can_be_sent_later(proj
         assert time.monotonic() - before < 2
         assert tracker._sender._process is not None
         os.kill(tracker._sender._process.pid, signal.SIGKILL)  # it would go on trying for some seconds
-        os.waitpid(tracker._sender._process.pid, 0)
+        until(lambda: not tracker._sender._keeper.is_alive())  # has waited for it
         server.shutdown()
     assert receipt.link is None
     assert receipt.note.startswith(f"tracking.uri = {uri}: ")
