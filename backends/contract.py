@@ -215,6 +215,8 @@ class Feed:
     affine  float [P, 2, numbers of a row of x]: P pairs (shift, factor).  The gather makes the numbers of x from what is stored: in the
             plan's precision, then (x - shift) * factor for one pair after the other, each operation rounded.  x is then of a type
             that STORED names, or of the plan's precision.  None: the numbers are those that are stored.
+    done    int64 [K], zeros: the completed steps of each trial are counted here, where the backend can while they are made; None: in an
+            array of the results alone
     """
 
     x: Array
@@ -225,6 +227,7 @@ class Feed:
     weight: Array = field(default_factory=lambda: np.zeros(0))
     affine: Array | None = None
     x_order: Array | None = None
+    done: Array | None = None
 
     def rows_of(self, source: str) -> Array:
         """The row numbers [K, S, B] that a gather of `source` takes."""
@@ -256,6 +259,9 @@ class Executable(Protocol):
 
     def run(self, memory: Any, feed: Feed) -> Results:
         """Runs the plan for every trial and step of the feed."""
+
+    def again(self, memory: Any, feed: Feed, x: Array) -> Mapping[str, Array]:
+        """The outputs of a plan without a guard for `feed`, the same one call after call, but for other rows x [rows, ...]."""
 
     def source(self) -> str:
         """The generated program as text, for a reader."""

@@ -3,12 +3,14 @@
 # K trials, S steps, B batch rows, R x C the grid of a fused body
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from backends.contract import Body, Buffer, Call, Feed, Instruction, Level, Plan, Results
+from backends.contract import Array, Body, Buffer, Call, Feed, Instruction, Level, Plan, Results
 from backends.cupy.arena import Memory, Slabs, host
 from backends.cupy.kernels import KERNELS
 
@@ -33,12 +35,16 @@ class Executable:
         given["x"], given["x_order"] = _needed(feed)
         tables = Feed(**{name: self.xp.asarray(array) for name, array in given.items() if array is not None})
         outputs = {name: self._blank((trials, steps, *b.shape), b.dtype) for name, b in self.plan.outputs}
-        done = np.zeros(trials, np.int64)
+        done = np.zeros(trials, np.int64) if feed.done is None else feed.done
         # a diverging step overflows; the guard deals with it, a warning would only repeat it
         with np.errstate(all="ignore"):
             for trial in range(trials):
                 done[trial] = self._run_trial(_Trial(self.xp, self.plan, memory, tables, trial), steps, outputs)
         return Results(outputs={name: host(self.xp, value) for name, value in outputs.items()}, done=done)
+
+    def again(self, memory: Memory, feed: Feed, x: Array) -> Mapping[str, Array]:
+        """The outputs for other rows x [rows, ...]."""
+        return self.run(memory, replace(feed, x=x)).outputs
 
     def source(self) -> str:
         """The plan as text, one line a call and one an instruction: this mode generates no code."""

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache, lru_cache
 from time import perf_counter
 from typing import Any, Literal
@@ -11,14 +13,14 @@ from typing import Any, Literal
 import numpy as np
 from llvmlite import ir
 
-from backends.contract import ALIGNMENT, Buffer, Feed, Plan, Results, Target
+from backends.contract import ALIGNMENT, Array, Buffer, Feed, Plan, Results, Target
 from backends.numpy.kernels import kernels_of
 from backends.numpy.kernels.gather import gather_kernel, stored
 from backends.numpy.kernels.kernel import Kernel
 from backends.numpy.listing import listing
 from backends.numpy.machine import processor as processors
 from backends.numpy.machine.cache import ObjectCache, key, ready
-from backends.numpy.machine.memory import Arena, NumpyMemory, address
+from backends.numpy.machine.memory import Arena, Arenas, NumpyMemory, address
 from backends.numpy.machine.progress import Compiling
 from backends.numpy.step import COUNTER, FIELDS, StepProgram, stolen
 from backends.numpy.threads.pool import Choice, Part, pool
@@ -45,8 +47,8 @@ def _block(outputs: int) -> type[ctypes.Structure]:
 class NumpyExecutable:
     """A compiled plan."""
 
-    def __init__(self, plan: Plan, processor: processors.Processor, cache: ObjectCache, threads: int, arena: Arena) -> None:
-        self.plan, self.arena = plan, arena
+    def __init__(self, plan: Plan, processor: processors.Processor, cache: ObjectCache, threads: int, arenas: Arenas) -> None:
+        self.plan, self.arenas = plan, arenas
         self.kernels = kernels_of(plan, processor)
         # kernels first: the step links to them by name
         gathers = [c.outputs[0].count // plan.batch for c in plan.calls if c.op == "gather" and c.attributes["source"] == "x"]
@@ -78,39 +80,85 @@ class NumpyExecutable:
         self.reads = [(name, np.dtype(dtype)) for name, dtype in reads.items()]
         self._layout = lru_cache(maxsize=8)(self._places)
         self._block = _block(len(plan.outputs))
+        self._steady: dict[Arena, _Steady] = {}  # for each arena the call that `again` made last
 
     def run(self, memory: NumpyMemory, feed: Feed) -> Results:
-        """Runs every trial and step of the feed."""
-        arena = self.arena
+        """Runs every trial and step of the feed; several threads may call it at once."""
+        arena = self.arenas.take()
+        try:
+            return self._run(memory, feed, arena)
+        finally:
+            arena.lock.release()
+
+    def _run(self, memory: NumpyMemory, feed: Feed, arena: Arena) -> Results:
         trials, steps = feed.order.shape[:2]
         teams = self._teams(trials)
         members = self._members(steps) if teams == 1 else 1
         parts = _parts(members, teams)
         arena.reserve(len(parts) * self.work_stride, len(parts) * self.scratch_bytes)
-        places, size = self._layout(trials, steps)
-        room = np.empty(size, np.uint8)
-        outputs = {name: np.ndarray(shape, dtype, room, start) for name, shape, dtype, start in places}
-        done = np.zeros(trials, np.int64)
+        room, outputs = self._room(trials, steps)
+        done = np.zeros(trials, np.int64) if feed.done is None else feed.done
         if self.plan.guard is not None:  # the steps that a stopped trial does not take stay without a value
             for array in outputs.values():
                 array.fill(np.nan if array.dtype.kind == "f" else 0)
-        given = {name: np.ascontiguousarray(getattr(feed, name), dtype) for name, dtype in self.reads}
-        numbers: dict[str, int] = {}
-        if self.gathered is not None:
-            arrays, numbers = stored(feed, self.gathered)
-            given |= arrays
-        first = address(room)
-        block = self._block(
-            state=memory.address, state_stride=memory.stride, work=arena.work_address, work_stride=self.work_stride,
-            scratch=arena.scratch_address, scratch_stride=self.scratch_bytes, barrier=arena.barrier(),
-            counters=arena.counters(len(parts) * self.counter_bytes), done=address(done), steps=steps, trials=trials, **numbers,
-            **{name: address(array) for name, array in given.items()}, outputs=tuple([first + start for *_, start in places]),
-        )  # fmt: skip
+        block, _given = self._filled(memory, feed, arena, len(parts), done)
+        self._let_write(block, room, trials, steps)
         start = perf_counter()
         pool().run(self.native, ctypes.addressof(block), parts)
         if teams == 1:
             self.choice.took(members > 1, (perf_counter() - start) / steps)
         return Results(outputs=outputs, done=done)
+
+    def again(self, memory: NumpyMemory, feed: Feed, x: Array) -> Mapping[str, Array]:
+        """The outputs for other rows x [rows, ...]: of what a call gets, only what is new is made ready."""
+        if x.dtype != self.gathered or not x.size or not x.flags.carray:
+            return self.run(memory, replace(feed, x=x)).outputs
+        arena = self.arenas.take()
+        try:
+            steady = self._steady.get(arena)
+            if steady is None or steady.memory is not memory or steady.feed is not feed or steady.moves != arena.moves:
+                steady = self._steady[arena] = _Steady(self, memory, feed, arena)
+            trials, steps = steady.trials, steady.steps
+            room, outputs = self._room(trials, steps)
+            self._let_write(steady.block, room, trials, steps)
+            steady.block.x = address(x)
+            arena.barrier()
+            members = self._members(steps)
+            arena.counters(members * self.counter_bytes)
+            start = perf_counter()
+            pool().run(self.native, steady.address, _parts(members, 1))
+            self.choice.took(members > 1, (perf_counter() - start) / steps)
+            return outputs
+        finally:
+            arena.lock.release()
+
+    def _filled(self, memory: NumpyMemory, feed: Feed, arena: Arena, parts: int, done: Array) -> tuple[Any, dict[str, Array]]:
+        """The argument block for `parts` threads, but for the places of the outputs -> it, and the arrays that it points to."""
+        trials, steps = feed.order.shape[:2]
+        given = {name: np.ascontiguousarray(getattr(feed, name), dtype) for name, dtype in self.reads}
+        numbers: dict[str, int] = {}
+        if self.gathered is not None:
+            arrays, numbers = stored(feed, self.gathered)
+            given |= arrays
+        block = self._block(
+            state=memory.address, state_stride=memory.stride, work=arena.work_address, work_stride=self.work_stride,
+            scratch=arena.scratch_address, scratch_stride=self.scratch_bytes, barrier=arena.barrier(),
+            counters=arena.counters(parts * self.counter_bytes), done=address(done), steps=steps, trials=trials, **numbers,
+            **{name: address(array) for name, array in given.items()},
+        )  # fmt: skip
+        return block, given
+
+    def _room(self, trials: int, steps: int) -> tuple[Array, dict[str, Array]]:
+        """Room for all outputs, and each as an array in it."""
+        places, size = self._layout(trials, steps)
+        room = np.empty(size, np.uint8)
+        return room, {name: np.ndarray(shape, dtype, room, start) for name, shape, dtype, start in places}
+
+    def _let_write(self, block: Any, room: Array, trials: int, steps: int) -> None:
+        """Tells where the outputs lie."""
+        first = address(room)
+        for number, (*_, start) in enumerate(self._layout(trials, steps)[0]):
+            block.outputs[number] = first + start
 
     def _places(self, trials: int, steps: int) -> tuple[list[tuple[str, tuple[int, ...], np.dtype[Any], int]], int]:
         """(name, shape, type, start) of each output in the room for all of them, and the bytes of that room."""
@@ -134,6 +182,20 @@ class NumpyExecutable:
         return listing(self.plan, self.kernels, self.threads)
 
 
+class _Steady:
+    """A call that is made again and again with other rows: all of its arguments that stay as they are."""
+
+    def __init__(self, executable: NumpyExecutable, memory: NumpyMemory, feed: Feed, arena: Arena) -> None:
+        self.memory, self.feed = memory, feed
+        self.trials, self.steps = feed.order.shape[:2]
+        threads = executable.threads
+        arena.reserve(threads * executable.work_stride, threads * executable.scratch_bytes)
+        self._done = np.zeros(self.trials, np.int64)
+        self.block, self._given = executable._filled(memory, feed, arena, threads, self._done)
+        self.address = ctypes.addressof(self.block)
+        self.moves = arena.moves
+
+
 class NumpyBackend:
     """NumPy arrays, native steps."""
 
@@ -146,7 +208,7 @@ class NumpyBackend:
         self.threads = processors.usable_cores() if threads == "auto" else threads
         self.processor = processor or processors.host()
         self.cache = cache or ObjectCache()
-        self.arena = Arena()
+        self.arenas = Arenas(processors.usable_cores())
 
     def allocate(self, state: tuple[Buffer, ...], trials: int) -> NumpyMemory:
         """Zeroed memory."""
@@ -154,7 +216,7 @@ class NumpyBackend:
 
     def load(self, plan: Plan) -> NumpyExecutable:
         """Compiles `plan`, or takes its object code from the cache."""
-        return NumpyExecutable(plan, self.processor, self.cache, self.threads, self.arena)
+        return NumpyExecutable(plan, self.processor, self.cache, self.threads, self.arenas)
 
     def scratch_bytes(self, plan: Plan) -> int:
         """What the threads that share a trial pack."""

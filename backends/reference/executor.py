@@ -3,6 +3,8 @@
 # K trials, S steps, B batch rows
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,12 +28,16 @@ class Executable:
         """Runs every step of `feed` for every trial.  A trial whose guard is not finite stops there, its state as before that step."""
         trials, steps = feed.order.shape[:2]
         outputs = {name: _blank((trials, steps, *b.shape), b.dtype) for name, b in self.plan.outputs}
-        done = np.zeros(trials, np.int64)
+        done = np.zeros(trials, np.int64) if feed.done is None else feed.done
         # a diverging step overflows; the guard deals with it, a warning would only repeat it
         with np.errstate(all="ignore"):
             for trial in range(trials):
                 done[trial] = _Trial(self.plan, memory, feed, trial).run(self._before_guard, self._after_guard, outputs)
         return Results(outputs=outputs, done=done)
+
+    def again(self, memory: Memory, feed: Feed, x: Array) -> Mapping[str, Array]:
+        """The outputs for other rows x [rows, ...]."""
+        return self.run(memory, replace(feed, x=x)).outputs
 
     def source(self) -> str:
         """The plan as text, one call a line: the reference generates no code."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
@@ -25,6 +26,8 @@ from pipeline.config.spec import experiment
 from pipeline.config.words import as_written
 from pipeline.errors import ConfigError, PipelineError
 
+_alone = threading.RLock()  # Hydra's state is one for all threads
+
 
 def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
     """The config of `python -m pipeline OVERRIDES` as nested plain dicts, checked.  Raises ConfigError.
@@ -33,16 +36,17 @@ def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
     """
     if isinstance(overrides, str):
         raise ConfigError(at="overrides", got=overrides, rule="must be a list", hint=f'write compose(["{overrides}"])')
-    texts = forgiving(overrides, several=False)
-    outer = GlobalHydra.get_state()
-    GlobalHydra.instance().clear()
-    try:
-        with hydra.initialize_config_dir(str(CONF), job_name="pipeline", version_base="1.3"):
-            config = plain_config(hydra.compose("config", texts), shown(texts))
-    except (HydraException, OmegaConfBaseException) as error:
-        raise explained(error) from None
-    finally:
-        GlobalHydra.set_state(outer)
+    with _alone:
+        texts = forgiving(overrides, several=False)
+        outer = GlobalHydra.get_state()
+        GlobalHydra.instance().clear()
+        try:
+            with hydra.initialize_config_dir(str(CONF), job_name="pipeline", version_base="1.3"):
+                config = plain_config(hydra.compose("config", texts), shown(texts))
+        except (HydraException, OmegaConfBaseException) as error:
+            raise explained(error) from None
+        finally:
+            GlobalHydra.set_state(outer)
     experiment(config)
     return config
 

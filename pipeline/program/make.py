@@ -14,6 +14,7 @@ from pipeline.compiler.structure import Structure
 from pipeline.config.experiment import Experiment
 from pipeline.data import DataShape
 from pipeline.errors import BackendError, ConfigError
+from pipeline.program.access import Access
 from pipeline.program.program import Program
 from pipeline.program.stack import Stack
 
@@ -38,9 +39,9 @@ def compile_stack(configs: Sequence[Experiment], shape: DataShape | None = None)
     for number, other in enumerate(own):
         if other.digest != structure.digest:
             raise _difference(first, configs[number], number, shape, structure)
-    memory = structure.allocate(len(configs))
+    memory, access = structure.allocate(len(configs)), Access()
     # one compiled structure; the values and initial weights of each trial come from its own layers
-    programs = [Program(structure, config, memory, k, network=own[k].network) for k, config in enumerate(configs)]
+    programs = [Program(structure, config, memory, k, network=own[k].network, access=access) for k, config in enumerate(configs)]
     return Stack(programs, memory)
 
 

@@ -5,31 +5,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from backends.contract import Feed, Memory, Plan
+from backends.contract import Executable, Feed, Memory, Plan
 from pipeline.compiler import loss_weights, lower
 from pipeline.compiler.lower import Form
-from pipeline.compiler.structure import Structure
+from pipeline.compiler.structure import FEW_ROWS, Structure
 from pipeline.config.experiment import Experiment
 from pipeline.config.task_settings import SHORT, Explain
 from pipeline.errors import ConfigError
 from pipeline.graph.values import Array, Clock, value_table, word_table
 from pipeline.layers.graph import LayerGraph, Parameter
 from pipeline.program import inputs
+from pipeline.program.access import Access
 from pipeline.program.divergence import diverged
 from pipeline.program.explain import explain
+from pipeline.program.steps import Pace, in_steps, rows_of
 from pipeline.recipe import schedules
 from pipeline.recipe.course import Course
 from pipeline.recipe.initialization import draw
 from pipeline.records import read
 from pipeline.rows import Streamed
 
-CHUNK = 64  # evaluation steps in one native call
+FEW = FEW_ROWS[-1]  # rows at most that a web server, say, predicts in one call: what they need beside the rows is kept ready
+CHUNK = 64  # evaluation steps in one native call, at most
 
 
 class Program:
@@ -39,15 +41,27 @@ class Program:
     steps_done       steps taken so far; the clock of schedules, bias corrections and dropout masks
 
     A `sample_weight` [N] is what each row counts in the loss, beside the weight of its class; None: every row counts once.
+
+    Several threads may use a program: what one of them changes the others see before or after, as a whole number of steps.
+    Programs that share a memory share the `access` to it.
     """
 
     def __init__(
-        self, structure: Structure, config: Experiment, memory: Memory, trial: int = 0, *, network: LayerGraph | None = None
+        self,
+        structure: Structure,
+        config: Experiment,
+        memory: Memory,
+        trial: int = 0,
+        *,
+        network: LayerGraph | None = None,
+        access: Access | None = None,
     ) -> None:
         self.structure, self.config, self.seed = structure, config, config.seed
         self.batch_size, self.digest = config.training.batch_size, structure.digest
+        self.access, self._pace = access or Access(), Pace()
         self.steps_done = 0
         self._course = Course()
+        self._few: dict[int, tuple[Executable, Feed]] = {}  # by the number of rows
         self._memory, self._trial = memory, trial
         network = network or structure.network
         self._folded = False  # whether the folded weights are those of the present state
@@ -76,9 +90,19 @@ class Program:
         self.follow(course)
         self._unbalanced = unbalanced
 
-    def trained_by_stack(self, done: int) -> None:
-        """Notes `done` steps that a stack took with this program's state."""
-        self.steps_done += done
+    @property
+    def steps_done(self) -> int:
+        """Steps taken so far."""
+        before, counted = self._steps
+        return before + int(counted[0])
+
+    @steps_done.setter
+    def steps_done(self, steps: int) -> None:
+        self.count_in(np.zeros(1, np.int64), steps)
+
+    def count_in(self, counted: npt.NDArray[np.int64], steps: int | None = None) -> None:
+        """The steps after `steps` (None: the present ones) are counted in `counted` [1], by who takes them: no signal comes in between."""
+        self._steps = (self.steps_done if steps is None else steps, counted)
         self._folded = False
 
     @property
@@ -93,7 +117,7 @@ class Program:
 
     def parameters(self) -> dict[str, Array]:
         """Copies of the trained tensors: `fc1.weight` [in, out], `bn1.gamma` [channels], ..."""
-        return {p.name: self._memory.read(self._trial, p.name) for p in self._trained()}
+        return self.access.read(lambda: {p.name: self._memory.read(self._trial, p.name) for p in self._trained()})
 
     def load_parameters(self, mapping: Mapping[str, npt.ArrayLike]) -> None:
         """Overwrites every trained tensor, fc1.weight [I, O].  Raises DataError with all differences to `parameters`."""
@@ -101,15 +125,20 @@ class Program:
 
     def state(self) -> dict[str, Array]:
         """Copies of all that training changes: parameters (fc1.weight [I, O]), running statistics, slots, and `step`, the steps done."""
-        tensors = {b.name: self._memory.read(self._trial, b.name) for b in self.structure.state}
-        return {**tensors, "step": np.asarray(self.steps_done, np.int64)}
+
+        def copied() -> dict[str, Array]:
+            tensors = {b.name: self._memory.read(self._trial, b.name) for b in self.structure.state}
+            return {**tensors, "step": np.asarray(self.steps_done, np.int64)}
+
+        return self.access.read(copied)
 
     def load_state(self, mapping: Mapping[str, npt.ArrayLike]) -> None:
         """Goes back to a `state`, fc1.weight [I, O].  Raises DataError with all differences when it is not one of this structure."""
         wanted = {b.name: b.shape for b in self.structure.state}
-        self._write(mapping, {**wanted, "step": ()}, what="state tensors")
-        self.steps_done = int(np.asarray(mapping["step"]))
-        self._unbalanced = False
+        with self.access:
+            self._write(mapping, {**wanted, "step": ()}, what="state tensors")
+            self.steps_done = int(np.asarray(mapping["step"]))
+            self._unbalanced = False
 
     def balance(self, y: npt.ArrayLike) -> bool:
         """Sets the class weights from the training labels y [N] where loss.class_weights is `balanced` -> whether it is."""
@@ -132,9 +161,18 @@ class Program:
 
     def predict(self, x: npt.ArrayLike) -> Array:
         """x [N, ...] -> class probabilities [N, C] or values [N, T], with running statistics and without dropout."""
-        given = inputs.check_x(x, self.structure.network)
-        inputs.check_finite(given)
-        return self._evaluate(given, None)[0]
+        rows = inputs.check_x(x, self.structure.network)
+        inputs.check_finite(rows)
+        if type(rows) is not np.ndarray or not 0 < len(rows) <= FEW or self._memory.trials > 1:
+            return self._evaluate(rows, None)[0]
+        executable, feed = self._few.get(len(rows)) or self._prepared(len(rows))
+
+        def prediction() -> Array:
+            if self.structure.folds and not self._folded:
+                self._fold(self._memory, rows, feed.y)
+            return executable.again(self._memory, feed, rows)["prediction"]
+
+        return rows_of(self.access.read(prediction)[0])[: len(rows)]
 
     def evaluate(
         self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
@@ -157,7 +195,7 @@ class Program:
         """x [N, ...] -> what each layer makes of it, [N, *shape] by the layer's name, with running statistics and without dropout."""
         given = np.asarray(inputs.check_x(x, self.structure.network))
         inputs.check_finite(given)
-        outputs, _ = self._run("layers", given, self.structure.blank_y(len(given)), np.arange(len(given))[None])
+        outputs = self._run("layers", given, self.structure.blank_y(len(given)), np.arange(len(given))[None])
         return {name: array[0] for name, array in outputs.items()}
 
     def penalty(self) -> float:
@@ -166,7 +204,7 @@ class Program:
         if "penalty" not in self.structure.lowered("evaluate", batch).outputs:
             return 0.0
         x = np.zeros((1, *self.structure.network.input_shape))
-        outputs, _ = self._run("evaluate", x, self.structure.blank_y(1), np.zeros((1, batch), np.int64))
+        outputs = self._run("evaluate", x, self.structure.blank_y(1), np.zeros((1, batch), np.int64))
         return float(outputs["penalty"][0])
 
     def loss(self, x: npt.ArrayLike, y: npt.ArrayLike, training: bool = False, sample_weight: npt.ArrayLike | None = None) -> float:
@@ -188,9 +226,10 @@ class Program:
         return float(self.run(x, y, np.arange(len(np.asarray(x)))[None], sample_weight)[0])
 
     def run(self, x: npt.ArrayLike, y: npt.ArrayLike, order: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Array:
-        """One optimizer step for each row of order [S, B], in one native call -> the loss before each step [S].
+        """One optimizer step for each row of order [S, B], in native calls of a tenth of a second -> the loss before each step [S].
 
         Raises DivergedError when a loss is not finite; the state is then as it was before that step.
+        After a KeyboardInterrupt the state is that of the steps that `state()["step"]` tells.
         """
         given, targets = self._given(x, y)
         wanted = inputs.check_order(order, len(given))
@@ -201,15 +240,12 @@ class Program:
             given = given.part(used) if isinstance(given, Streamed) else given[used]
             targets, wanted = targets[used], places.reshape(wanted.shape)
             weight = None if weight is None else weight[used]
-        outputs, done = self._run("train", given, np.asarray(targets), wanted, weight)
-        self.steps_done += done
+        losses, done = self._train(given, np.asarray(targets), wanted, weight)
         if done < len(wanted):
             rows = wanted[done]
             feed = self.feed("train", given[rows], targets[rows], np.arange(len(rows))[None], None if weight is None else weight[rows])
-            raise diverged(
-                self.structure, self.state(), feed, learning_rate=self.learning_rate(self.steps_done), losses=outputs["loss"][:done]
-            )
-        return outputs["loss"]
+            raise diverged(self.structure, self.state(), feed, learning_rate=self.learning_rate(self.steps_done), losses=losses[:done])
+        return losses
 
     def prepare(self, *, weighted: bool = False) -> None:
         """Compiles what a training and its evaluations need, so that the first of them does not wait; weighted: with sample weights."""
@@ -257,24 +293,50 @@ class Program:
         age = schedules.age(self.config.schedule, steps, course.plateau.changed)
         return Clock(steps=steps, total=course.total_steps, steps_per_epoch=course.steps_per_epoch, scale=course.plateau.scale, age=age)
 
+    def _train(self, x: Array | Streamed, y: Array, order: npt.NDArray[np.int64], weight: Array | None) -> tuple[Array, int]:
+        """Trains on the steps of order [S, B] -> losses [S] as far as they were made, completed steps."""
+        executable = self.structure.executable("train", order.shape[1], weight is not None)
+        losses, taken = [], 0
+        for part in self._pace.cuts(executable, len(order)):
+            counted = np.zeros(1, np.int64)
+            with self.access:
+                feed = self.feed("train", x, y, order[part], weight)
+                if self._memory.trials == 1:
+                    self.count_in(counted)
+                    results = executable.run(self._memory, replace(feed, done=counted))
+                else:
+                    memory = self._alone()
+                    results = executable.run(memory, replace(feed, done=counted))
+                    for buffer in self.structure.state:
+                        self._memory.write(self._trial, buffer.name, memory.read(0, buffer.name))
+                    self.steps_done += int(counted[0])
+            losses.append(results.outputs["loss"][0])
+            taken += int(counted[0])
+            if counted[0] < part.stop - part.start:
+                break
+        return losses[0] if len(losses) == 1 else np.concatenate(losses) if losses else np.zeros(0, self.structure.precision), taken
+
     def _run(
         self, form: Form, x: Array | Streamed, y: Array, order: npt.NDArray[np.int64], weight: Array | None = None
-    ) -> tuple[dict[str, Array], int]:
-        """Runs `form` for this trial alone -> outputs [S, ...], completed steps."""
-        feed = self.feed(form, x, y, order, weight)
+    ) -> dict[str, Array]:
+        """Runs `form`, which changes no state, for this trial alone -> outputs [S, ...]."""
         executable = self.structure.executable(form, order.shape[1], weight is not None)
-        memory = self._memory if self._memory.trials == 1 else self._alone()
-        if form == "evaluate" and self.structure.folds and not self._folded:
-            once = np.zeros((1, 1), np.int64)
-            self.structure.executable("fold", 1).run(memory, self.feed("fold", x[:1], y[:1], once))
-            self._folded = memory is self._memory
-        if form == "train":
-            self._folded = False
-        results = executable.run(memory, feed)
-        if memory is not self._memory and form == "train":
-            for buffer in self.structure.state:
-                self._memory.write(self._trial, buffer.name, memory.read(0, buffer.name))
-        return {name: array[0] for name, array in results.outputs.items()}, int(results.done[0])
+
+        def outputs() -> Mapping[str, Array]:
+            feed = self.feed(form, x, y, order, weight)
+            memory = self._memory if self._memory.trials == 1 else self._alone()
+            if form == "evaluate" and self.structure.folds and not (self._folded and memory is self._memory):
+                self._fold(memory, x, y)
+            return executable.run(memory, feed).outputs
+
+        return {name: array[0] for name, array in self.access.read(outputs).items()}
+
+    def _fold(self, memory: Any, x: Array | Streamed, y: Array) -> None:
+        """Makes the folded weights of the present state."""
+        with self.access.lock:  # whoever changes the state waits, and then tells that they are old
+            if not (self._folded and memory is self._memory):
+                self.structure.executable("fold", 1).run(memory, self.feed("fold", x[:1], y[:1], np.zeros((1, 1), np.int64)))
+                self._folded = memory is self._memory
 
     def _alone(self) -> Any:
         """A copy of this trial's state outside its stack: an executable runs every trial of a memory."""
@@ -284,29 +346,37 @@ class Program:
         return memory
 
     def _evaluate(self, x: Array | Streamed, y: Array | Streamed | None) -> tuple[Array, npt.NDArray[np.float64]]:
-        """Evaluates in steps of one size, the last one filled up with its own first row, CHUNK of them in a call."""
+        """Evaluates in steps of one size, the last one filled up with its own first row, as many in a call as fit a tenth of a second."""
         count = len(x)
         batch = self.structure.evaluation_rows(count)
         targets = self.structure.blank_y(count) if y is None else y
         made = []
-        for start in range(0, count, CHUNK * batch):
-            size = min(CHUNK * batch, count - start)
-            chunk = slice(start, start + size)
+        for steps in self._pace.cuts(("evaluate", batch), -(-count // batch), most=CHUNK):
+            chunk = slice(steps.start * batch, min(steps.stop * batch, count))
+            size = chunk.stop - chunk.start
             part = x.part(chunk) if isinstance(x, Streamed) else x[chunk]
-            outputs, _ = self._run("evaluate", part, targets[chunk], _in_steps(size, batch))
-            made.append([_rows_of(outputs[name])[:size] for name in ("prediction", "row_loss")])
+            outputs = self._run("evaluate", part, targets[chunk], in_steps(size, batch))
+            made.append([rows_of(outputs[name])[:size] for name in ("prediction", "row_loss")])
         if not made:
             shapes = {name: buffer.shape for name, buffer in self.structure.compiled("evaluate", batch).plan.outputs}
             return np.zeros((0, *shapes["prediction"][1:]), self.structure.precision), np.zeros(0)
         prediction, row_loss = made[0] if len(made) == 1 else map(np.concatenate, zip(*made, strict=True))
         return prediction, row_loss.astype(np.float64, copy=False)
 
+    def _prepared(self, count: int) -> tuple[Executable, Feed]:
+        """What predicts `count` rows in one step, whatever the rows are."""
+        blank = np.zeros((count, *self.structure.network.input_shape), self.structure.precision)
+        batch = self.structure.evaluation_rows(count)
+        made = self.structure.executable("evaluate", batch, False)
+        self._few[count] = made, self.feed("evaluate", blank, self.structure.blank_y(count), in_steps(count, batch))
+        return self._few[count]
+
     def _whole_batch(self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None) -> dict[str, Array]:
         given, targets = map(np.asarray, self._given(x, y))
         inputs.check_finite(given, targets)
         order = inputs.check_order(np.arange(len(given))[None], len(given))
         weight = None if sample_weight is None else inputs.check_weight(sample_weight, len(given))
-        return self._run("gradient", given, targets, order, weight)[0]
+        return self._run("gradient", given, targets, order, weight)
 
     def _check_balanced(self) -> None:
         if self._unbalanced:
@@ -324,23 +394,11 @@ class Program:
     def _write(self, mapping: Mapping[str, npt.ArrayLike], wanted: dict[str, tuple[int, ...]], *, what: str) -> None:
         given = {name: np.asarray(value) for name, value in mapping.items()}
         inputs.check_tensors(given, wanted, what=what)
-        self._folded = False
-        for name in wanted:
-            if name != "step":
-                self._memory.write(self._trial, name, given[name])
-
-
-@lru_cache(maxsize=8)  # a single row is often asked for again and again
-def _in_steps(count: int, batch: int) -> npt.NDArray[np.int64]:
-    """The numbers of `count` rows in steps of one size [S, B], the last one filled up with row 0."""
-    order = np.zeros(-(-count // batch) * batch, np.int64)
-    order[:count] = np.arange(count)
-    return order.reshape(-1, batch)
-
-
-def _rows_of(steps: Array) -> Array:
-    """What S steps made of B rows each, [S, B, ...] -> [S * B, ...]."""
-    return steps.reshape(-1, *steps.shape[2:])
+        with self.access:
+            self._folded = False
+            for name in wanted:
+                if name != "step":
+                    self._memory.write(self._trial, name, given[name])
 
 
 def _initial(parameter: Parameter, seed: int) -> Array:

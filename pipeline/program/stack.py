@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from backends.contract import Memory
+from backends.contract import Executable, Memory
 from pipeline.graph.values import Array
 from pipeline.program import inputs
 from pipeline.program.program import Program
+from pipeline.program.steps import Pace
 
 
 class Stack:
     """K programs over one memory; `programs[k]` is trial k with the whole interface of a program."""
 
     def __init__(self, programs: Sequence[Program], memory: Memory) -> None:
-        self.programs, self._memory = tuple(programs), memory
+        self.programs, self._memory, self._pace = tuple(programs), memory, Pace()
 
     def __repr__(self) -> str:
         return (
@@ -38,7 +39,7 @@ class Stack:
             program.__setstate__(own)
 
     def run(self, x: npt.ArrayLike, y: npt.ArrayLike, orders: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Array:
-        """One optimizer step of every trial for each of orders [K, S, B], in one native call -> losses [K, S].
+        """One optimizer step of every trial for each of orders [K, S, B], in native calls of a tenth of a second -> losses [K, S].
 
         A trial whose loss is not finite stops there, its state as before that step, and its further losses are NaN; the others go on.
         """
@@ -49,12 +50,32 @@ class Stack:
         inputs.check_trials(wanted, len(self.programs))
         inputs.check_finite(given, targets, wanted)
         weight = None if sample_weight is None else inputs.check_weight(sample_weight, len(given))
-        feeds = [program.feed("train", given, targets, order, weight) for program, order in zip(self.programs, wanted, strict=True)]
-        values, words = (np.concatenate([getattr(feed, name) for feed in feeds]) for name in ("values", "words"))
         executable = first.structure.executable("train", wanted.shape[2], weight is not None)
-        results = executable.run(self._memory, replace(feeds[0], order=wanted, values=values, words=words))
-        losses = np.array(results.outputs["loss"])
-        for program, done, row in zip(self.programs, results.done, losses, strict=True):
-            program.trained_by_stack(int(done))
-            row[int(done) :] = np.nan
+        losses = np.full(wanted.shape[:2], np.nan)
+        going = np.ones(len(wanted), bool)
+        for part in self._pace.cuts(executable, wanted.shape[1]):
+            made, done = self._steps(executable, given, targets, wanted[:, part], weight, going)
+            losses = losses.astype(made.dtype, copy=False)
+            for trial in np.flatnonzero(going):
+                losses[trial, part.start : part.start + done[trial]] = made[trial, : done[trial]]
+            going &= done == part.stop - part.start
+            if not going.any():
+                break
         return losses
+
+    def _steps(
+        self, executable: Executable, x: Array, y: Array, orders: npt.NDArray[np.int64], weight: Array | None, going: npt.NDArray[np.bool_]
+    ) -> tuple[Array, npt.NDArray[np.int64]]:
+        """One call -> losses [K, S], completed steps [K].  Of a trial that is not `going` any more the state stays as it is."""
+        counted = np.zeros(len(orders), np.int64)
+        with self.programs[0].access:
+            feeds = [program.feed("train", x, y, order, weight) for program, order in zip(self.programs, orders, strict=True)]
+            values, words = (np.concatenate([getattr(feed, name) for feed in feeds]) for name in ("values", "words"))
+            kept = {trial: self.programs[trial].state() for trial in np.flatnonzero(~going)}
+            for trial in np.flatnonzero(going):
+                self.programs[trial].count_in(counted[trial : trial + 1])
+            feed = replace(feeds[0], order=np.ascontiguousarray(orders), values=values, words=words, done=counted)
+            results = executable.run(self._memory, feed)
+            for trial, state in kept.items():
+                self.programs[trial].load_state(state)
+        return np.asarray(results.outputs["loss"]), counted

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 
 import numpy as np
 
@@ -54,18 +55,21 @@ class NumpyMemory:
 class Arena:
     """Room for the values of a step, for what threads pack, and for the barrier at which they meet, grown when a plan needs more.
 
-    The executables of a backend share it, as one runs at a time.
+    One call at a time has it, by its `lock`.
     """
 
     def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.moves = 0  # how often something came to lie elsewhere
         self.work = self.scratch = aligned_bytes(0)
         self.work_address = self.scratch_address = 0
         self._barrier = aligned_bytes(ALIGNMENT)
         self._barrier_address = address(self._barrier)
-        self._counters = aligned_bytes(0)
+        self._counters, self._counters_address = aligned_bytes(0), 0
 
     def reserve(self, work: int, scratch: int) -> None:
         """At least so many bytes of each."""
+        self.moves += self.work.size < work or self.scratch.size < scratch
         if self.work.size < work:
             self.work = aligned_bytes(0)  # given back first, so that the old and the new never take memory together
             self.work = aligned_bytes(work)
@@ -85,5 +89,26 @@ class Arena:
             return 0
         if self._counters.size < count:
             self._counters = aligned_bytes(count)
+            self._counters_address = address(self._counters)
+            self.moves += 1
         self._counters[:count] = 0
-        return address(self._counters)
+        return self._counters_address
+
+
+class Arenas:
+    """The arenas that the executables of a backend share: one for each call that is under way, at most as many as there are cores.
+
+    The first that is free is taken, so that one thread finds its own values in the cache; where none is, a call waits.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._arenas = [Arena() for _ in range(max(1, count))]
+
+    def take(self) -> Arena:
+        """An arena, whose lock the caller releases."""
+        for arena in self._arenas:
+            if arena.lock.acquire(blocking=False):
+                return arena
+        last = self._arenas[-1]
+        last.lock.acquire()
+        return last

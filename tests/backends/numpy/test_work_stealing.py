@@ -68,7 +68,7 @@ class _LatePool:
     def run(self, function: int, argument: int, parts: Any) -> None:
         native = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 4)(function)
         buffer = next(b for c in self.plan.calls if c.phase == self.plan.calls[0].phase for b in c.outputs)
-        made = self.executable.arena.work[buffer.offset : buffer.offset + buffer.bytes].view(np.float32).reshape(buffer.shape)
+        made = self.executable.arenas._arenas[0].work[buffer.offset : buffer.offset + buffer.bytes].view(np.float32).reshape(buffer.shape)
         made.fill(np.nan)
         first = threading.Thread(target=native, args=(argument, *parts[0]))
         first.start()
