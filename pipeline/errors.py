@@ -21,6 +21,8 @@ import difflib
 import sys
 from collections.abc import Iterable, Sequence
 
+from pipeline.text import leaving
+
 
 class PipelineError(Exception):
     """A mistake that its reader can mend: one line that says where, the value, the rule and what to do."""
@@ -95,7 +97,7 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
 def complain(line: str) -> None:
     """One line on standard error."""
-    print(line, file=sys.stderr, flush=True)
+    print(leaving(line), file=sys.stderr, flush=True)
 
 
 def sentence(error: BaseException) -> str:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
+
+from pipeline.text import leaving
 
 
 def console_for(*, quiet: bool = False) -> Console:
@@ -17,6 +21,10 @@ def console_for(*, quiet: bool = False) -> Console:
 
 class Unheard(Console):
     """A console whose reader may leave (`| head`): the training goes on without it."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """All that is printed passes here: without credentials and control sequences."""
+        return super().render_str(leaving(text), **options)
 
     def on_broken_pipe(self) -> None:
         """Says nothing more."""

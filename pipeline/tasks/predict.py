@@ -20,6 +20,7 @@ from pipeline.errors import ConfigError, RunError
 from pipeline.screen.console import console_for, say
 from pipeline.tasks import trained
 from pipeline.tasks.context import RunContext
+from pipeline.text import cell
 from pipeline.training.facts import Facts
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -100,8 +101,9 @@ def encoded(columns: Columns, suffix: str) -> bytes:
     else:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(zip(*(values.tolist() for values in columns.values()), strict=True))
+        writer.writerow(map(cell, columns))
+        cells = (map(cell, values.tolist()) if values.dtype == object else values.tolist() for values in columns.values())
+        writer.writerows(zip(*cells, strict=True))
         return text.getvalue().encode()
     return buffer.getvalue()
 

@@ -19,6 +19,7 @@ from pipeline.screen.console import say, say_once
 from pipeline.screen.tables import results_table
 from pipeline.screen.wording import in_words, newest
 from pipeline.tasks.context import RunContext
+from pipeline.text import cell
 from pipeline.tracking.tracker import Receipt, Tracker
 from pipeline.training import metrics
 from pipeline.training.loop import Outcome
@@ -96,5 +97,5 @@ def _class_csv(names: Sequence[str], rows: Sequence[Mapping[str, float]]) -> str
     text, columns = io.StringIO(), ("precision", "recall", "f1", "roc_auc", "rows")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["class", *columns])
-    writer.writerows([name, *(row.get(column, "") for column in columns)] for name, row in zip(names, rows, strict=True))
+    writer.writerows([cell(name), *(row.get(column, "") for column in columns)] for name, row in zip(names, rows, strict=True))
     return text.getvalue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline import files
@@ -17,16 +18,19 @@ from pipeline.tracking.folder import read_info
 from pipeline.tracking.journal import Metric, end_of, read_journal
 from pipeline.tracking.lock import Lock
 from pipeline.tracking.outbox import Sender
-from pipeline.tracking.store import Store, check
+from pipeline.tracking.run import own
+from pipeline.tracking.settings import Tracking
 from pipeline.tracking.tracker import Tracker
 from pipeline.training import budget, checkpoint
 from pipeline.training.checkpoint import Checkpoint
 
-# What may be asked of a run that goes on, and what is taken over for it.
+# What may be asked of a run that goes on, and what is taken over for it: the list of docs/trust.md.
 RESUMABLE = {
     "resume": "",
     "task": "",
+    "tracking": "tracking",
     "training.epochs": "training.epochs",
+    "training.early_stopping.patience": "training.early_stopping.patience",
     **{f"budget.{name}": f"budget.{name}" for name in ("epochs", "steps", "samples", "seconds")},
     "data.root": "data.root",
     "data.path": "data.path",
@@ -42,11 +46,13 @@ class Beginning:
     folder    of the run that goes on; None: a new one is made
     found     its checkpoint; None: from the first step, as also a run that never saved does
     changed   whether other things are asked of it than before
+    tracking  where its record goes on
     lock      of that folder: taken before its checkpoint is read, so that two cannot go on from the same one
     """
 
     experiment: Experiment
     folder: Path | None = None
+    tracking: Tracking | None = None
     lock: Lock | None = None
     found: Checkpoint | None = None
     changed: bool = False
@@ -67,13 +73,21 @@ def beginning(experiment: Experiment, overrides: Sequence[str]) -> Beginning:
         return Beginning(experiment=experiment)
     folder = trained.find(experiment.resume, experiment, at="resume")
     stored = trained.stored_experiment(folder)
-    asked = trained.with_overrides(stored, experiment, overrides, RESUMABLE, task="resume")
+    asked = trained.with_overrides(stored, experiment, _values(overrides), RESUMABLE, task="resume")
     lock = tracking.take_up(folder)
     try:
-        return Beginning(experiment=asked, folder=folder, found=_found(asked, folder), changed=asked != stored, lock=lock)
+        where = _tracking(folder, experiment, overrides)
+        found = _found(asked, folder)
+        return Beginning(experiment=asked, folder=folder, found=found, changed=asked != stored, tracking=where, lock=lock)
     except BaseException:
         lock.release()
         raise
+
+
+def _values(overrides: Sequence[str]) -> list[str]:
+    """The overrides without `training=early_stopping`, which stands before a patience so that Hydra knows one."""
+    patience = any(text.startswith("training.early_stopping.patience=") for text in overrides)
+    return [text for text in overrides if not (patience and text.startswith("training="))]
 
 
 def check_rest(begun: Beginning, dataset: Dataset) -> None:
@@ -92,19 +106,22 @@ def check_rest(begun: Beginning, dataset: Dataset) -> None:
         raise RunError(f"{_asked(begun.folder)}: the run has used up {spent}; give more to go on")
 
 
-def sender_of(folder: Path, project: Path) -> Sender:
-    """To the store that the run of `folder` was begun with.  Raises TrackingError if it refuses."""
+def _tracking(folder: Path, experiment: Experiment, overrides: Sequence[str]) -> Tracking:
+    """Where the record goes on: where the command says, or where it was begun, if that is the project's own store.
+
+    Raises TrackingError.
+    """
+    if any(text.startswith("tracking") for text in overrides):
+        return experiment.tracking
     info = read_info(folder)
-    store = None if info.uri is None else Store(uri=info.uri, experiment=info.experiment, artifacts=info.artifacts)
-    if store is not None:
-        check(store)
-    return Sender(project, store)
+    own(info, experiment.tracking, Path.cwd(), at=_asked(folder))
+    return replace(experiment.tracking, kind="none" if info.uri is None else "mlflow", experiment=info.experiment)
 
 
 def tracker_of(folder: Path, begun: Beginning, sender: Sender, project: Path) -> Tracker:
     """Takes up the record of the run; tells what a crash kept from its journal, and what is asked of it now."""
     epoch = 0 if begun.found is None else begun.found.progress.epoch
-    tracker = tracking.resume(folder, step=epoch, project=project, sender=sender, lock=begun.lock)
+    tracker = tracking.resume(folder, step=epoch, project=project, sender=sender, lock=begun.lock, settings=begun.tracking)
     if begun.changed:
         files.write(folder / "config.yaml", tracking.config_text(spec.to_plain(begun.experiment)))
         tracker.artifact(folder / "config.yaml")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline import files
 from pipeline.config.experiment import Experiment
-from pipeline.errors import PipelineError, TrackingError
+from pipeline.errors import PipelineError, RunError, TrackingError
 from pipeline.screen.console import console_for, say
 from pipeline.tasks import trained
 from pipeline.tasks.context import RunContext
@@ -19,6 +19,7 @@ from pipeline.tracking.delivery import Clients, Delivery, read_sent
 from pipeline.tracking.folder import read_info, run_folders
 from pipeline.tracking.journal import damage
 from pipeline.tracking.outbox import ENVIRONMENT
+from pipeline.tracking.run import own
 from pipeline.tracking.sender import sync
 from pipeline.tracking.store import Store, locate
 
@@ -30,25 +31,23 @@ SLOW = 8.0  # of a store that has failed after so long no other run is tried
 def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) -> int:
     """Sends the run `experiment.run`, or every run of runs/ that is not whole in MLflow -> how many.  Raises PipelineError.
 
-    `tracking.uri=...` sends to that store instead of the run's own.  What the marks in the folders say is there the store is asked for.
+    `tracking.uri=...` sends to that store instead of the run's own, which is taken only if it is the project's.
+    Whether what the folders mark as sent is there, the store is asked.
     """
     console = console_for()
-    given = any(text.startswith("tracking.uri=") for text in context.overrides)
-    store = locate(experiment.tracking, Path.cwd()) if given else None
-    folders = [trained.find(experiment.run, experiment)] if experiment.run is not None else _tracked(Path.cwd() / "runs", store)
+    runs, others = _runs(experiment, context.overrides)
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    clients, sent, failures, silent = Clients(), 0, list[str](), set[str | None]()
-    for folder in folders:
-        uri = store.uri if store is not None else read_info(folder).uri
+    clients, sent, failures, silent = Clients(), 0, list[str](), set[str]()
+    for folder, store in runs:
         before, start = read_sent(folder), time.monotonic()
         try:
-            if uri in silent:
+            if store.uri in silent:
                 raise TrackingError("the store does not answer")
             after = _bounded(folder, store, clients, rebuild=experiment.rebuild).sent
         except Exception as error:  # whatever MLflow raises: the other runs go on
             if time.monotonic() - start > SLOW:
-                silent.add(uri)
+                silent.add(store.uri)
             why = " ".join(str(error).split()) if isinstance(error, PipelineError | TimeoutError) else type(error).__name__
             failures.append(f"{files.shown(folder)}: {why}")
             continue
@@ -57,13 +56,15 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
             say(console, f"sent {files.shown(folder)}")
         if lines := damage(folder):
             say(console, lines)
+    for text in others:
+        say(console, text)
     if failures:
-        raise TrackingError(f"{len(failures)} of {len(folders)} runs not sent: {failures[0]}")
+        raise TrackingError(f"{len(failures)} of {len(runs)} runs not sent: {failures[0]}")
     say(console, f"{sent} run{'s' if sent != 1 else ''} sent" if sent else "every run is in MLflow already")
     return sent
 
 
-def _bounded(folder: Path, store: Store | None, clients: Clients, *, rebuild: bool) -> Delivery:
+def _bounded(folder: Path, store: Store, clients: Clients, *, rebuild: bool) -> Delivery:
     """`sync` in a thread that is left behind where the store keeps it waiting: the end of the command ends it.  Raises TimeoutError."""
     results: list[Delivery | Exception] = []
 
@@ -83,6 +84,29 @@ def _bounded(folder: Path, store: Store | None, clients: Clients, *, rebuild: bo
     return results[0]
 
 
-def _tracked(root: Path, store: Store | None) -> list[Path]:
-    """Runs of `root` that have a store; those without one only where one is given."""
-    return [folder for folder in run_folders(root) if store is not None or read_info(folder).uri is not None]
+def _runs(experiment: Experiment, overrides: Sequence[str]) -> tuple[list[tuple[Path, Store]], list[str]]:
+    """The runs to send, each with its store, and what to say of those that are not sent.  Raises PipelineError."""
+    project, settings = Path.cwd(), experiment.tracking
+    given = any(text.startswith("tracking.uri=") for text in overrides)
+    renamed = any(text.startswith("tracking.experiment=") for text in overrides)
+    folders = [trained.find(experiment.run, experiment)] if experiment.run is not None else run_folders(project / "runs")
+    found: list[tuple[Path, Store]] = []
+    others: list[str] = []
+    for folder in folders:
+        info = read_info(folder)
+        try:
+            store = locate(settings, project) if given else own(info, settings, project, at=_asked(folder))
+        except TrackingError as error:
+            if experiment.run is not None:
+                raise
+            others.append(str(error))
+            continue
+        if store is not None:
+            found.append((folder, store if renamed else store.of(info.experiment)))
+        elif experiment.run is not None:
+            raise RunError(f"{_asked(folder)}: was made with tracking=none; name the store to send it to with tracking.uri=...")
+    return found, others
+
+
+def _asked(folder: Path) -> str:
+    return f"run = {files.shown(folder)}"

@@ -79,9 +79,7 @@ def _sender(begun: Beginning, context: RunContext) -> Sender:
     """Started first, so that it loads MLflow while the data are read.  Raises TrackingError if the store refuses."""
     if context.senders is not None:
         return context.senders.get(begun.experiment.tracking, Path.cwd())
-    if begun.folder is not None:
-        return resume.sender_of(begun.folder, Path.cwd())
-    return open_sender(begun.experiment.tracking, Path.cwd())
+    return open_sender(begun.tracking or begun.experiment.tracking, Path.cwd())
 
 
 def _made(begun: Beginning, context: RunContext, console: Console) -> _Training:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import files
 from pipeline.errors import PipelineError, RunError
 from pipeline.records import read, record
+from pipeline.text import HIDDEN, hidden
 from pipeline.tracking.figures import draw
 from pipeline.tracking.folder import RunInfo, read_info, replace_text
 from pipeline.tracking.journal import (
@@ -94,11 +95,14 @@ class Delivery:
     """One run folder on its way to its store.  `advance` sends what is new and raises whatever MLflow raises."""
 
     def __init__(self, folder: Path, clients: Clients, *, store: Store | None = None) -> None:
-        """`store` replaces the one that the run names."""
+        """`store` replaces the one that the run names, and has the credentials that no file keeps."""
         self.folder = folder
         self.info: RunInfo = read_info(folder)
-        if store is None and self.info.uri is not None:
+        if store is None and self.info.uri is not None and HIDDEN not in self.info.uri:
             store = Store(uri=self.info.uri, experiment=self.info.experiment, artifacts=self.info.artifacts)
+        if store is None and self.info.uri is not None:
+            named = hidden(self.info.uri)
+            raise RunError(f"run = {files.shown(folder)}: no file keeps the credentials of {named}; give tracking.uri=... with them")
         if store is None:
             raise RunError(f"run = {files.shown(folder)}: was made with tracking=none; name the store to send it to with tracking.uri=...")
         self.store = store
@@ -124,7 +128,7 @@ class Delivery:
 
     def again(self) -> None:
         """Nothing counts as sent: the journal is written again from its beginning."""
-        self.sent, self._told = Sent(uri=self.store.uri), set()
+        self.sent, self._told = Sent(uri=self.store.shown), set()
 
     def release(self) -> None:
         """Gives up charge of the folder."""
@@ -218,11 +222,19 @@ class Delivery:
     def _mark(self) -> Sent:
         """What is marked as sent to our store."""
         stored = _stored(self.folder)
-        return stored if stored.uri == self.store.uri else Sent(uri=self.store.uri)
+        return stored if stored.uri == self.store.shown else Sent(uri=self.store.shown)
 
     def _save(self, **changes: Any) -> None:
         self.sent = replace(self.sent, **changes)
         replace_text(self.folder / STATE, json.dumps(asdict(self.sent), indent=1) + "\n")
+
+
+def inside(folder: Path, path: str) -> bool:
+    """Whether `path` means something in the run folder, wherever links lead: a journal may come from anybody, and what it names is sent."""
+    try:
+        return (folder / path).resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError):  # too long a name, a zero in it, a circle of links
+        return False
 
 
 def _points(events: Sequence[Event]) -> set[tuple[str, int]]:
@@ -239,8 +251,10 @@ def _act(client: MlflowClient, run_id: str, folder: Path, event: Event) -> None:
         case Start() | Resume():
             client.update_run(run_id, status="RUNNING")
             client.set_tag(run_id, "pipeline.state", "running")
-        case Artifact() if (folder / event.path).exists():  # one that its run replaced or removed since is no reason to hold up the rest
-            client.log_artifact(run_id, str(folder / event.path), event.into or None)
+        case Artifact() if inside(folder, event.path) and inside(folder, event.into or "."):
+            # one that its run replaced or removed since is no reason to hold up the rest, nor is one that was never a file of this folder
+            if (folder / event.path).is_file():
+                client.log_artifact(run_id, str(folder / event.path), event.into or None)
         case End():
             client.set_tag(run_id, "pipeline.state", event.status.lower())
             if event.message:

@@ -6,6 +6,7 @@ colour vision, and lines differ in their marks as well.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,8 @@ def draw(folder: Path, *, title: str) -> list[Path]:
     events = read_journal(folder)
     target = folder / "figures"
     target.mkdir(exist_ok=True)
+    if target.resolve() != folder.resolve() / "figures":
+        return []  # a link to somewhere else, where nothing of ours is to be written
     end = end_of(events)
     if end is not None and end.status != "FINISHED":
         title = f"{title} ({end.status.lower()})"
@@ -42,7 +45,7 @@ def draw(folder: Path, *, title: str) -> list[Path]:
     confusions = {event.part: event for event in events if isinstance(event, Confusion)}  # told again, the last one counts
     for part, confusion in confusions.items():
         figure = confusion_matrix(confusion.counts, confusion.classes, title=title, part=part)
-        paths.append(_save(figure, target / f"confusion_{part}.png"))
+        paths.append(_save(figure, target / f"confusion_{re.sub(r'[^a-z_]', '', part)}.png"))
     for event in events:
         if isinstance(event, Compare):
             trials = {label: {int(step): float(value) for step, value in values.items()} for label, values in event.curves.items()}

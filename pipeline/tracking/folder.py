@@ -16,16 +16,19 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from pipeline import files
 from pipeline.errors import PipelineError, RunError
 from pipeline.records import read, record
+from pipeline.text import hidden
 from pipeline.tracking.journal import unwritable
 from pipeline.tracking.process import Process
+from pipeline.tracking.store import artifacts_of
 
 CONFIG, INFO = "config.yaml", "run.json"
+_SQLITE = "sqlite:///"
 
 
 @record
@@ -91,19 +94,33 @@ def fill(folder: Path, info: RunInfo, config: str) -> None:
 
 
 def write_info(folder: Path, info: RunInfo) -> None:
-    """Writes run.json; raises OSError."""
-    replace_text(folder / INFO, json.dumps(asdict(info), indent=1) + "\n")
+    """Writes run.json; raises OSError.
+
+    No credentials stand in it, and a database of the project by its way from the folder: a project that is moved keeps its runs.
+    """
+    told = asdict(info)
+    if info.uri is not None and info.uri.startswith(_SQLITE):
+        database = Path(info.uri.removeprefix(_SQLITE))
+        if folder.absolute().is_relative_to(database.parent):
+            told |= {"uri": _SQLITE + os.path.relpath(database, folder.absolute()), "artifacts": None}
+    elif info.uri is not None:
+        told["uri"] = hidden(info.uri)
+    replace_text(folder / INFO, json.dumps(told, indent=1) + "\n")
 
 
 def read_info(folder: Path) -> RunInfo:
     """Raises RunError if this is no run folder."""
     try:
-        return read(RunInfo, json.loads((folder / INFO).read_text()), at=str(folder / INFO))
+        info = read(RunInfo, json.loads((folder / INFO).read_text()), at=str(folder / INFO))
+        if info.uri is not None and info.uri.startswith(f"{_SQLITE}.."):
+            database = os.path.normpath(folder.absolute() / info.uri.removeprefix(_SQLITE))
+            return replace(info, uri=f"{_SQLITE}{database}", artifacts=artifacts_of(Path(database), info.experiment))
+        return info
     except FileNotFoundError:
         raise RunError(
             f"{files.shown(folder)}: is no run folder (it has no {INFO}); give the folder of a run or its MLflow run id"
         ) from None
-    except (OSError, ValueError, PipelineError) as error:
+    except (OSError, ValueError, RecursionError, PipelineError) as error:
         raise RunError(f"{folder / INFO}: cannot be read ({error})") from error
 
 

@@ -35,6 +35,7 @@ import numpy as np
 from pipeline import files
 from pipeline.errors import ConfigError, RunError
 from pipeline.records import Family, plain, read, record, setting
+from pipeline.text import leaving
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 Number = float | str  # nan, inf and -inf are words: `float` reads them back
@@ -298,7 +299,10 @@ def last_values(events: Iterable[Event]) -> dict[str, float]:
 
 
 def _plain(value: Any) -> Any:
-    """`value` in JSON's terms: NumPy scalars become numbers, non-finite numbers the words nan, inf, -inf (`float` reads them back)."""
+    """`value` in JSON's terms, its text as it may be seen.
+
+    NumPy scalars become numbers, non-finite numbers the words nan, inf, -inf (`float` reads them back).
+    """
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, np.generic | np.ndarray):
@@ -307,7 +311,9 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    return value if isinstance(value, (int, float, str, bool, type(None))) else str(value)
+    if isinstance(value, str):
+        return leaving(value)
+    return value if isinstance(value, (int, float, bool, type(None))) else leaving(str(value))
 
 
 def unwritable(path: Path, error: OSError) -> RunError:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -51,7 +52,7 @@ class Sender:
 
     def __init__(self, project: Path, store: Store | None) -> None:
         self._project = project
-        self._folders: list[Path] = []
+        self._runs: list[dict[str, object]] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._writing = threading.Lock()
         self._closed = False
@@ -59,13 +60,13 @@ class Sender:
             self._open()
             self._tell(uri=store.uri)
 
-    def add(self, folder: Path) -> None:
-        """Gives a run folder into its care."""
+    def add(self, folder: Path, store: Store) -> None:
+        """Gives a run folder into its care, to be sent to `store`."""
         if self._process is None:
             self._open()
         with self._writing:
-            self._folders.append(folder)
-            self._write(folder=str(folder))
+            self._runs.append({"folder": str(folder), "store": asdict(store)})
+            self._write(**self._runs[-1])
 
     def wait_for(self, folder: Path, seconds: float = WAIT) -> Sent:
         """Waits until the run's status is in MLflow, and a little for its figures.  Returns what was reached."""
@@ -122,14 +123,14 @@ class Sender:
                 with contextlib.suppress(OSError):
                     process.stdin.close()
                 self._process = self._start()
-                for folder in self._folders:
-                    self._write(folder=str(folder))
+                for run in self._runs:
+                    self._write(**run)
 
-    def _tell(self, **message: str) -> None:
+    def _tell(self, **message: object) -> None:
         with self._writing:
             self._write(**message)
 
-    def _write(self, **message: str) -> None:
+    def _write(self, **message: object) -> None:
         if self._process is not None and self._process.stdin is not None:
             with contextlib.suppress(OSError, ValueError):  # a dead sender is replaced, and told again
                 self._process.stdin.write((json.dumps(message) if message else "").encode() + b"\n")

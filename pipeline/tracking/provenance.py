@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.text import leaving
 from pipeline.tracking.process import this_process
 
 # Parts of the config that say where and how a run is kept, not what it is.
@@ -48,7 +49,7 @@ def provenance(*, seed: int | None = None, command: Sequence[str] | None = None,
         "pipeline.host": process.host,
         "pipeline.pid": str(process.pid),
         "mlflow.source.name": "python -m pipeline",
-        "pipeline.command": shlex.join(sys.orig_argv if command is None else command),
+        "pipeline.command": shlex.join(map(leaving, sys.orig_argv if command is None else command)),
         "pipeline.version": _version("caviar-pipeline"),
         "pipeline.python": platform.python_version(),
         "pipeline.numpy": np.__version__,

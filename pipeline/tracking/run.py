@@ -1,16 +1,19 @@
-"""Finds the folder of a run by what a user has at hand: its folder, its MLflow run id (or the head of it), or its page's address."""
+"""Finds a run again: its folder, by that, by its MLflow run id (or the head of it), or its page's address; and its store."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline import files
-from pipeline.errors import RunError
+from pipeline.errors import RunError, TrackingError
+from pipeline.text import hidden
 from pipeline.tracking.delivery import read_sent
-from pipeline.tracking.folder import INFO, run_folders
-from pipeline.tracking.store import Store, check, connect
+from pipeline.tracking.folder import INFO, RunInfo, run_folders
+from pipeline.tracking.settings import Tracking
+from pipeline.tracking.store import Store, check, connect, locate
 
 SHORTEST = 6  # letters of a run id that are enough, if only one run begins with them
 
@@ -43,6 +46,22 @@ def find_run(
         where = " and ".join(str(root) for root in roots)
         raise RunError(f"{at} = {text}: no run in {where} has this id; give the folder of a run or its whole MLflow run id")
     return _ask(text, run_id, store, at)
+
+
+def own(info: RunInfo, settings: Tracking, project: Path, *, at: str) -> Store | None:
+    """The store that a run is tracked in, if it is the one that `settings` name.  `at` names the run in the config.
+
+    What a run folder says may come from anybody: another address is asked only when the user names it.  Raises TrackingError.
+    """
+    if info.uri is None:
+        return None
+    store = locate(replace(settings, kind="mlflow", experiment=info.experiment), project)
+    assert store is not None
+    if hidden(info.uri) == store.shown:
+        return store
+    named = hidden(info.uri)
+    hint = f"give tracking.uri={named} if that is meant, or the tracking.uri of another, or tracking=none"
+    raise TrackingError(f"{at}: is tracked in {named}, which is not the store of this project; {hint}")
 
 
 def _run_id(text: str) -> str:

@@ -2,8 +2,10 @@
 
     python -m pipeline.tracking.sender PID      # PID is the training process; started by pipeline/tracking/outbox.py, not by hand
 
-Each line on its standard input is a JSON object: {"folder": a run to take care of} or {"uri": a store to make ready}; an empty line
-says: look at once.  It follows the journals, sends what is new, marks a run KILLED when the training process dies, makes good what earlier
+Each line on its standard input is a JSON object: {"folder": a run, "store": where to send it} or {"uri": a store to make ready}; an
+empty line says: look at once.
+
+It follows the journals, sends what is new, marks a run KILLED when the training process dies, makes good what earlier
 runs beside it left behind, and ends when the input has ended and all is sent, or has failed for `PATIENCE` seconds after the end of a run.
 """
 
@@ -17,10 +19,13 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 from pipeline import files
 from pipeline.errors import PipelineError, TrackingError
+from pipeline.text import leaving
 from pipeline.tracking.delivery import Clients, Delivery
+from pipeline.tracking.folder import read_info
 from pipeline.tracking.journal import end_of, read_journal
 from pipeline.tracking.lock import held
 from pipeline.tracking.process import alive, here
@@ -38,7 +43,7 @@ class Inbox:
     def __init__(self, file: int) -> None:
         self._file, self._rest, self.ended, self.empty = file, b"", False, False
 
-    def new(self, timeout: float) -> list[dict[str, str]]:
+    def new(self, timeout: float) -> list[dict[str, Any]]:
         """Waits at most `timeout` seconds."""
         if self.ended:
             time.sleep(timeout)
@@ -93,7 +98,7 @@ class Round:
             self._tries -= 1
         if now + self._wait > self._limit or self._tries == 0:
             with contextlib.suppress(OSError), (self.delivery.folder / LOG).open("a") as file:
-                file.write("".join(traceback.format_exception(error)))
+                file.write(leaving("".join(traceback.format_exception(error))))
             self._close()
 
     def _close(self) -> None:
@@ -118,8 +123,8 @@ def run(inbox: Inbox, parent: int) -> None:
     """Serves until there is nothing more to do.  `parent` is the id of the training process."""
     clients = Clients()
     rounds: dict[Path, Round] = {}
-    roots: set[Path] = set()
-    backlog: list[Path] = []
+    roots: set[tuple[Path, Store]] = set()
+    backlog: list[tuple[Path, Store]] = []
     warm = False
     while True:
         busy = backlog or any(not item.done for item in rounds.values())
@@ -129,18 +134,19 @@ def run(inbox: Inbox, parent: int) -> None:
         for folder, item in rounds.items():
             item.look(orphaned=orphaned)
             for root in (folder.parent, Path.cwd() / "runs") if item.delivery.sent.run_id else ():
-                if root not in roots:
-                    roots.add(root)
-                    backlog += [lost for lost in left_behind(root) if lost not in rounds and lost not in backlog]
+                if (root, item.delivery.store) not in roots:
+                    roots.add((root, item.delivery.store))
+                    known = {*rounds, *(path for path, _ in backlog)}
+                    backlog += [(lost, item.delivery.store) for lost in left_behind(root, item.delivery.store) if lost not in known]
         if not warm and not inbox.ended:
             warm = _warm_up()
         if backlog:
-            repair(backlog.pop(0), clients)  # one between two looks: a long backlog does not hold up the runs of today
+            repair(*backlog.pop(0), clients)  # one between two looks: a long backlog does not hold up the runs of today
         if (inbox.ended or (orphaned and inbox.empty)) and not backlog and all(item.done for item in rounds.values()):
             return
 
 
-def _take(message: dict[str, str], rounds: dict[Path, Round], clients: Clients) -> None:
+def _take(message: dict[str, Any], rounds: dict[Path, Round], clients: Clients) -> None:
     if "uri" in message:
         with contextlib.suppress(Exception):  # the run that needs it will fail in the same way, and has a place to say so
             make_ready(message["uri"])
@@ -149,13 +155,13 @@ def _take(message: dict[str, str], rounds: dict[Path, Round], clients: Clients) 
             folder = Path(message["folder"])
             if folder in rounds:
                 rounds[folder].delivery.release()
-            rounds[folder] = Round(Delivery(folder, clients))
+            rounds[folder] = Round(Delivery(folder, clients, store=Store(**message["store"])))
 
 
-def repair(folder: Path, clients: Clients) -> None:
-    """Marks KILLED, and sends, what a dead run left behind.  One try; the next start is the next one."""
+def repair(folder: Path, store: Store, clients: Clients) -> None:
+    """Marks KILLED, and sends, what a dead run of our store left behind.  One try; the next start is the next one."""
     with contextlib.suppress(PipelineError):
-        item = Round(Delivery(folder, clients), tries=1)
+        item = Round(Delivery(folder, clients, store=store.of(read_info(folder).experiment)), tries=1)
         item.look(orphaned=True)
         item.delivery.release()
 

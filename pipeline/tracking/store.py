@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 from pipeline.errors import TrackingError
 from pipeline.records import record
+from pipeline.text import hidden
 from pipeline.tracking.settings import Tracking
 
 if TYPE_CHECKING:
@@ -46,10 +47,15 @@ class Store:
         """The file of an SQLite store."""
         return Path(self.uri.removeprefix("sqlite:///")) if self.uri.startswith("sqlite:") else None
 
+    def of(self, experiment: str) -> Store:
+        """The place of another experiment in the same store."""
+        database = self.database
+        return Store(uri=self.uri, experiment=experiment, artifacts=None if database is None else artifacts_of(database, experiment))
+
     @property
     def shown(self) -> str:
-        """The URI without its password."""
-        return re.sub(r"(//[^:/@]*):[^@/]*@", r"\1:***@", self.uri)
+        """The URI without its credentials: what is written and shown."""
+        return hidden(self.uri)
 
 
 def locate(settings: Tracking, project: Path) -> Store | None:
@@ -67,10 +73,15 @@ def locate(settings: Tracking, project: Path) -> Store | None:
         if not uri.startswith("sqlite:///") or not path or "?" in path:
             raise _refused(settings.uri, "is no SQLite address", "write sqlite:///mlflow.db, or sqlite:////absolute/path/mlflow.db")
         database = (project / path).absolute()
-        slug = re.sub(r"[^\w.-]+", "-", settings.experiment).strip("-.") or "experiment"
-        artifacts = (database.parent / "mlruns" / slug).as_uri()
+        artifacts = artifacts_of(database, settings.experiment)
         return Store(uri=f"sqlite:///{database}", experiment=settings.experiment, artifacts=artifacts)
     return Store(uri=uri.rstrip("/"), experiment=settings.experiment)
+
+
+def artifacts_of(database: Path, experiment: str) -> str:
+    """Where the artifacts of an experiment lie: in a folder beside its SQLite database."""
+    slug = re.sub(r"[^\w.-]+", "-", experiment).strip("-.") or "experiment"
+    return (database.parent / "mlruns" / slug).as_uri()
 
 
 def check(store: Store) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import shutil
 import time
 import uuid
@@ -27,6 +28,7 @@ import numpy as np
 from pipeline import files
 from pipeline.errors import RunError, sentence
 from pipeline.records import record
+from pipeline.text import hidden
 from pipeline.tracking.delivery import Sent
 from pipeline.tracking.folder import INFO, RunInfo, fill, new_run_folder, read_info, write_info
 from pipeline.tracking.journal import FILE, Artifact, Confusion, End, Journal, Metric, Resume, Start, Status, Tags, unwritable
@@ -123,7 +125,8 @@ def receipt(folder: Path, sent: Sent, store: Store, *, waited: float) -> Receipt
     if sent.ended or (waited <= 0 and not sent.note):
         return Receipt(link=link)
     reason = sent.note or f"did not take the whole run within {waited:.0f} s"
-    hint = f"the run is whole in {files.shown(folder)}, send the rest with task=sync run={files.shown(folder)}"
+    elsewhere = "" if store.database == Path.cwd() / "mlflow.db" else f" tracking.uri={shlex.quote(store.shown)}"
+    hint = f"the run is whole in {files.shown(folder)}, send the rest with task=sync run={files.shown(folder)}{elsewhere}"
     return Receipt(link=link, note=f"tracking.uri = {store.shown}: {reason}; {hint}")
 
 
@@ -160,7 +163,7 @@ def start(
             opened.close(0.0)
         raise
     if store is not None:
-        opened.add(folder)
+        opened.add(folder, store)
     return Tracker(folder, journal, lock, store, opened, own_sender=sender is None)
 
 
@@ -212,21 +215,34 @@ def take_up(folder: Path) -> Lock:
     return _taken(folder, at="resume")
 
 
-def resume(folder: Path, *, step: int, project: Path, sender: Sender | None = None, lock: Lock | None = None) -> Tracker:
-    """Continues the run of a folder after epoch `step`, in the store it was begun in.
+def resume(
+    folder: Path,
+    *,
+    step: int,
+    project: Path,
+    sender: Sender | None = None,
+    lock: Lock | None = None,
+    settings: Tracking | None = None,
+) -> Tracker:
+    """Continues the run of a folder after epoch `step`.
 
-    `lock`    that of the folder, where it is taken already
+    lock      that of the folder, where it is taken already
+    settings  where its record goes on; None: where the run says
     Raises RunError if it still runs or is no run, TrackingError if its store refuses.
     """
     folder = folder.absolute()
     lock = lock or take_up(folder)
     info = read_info(folder)
-    store = None if info.uri is None else Store(uri=info.uri, experiment=info.experiment, artifacts=info.artifacts)
+    if settings is not None:
+        store = locate(settings, project)
+    else:
+        store = None if info.uri is None else Store(uri=info.uri, experiment=info.experiment, artifacts=info.artifacts)
     if store is not None:
         check(store)
+        info = replace(info, experiment=store.experiment, artifacts=store.artifacts)
     process = this_process()
     try:
-        write_info(folder, replace(info, process=process))
+        write_info(folder, replace(info, process=process, uri=None if store is None else store.uri))
     except OSError as error:
         raise unwritable(folder, error) from error
     journal = Journal(folder)
@@ -234,7 +250,7 @@ def resume(folder: Path, *, step: int, project: Path, sender: Sender | None = No
     journal.write(Tags(values={"pipeline.pid": str(process.pid), "pipeline.host": process.host}))
     opened = sender or Sender(project, store)
     if store is not None:
-        opened.add(folder)
+        opened.add(folder, store)
     return Tracker(folder, journal, lock, store, opened, own_sender=sender is None)
 
 
@@ -242,5 +258,13 @@ def config_text(config: Mapping[str, Any]) -> str:
     """The config as YAML, in its own order."""
     import yaml  # noqa: PLC0415  # only a run that is recorded needs it
 
-    plain = json.loads(json.dumps(config, default=str))
+    plain = _without_credentials(json.loads(json.dumps(config, default=str)))
     return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120))
+
+
+def _without_credentials(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_credentials(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_without_credentials(entry) for entry in value]
+    return hidden(value) if isinstance(value, str) else value

@@ -14,7 +14,7 @@ OURS = ("pipeline", "backends")
 # Each room knows only what stands before it. `backends` is a leaf; of it, `pipeline` sees the contract, the loader, and no kernel.
 ORDER = (
     "backends",
-    *("errors", "files", "records", "random", "rows"),  # the ground
+    *("text", "errors", "files", "records", "random", "rows"),  # the ground
     "screen",
     *("graph", "ops", "plan", "passes"),  # graph -> graph -> plan
     *("preprocessing", "data"),

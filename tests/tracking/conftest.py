@@ -49,7 +49,7 @@ def begin(project: Path) -> Callable[..., Tracker]:
     """Begins a run whose journal nobody sends: tests send it themselves."""
 
     class Nobody(Sender):
-        def add(self, folder: Path) -> None: ...
+        def add(self, folder: Path, store: Store) -> None: ...
 
     def begin(config: Mapping[str, Any] = CONFIG, **options: Any) -> Tracker:
         settings = options.pop("settings", Tracking(experiment="bn"))

@@ -166,13 +166,13 @@ def test_a_dead_run_is_marked_killed_and_a_living_or_foreign_one_is_left(begin: 
         ),
     )
     dead.lock.release()
-    assert list(left_behind(project / "runs")) == [dead.folder]
-    repair(dead.folder, Clients())
+    assert list(left_behind(project / "runs", store)) == [dead.folder]
+    repair(dead.folder, store, Clients())
     sent = read_sent(dead.folder)
     client, _ = connect(store)
     run = client.get_run(sent.run_id)
     assert (run.info.status, run.data.tags["pipeline.message"]) == ("KILLED", LOST)
-    assert sent.complete and list(left_behind(project / "runs")) == []
+    assert sent.complete and list(left_behind(project / "runs", store)) == []
     assert not (living.folder / STATE).exists() and not (foreign.folder / STATE).exists()
 
 

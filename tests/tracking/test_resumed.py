@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def test_a_sender_reads_what_a_dead_training_has_told_it_before_it_leaves(begin:
         tracker.metrics(1, {"loss/train": 0.5})
         tracker.lock.release()
     out, into = os.pipe()
-    os.write(into, b"".join(json.dumps({"folder": str(tracker.folder)}).encode() + b"\n" for tracker in trackers))
+    os.write(into, b"".join(json.dumps({"folder": str(tracker.folder), "store": asdict(store)}).encode() + b"\n" for tracker in trackers))
     run(Inbox(out), parent=2**22 + 1)  # the other end stays open, as a child of the dead process may keep it
     os.close(into)
     assert [status(store, tracker.folder) for tracker in trackers] == ["KILLED"] * 3

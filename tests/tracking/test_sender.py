@@ -172,7 +172,8 @@ def test_a_server_that_goes_away_costs_a_note_and_the_run_can_be_sent_later(proj
         server.shutdown()
     assert receipt.link is None
     assert receipt.note.startswith(f"tracking.uri = {uri}: ")
-    assert receipt.note.endswith(f"; the run is whole in {tracker.folder}, send the rest with task=sync run={tracker.folder}")
+    way_out = f"send the rest with task=sync run={tracker.folder} tracking.uri={uri}"
+    assert receipt.note.endswith(f"; the run is whole in {tracker.folder}, {way_out}")
     assert "\n" not in receipt.note
     sync(tracker.folder, store=store)
     assert status(store, tracker.folder) == "FINISHED"

@@ -1,0 +1,63 @@
+"""What all text passes before it leaves the program: no credentials, no control sequences, no formulas.
+
+Written are the config, the facts and the journal of a run, what goes to MLflow, tables, and what the terminal shows.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+HIDDEN = "***"
+# scheme://user:SECRET@host.  A secret that is not encoded may hold any letter: the last @ of the address ends it.  Behind a port (digits up
+# to a slash) an @ belongs to the path.
+_LOGIN = re.compile(r"([a-zA-Z][\w+.-]*://)(?!\[?[\w.:-]*:\d+\]?[/?#])([^\s:/@\"'?#]*):([^\s\"']*)@")
+_WHOLE = re.compile(r"([a-zA-Z][\w+.-]*://)(?![\w.:-]*:\d+[/?#])([^:/@?#]*):(.*)@", re.DOTALL)
+_TOKEN = re.compile(r"(https?://|git\+\w+://)([^\s:/@\"'?#]+)(?=@)")  # https://TOKEN@host, and https://TOKEN:x@host
+# password=SECRET, also encoded (PWD%3DSECRET), in the query of an address or anywhere else; up to what ends a value
+_NAMES = r"[\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|credentials?|api_?key|access_?key|private_?key)"
+_PAIR = re.compile(rf"(?i)(?<![\w.-])({_NAMES})(=|%3D)(?!\*\*\*)((?:(?!%3B|%26)[^\s&;\"'#])+)")
+_BEARER = re.compile(r"(?i)\b(bearer|basic)(\s+)(?!\*\*\*)[\w.~+/=-]{8,}")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_TURNS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2028\u2029\u2066\u2067\u2068\u2069")  # they reorder or break a line
+
+
+def hidden(text: str) -> str:
+    """The text with each credential as ***: in an address (user:SECRET@host, TOKEN@host, ?password=SECRET) and in name=SECRET."""
+    if "://" in text:
+        text = (_LOGIN if re.search(r"\s", text.split("://", 1)[0]) or "\n" in text else _WHOLE).sub(rf"\1\2:{HIDDEN}@", text)
+        text = _LOGIN.sub(rf"\1\2:{HIDDEN}@", text)
+        text = _TOKEN.sub(rf"\1{HIDDEN}", text) if f":{HIDDEN}@" not in text else text
+    if "=" in text or "%3" in text:
+        text = _PAIR.sub(rf"\1\2{HIDDEN}", text)
+    return _BEARER.sub(rf"\1\2{HIDDEN}", text) if "earer" in text or "asic" in text or "BEARER" in text else text
+
+
+def harmless(text: str) -> str:
+    r"""The text with each control character but line ends and tabs written out, \x1b for the one that a terminal obeys."""
+    if text.isprintable():
+        return text
+    return "".join(f"\\x{ord(letter):02x}" if _acts(letter) else letter for letter in text)
+
+
+def _acts(letter: str) -> bool:
+    return letter in _TURNS or (letter not in "\n\t" and unicodedata.category(letter) == "Cc")
+
+
+def leaving(text: str) -> str:
+    """What of a text may be seen."""
+    return harmless(hidden(text))
+
+
+def cell(value: object) -> object:
+    """A value of a table for spreadsheets: text that they would take for a formula begins with an apostrophe, which they do not show."""
+    if not isinstance(value, str):
+        return value
+    text = leaving(value)
+    if not text.startswith(_FORMULA):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text

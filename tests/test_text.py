@@ -1,0 +1,69 @@
+"""Text that leaves the program shows no credentials and does nothing to a terminal or a spreadsheet."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.text import cell, harmless, hidden
+
+ADDRESSES = [
+    "postgresql://me:SECRET@host/db",
+    "postgresql+psycopg2://me:SECRET@host:5432/db",
+    "postgresql://me:SE:CRET@host/db",
+    "postgresql://me:SE@CRET@host/db",
+    "postgresql://me:SE/CRET@host/db",
+    "postgresql://me:SE%40CRET@host/db",
+    "mysql+pymysql://me:SECRET@[::1]:3306/db?charset=utf8",
+    "postgresql:///db?host=/tmp&user=me&password=SECRET",
+    "postgresql://host/db?sslpassword=SECRET&sslmode=require",
+    "mssql+pyodbc:///?odbc_connect=DRIVER%3DODBC%3BUID%3Dme%3BPWD%3DSECRET%3BDATABASE%3Ddb",
+    "http://me:SECRET@host:5000",
+    "https://me:SECRET@host/a@b",
+    "https://SECRET@host/mlflow",
+    "https://host/mlflow?token=SECRET",
+    "https://host/?access_key=SECRET#part",
+    "s3://KEY:SECRET@bucket/path",
+    "tracking.uri=postgresql://me:SECRET@host/db",
+    "Authorization: Bearer SECRETSECRET",
+]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("around", ["{}", "error: tracking.uri = {}: refuses; mend it", '{{"uri": "{}", "experiment": "a"}}'])
+def test_no_form_of_address_shows_its_secret(address: str, around: str) -> None:
+    shown = hidden(around.format(address))
+    assert "SECRET" not in shown and "CRET" not in shown and "***" in shown
+    assert hidden(shown) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://127.0.0.1:5000/#/experiments/1/runs/ab?workflowType=machine_learning",
+        "http://host:5000/a@b",
+        "sqlite:////home/me/mlflow.db",
+        "sqlite:///a@b:c@d.db",
+        "me@host.org",
+        "optimizer.learning_rate=0.1 seed=3",
+        "postgresql://me@host/db",
+        "file:///tmp/a:b@c",
+    ],
+)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert hidden(text) == text
+
+
+def test_control_sequences_are_written_out() -> None:
+    assert harmless("\x1b[2Jcat\x07\x9b31m\r\u202e") == "\\x1b[2Jcat\\x07\\x9b31m\\x0d\\x202e"
+    assert harmless("a\tb\nc é 猫") == "a\tb\nc é 猫"
+
+
+def test_formulas_are_text_and_numbers_stay_numbers() -> None:
+    assert [cell(value) for value in ("=cmd|' /C calc'!A0", "+1+2", "@SUM(A1)", "-x", "\tx")] == [
+        "'=cmd|' /C calc'!A0",
+        "'+1+2",
+        "'@SUM(A1)",
+        "'-x",
+        "'\tx",
+    ]
+    assert [cell(value) for value in ("cat", "-0.5", "+1e3", -0.5, 3, "")] == ["cat", "-0.5", "+1e3", -0.5, 3, ""]
