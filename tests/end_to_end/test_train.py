@@ -106,8 +106,9 @@ def test_resume_refuses_another_config(work: Path, pipeline_command: Command) ->
     pipeline_command(*SMALL, "training.epochs=2", "output=done")
     again = pipeline_command("resume=done", "optimizer.learning_rate=0.5")
     assert again.returncode == 2
-    limits = "training.epochs, budget.epochs, budget.steps, budget.samples, budget.seconds"
-    rule = f"resume works with the stored config of the run; only {limits}, data.root, data.path, data.stream, backend can be changed"
+    limits = "training.epochs, training.early_stopping.patience, budget.epochs, budget.steps, budget.samples, budget.seconds"
+    given = f"tracking, {limits}, data.root, data.path, data.stream, backend"
+    rule = f"resume works with the stored config of the run; only {given} can be changed"
     assert again.stderr == f"error: optimizer.learning_rate = 0.5: {rule}\n"
 
 
