@@ -5,6 +5,7 @@ program.py     one network: numbers in, numbers out
 model.py       a trained one with its preprocessing: raw rows in, own units out
 stack.py       trials of one structure as one program
 access.py      threads: who may change the state
+initial.py     the values that parameters start with
 steps.py       rows in steps, steps in calls
 inputs.py      what a program is given: rows, targets, weights, orders
 divergence.py  which layer made the first value that is not finite

@@ -23,10 +23,10 @@ from pipeline.program import inputs
 from pipeline.program.access import Access
 from pipeline.program.divergence import diverged
 from pipeline.program.explain import explain
+from pipeline.program.initial import initial_values
 from pipeline.program.steps import Pace, in_steps, rows_of
 from pipeline.recipe import schedules
 from pipeline.recipe.course import Course
-from pipeline.recipe.initialization import draw
 from pipeline.records import read
 from pipeline.rows import Streamed
 
@@ -47,15 +47,9 @@ class Program:
     """
 
     def __init__(
-        self,
-        structure: Structure,
-        config: Experiment,
-        memory: Memory,
-        trial: int = 0,
-        *,
-        network: LayerGraph | None = None,
-        access: Access | None = None,
-    ) -> None:
+        self, structure: Structure, config: Experiment, memory: Memory, trial: int = 0, *,
+        network: LayerGraph | None = None, access: Access | None = None,
+    ) -> None:  # fmt: skip
         self.structure, self.config, self.seed = structure, config, config.seed
         self.batch_size, self.digest = config.training.batch_size, structure.digest
         self.access, self._pace = access or Access(), Pace()
@@ -68,7 +62,7 @@ class Program:
         self._values = lower.values(network, config)
         self._rate = lower.learning_rate(config)
         for parameter in network.parameters:
-            memory.write(trial, parameter.name, _initial(parameter, config.seed))
+            memory.write(trial, parameter.name, initial_values(parameter, config.seed))
         given = loss_weights.of_classes(network)
         self._weighs_classes = given is not None
         self._balances = self._unbalanced = given == "balanced"
@@ -283,8 +277,8 @@ class Program:
 
     def _tables(self, plan: Plan, steps: int) -> tuple[Array, npt.NDArray[np.uint32]]:
         """What the plan reads as scalars at each of the next steps: values [S, V] and words [S, W]."""
-        if not plan.values and not plan.words:
-            return np.empty((steps, 0)), np.empty((steps, 0), np.uint32)  # an evaluation asks no clock
+        if not plan.values and not plan.words:  # an evaluation asks no clock
+            return np.empty((steps, 0)), np.empty((steps, 0), np.uint32)
         clock = self._clock(self.steps_done + np.arange(steps))
         return value_table(plan.values, self._values, clock), word_table(plan.words, self.seed, clock)
 
@@ -399,11 +393,3 @@ class Program:
             for name in wanted:
                 if name != "step":
                     self._memory.write(self._trial, name, given[name])
-
-
-def _initial(parameter: Parameter, seed: int) -> Array:
-    """The values that `parameter` starts with."""
-    if isinstance(parameter.initial, float):
-        return np.full(parameter.shape, parameter.initial)
-    fans = {"fan_in": parameter.fan_in, "fan_out": parameter.fan_out}
-    return draw(parameter.initial, parameter.shape, **fans, seed=seed, name=parameter.name, outputs=parameter.outputs)
