@@ -109,7 +109,13 @@ def fingerprint(raw: Raw) -> str:
     own = {"validation": raw.validation, "test": raw.test}
     assert raw.digest is not None or isinstance(raw.x, np.ndarray), "streamed rows have a digest of their source"
     arrays = {"y": raw.y} if raw.digest is not None else {"x": np.asarray(raw.x), "y": raw.y}
-    arrays |= {f"{name}.{part}": array for part, pair in own.items() if pair is not None for name, array in zip("xy", pair, strict=True)}
+    arrays |= {
+        f"{name}.{part}": array
+        for part, pair in own.items()
+        if pair is not None
+        for name, array in zip("xy", pair, strict=True)
+        if name == "y" or raw.digest is None
+    }
     arrays |= {f"weight.{part}": array for part, array in raw.weights.items()}
     for name, array in arrays.items():
         digest.update(f"{name} {array.shape} {array.dtype.str};".encode())

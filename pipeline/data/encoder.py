@@ -34,7 +34,7 @@ LEAST_IDS = 20  # rows from which on a number of its own in each of them is wort
 def fit_encoder(table: Table, config: Data, train: Rows) -> tuple[Encoder, list[str]]:
     """The encoder of all columns but the target and the ignored, learned from the rows `train`; notes.  Raises DataError."""
     declared = declarations(table.facts, config)
-    beside = [] if config.sample_weight is None else [config.sample_weight]
+    beside = beside_inputs(config)
     unused = [name for name in table.facts.names if name not in table.index]
     features = [column for column in table.facts.columns if column.name != config.target and column.name not in beside]
     if not features:
@@ -46,6 +46,12 @@ def fit_encoder(table: Table, config: Data, train: Rows) -> tuple[Encoder, list[
         fitted.append(_fit(table, column, declared[column.name], train, notes))
     encoder = Encoder(target=str(config.target), ignore=(*unused, *beside), columns=tuple(fitted))
     return encoder, [*table.facts.notes, *grouped(notes), *_category_notes([e for e in fitted if isinstance(e, Category)])]
+
+
+def beside_inputs(config: Data) -> list[str]:
+    """Columns that are read and are no inputs: weights, and what divides the rows."""
+    by = config.split.by if config.split.by in config.ignore else None
+    return [name for name in (config.sample_weight, by, config.split.group, config.split.column) if name is not None]
 
 
 def encode(table: Table, encoder: Encoder) -> tuple[Streamed, list[str]]:

@@ -15,10 +15,12 @@ import numpy.typing as npt
 from pipeline.data.archive import npy, npz
 from pipeline.data.columns import Encoder
 from pipeline.data.dataset import Dataset, DataShape, Part, Raw, fingerprint
+from pipeline.data.divide import check_folds, divided, readable
 from pipeline.data.encoder import encode, fit_encoder, read_target, read_weight, target_rows
 from pipeline.data.files import located
 from pipeline.data.generated import rings, two_moons
 from pipeline.data.idx import idx_images
+from pipeline.data.labelled import labelled
 from pipeline.data.memory import memory_bytes
 from pipeline.data.reconstruction import reconstruction, reconstruction_shape
 from pipeline.data.settings import TABLES, Data, check_shape, check_source
@@ -97,17 +99,22 @@ def _load_table(config: Data, seed: int) -> Dataset:
     """The target decides the split, the training rows the encoder, the encoder x."""
     path = located(str(config.path))
     notes: list[str] = []
-    table = open_table(path, config, say=notes.append)
+    table = open_table(path, readable(config), say=notes.append)
     kept, kept_notes = target_rows(table, config)
     known, task, class_names, target_notes = read_target(table, config, kept)
-    rows = _split_rows(config, known, config.split.validation, config.split.test, seed)
-    rows = (kept[rows[0]], kept[rows[1]], kept[rows[2]])
+    rows, split_notes = divided(table, config, kept, known, seed)
     y = np.repeat(known[:1], len(table), axis=0)  # rows without a target are in no part
     y[kept] = known
     encoder, fit_notes = fit_encoder(table, config, rows[0])
     x, encode_notes = encode(table, encoder)
-    notes += kept_notes + target_notes + fit_notes + encode_notes
+    notes += kept_notes + target_notes + split_notes + fit_notes + encode_notes
     weights = {} if config.sample_weight is None else {"train": read_weight(table, config.sample_weight)}
+    own = {
+        part: labelled(place, config, encoder, task, class_names, at=f"data.{part}_path", say=notes.append)
+        for part, place in (("validation", config.validation_path), ("test", config.test_path))
+        if place is not None
+    }
+    weights |= {part: found.weight for part, found in own.items() if found.weight is not None}
     raw = Raw(
         x=x,
         y=y,
@@ -115,8 +122,10 @@ def _load_table(config: Data, seed: int) -> Dataset:
         class_names=class_names,
         feature_names=encoder.features,
         notes=notes,
+        validation=own["validation"].pair if "validation" in own else None,
+        test=own["test"].pair if "test" in own else None,
         weights=weights,
-        digest=table.digest(column.name for column in encoder.columns),
+        digest="".join([table.digest(column.name for column in encoder.columns), *(found.digest for found in own.values())]),
     )
     name = "query" if config.path is None else Path(path.name.removesuffix(".gz")).stem
     return _dataset(config, raw, rows, name, encoder, seed)
@@ -135,9 +144,7 @@ def _split(config: Data, raw: Raw, seed: int) -> tuple[Rows, Rows, Rows]:
 def _split_rows(config: Data, y: Any, validation: float, test: float, seed: int) -> tuple[Rows, Rows, Rows]:
     """The split of `y` by the config's shares or folds.  Raises ConfigError for a fold without rows."""
     rows = split(y, validation=validation, test=test, seed=seed, folds=config.split.folds, fold=config.split.fold)
-    if config.split.folds is not None and not (len(rows[0]) and len(rows[1])):
-        rule = f"{len(rows[0]) + len(rows[1])} rows are left for them beside the test part"
-        raise ConfigError(at="data.split.folds", got=config.split.folds, rule=rule, hint="use fewer")
+    check_folds(config, rows)
     return rows
 
 
@@ -159,7 +166,9 @@ def _dataset(config: Data, raw: Raw, rows: tuple[Rows, Rows, Rows], name: str, e
     train, validation, test = rows
     by_fold = f"fold {config.split.fold} of {config.split.folds}"
     held = by_fold if config.split.folds is not None else f"validation {config.split.validation:g}"
-    division = f"{held}, test {config.split.test:g}, seed {seed}"
+    columns = [f"{name} {value}" for name in ("by", "group", "column") if (value := getattr(config.split, name)) is not None]
+    paths = [f"{name} of {value}" for name in ("validation", "test") if (value := getattr(config, f"{name}_path")) is not None]
+    division = ", ".join([held, f"test {config.split.test:g}", f"seed {seed}", *columns, *paths])
     streams = _streams(config, raw)
     part = _streamed_part if streams else _part
     weights = raw.weights

@@ -55,7 +55,7 @@ def read_new(config: Data, encoder: Encoder | None, shape: DataShape, *, say: Ca
     rows = source(path, config)
     if encoder is None:
         return _shaped(_plain_columns(rows, config, shape), shape, path)
-    _match_columns(rows, encoder, say)
+    match_columns(rows, encoder, say)
     readings = {column.name: column.reading for column in encoder.columns}
     table = read_new_table(rows, readings, hint="mend it, the model was trained on {} here")
     x, notes = encode(table, encoder)
@@ -96,7 +96,7 @@ def _plain_columns(rows: Source, config: Data, shape: DataShape) -> Array:
     return x
 
 
-def _match_columns(rows: Source, encoder: Encoder, say: Callable[[str], None]) -> None:
+def match_columns(rows: Source, encoder: Encoder, say: Callable[[str], None]) -> None:
     """Whether every column of the model is there; says which others are not used."""
     wanted = [column.name for column in encoder.columns]
     missing = [name for name in wanted if name not in rows.names]

@@ -25,6 +25,8 @@ DateFeature = Literal["days", "weekday", "month", "hour"]
 READ_BY: dict[str, tuple[str, ...]] = {
     "root": (*IDX, "npy"),
     "path": (*FILES, "sql"),
+    "test_path": TABLES,
+    "validation_path": TABLES,
     "target": TABLES,
     "categorical": TABLES,
     "ignore": TABLES,
@@ -50,12 +52,23 @@ class Split:
 
     folds  for cross-validation: so many parts of the rows that are not tested on, and fold number `fold` is the validation part in
            place of a share; one run for each fold uses every row once for validation (Stone 1974)
+
+    and of a table, one of:
+
+    by      a column of numbers or dates: the last rows in its order are the test part, those before them the validation part; a fold is
+            trained on all that comes before it
+    group   a column: its rows of one value are all in one part; no input
+    column  a column that names the part of each row, train, validation or test; a part that it never names is drawn from the training rows
+            by its share; no input
     """
 
     validation: float = setting(0.1, least=0, below=1)
     test: float = setting(0.1, least=0, below=1)
     folds: int | None = setting(None, least=2)
     fold: int = setting(0, least=0)
+    by: str | None = setting(None)
+    group: str | None = setting(None)
+    column: str | None = setting(None)
 
 
 @record
@@ -86,6 +99,7 @@ class Data:
     root          folder of the idx files (mnist, fashion_mnist), or of x.npy and y.npy (npy)
     path          file of a table (table: CSV, TSV, Parquet or JSON lines, plain or gzip, by its content) and of npz, a database of sql;
                   for task=predict, the file with the rows to predict
+    test_path, validation_path  labelled tables of the same columns that are these parts; nothing of `path` is then
     query         the SELECT of data=sql: of tables of the database in `path` (DuckDB, SQLite), or of files: FROM 'a.csv'
     target        the column to predict (tables)
     task          auto: what the target holds decides (pipeline/data/told.py); multilabel: 0 or 1 for each of several labels;
@@ -110,6 +124,8 @@ class Data:
     kind: Kind = setting("digits")
     root: str | None = setting(None)
     path: str | None = setting(None)
+    test_path: str | None = setting(None)
+    validation_path: str | None = setting(None)
     target: str | None = setting(None)
     task: Literal["auto", "classification", "regression", "multilabel", "reconstruction"] = setting("auto")
     input_shape: tuple[int, ...] | None = setting(None, least=1)
@@ -171,6 +187,7 @@ def check_source(config: Data) -> None:
         raise ConfigError(at="data.path", got="null", rule=f"data={config.kind} needs a file", hint=f"give data.path=FILE.{config.kind}")
     if config.kind == "sql" and config.query is None:
         raise ConfigError(at="data.query", got="null", rule="data=sql needs a SELECT", hint="give data.query='SELECT * FROM name'")
+    _check_columns_of_split(config)
     if config.sample_weight is not None and config.sample_weight == config.target:
         raise ConfigError(at="data.sample_weight", got=config.sample_weight, rule="is the target", hint="give another column")
     if config.kind == "npy" and config.root is None:
@@ -179,3 +196,20 @@ def check_source(config: Data) -> None:
     if config.kind in IDX and config.root is None:
         rule = f"data={config.kind} needs the folder that holds its four idx files"
         raise ConfigError(at="data.root", got="null", rule=rule, hint="give data.root=FOLDER")
+
+
+def _check_columns_of_split(config: Data) -> None:
+    """One column of a table divides its rows, and it is not the target."""
+    given = {name: value for name in ("by", "group", "column") if (value := getattr(config.split, name)) is not None}
+    for name, value in given.items():
+        at = f"data.split.{name}"
+        if config.kind not in TABLES:
+            raise ConfigError(at=at, got=value, rule=f"data={config.kind} has no named columns", hint=f"it is for {', '.join(TABLES)}")
+        if len(given) > 1:
+            other = next(one for one in given if one != name)
+            raise ConfigError(at=at, got=value, rule=f"data.split.{other} divides the rows too", hint="give one of them")
+        if value == config.target:
+            raise ConfigError(at=at, got=value, rule="is the target", hint="give another column")
+    if config.split.folds is not None and config.validation_path is not None:
+        rule = "data.validation_path is the validation part"
+        raise ConfigError(at="data.split.folds", got=config.split.folds, rule=rule, hint="leave it null")

@@ -42,6 +42,60 @@ def split(
     return _joined(parts[0]), _joined(parts[1]), _joined(parts[2])
 
 
+def in_order(
+    values: npt.NDArray[Any], *, validation: float, test: float, folds: int | None = None, fold: int = 0
+) -> tuple[Rows, Rows, Rows]:
+    """Row numbers (train, validation, test) by values [N]: the last round(test * N) are tested on, those before them are for validation.
+
+    Of equal values the later row counts as later.  With `folds` k the rows before the test part are k + 1 blocks: block fold + 1 is the
+    validation part, and what comes before it is trained on.
+    """
+    order, tested = np.argsort(values, kind="stable"), round(len(values) * test)
+    rest, last = order[: len(order) - tested], order[len(order) - tested :]
+    if folds is not None:
+        blocks = np.array_split(rest, folds + 1)
+        return _joined(blocks[: fold + 1]), np.sort(blocks[fold + 1]), np.sort(last)
+    held = len(rest) - round(len(values) * validation)
+    return np.sort(rest[:held]), np.sort(rest[held:]), np.sort(last)
+
+
+def by_group(
+    groups: npt.NDArray[np.int64], *, validation: float, test: float, seed: int, folds: int | None = None, fold: int = 0
+) -> tuple[Rows, Rows, Rows]:
+    """Row numbers (train, validation, test) for groups [N] numbered from 0: each group is in one part.
+
+    In a random order a group goes to the test part where that comes nearer to round(test * N) rows, then to validation likewise; the last
+    group left is trained on.  With `folds` the groups that are not tested on are dealt out, the largest first, each to the smallest fold.
+    """
+    sizes = np.bincount(groups)
+    left = [int(group) for group in random.permutation(seed, random.SPLIT, 0, len(sizes)) if sizes[group]]
+    tested = _near(left, sizes, round(len(groups) * test))
+    left = [group for group in left if group not in tested]
+    if folds is None:
+        held = _near(left, sizes, round(len(groups) * validation))
+    else:
+        dealt: list[list[int]] = [[] for _ in range(folds)]
+        for group in sorted(left, key=lambda group: -int(sizes[group])):
+            min(dealt, key=lambda members: int(sizes[members].sum())).append(group)
+        held = set(dealt[fold])
+    part = np.zeros(len(sizes), np.int64)
+    part[list(tested)], part[list(held)] = 2, 1
+    train, kept, last = (np.flatnonzero(part[groups] == number) for number in range(3))
+    return train, kept, last
+
+
+def _near(order: list[int], sizes: Rows, wanted: int) -> set[int]:
+    """The groups that make up about `wanted` rows; not all."""
+    chosen: set[int] = set()
+    total = 0
+    for group in order:
+        size = int(sizes[group])
+        if len(chosen) < len(order) - 1 and abs(total + size - wanted) < abs(total - wanted):
+            chosen.add(group)
+            total += size
+    return chosen
+
+
 def _joined(part: list[Rows]) -> Rows:
     return np.sort(np.concatenate(part)) if part else np.zeros(0, np.int64)
 
