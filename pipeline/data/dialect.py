@@ -27,6 +27,7 @@ BLANKS = " "  # the delimiter of columns that stand apart by any number of blank
 SAMPLE = 2**18  # bytes that are looked at, more where they hold less than three lines
 RECORDS = 200  # that are looked at, and cells
 CELLS = 20_000
+csv.field_size_limit(2**31 - 1)  # a cell may be a whole text
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
@@ -226,7 +227,7 @@ def _delimiter(text: str) -> str:
         return (counts.count(usual) / len(counts), sum(_clean(cell, delimiter) for cell in cells) / len(cells), usual)
 
     fits = {delimiter: suits(delimiter) for delimiter in DELIMITERS}
-    best = max(DELIMITERS, key=lambda delimiter: fits[delimiter])
+    best = max(DELIMITERS, key=lambda delimiter: (fits[delimiter], delimiter != ","))  # a comma stands in numbers and dates too
     if fits[best][2] and fits[best][0] > 0.5:
         return best
     return BLANKS if suits(BLANKS)[0] == 1.0 else best if fits[best][2] else ","

@@ -10,6 +10,7 @@ from pipeline.data.files import head_of
 from pipeline.data.settings import Data
 from pipeline.data.sources import JsonSource, Source, TextSource, parquet_source
 from pipeline.data.sql import sql_source
+from pipeline.errors import DataError
 
 
 def source(path: Path, config: Data) -> Source:
@@ -19,6 +20,8 @@ def source(path: Path, config: Data) -> Source:
     head = head_of(path, at="data.path")
     if head.startswith(b"PAR1") or config.kind == "parquet":
         return parquet_source(path)
+    if head.startswith(b"PK\3\4"):
+        raise DataError(f"data.path = {path}: is a zip or an Excel file; save the table as CSV or Parquet")
     if config.kind == "table" and _json(path):
         return JsonSource(path)
     return TextSource(path, dialect(path, encoding=config.encoding, delimiter=config.delimiter, header=config.header, names=config.names))
@@ -27,5 +30,8 @@ def source(path: Path, config: Data) -> Source:
 def _json(path: Path) -> bool:
     """Whether the file holds JSON objects, one a line."""
     with opened(path) as file, contextlib.suppress(EOFError, OSError):
-        return file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") or path.name.lower().removesuffix(".gz").endswith(".jsonl")
+        text = file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")
+        if text[:1] == b"[" and text[1:].lstrip()[:1] == b"{":
+            raise DataError(f"data.path = {path}: holds one JSON list; write its objects one a line")
+        return text.startswith(b"{") or path.name.lower().removesuffix(".gz").endswith(".jsonl")
     return False

@@ -153,6 +153,19 @@ def test_a_damaged_line_is_named(tmp_path: Path, text: str, sentence: str) -> No
     assert refusal(tmp_path, long) == f"data.path = F: {line}"
 
 
+def test_what_is_no_table_is_named(tmp_path: Path) -> None:
+    assert refusal(tmp_path, b"PK\3\4 and so on") == "data.path = F: is a zip or an Excel file; save the table as CSV or Parquet"
+    assert refusal(tmp_path, '[{"a": 1},\n {"a": 2}]') == "data.path = F: holds one JSON list; write its objects one a line"
+    hint = "give data.encoding=latin-1 (or cp1252, utf-16, ...)"
+    assert refusal(tmp_path, b"\x89PNG\r\n\x1a\n") == f"data.path = F: line 1 holds the byte 0x89, which is no UTF-8 text; {hint}"
+
+
+def test_a_cell_may_be_a_whole_text(tmp_path: Path) -> None:
+    table = read(tmp_path, f"a,b\n{'x' * 400_000},1\n{'y' * 400_000},2\n")
+    assert [len(text or "") for text in table.texts("a")] == [400_000, 400_000]
+    assert table.place(1) == "line 3"
+
+
 def test_settings_that_do_not_fit_the_file_are_named(tmp_path: Path) -> None:
     assert refusal(tmp_path, "a,b\n1,2\n", names=("x",)) == "data.names = ['x']: F has 2 columns; give one name for each"
     sentence = 'data.delimiter = ;;: must be one character; use ",", ";", "|", tab or blank'
