@@ -1,8 +1,8 @@
 """`python -m benchmarks.reading [FILE]`: what it costs to load a CSV for training, the first time and later, beside `pandas.read_csv`.
 
 Without a FILE it writes one of 20,000 rows of 784 bytes and a label, 44 MB. Both readers take turns, so that what else the machine does
-falls on both; the medians of their ratios count. Measured on two cores that others shared: first 1.6 to 1.9 times pandas (it reads, looks at
-every column, converts and keeps the result), later 0.15 to 0.25 s, for each job of a sweep as well.
+falls on both; the medians of their ratios count. Measured on two cores that others shared: first 1.6 to 1.9 times pandas (it reads, looks
+at every column, converts and keeps the result), later 0.15 to 0.25 s, for each job of a sweep as well.
 """
 
 from __future__ import annotations
