@@ -58,6 +58,7 @@ class Experiment:
     run: str | None = setting(None)
     resume: str | None = setting(None)
     output: str | None = setting(None)
+    keep: tuple[str, ...] = setting(())
     rebuild: bool = setting(False)
     demonstration: str | None = setting(None)
     arm: str | None = setting(None)

@@ -62,6 +62,6 @@ def _neighbours(path: Path) -> str:
     except OSError:
         return "its folder does not exist either; check the path (it is relative to the current folder)"
     if not names:
-        return "its folder holds no files; check the path"
+        return "its folder holds no files; check the path (it is relative to the current folder)"
     hint = nearest(path.name, names)
     return hint if hint.startswith("did you mean") else "check the path (it is relative to the current folder)"

@@ -3,6 +3,7 @@
 # N rows
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,13 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.data.archive import npz
 from pipeline.data.columns import Encoder, canonical
-from pipeline.data.dataset import Task
+from pipeline.data.dataset import Dataset, Part, Task
 from pipeline.data.encoder import encode, read_weight, target_rows
 from pipeline.data.files import located
 from pipeline.data.new import match_columns
 from pipeline.data.origin import source
-from pipeline.data.settings import Data
+from pipeline.data.settings import Data, Split
 from pipeline.data.table import Table, read_new_table, read_table
 from pipeline.errors import DataError
 from pipeline.records import record
@@ -47,6 +49,29 @@ def labelled(
         return _read(text, replace(config, kind="table", path=text, task="auto"), encoder, task, class_names, say)
     except DataError as error:
         raise DataError(str(error).replace("data.path = ", f"{at} = ", 1)) from None
+
+
+def other_rows(config: Data, encoder: Encoder | None, known: Dataset) -> Dataset:
+    """The rows of data.path as a data set that is all test part; `known` is that of the model, without rows.  Raises DataError."""
+    path, notes = located(str(config.path)), list[str]()
+    if known.task == "reconstruction":
+        raise DataError(f"data.path = {path}: is not what the run was trained on, and a reconstruction is measured on its own data alone")
+    if encoder is not None:
+        found = labelled(str(config.path), config, encoder, known.task, known.class_names, at="data.path", say=notes.append)
+        x, y, weight = found.x, found.y, found.weight
+    elif path.suffix == ".npz":
+        raw = npz(replace(config, task=known.task, split=Split()))
+        written = [raw.class_names[label] for label in raw.y] if known.task == "classification" else []
+        y = _numbered(written, known.class_names, f"data.path = {path}, y", "row {}".format) if written else raw.y
+        x, weight = np.asarray(raw.x), raw.weights.get("train")
+    else:
+        raise DataError(f"data.path = {path}: the model was trained on arrays; give an npz file with x and y")
+    if math.prod(x.shape[1:]) != math.prod(known.shape.input_shape):
+        rule = f"its rows have shape {list(x.shape[1:])} and the model takes {list(known.shape.input_shape)}"
+        raise DataError(f"data.path = {path}: {rule}")
+    x = np.ascontiguousarray(x).reshape(len(x), *known.shape.input_shape)
+    test = Part(x=x, y=y, rows=np.arange(len(x)), weight=weight)
+    return replace(known, name=path.name.removesuffix(".gz").rpartition(".")[0] or path.name, test=test, notes=tuple(notes))
 
 
 def _read(text: str, config: Data, encoder: Encoder, task: Task, class_names: Sequence[str], say: Callable[[str], None]) -> Labelled:
@@ -81,6 +106,11 @@ def _labels(table: Table, name: str, rows: npt.NDArray[np.int64], class_names: S
     """Numbers of classes by their names: as written, as the number that they are, or in other capitals."""
     words, values = table.column(name).words, table.values(name, rows)
     written = [_number(value) for value in values.tolist()] if words is None else [words[int(value)] for value in values]
+    return _numbered(written, class_names, f"{table.label}: target column {name}", lambda row: table.place(int(rows[row])))
+
+
+def _numbered(written: Sequence[str], class_names: Sequence[str], at: str, place: Callable[[int], str]) -> Array:
+    """int32 [N] of the names of classes as they are written."""
     spellings: tuple[Callable[[str], str], ...] = (str, canonical, str.casefold)
     spelled = [{known: n for n, known in enumerate(map(how, class_names))} for how in spellings]
 
@@ -92,8 +122,8 @@ def _labels(table: Table, name: str, rows: npt.NDArray[np.int64], class_names: S
     odd = np.flatnonzero(labels < 0)
     if len(odd):
         classes = ", ".join(class_names[:20]) + (" ..." if len(class_names) > 20 else "")
-        where = f"{table.label}: target column {name}, {table.place(int(rows[odd[0]]))} is {written[odd[0]]!r}"
-        raise DataError(f"{where}, a class that the model does not know, {len(odd)} of {len(rows)} rows; its classes are {classes}")
+        told = f"{at}, {place(int(odd[0]))} is {written[odd[0]]!r}, a class that the model does not know, {len(odd)} of {len(written)} rows"
+        raise DataError(f"{told}; its classes are {classes}")
     return labels
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import io
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.data.archive import numeric, read_npz
-from pipeline.data.columns import Encoder, Reading
+from pipeline.data.columns import Encoder, Missing, Reading
 from pipeline.data.dataset import DataShape
-from pipeline.data.decide import column_list
+from pipeline.data.decide import column_list, nearest_column
 from pipeline.data.encoder import encode
 from pipeline.data.files import located, read_bytes
 from pipeline.data.forms import Number
@@ -29,6 +29,7 @@ from pipeline.data.table import read_new_table
 from pipeline.errors import ConfigError, DataError
 
 Array = npt.NDArray[Any]
+ROW = "row"  # what is kept under this name where no column has it: the number of the row, from 1
 
 
 def _to_stderr(note: str) -> None:
@@ -62,6 +63,25 @@ def read_new(config: Data, encoder: Encoder | None, shape: DataShape, *, say: Ca
     for note in notes:
         say(note)
     return _shaped(x[:], shape, path)
+
+
+def read_kept(config: Data, names: Sequence[str], count: int) -> dict[str, Array]:
+    """The columns `names` of data.path as they are written, [N]; `row`, where no column is called so, is 1 to N.  Raises DataError."""
+    path = located(str(config.path))
+    arrays = path.name.lower().endswith((".npz", ".npy")) or "ubyte" in path.name.lower()
+    rows = None if arrays else source(path, config if config.kind == "sql" else replace(config, kind="table"))
+    there = () if rows is None else tuple(rows.names)
+    for name in names:
+        if name not in there and name != ROW:
+            what = f"has no such column; {nearest_column(name, there)}" if there else "holds arrays, which have no named columns"
+            raise DataError(f"keep = {name}: {path} {what}")
+    wanted = [name for name in names if name in there]
+    if rows is None or not wanted:
+        return {name: np.arange(1, count + 1) for name in names}
+    as_written = Reading(kind="category", missing=Missing(usual=False))
+    table = read_new_table(rows, dict.fromkeys(wanted, as_written), hint="mend it")
+    words = {name: np.array([text or "" for text in table.texts(name)], dtype=object) for name in wanted}
+    return {name: words.get(name, np.arange(1, count + 1)) for name in names}
 
 
 def _array(path: Path) -> Array:

@@ -56,6 +56,8 @@ def selected(experiment: Experiment) -> Task:
     if experiment.rebuild and name != "sync":
         raise ConfigError(at="rebuild", got=True, rule=f"task={name} sends nothing again", hint="give task=sync, or leave it out")
     _only_own_settings(experiment)
+    if experiment.keep and name != "predict":
+        raise ConfigError(at="keep", got=list(experiment.keep), rule="only task=predict reads it", hint="leave it out")
     if experiment.resume is not None and not task.takes_resume:
         raise ConfigError(at="resume", got=experiment.resume, rule=f"task={name} continues nothing", hint="give run=... instead")
     if task.needs_demonstration and experiment.demonstration is None:

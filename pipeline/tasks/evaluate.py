@@ -1,14 +1,17 @@
-"""task=evaluate run=...: metrics, per-class table and confusion matrix of a trained run, printed and kept in evaluation.json."""
+"""task=evaluate run=...: metrics, per-class table and confusion matrix of a trained run, printed and kept in evaluation.json.
+
+With data.path=FILE, which is not the run's own data, the run is measured on the labelled rows of FILE: evaluation-FILE.json.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline import data, files
 from pipeline.config.experiment import Experiment
-from pipeline.errors import RunError
+from pipeline.errors import ConfigError, DataError, RunError
 from pipeline.program.dead_units import dead_units, shown_rows
 from pipeline.screen.console import console_for, say
 from pipeline.screen.tables import classes_table, confusion_table, results_table
@@ -31,20 +34,40 @@ ALLOWED = {
 
 
 def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) -> dict[str, Any]:
-    """Evaluates the run on every part of its own data -> what evaluation.json holds.  Raises PipelineError."""
+    """Evaluates the run on every part of its own data, or on a file -> what the JSON file holds.  Raises PipelineError."""
     assert experiment.run is not None, "the command line asks for run=..."
     folder = trained.find(experiment.run, experiment)
     asked = trained.with_overrides(trained.stored_experiment(folder), experiment, context.overrides, ALLOWED, task="task=evaluate")
-    dataset = data.load(asked.data, seed=asked.seed)
     run_ = trained.load(folder, asked)
-    if dataset.fingerprint != run_.facts.fingerprint:
-        rule = "the data has changed since the run was trained; restore it, or use task=predict for other rows"
-        raise RunError(f"run = {files.shown(folder)}: {rule}")
+    dataset = _own_data(asked, run_, context.overrides)
+    name = "evaluation.json"
+    if dataset is None:
+        dataset = data.other_rows(asked.data, run_.facts.encoder, run_.facts.known)
+        name = f"evaluation-{dataset.name}.json"
     result = evaluated(run_, dataset)
-    files.write(folder / "evaluation.json", json.dumps(result, indent=1) + "\n")
+    if name != "evaluation.json":
+        result["notes"] = [*dataset.notes, *result["notes"]]
+    files.write(folder / name, json.dumps(result, indent=1) + "\n")
     _show(result, dataset.name)
-    say(console_for(), f"written to {files.shown(folder / 'evaluation.json')}")
+    say(console_for(), f"written to {files.shown(folder / name)}")
     return result
+
+
+def _own_data(asked: Experiment, run_: trained.Trained, overrides: Sequence[str]) -> data.Dataset | None:
+    """The data that the run was trained on; None where a data.path is given that holds other rows.  Raises PipelineError."""
+    given = any(text.startswith("data.path=") for text in overrides)
+    try:
+        dataset = data.load(asked.data, seed=asked.seed)
+    except (ConfigError, DataError):
+        if not given:
+            raise
+        return None
+    if dataset.fingerprint == run_.facts.fingerprint:
+        return dataset
+    if given:
+        return None
+    rule = "the data has changed since the run was trained; restore it, or give data.path=FILE to measure it on other labelled rows"
+    raise RunError(f"run = {files.shown(run_.folder)}: {rule}")
 
 
 def evaluated(run_: trained.Trained, dataset: data.Dataset) -> dict[str, Any]:
@@ -66,7 +89,7 @@ def evaluated(run_: trained.Trained, dataset: data.Dataset) -> dict[str, Any]:
         if dataset.task == "classification":
             counts = confusion(part.y, prediction.argmax(axis=1), len(dataset.class_names))
             result[name] = {"confusion": counts.tolist(), **result[name]}
-    found = dead_units(run_.program, dataset.train.x)
+    found = dead_units(run_.program, dataset.train.x) if len(dataset.train) else {}
     result["dead_units"] = {layer: list(counts) for layer, counts in found.items()}
     rows = shown_rows(len(dataset.train.x))
     result["notes"] += [

@@ -1,4 +1,7 @@
-"""task=predict run=... data.path=new.csv output=predictions.csv: classes and probabilities, or values, one row for each row read."""
+"""task=predict run=... data.path=new.csv output=predictions.csv: classes and probabilities, or values, one row for each row read.
+
+keep=[id] puts columns of the file before them as they are written, keep=[row] the number of each row, from 1.
+"""
 
 # N rows, C classes, T targets, L labels
 from __future__ import annotations
@@ -28,6 +31,7 @@ ALLOWED = {
     "task": "",
     "run": "",
     "output": "",
+    "keep": "",
     "tracking": "",
     "data.path": "data.path",
     "data.root": "data.root",
@@ -49,10 +53,18 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
         raise ConfigError(at="data.path", got=None, rule="task=predict reads the rows to predict from it", hint="give data.path=new.csv")
     run_ = trained.load(folder, replace(asked, data=stored.data))
     x = data.read_new(asked.data, run_.facts.encoder, run_.facts.shape)
-    columns = table(run_.program.predict(x), run_.facts)
+    columns = _beside(data.read_kept(asked.data, experiment.keep, len(x)), table(run_.program.predict(x), run_.facts))
     files.write(output, encoded(columns, output.suffix))
     say(console_for(), f"{len(x)} rows predicted, written to {output}")
     return output
+
+
+def _beside(kept: Columns, predicted: Columns) -> Columns:
+    """What is kept, then what is predicted."""
+    for name in kept:
+        if name in predicted:
+            raise ConfigError(at="keep", got=name, rule="a column of the predictions has this name", hint="leave it out")
+    return kept | predicted
 
 
 def _allowed(overrides: tuple[str, ...]) -> dict[str, str]:

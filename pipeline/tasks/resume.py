@@ -11,6 +11,7 @@ from pipeline.config import spec
 from pipeline.config.experiment import Experiment
 from pipeline.data import Dataset
 from pipeline.errors import ConfigError, RunError
+from pipeline.recipe.schedules import SCHEDULES, needs_total
 from pipeline.records import record
 from pipeline.tasks import trained
 from pipeline.tracking import tracker as tracking
@@ -45,6 +46,7 @@ class Beginning:
 
     folder    of the run that goes on; None: a new one is made
     found     its checkpoint; None: from the first step, as also a run that never saved does
+    longer    whether its end is another than before
     changed   whether other things are asked of it than before
     tracking  where its record goes on
     lock      of that folder: taken before its checkpoint is read, so that two cannot go on from the same one
@@ -56,6 +58,7 @@ class Beginning:
     lock: Lock | None = None
     found: Checkpoint | None = None
     changed: bool = False
+    longer: bool = False
 
     @property
     def where(self) -> str:
@@ -64,7 +67,15 @@ class Beginning:
             return "no checkpoint was saved yet: trains from the start"
         done = self.found.progress
         steps = f" and {done.step} steps of the next" if done.step else ""
-        return f"goes on after the checkpoint of epoch {done.epoch}{steps}"
+        return f"goes on after the checkpoint of epoch {done.epoch}{steps}{self.replanned}"
+
+    @property
+    def replanned(self) -> str:
+        """That a schedule over the whole training takes another course, where there is more of that than before."""
+        if not (self.longer and needs_total(self.experiment.schedule)):
+            return ""
+        kind = SCHEDULES.kind_of(self.experiment.schedule)
+        return f"; schedule {kind} is planned anew over the longer training: the rate jumps, and the result is not that of one training"
 
 
 def beginning(experiment: Experiment, overrides: Sequence[str]) -> Beginning:
@@ -78,7 +89,8 @@ def beginning(experiment: Experiment, overrides: Sequence[str]) -> Beginning:
     try:
         where = _tracking(folder, experiment, overrides)
         found = _found(asked, folder)
-        return Beginning(experiment=asked, folder=folder, found=found, changed=asked != stored, tracking=where, lock=lock)
+        longer = (asked.training.epochs, asked.budget) != (stored.training.epochs, stored.budget)
+        return Beginning(experiment=asked, folder=folder, found=found, changed=asked != stored, longer=longer, tracking=where, lock=lock)
     except BaseException:
         lock.release()
         raise

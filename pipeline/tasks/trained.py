@@ -12,6 +12,7 @@ import yaml
 from pipeline import files
 from pipeline.config import spec
 from pipeline.config.experiment import Experiment
+from pipeline.data.files import located
 from pipeline.data.prepared import shape_after
 from pipeline.errors import ConfigError, PipelineError, RunError
 from pipeline.preprocessing import Fitted
@@ -60,9 +61,18 @@ def stored_config(folder: Path) -> dict[str, Any]:
 def stored_experiment(folder: Path) -> Experiment:
     """The experiment of a run folder.  Raises RunError, ConfigError."""
     try:
-        return spec.experiment(stored_config(folder))
+        found = spec.experiment(stored_config(folder))
     except ConfigError as error:
         raise RunError(f"{folder / 'config.yaml'}: {error}") from error
+    paths: dict[str, Any] = {name: _placed(getattr(found.data, name), folder) for name in ("path", "test_path", "validation_path", "root")}
+    return replace(found, data=replace(found.data, **paths))
+
+
+def _placed(text: str | None, folder: Path) -> str | None:
+    """A relative path of a run as it leads there from here: from a folder above the run's where the current one does not have it."""
+    if text is None or located(text).is_absolute() or Path(text).exists():
+        return text
+    return next((str(parent / text) for parent in folder.absolute().parents if (parent / text).exists()), text)
 
 
 def find(text: str, experiment: Experiment | None = None, *, at: str = "run") -> Path:

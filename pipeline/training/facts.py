@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pipeline.data import Dataset, DataShape, Encoder
+import numpy as np
+
+from pipeline.data import Dataset, DataShape, Encoder, Part
 from pipeline.records import record
 
 
@@ -33,6 +35,23 @@ class Facts:
         """Of the rows as they are read."""
         labels = self.task == "multilabel"
         return DataShape(input_shape=self.input_shape, classes=self.classes, targets=self.targets, labels=labels)
+
+    @property
+    def known(self) -> Dataset:
+        """The data set without its rows."""
+        none = Part(x=np.zeros((0, *self.input_shape)), y=np.zeros(0), rows=np.zeros(0, np.int64))
+        return Dataset(
+            name=self.name,
+            task=self.task,
+            shape=self.shape,
+            train=none,
+            validation=none,
+            test=none,
+            fingerprint=self.fingerprint,
+            class_names=self.class_names,
+            feature_names=self.feature_names,
+            encoder=self.encoder,
+        )
 
 
 def facts_of(dataset: Dataset, digest: str) -> Facts:
