@@ -43,16 +43,23 @@ def stack(cfgs: Sequence[Config]) -> Stack:
     return compile_stack([spec.experiment(cfg) for cfg in cfgs])
 
 
-def train(cfg: Config, *, quiet: bool = False) -> Result:
+def train(
+    cfg: Config, x: Any = None, y: Any = None, *, target: str | None = None, sample_weight: Any = None, quiet: bool = False
+) -> Result:
     """Trains as the command line would, in the working directory -> metrics, history, run_id, folder and the trained program.
 
-    quiet   prints nothing
+    x, y           rows in memory in place of the config's data: arrays [N, ...] and [N] or [N, T], or a table of pandas, Polars or Arrow
+    target         the column of the table to predict, where y is not given beside it
+    sample_weight  what each row counts in the loss [N]
+    quiet          prints nothing
     Raises PipelineError; Stopped (a KeyboardInterrupt) after Ctrl-C.
     """
+    from pipeline.data.frames import in_memory  # noqa: PLC0415
     from pipeline.tasks.context import RunContext  # noqa: PLC0415
     from pipeline.tasks.train import run  # noqa: PLC0415
 
-    return run(spec.experiment(cfg), cfg, RunContext(), quiet=quiet)
+    cfg, given = in_memory(cfg, x, y, target=target, weight=sample_weight)
+    return run(spec.experiment(cfg), cfg, RunContext(), quiet=quiet, given=given)
 
 
 def load(run: object) -> Model:

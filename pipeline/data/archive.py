@@ -41,6 +41,11 @@ def npy(config: Data) -> Raw:
     return _raw(map_npy(root), config, f"data.root = {root}", "folder", numbers)
 
 
+def of_arrays(arrays: dict[str, Array], config: Data) -> Raw:
+    """The same of arrays in memory: x [N, ...], y [N] or [N, T], sample_weight [N].  Raises DataError."""
+    return _raw(arrays, config, "data = arrays", "call", numbers)
+
+
 def _raw(arrays: dict[str, Array], config: Data, source: str, holder: str, checked: Check) -> Raw:
     """What arrays of these names hold; `source` names them in messages, `checked` looks at each x."""
     train = "x_train" if "x_train" in arrays else "x"

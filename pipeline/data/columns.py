@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Literal
 
 import numpy as np
@@ -83,6 +84,10 @@ class Reading:
         if self.kind == "ordinal":
             return float(self.order.index(text)) if text in self.order else None
         return self._parser(text)
+
+    def __getstate__(self) -> dict[str, object]:
+        """What a pickle holds: the fields, and no parser made of them."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
     @functools.cached_property
     def _parser(self) -> Parser:

@@ -12,20 +12,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.data.archive import npy, npz
+from pipeline.data.archive import npy, npz, of_arrays
 from pipeline.data.columns import Encoder
 from pipeline.data.dataset import Dataset, DataShape, Part, Raw, fingerprint
 from pipeline.data.divide import check_folds, divided, readable
 from pipeline.data.encoder import encode, fit_encoder, read_target, read_weight, target_rows
 from pipeline.data.files import located
+from pipeline.data.frames import Given
 from pipeline.data.generated import rings, two_moons
 from pipeline.data.idx import idx_images
 from pipeline.data.labelled import labelled
 from pipeline.data.memory import memory_bytes
 from pipeline.data.reconstruction import reconstruction, reconstruction_shape
-from pipeline.data.settings import TABLES, Data, check_shape, check_source
+from pipeline.data.settings import TABLES, Data, check_no_columns, check_shape, check_source
 from pipeline.data.shipped import breast_cancer, diabetes, digits, iris, wine
 from pipeline.data.split import split
+from pipeline.data.table import Table, read_rows
 from pipeline.data.table_cache import open_table
 from pipeline.errors import ConfigError, DataError
 from pipeline.rows import Streamed, kept_type
@@ -78,28 +80,50 @@ def describe(config: Data, *, seed: int = 0) -> DataShape:
     return load(config, seed=seed).shape
 
 
-def load(config: Data, *, seed: int) -> Dataset:
+def load(config: Data, *, seed: int, given: Given | None = None) -> Dataset:
     """The data set in three parts: classes are stratified; the split depends on seed, labels and shares alone.
 
+    given   the rows of data=arrays
     Raises ConfigError for settings that do not fit each other or the data, DataError for files, columns and values.
     """
     check_source(config)
+    _check_given(config, given)
     if config.task == "reconstruction":
         if config.stream is True:
             rule = "the targets of a reconstruction are its rows, and targets are kept in memory"
             raise ConfigError(at="data.stream", got=True, rule=rule, hint="leave it auto")
-        return reconstruction(load(replace(config, task="auto", stream=False), seed=seed))
+        return reconstruction(load(replace(config, task="auto", stream=False), seed=seed, given=given))
     if config.kind in TABLES:
         return _load_table(config, seed)
+    if given is not None and given.framed:
+        return _from_table(config, seed, read_rows(given.source, readable(config)), "arrays", [])
+    if given is not None:
+        check_no_columns(config)
+        raw = of_arrays(given.arrays(), config)
+        return _dataset(config, raw, _split(config, raw, seed), config.kind, None, seed)
     raw = SOURCES[config.kind].read(config)
     return _dataset(config, raw, _split(config, raw, seed), config.kind, None, seed)
 
 
+def _check_given(config: Data, given: Given | None) -> None:
+    """Rows in memory are those of data=arrays, and of nothing else."""
+    if config.kind == "arrays" and given is None:
+        rule = "the rows are those in memory that pipeline.train(cfg, x, y) was given"
+        raise DataError(f"data = arrays: {rule}; give them again from Python, or use files")
+    if config.kind != "arrays" and given is not None:
+        raise ConfigError(at="data.kind", got=config.kind, rule="the rows are given in memory", hint="use data=arrays")
+
+
 def _load_table(config: Data, seed: int) -> Dataset:
-    """The target decides the split, the training rows the encoder, the encoder x."""
     path = located(str(config.path))
     notes: list[str] = []
     table = open_table(path, readable(config), say=notes.append)
+    name = "query" if config.path is None else Path(path.name.removesuffix(".gz")).stem
+    return _from_table(config, seed, table, name, notes)
+
+
+def _from_table(config: Data, seed: int, table: Table, name: str, notes: list[str]) -> Dataset:
+    """The target decides the split, the training rows the encoder, the encoder x."""
     kept, kept_notes = target_rows(table, config)
     known, task, class_names, target_notes = read_target(table, config, kept)
     rows, split_notes = divided(table, config, kept, known, seed)
@@ -127,7 +151,6 @@ def _load_table(config: Data, seed: int) -> Dataset:
         weights=weights,
         digest="".join([table.digest(column.name for column in encoder.columns), *(found.digest for found in own.values())]),
     )
-    name = "query" if config.path is None else Path(path.name.removesuffix(".gz")).stem
     return _dataset(config, raw, rows, name, encoder, seed)
 
 

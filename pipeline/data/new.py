@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import math
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from pipeline.data.decide import column_list, nearest_column
 from pipeline.data.encoder import encode
 from pipeline.data.files import located, read_bytes
 from pipeline.data.forms import Number
+from pipeline.data.frames import frame_source
 from pipeline.data.idx import read_idx
 from pipeline.data.origin import source
 from pipeline.data.settings import Data
@@ -34,6 +36,10 @@ ROW = "row"  # what is kept under this name where no column has it: the number o
 
 def _to_stderr(note: str) -> None:
     print(f"note: {note}", file=sys.stderr)
+
+
+def _to_warnings(note: str) -> None:
+    warnings.warn(note, stacklevel=6)  # of the line that calls the model
 
 
 def read_new(config: Data, encoder: Encoder | None, shape: DataShape, *, say: Callable[[str], None] = _to_stderr) -> Array:
@@ -51,18 +57,39 @@ def read_new(config: Data, encoder: Encoder | None, shape: DataShape, *, say: Ca
     if name.endswith((".npz", ".npy")) or ("idx" in name and "ubyte" in name):
         if encoder is not None:
             raise DataError(f"data.path = {path}: the model was trained on named columns; give a CSV or Parquet file with them")
-        return _shaped(_array(path), shape, path)
+        return _shaped(_array(path), shape, f"data.path = {path}")
     config = config if config.kind == "sql" else replace(config, kind="table")
     rows = source(path, config)
     if encoder is None:
-        return _shaped(_plain_columns(rows, config, shape), shape, path)
+        names = [name for name in rows.names if name != config.target and name not in config.ignore]
+        return _shaped(_plain_columns(rows, names, shape), shape, rows.label)
+    return read_columns(rows, encoder, shape, say=say)
+
+
+def read_columns(rows: Source, encoder: Encoder, shape: DataShape, *, say: Callable[[str], None]) -> Array:
+    """The columns of a table, by their names, as those of the training were read -> x [N, *input_shape].  Raises DataError."""
     match_columns(rows, encoder, say)
     readings = {column.name: column.reading for column in encoder.columns}
     table = read_new_table(rows, readings, hint="mend it, the model was trained on {} here")
     x, notes = encode(table, encoder)
     for note in notes:
         say(note)
-    return _shaped(x[:], shape, path)
+    return _shaped(x[:], shape, rows.label)
+
+
+def read_frame(frame: Any, encoder: Encoder | None, names: Sequence[str], shape: DataShape) -> Array:
+    """The rows of a table in memory -> x [N, *input_shape]; what is filled, unknown or not used is a warning.
+
+    names   of the values of a row of a model without an encoder; where it has none, the columns are taken in their order
+    Raises DataError.
+    """
+    rows = frame_source(frame)
+    if encoder is not None:
+        return read_columns(rows, encoder, shape, say=_to_warnings)
+    missing = [name for name in names if name not in rows.names]
+    if missing:
+        raise _lacking(rows, missing)
+    return _shaped(_plain_columns(rows, list(names) or list(rows.names), shape), shape, rows.label)
 
 
 def read_kept(config: Data, names: Sequence[str], count: int) -> dict[str, Array]:
@@ -101,9 +128,8 @@ def _array(path: Path) -> Array:
         raise DataError(f"{source}: is not a whole npy file of numbers; write it with numpy.save(path, x)") from error
 
 
-def _plain_columns(rows: Source, config: Data, shape: DataShape) -> Array:
-    """All columns but the target as numbers, in the order of the file."""
-    names = [name for name in rows.names if name != config.target and name not in config.ignore]
+def _plain_columns(rows: Source, names: list[str], shape: DataShape) -> Array:
+    """The columns `names` as numbers."""
     expected = math.prod(shape.input_shape)
     if len(names) != expected:
         rule = f"has {len(names)} columns and the model takes {expected} values a row"
@@ -121,17 +147,21 @@ def match_columns(rows: Source, encoder: Encoder, say: Callable[[str], None]) ->
     wanted = [column.name for column in encoder.columns]
     missing = [name for name in wanted if name not in rows.names]
     if missing:
-        noun = "column" if len(missing) == 1 else "columns"
-        rule = f"has no {noun} {column_list(missing)}, which the model was trained on"
-        raise DataError(f"{rows.label}: {rule}; its columns are {column_list(list(rows.names))}")
+        raise _lacking(rows, missing)
     known = {*wanted, encoder.target, *encoder.ignore}
     extra = [name for name in rows.names if name not in known]
     if extra:
         say(f"not used, as the model was not trained on them: {column_list(extra)}")
 
 
-def _shaped(x: Array, shape: DataShape, path: Path) -> Array:
+def _lacking(rows: Source, missing: list[str]) -> DataError:
+    noun = "column" if len(missing) == 1 else "columns"
+    rule = f"has no {noun} {column_list(missing)}, which the model was trained on"
+    return DataError(f"{rows.label}: {rule}; its columns are {column_list(list(rows.names))}")
+
+
+def _shaped(x: Array, shape: DataShape, label: str) -> Array:
     if math.prod(x.shape[1:]) != math.prod(shape.input_shape):
         rule = f"its rows have shape {list(x.shape[1:])} and the model takes {list(shape.input_shape)}"
-        raise DataError(f"data.path = {path}: {rule}; give rows of {math.prod(shape.input_shape)} values")
+        raise DataError(f"{label}: {rule}; give rows of {math.prod(shape.input_shape)} values")
     return np.ascontiguousarray(x).reshape(len(x), *shape.input_shape)

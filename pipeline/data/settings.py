@@ -10,13 +10,14 @@ from pipeline.records import record, setting
 
 TEXTS = ("table", "csv")  # may be delimited text
 TABLES = (*TEXTS, "parquet", "sql")  # read by column names
+NAMED = (*TABLES, "arrays")  # have named columns, or may have
 FILES = (*TEXTS, "parquet", "npz")  # given by data.path
 IDX = ("mnist", "fashion_mnist")  # given by data.root
 GENERATED = ("two_moons", "rings")
 
 Kind = Literal[
     "digits", "breast_cancer", "wine", "iris", "diabetes", "two_moons", "rings", "mnist", "fashion_mnist",
-    "table", "csv", "parquet", "sql", "npz", "npy",
+    "table", "csv", "parquet", "sql", "npz", "npy", "arrays",
 ]  # fmt: skip
 ColumnKind = Literal["number", "category", "hash", "boolean", "date", "time", "ordinal", "id", "ignore"]
 DateFeature = Literal["days", "weekday", "month", "hour"]
@@ -27,19 +28,19 @@ READ_BY: dict[str, tuple[str, ...]] = {
     "path": (*FILES, "sql"),
     "test_path": TABLES,
     "validation_path": TABLES,
-    "target": TABLES,
-    "categorical": TABLES,
-    "ignore": TABLES,
-    "columns": TABLES,
-    "missing": TABLES,
-    "decimal": TABLES,
-    "thousands": TABLES,
+    "target": NAMED,
+    "categorical": NAMED,
+    "ignore": NAMED,
+    "columns": NAMED,
+    "missing": NAMED,
+    "decimal": NAMED,
+    "thousands": NAMED,
     "header": TEXTS,
     "names": TEXTS,
     "delimiter": TEXTS,
     "encoding": TEXTS,
     "query": ("sql",),
-    "sample_weight": (*TABLES, "npz", "npy"),
+    "sample_weight": (*NAMED, "npz", "npy"),
     "samples": GENERATED,
     "noise": GENERATED,
     "seed": GENERATED,
@@ -96,6 +97,7 @@ class Declared:
 class Data:
     """The data set.
 
+    kind          arrays: what is given to `pipeline.train` in memory
     root          folder of the idx files (mnist, fashion_mnist), or of x.npy and y.npy (npy)
     path          file of a table (table: CSV, TSV, Parquet or JSON lines, plain or gzip, by its content) and of npz, a database of sql;
                   for task=predict, the file with the rows to predict
@@ -198,13 +200,23 @@ def check_source(config: Data) -> None:
         raise ConfigError(at="data.root", got="null", rule=rule, hint="give data.root=FOLDER")
 
 
+def check_no_columns(config: Data) -> None:
+    """Whether nothing is asked of columns, where the rows in memory are an array.  Raises ConfigError."""
+    named = {f"data.{name}": getattr(config, name) for name, kinds in READ_BY.items() if kinds == NAMED}
+    named |= {f"data.split.{name}": getattr(config.split, name) for name in ("by", "group", "column")}
+    for at, value in named.items():
+        if value not in (None, (), {}):
+            got = list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
+            raise ConfigError(at=at, got=got, rule="x is an array, without named columns", hint="give a table of pandas, Polars or Arrow")
+
+
 def _check_columns_of_split(config: Data) -> None:
     """One column of a table divides its rows, and it is not the target."""
     given = {name: value for name in ("by", "group", "column") if (value := getattr(config.split, name)) is not None}
     for name, value in given.items():
         at = f"data.split.{name}"
-        if config.kind not in TABLES:
-            raise ConfigError(at=at, got=value, rule=f"data={config.kind} has no named columns", hint=f"it is for {', '.join(TABLES)}")
+        if config.kind not in NAMED:
+            raise ConfigError(at=at, got=value, rule=f"data={config.kind} has no named columns", hint=f"it is for {', '.join(NAMED)}")
         if len(given) > 1:
             other = next(one for one in given if one != name)
             raise ConfigError(at=at, got=value, rule=f"data.split.{other} divides the rows too", hint="give one of them")

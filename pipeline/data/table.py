@@ -29,7 +29,7 @@ from pipeline.records import record, setting
 Array = npt.NDArray[Any]
 Numbers = npt.NDArray[np.float64]
 
-__all__ = ["Column", "Facts", "Table", "column_list", "read_new_table", "read_table", "rows_of"]
+__all__ = ["Column", "Facts", "Table", "column_list", "read_new_table", "read_rows", "read_table", "rows_of"]
 
 
 @record
@@ -127,9 +127,14 @@ class Table:
 
 def read_table(path: Path, config: Data) -> Table:
     """The table in `path`, in memory.  Raises DataError."""
-    facts, blocks = rows_of(source(path, config), config)
+    return read_rows(lambda: source(path, config), config)
+
+
+def read_rows(origin: Callable[[], Source], config: Data) -> Table:
+    """The table of the rows that `origin` gives, in memory.  Raises DataError."""
+    facts, blocks = rows_of(origin(), config)
     cells = list(blocks)
-    return Table(facts=facts(), cells=np.concatenate(cells), origin=lambda: source(path, config))
+    return Table(facts=facts(), cells=np.concatenate(cells), origin=origin)
 
 
 def rows_of(rows: Source, config: Data) -> tuple[Callable[[], Facts], Iterator[Array]]:

@@ -40,10 +40,15 @@ def check_finite(x: Array | Streamed, y: Array | Streamed | None = None, order: 
     for name, array in (("x", x),) if y is None else (("x", x), ("y", y)):
         if isinstance(array, Streamed) or array.dtype.kind != "f":
             continue
-        if len(array) == 1 and math.isfinite(np.vdot(array, array)):  # a single row waits for nothing else
+        if len(array) == 1 and _finite_row(array):  # a single row waits for nothing else
             continue
         if not is_known_finite(array):
             _look_at(array, name, order)
+
+
+def _finite_row(x: Array) -> bool:
+    numbers = x.ravel()
+    return math.isfinite(numbers.dot(numbers))
 
 
 def _look_at(array: Array, name: str, order: npt.NDArray[np.int64] | None) -> None:

@@ -11,10 +11,13 @@ import numpy.typing as npt
 
 from pipeline.compiler.structure import Structure
 from pipeline.config.task_settings import SHORT
+from pipeline.data.frames import is_frame
+from pipeline.errors import DataError
 from pipeline.graph.values import Array
 from pipeline.preprocessing import Fitted
 from pipeline.preprocessing.target_scale import TargetScale
 from pipeline.program import inputs
+from pipeline.program.known import UNKNOWN, Known
 from pipeline.program.program import Program
 from pipeline.recipe.course import Course
 from pipeline.rows import Streamed
@@ -27,11 +30,13 @@ class Model:
     """The interface of `program` for rows as the data has them: every x goes through `fitted` first.
 
     target_scale   every y given and every prediction is in its own units; None: the program's numbers are those
+    known          what it was trained on: its columns, by which a table of pandas, Polars or Arrow is taken as x, and its classes
     """
 
     program: Program
     fitted: Fitted
     target_scale: TargetScale | None
+    known: Known = UNKNOWN
 
     def __repr__(self) -> str:
         return repr(self.program)
@@ -39,6 +44,24 @@ class Model:
     def predict(self, x: npt.ArrayLike) -> Array:
         """Raw x [N, ...] -> class probabilities [N, C] or values [N, T]; see `Program.predict`."""
         return self._own_units(self.program.predict(self._prepared(x)))
+
+    def predict_proba(self, x: npt.ArrayLike) -> Array:
+        """Raw x [N, ...] -> probabilities of the classes [N, C], or of the labels [N, L].  Raises DataError for a model of numbers."""
+        if not self.classes:
+            raise DataError("predict_proba: the model predicts numbers; use predict")
+        return self.predict(x)
+
+    def predict_classes(self, x: npt.ArrayLike) -> Array:
+        """Raw x [N, ...] -> the name of the most probable class [N]; of labels, 0 or 1 for each [N, L].
+
+        Raises DataError for a model of numbers.
+        """
+        probability = self.predict_proba(x)
+        if self.known.labels:
+            return np.asarray(probability >= 0.5, np.int64)
+        names: Array = np.array(self.classes)
+        told: Array = names[probability.argmax(axis=1)]
+        return told
 
     def evaluate(
         self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
@@ -138,7 +161,19 @@ class Model:
         """Steps taken so far."""
         return self.program.steps_done
 
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The columns that it takes, those of the table it was trained on; empty where they have no names."""
+        return self.known.columns
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the probabilities, or of the labels; empty where numbers are predicted."""
+        return self.known.classes
+
     def _prepared(self, x: npt.ArrayLike) -> Given:
+        if not isinstance(x, np.ndarray | Streamed) and is_frame(x):
+            x = self.known.rows(x)
         rows = x if isinstance(x, Streamed) else inputs.check_numbers(x)
         if rows.ndim:
             inputs.check_finite(rows)  # before a rotation spreads it over the row
@@ -148,7 +183,7 @@ class Model:
         """x and y as the program takes them; of what is wrong with them x is told first."""
         network = self.program.structure.network
         rows = inputs.check_x(self._prepared(x), network)
-        targets = inputs.check_y(y, network, len(rows))
+        targets = inputs.check_y(self.known.numbered(y), network, len(rows))
         inputs.check_finite(rows, targets)
         return rows, targets if self.target_scale is None else self.target_scale.view(np.asarray(targets))
 

@@ -19,6 +19,7 @@ from pipeline import data, files
 from pipeline.compiler import loss_weights
 from pipeline.config import automatic, spec
 from pipeline.config.experiment import Experiment
+from pipeline.data.frames import Given
 from pipeline.data.prepared import Prepared, prepared
 from pipeline.errors import DivergedError, PipelineError, Stopped
 from pipeline.program.make import compile_experiment
@@ -62,8 +63,13 @@ class _Training:
         return WAIT if self.context.sweep is None else 0.0
 
 
-def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext, *, quiet: bool = False) -> Result:
-    """Trains, or goes on with the training of the run folder `experiment.resume`.  Raises PipelineError, Stopped."""
+def run(
+    experiment: Experiment, config: Mapping[str, Any], context: RunContext, *, quiet: bool = False, given: Given | None = None
+) -> Result:
+    """Trains, or goes on with the training of the run folder `experiment.resume`; on rows in memory where they are `given`.
+
+    Raises PipelineError, Stopped.
+    """
     console = console_for(quiet=quiet)
     with ExitStack() as last:
         begun = resume.beginning(experiment, context.overrides)
@@ -72,7 +78,7 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext, 
         sender = _sender(begun, context)
         if context.senders is None:
             last.callback(sender.close, 0.0)  # what it has not sent yet it sends after us
-        return _trained(_made(begun, context, console), sender)
+        return _trained(_made(begun, context, console, given), sender)
 
 
 def _sender(begun: Beginning, context: RunContext) -> Sender:
@@ -82,10 +88,10 @@ def _sender(begun: Beginning, context: RunContext) -> Sender:
     return open_sender(begun.tracking or begun.experiment.tracking, Path.cwd())
 
 
-def _made(begun: Beginning, context: RunContext, console: Console) -> _Training:
+def _made(begun: Beginning, context: RunContext, console: Console, given: Given | None) -> _Training:
     """Data and program, or a refusal."""
     asked = begun.experiment
-    dataset = data.load(asked.data, seed=asked.seed)
+    dataset = data.load(asked.data, seed=asked.seed, given=given)
     asked, settled = automatic.settled(asked, dataset)
     begun = replace(begun, experiment=asked)
     loop.check(dataset, asked.training, asked.budget)
@@ -115,7 +121,12 @@ def _trained(made: _Training, sender: Sender) -> Result:
         history=outcome.history,
         run_id=receipt.link.run_id if receipt.link is not None else None,
         folder=tracker.folder,
-        program=Model(program=made.program, fitted=made.ready.fitted, target_scale=made.ready.target_scale),
+        program=Model(
+            program=made.program,
+            fitted=made.ready.fitted,
+            target_scale=made.ready.target_scale,
+            known=trained.known_of(facts_of(made.ready.dataset, made.program.digest)),
+        ),
     )
 
 

@@ -17,6 +17,7 @@ from pipeline.data.prepared import shape_after
 from pipeline.errors import ConfigError, PipelineError, RunError
 from pipeline.preprocessing import Fitted
 from pipeline.preprocessing.target_scale import TargetScale
+from pipeline.program.known import Known
 from pipeline.program.make import compile_experiment
 from pipeline.program.model import Model
 from pipeline.tracking.run import find_run
@@ -96,8 +97,13 @@ def load(folder: Path, experiment: Experiment | None = None) -> Trained:
     if program.digest != facts.digest:
         raise RunError(f"{files.shown(folder)}: its network is not the one that config.yaml describes now; restore config.yaml from a copy")
     program.load_state(found.result)
-    model = Model(program=program, fitted=fitted, target_scale=TargetScale.restore(arrays))
+    model = Model(program=program, fitted=fitted, target_scale=TargetScale.restore(arrays), known=known_of(facts))
     return Trained(folder=folder, experiment=stored, checkpoint=found, program=model)
+
+
+def known_of(facts: Facts) -> Known:
+    """What a model of the run knows of its columns and classes."""
+    return Known(shape=facts.shape, classes=facts.class_names, features=facts.feature_names, encoder=facts.encoder)
 
 
 def with_overrides(stored: Experiment, asked: Experiment, overrides: Iterable[str], allowed: Mapping[str, str], *, task: str) -> Experiment:

@@ -139,7 +139,7 @@ MISTAKES: list[tuple[dict[str, Any], type[Exception], str]] = [
     (
         {"kind": "digits", "path": None, "target": None, "split": {"by": "day"}},
         ConfigError,
-        "data.split.by = day: data=digits has no named columns; it is for table, csv, parquet, sql",
+        "data.split.by = day: data=digits has no named columns; it is for table, csv, parquet, sql, arrays",
     ),
     (
         {"test_path": "nope.csv"},

@@ -53,7 +53,7 @@ def test_what_cannot_be_a_column_of_weights_is_refused(tmp_path: Path) -> None:
     assert str(own.value) == "data.sample_weight = kind: is the target; give another column"
     with pytest.raises(ConfigError) as other:
         load(Data(kind="digits", sample_weight="w"), seed=0)
-    assert str(other.value) == "data.sample_weight = w: data=digits does not read it; it is for table, csv, parquet, sql, npz, npy"
+    assert str(other.value) == "data.sample_weight = w: data=digits does not read it; it is for table, csv, parquet, sql, arrays, npz, npy"
 
 
 def test_an_archive_has_weights_for_each_of_its_parts(tmp_path: Path) -> None:
