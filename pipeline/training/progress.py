@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Protocol, Self
@@ -13,6 +14,8 @@ from rich.table import Column
 from pipeline.screen.console import say, say_once
 from pipeline.screen.wording import in_words, newest
 from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Started
+
+MOST_LINES, SILENCE = 50, 5.0  # epochs of which each gets a line; seconds without one
 
 
 class Display(Protocol):
@@ -36,22 +39,29 @@ def display(console: Console, *, job: str = "", said: set[str] | None = None) ->
 
 
 class Lines:
-    """One plain line an epoch."""
+    """One plain line an epoch; of more than MOST_LINES epochs, the first, one every so many, and one after some silence."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._epochs: int | None = None
+        self._every = 1
+        self._said = 0.0
 
     def __call__(self, event: Event) -> None:
         """Shows an epoch's end or a note."""
         if isinstance(event, Started):
             self._epochs = event.epochs
+            self._every = -(-(event.epochs or 1) // MOST_LINES)
         elif isinstance(event, Noted):
             say(self._console, f"note: {event.text}")
-        elif isinstance(event, EpochEnded):
+        elif isinstance(event, EpochEnded) and self._is_due(event.epoch):
+            self._said = time.monotonic()
             number = f"{event.epoch}" if self._epochs is None else f"{event.epoch:>{len(str(self._epochs))}}/{self._epochs}"
             say(self._console, f"epoch {number}  {in_words(event.values)}")
             self._console.file.flush()
+
+    def _is_due(self, epoch: int) -> bool:
+        return epoch == 1 or epoch % self._every == 0 or epoch == self._epochs or time.monotonic() - self._said > SILENCE
 
     def __enter__(self) -> Self:
         return self

@@ -38,6 +38,13 @@ def test_in_a_pipe_each_epoch_is_one_plain_line_however_narrow() -> None:
     assert shown(terminal=False, width=20) == f"{note}\nepoch  1/10  {words}\nepoch  2/10  {words}\n"
 
 
+def test_of_many_epochs_not_each_gets_a_line() -> None:
+    ended: list[Event] = [EpochEnded(epoch=epoch, values=VALUES, best=True) for epoch in range(1, 401)]
+    started = Started(epochs=400, total=4000, steps_per_epoch=10, epoch=0, step=0)
+    lines = shown(terminal=False, events=[started, *ended]).splitlines()
+    assert [line.split("  loss")[0] for line in lines] == [f"epoch {epoch:>3}/400" for epoch in (1, *range(8, 401, 8))]
+
+
 @pytest.mark.parametrize("width", [20, 40, 80, 200])
 def test_on_a_terminal_a_bar_fits_one_line_and_the_cursor_comes_back(width: int) -> None:
     text = shown(terminal=True, width=width)
