@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.data.columns import Reading
-from pipeline.data.forms import Number
+from pipeline.data.forms import Form, Number, said
 from pipeline.data.hints import column_setting, ignoring
 from pipeline.data.infer import LEAST_NAMES
 from pipeline.data.look import MOST_WORDS, plain_numbers, texts, typed
@@ -45,7 +45,7 @@ class Converter:
 
     def __call__(self, block: Any) -> Array:
         """A block as it was kept or read [n] -> numbers [n].  Raises DataError."""
-        values = block if isinstance(block, np.ndarray) and not self.reading.words else self._made(block)
+        values = block if isinstance(block, np.ndarray) and not self.reading.words else self._without(self._made(block))
         if values.dtype.kind == "f":
             self._finite(values)
         self.start += len(values)
@@ -68,12 +68,17 @@ class Converter:
         if not self.reading.words and self.reading.form == Number():
             plain = plain_numbers(text, self.reading.missing)
             if plain is not None:
-                return plain if not self.reading.missing.values else np.where(np.isin(plain, self.reading.missing.values), np.nan, plain)
+                return plain
         elif isinstance(self.reading.form, Number) and self.reading.form == Number(decimal=","):
             plain = _with_points(text, self.reading)
             if plain is not None:
                 return plain
         return self._one_by_one(text)
+
+    def _without(self, values: Array) -> Array:
+        """NaN for the numbers that stand for a missing cell, however they are written."""
+        gone = self.reading.missing.values if self.reading.kind == "number" else ()
+        return np.where(np.isin(values, gone), np.nan, values) if gone else values
 
     def _one_by_one(self, text: Any) -> Array:
         """By the distinct cells of the block."""
@@ -113,7 +118,7 @@ class Converter:
     def _wrong(self, row: int, cell: str, *, present: int = 0, bad: int = 0) -> DataError:
         """`present` cells have a value, `bad` of them are not in the column's form."""
         what = {
-            "number": "a number", "boolean": "true or false", "date": "a date", "time": "a time of the day",
+            "number": _number_in(self.reading.form), "boolean": "true or false", "date": "a date", "time": "a time of the day",
             "ordinal": f"one of {', '.join(self.reading.order)}",
         }[self.reading.kind]  # fmt: skip
         like = f" like {present - bad} of the {present} cells" if present > bad > 0 else ""
@@ -142,6 +147,11 @@ class Converter:
     def sha(self) -> str:
         """The digest of all cells, whatever file they come from."""
         return str(self.digest.hexdigest())
+
+
+def _number_in(form: Form | None) -> str:
+    """`a number with a decimal comma`."""
+    return said(form).replace("numbers", "a number", 1) if isinstance(form, Number) else "a number"
 
 
 def _truths(values: Array) -> Any:

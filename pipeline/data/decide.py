@@ -12,7 +12,7 @@ from pipeline.data.columns import Missing, Reading, Spelling, numbers_in_words, 
 from pipeline.data.forms import Clock, Form, Moment, Number, Truth, said
 from pipeline.data.hints import column_setting, listed, matching, written
 from pipeline.data.infer import Doubt, Found, Separators, doubtful_points, infer, infer_dates, infer_numbers
-from pipeline.data.look import Evidence, look, recount
+from pipeline.data.look import SUSPECTS, Evidence, look, recount
 from pipeline.data.settings import Data, Declared
 from pipeline.data.sources import Source
 from pipeline.errors import ConfigError, DataError, nearest
@@ -158,7 +158,7 @@ def _decided(seen: Evidence, declared: Declared, config: Data, *, european: bool
         told = () if seen.kind == "boolean" else (said(form),)
         return Decision(name=seen.name, reading=replace(made, kind=seen.kind, form=form), why=f"a column of {seen.kind}s", notes=told)
     if seen.plain:
-        doubt, notes = _sentinel(seen) if declared.missing is None else (None, ())
+        doubt, notes = _sentinel(seen.name, seen.suspects, seen.rest) if declared.missing is None else (None, ())
         why = "no cell has a value" if seen.absent == seen.rows else "plain numbers"
         return Decision(name=seen.name, reading=replace(made, form=Number()), why=why, notes=notes, doubt=doubt)
     given = Separators(decimal=declared.decimal, thousands=declared.thousands, european=european)
@@ -167,7 +167,22 @@ def _decided(seen: Evidence, declared: Declared, config: Data, *, european: bool
         if target and config.task == "classification" and result.settings[-1] in ("kind: ignore", "kind: category", "kind: number"):
             return Decision(name=seen.name, reading=_spelled(seen, made), why="data.task=classification")
         return Decision(name=seen.name, reading=replace(made, kind="category"), why="", doubt=result)
-    return _inferred(seen, result, made, target=target, config=config)
+    decision = _inferred(seen, result, made, target=target, config=config)
+    if declared.missing is not None or not isinstance(decision.reading.form, Number):
+        return decision
+    doubt, notes = _sentinel(seen.name, *_among(seen, decision.reading))
+    return replace(decision, doubt=doubt, notes=(*decision.notes, *notes))
+
+
+def _among(seen: Evidence, reading: Reading) -> tuple[dict[float, int], tuple[float, float]]:
+    """Of counted cells that are numbers in the form of `reading`: those that may stand for a missing value, and the ends of the rest."""
+    often: dict[float, int] = {}
+    for text, count in seen.counts.items():
+        value = None if reading.missing.holds(text) else reading.value(text)
+        if value is not None:
+            often[value] = often.get(value, 0) + count
+    rest = [value for value in often if value not in SUSPECTS]
+    return {value: count for value, count in often.items() if value in SUSPECTS}, (min(rest, default=np.inf), max(rest, default=-np.inf))
 
 
 def _inferred(seen: Evidence, result: Found, made: Reading, *, target: bool, config: Data) -> Decision:
@@ -215,12 +230,12 @@ def _declared(seen: Evidence, declared: Declared, *, target: bool, config: Data)
     return Decision(name=seen.name, reading=reading, why="declared", doubt=doubt)
 
 
-def _sentinel(seen: Evidence) -> tuple[Doubt | None, tuple[str, ...]]:
+def _sentinel(name: str, suspects: Mapping[float, int], rest: tuple[float, float]) -> tuple[Doubt | None, tuple[str, ...]]:
     """Numbers that look like what people write for missing and stand apart: far from all others, or the only negative ones."""
-    low, high = seen.rest
-    if not seen.suspects or low > high:
+    low, high = rest
+    if not suspects or low > high:
         return None, ()
-    often = {value: count for value, count in seen.suspects.items() if count > 1 and not low <= value <= high}
+    often = {value: count for value, count in suspects.items() if count > 1 and not low <= value <= high}
     far = [value for value in often if max(low - value, value - high) > FAR * (high - low) > 0]
     far += [value for value in often if value not in far and value < -50 and low >= 0 and often[value] >= 3]
     if far:
@@ -234,7 +249,7 @@ def _sentinel(seen: Evidence) -> tuple[Doubt | None, tuple[str, ...]]:
     if not apart:
         return None, ()
     words = [f"{value:.0f}" for value in apart]
-    hint = column_setting(seen.name, f"missing: [{', '.join(map(written, words))}]")
+    hint = column_setting(name, f"missing: [{', '.join(map(written, words))}]")
     return None, (
         f"{listed(words)} stands {sum(often[v] for v in apart)} times apart from the others; if it means a missing value, give {hint}",
     )

@@ -206,7 +206,8 @@ def _moments(cells: Mapping[str, int]) -> Found | Doubt | None:
             rule = f"it may be a date written {fitting[0].format} or {other.format}"
             settings = tuple(f'kind: date, format: "{form.format}"' for form in (fitting[0], other))
             return Doubt(rule=rule, cells=tuple(unlike), settings=settings)
-    return Found(kind="date", form=fitting[0], notes=(said(fitting[0]),), why=f"dates written {fitting[0].format}")
+    short = ("years of two digits are taken as 1969 to 2068",) if "%y" in str(fitting[0].format) else ()
+    return Found(kind="date", form=fitting[0], notes=(said(fitting[0]), *short), why=f"dates written {fitting[0].format}")
 
 
 def _as_digits(texts: Sequence[str]) -> bool:

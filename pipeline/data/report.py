@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import numpy as np
 
 from pipeline.data.columns import Quantity
-from pipeline.data.decide import UNUSED, Decision, decide, declarations, doubted
+from pipeline.data.decide import UNUSED, Decision, decide, declarations, doubted, nearest_column
 from pipeline.data.files import located
+from pipeline.data.forms import EPOCH
 from pipeline.data.hints import ignoring
 from pipeline.data.look import Evidence
 from pipeline.data.origin import source
 from pipeline.data.settings import Data, Declared
+from pipeline.errors import DataError
 
 EXAMPLES = 3
 
@@ -42,6 +45,9 @@ class Row:
 def report(config: Data) -> tuple[list[Row], int, tuple[str, ...]]:
     """(a row for each column, number of rows of the file, notes on how it is read).  Raises DataError."""
     rows = source(located(str(config.path)), config)
+    if config.target is not None and config.target not in rows.names:
+        rule = f"{rows.label.partition(' = ')[2]} has no such column; {nearest_column(config.target, rows.names)}"
+        raise DataError(f"data.target = {config.target}: {rule}")
     declared = declarations(rows, config)
     found, decisions = decide(rows, config, declared)
     count = next(iter(found.values())).rows
@@ -61,6 +67,9 @@ def _unused(name: str, kind: str) -> Row:
 
 def _row(seen: Evidence, decision: Decision, declared: Declared, doubt: str, config: Data, rows: int) -> Row:
     values = _values(seen)
+    gone = sum(count for text, count in seen.counts.items() if decision.reading.missing.holds(text))  # words that stand for nothing
+    counts = {text: count for text, count in seen.counts.items() if not decision.reading.missing.holds(text)}
+    seen = replace(seen, counts=counts, absent=seen.absent + gone)
     distinct = len(values) if values is not None else len(seen.counts)
     inputs = _inputs(decision, declared, len(set(map(decision.reading.spelled, seen.counts))), seen)
     kind = declared.kind if declared.kind is not None else decision.reading.kind
@@ -98,9 +107,15 @@ def _span(seen: Evidence, decision: Decision) -> str:
     if decision.doubt is not None or decision.reading.words:
         return ""
     if seen.plain:
-        return f"{seen.low:g} to {seen.high:g}" if seen.low <= seen.high else ""
-    values = [value for text in seen.counts if (value := decision.reading.value(text)) is not None]
-    return f"{min(values):g} to {max(values):g}" if values else ""
+        low, high = seen.low, seen.high
+    else:
+        values = [value for text in seen.counts if (value := decision.reading.value(text)) is not None]
+        low, high = min(values, default=np.inf), max(values, default=-np.inf)
+    if low > high:
+        return ""
+    if decision.reading.kind == "date":
+        return f"{EPOCH + timedelta(days=low):%Y-%m-%d} to {EPOCH + timedelta(days=high):%Y-%m-%d}"
+    return f"{low:g} to {high:g}"
 
 
 def _examples(seen: Evidence, values: np.ndarray[tuple[int], np.dtype[np.float64]] | None) -> Iterator[str]:

@@ -181,7 +181,7 @@ def check_source(config: Data) -> None:
     for name, kinds in READ_BY.items():
         value = getattr(config, name)
         if value not in (None, (), {}) and config.kind not in kinds:
-            got = list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
+            got = list(value) if isinstance(value, (tuple, Mapping)) else value  # of columns their names
             folder = name == "path" and config.kind in READ_BY["root"]
             hint = f"give data.root={got}" if folder else f"it is for {', '.join(kinds)}"
             raise ConfigError(at=f"data.{name}", got=got, rule=f"data={config.kind} does not read it", hint=hint)
@@ -206,7 +206,7 @@ def check_no_columns(config: Data) -> None:
     named |= {f"data.split.{name}": getattr(config.split, name) for name in ("by", "group", "column")}
     for at, value in named.items():
         if value not in (None, (), {}):
-            got = list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
+            got = list(value) if isinstance(value, (tuple, Mapping)) else value
             raise ConfigError(at=at, got=got, rule="x is an array, without named columns", hint="give a table of pandas, Polars or Arrow")
 
 

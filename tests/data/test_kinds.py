@@ -13,6 +13,7 @@ import pytest
 import pipeline
 from pipeline.config.spec import experiment
 from pipeline.data import Data, Dataset, Split, load, read_new
+from pipeline.data.settings import Declared
 from pipeline.data.table import Table, read_table
 from pipeline.errors import PipelineError
 
@@ -150,6 +151,12 @@ DOUBTS = {
         "column c, line 2 is '3E7'; it may be 3e+07, or a code in which E is a letter",
         ("kind: category", "kind: number"),
         (["3E7", "12"], [3e7, 12.0]),
+    ),
+    "a sentinel among numbers with a decimal comma": (
+        ("-9999", "-9999", "3,5", "4,5"),
+        "column c, line 2 is '-9999'; it stands 2 times, apart from all others (3.5 to 4.5), and may mean a missing value",
+        ("missing: [-9999]", "kind: number"),
+        ([np.nan, np.nan, 3.5, 4.5], [-9999.0, -9999.0, 3.5, 4.5]),
     ),
     "a sentinel": (
         ("-9999", "-9999", "3", "4.5"),
@@ -315,8 +322,26 @@ def test_a_new_file_is_read_in_the_forms_of_the_training(tmp_path: Path) -> None
     new = file(tmp_path, "day;size;open\n2023-12-03;1.5;yes\n", "new.csv")
     with pytest.raises(PipelineError) as error:
         read_new(Data(path=str(new)), dataset.encoder, dataset.shape)
-    rule = "it must be a number; mend it, the model was trained on numbers here"
+    written = "a number with a decimal comma and points between thousands"
+    rule = f"it must be {written}; mend it, the model was trained on numbers here"
     assert str(error.value) == f"data.path = {new}: column size, line 2 is '1.5'; {rule}"
+
+
+@pytest.mark.parametrize(
+    "cells", [("2,1", "-9999", "3,0"), ("2,1", "-9999,0", "3,0"), ("2.1", "-9999", "3.0"), ("$ 2.1", "$ -9999", "$ 3")]
+)
+def test_a_number_that_stands_for_a_missing_cell_does_so_in_every_form(cells: tuple[str, ...], tmp_path: Path) -> None:
+    found = column(tmp_path, *cells, columns={"c": Declared(missing=(-9999.0,))})
+    np.testing.assert_array_equal(found.values("c"), [2.1, np.nan, 3.0])
+    text = "c;y\n" + "".join(f"{cell};{'ab'[row % 2]}\n" for row, cell in enumerate(cells))
+    dataset = loaded(tmp_path, text, target="y", columns={"c": Declared(missing=(-9999.0,))})
+    new = file(tmp_path, f"c;y\n{cells[1]};\n{cells[0]};\n", "new.csv")
+    x = read_new(Data(path=str(new)), dataset.encoder, dataset.shape, say=lambda note: None)
+    np.testing.assert_allclose(x[:, 0], [2.55, 2.1])  # the median of the training rows
+
+
+def test_years_of_two_digits_are_told(tmp_path: Path) -> None:
+    assert "years of two digits are taken as 1969 to 2068" in notes(column(tmp_path, "5/19/43", "12/31/99", "1/2/68"))
 
 
 def test_a_date_may_become_several_columns_and_words_an_order(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import pipeline
 from pipeline.config.spec import experiment
 from pipeline.data.report import report
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, DataError
 from pipeline.tasks import RunContext, run
 from tests.data.test_kinds import given
 
@@ -43,6 +43,17 @@ def test_each_column_is_told_with_what_becomes_of_it_and_what_looks_wrong(config
     assert (found["note"].kind, found["note"].inputs) == ("ignore", 0)
     assert found["empty"].wrong == "no cell has a value; give data.ignore=[empty]"
     assert (found["kind"].kind, found["kind"].inputs) == ("category, target", -1)
+
+
+def test_words_for_nothing_are_counted_as_missing_and_dates_are_shown_as_dates(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,day,y\n1.5,5/19/2023,a\n-,12/31/2023,b\n-,6/1/2023,a\n2,7/1/2023,b\n")
+    settings = ["task=data", "data=table", f"data.path={tmp_path}/t.csv"]
+    rows, _, _ = report(experiment(pipeline.compose([*settings, "data.target=y"])).data)
+    found = {row.name: row for row in rows}
+    assert (found["a"].missing, found["a"].distinct, found["a"].examples) == (2, "2", "1.5, 2")
+    assert found["day"].span == "2023-05-19 to 2023-12-31"
+    with pytest.raises(DataError, match=r"data\.target = yy: .*t\.csv has no such column; did you mean y\?"):
+        report(experiment(pipeline.compose([*settings, "data.target=yy"])).data)
 
 
 def test_the_task_prints_the_table_and_writes_nothing(
