@@ -37,7 +37,7 @@ class Labelled:
 
     @property
     def pair(self) -> tuple[Array, Array]:
-        """x and y."""
+        """x [N, D] and y [N] or [N, 1]."""
         return self.x, self.y
 
 
