@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from argparse import Namespace
 from collections.abc import Sequence
 from typing import NoReturn
@@ -33,9 +34,9 @@ INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line `argv` (without the program's name) and returns its exit code."""
-    given = list(sys.argv[1:] if argv is None else argv)
+    given, began = list(sys.argv[1:] if argv is None else argv), time.monotonic()
     try:
-        return _command(given)
+        return _command(given, began)
     except Stopped as stop:  # training ended well, and says what it saved
         return _say(str(stop), stop.exit_code)
     except KeyboardInterrupt:
@@ -47,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _say(f"error: {sentence(error)}", exit_code(error))
 
 
-def _command(argv: list[str]) -> int:
+def _command(argv: list[str], began: float) -> int:
     arguments = _arguments(argv)
     if arguments.shell_completion:
         return run_hydra(argv, lambda config: None)
@@ -61,7 +62,7 @@ def _command(argv: list[str]) -> int:
         return run_sweep(flags, overrides)
     if arguments.cfg == "job" and not (arguments.config_dir or arguments.config_path or arguments.config_name):
         compose(arguments.overrides)  # what is printed is a config that would run
-    return _single(flags + overrides + as_one_run(arguments.overrides))
+    return _single(flags + overrides + as_one_run(arguments.overrides), began)
 
 
 def _arguments(argv: list[str]) -> Namespace:
@@ -83,13 +84,13 @@ def _without(argv: Sequence[str], overrides: Sequence[str]) -> list[str]:
     return flags
 
 
-def _single(argv: list[str]) -> int:
+def _single(argv: list[str], began: float) -> int:
     """One run."""
     failures: list[BaseException] = []
 
     def job(config: object) -> None:
         try:
-            tasks.run(*described(config), RunContext(overrides=asked_overrides()))
+            tasks.run(*described(config), RunContext(overrides=asked_overrides(), began=began))
         except Exception as error:  # kept from Hydra, which would print its own lines
             failures.append(error)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +43,7 @@ class RunContext:
     overrides  what the command line asked for, as `path=value` without Hydra's prefixes; a task that works on a stored run applies these
     varied     those of the overrides in which the jobs of the sweep differ
     senders    those that the jobs of the sweep share
+    began      when the command, or the job of a sweep, began, by time.monotonic
     said       the notes that its jobs have said so far: none is said twice
     """
 
@@ -50,6 +53,7 @@ class RunContext:
     varied: tuple[str, ...] = ()
     senders: Senders | None = None
     said: set[str] | None = None
+    began: float = field(default_factory=time.monotonic, compare=False)
 
     @property
     def own(self) -> str:

@@ -182,6 +182,7 @@ def _train(made: _Training, tracker: Tracker) -> tuple[Outcome, int | None]:
             learning_rate=program.learning_rate,
             schedule=_loss_schedule(asked),
             budget=asked.budget,
+            began=made.context.began,
             stop=interrupt,
         )
     return outcome, interrupt.signal

@@ -17,8 +17,8 @@ class Budget:
     epochs    passes over the training part
     steps     optimizer steps
     samples   rows trained on, batch size times steps: runs with other batch sizes then see as many rows (Shallue et al. 2019)
-    seconds   of training and validation, those before a resumption included; the block of steps under way is finished, so this limit alone
-              gives other results on a faster machine
+    seconds   from the command on: reading and compiling, training, validation and checkpoints, and what the commands before a resumption
+              took; the block of steps under way is finished, so this limit alone gives other results on a faster machine
     """
 
     epochs: int | None = setting(None, least=1)

@@ -1,8 +1,10 @@
 """Checkpoints: safetensors arrays and a JSON manifest with their digests; no pickle.
 
     checkpoints/step-00001420-3f2a9c01d5e7.safetensors     arrays: state/..., model/..., losses
+    checkpoints/history.jsonl                              the metrics of each epoch, a line an epoch, only added to
     checkpoints/checkpoint.json                            where training stands; names the arrays of the last step and of the best
-                                                           epoch (often one file) with their sha256, and holds its own
+                                                           epoch (often one file) and the bytes of the history, with their sha256,
+                                                           and holds its own
 
 An arrays file is named after its content and never changed.  Renaming the manifest is the moment a checkpoint comes into being, and
 arrays that it does not name are deleted only after it: whenever the process dies, the manifest on disk names whole files.
@@ -20,17 +22,21 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import safetensors
 import safetensors.numpy
 
 from pipeline import files
 from pipeline.errors import ConfigError, RunError
 from pipeline.recipe.plateau import Plateau
 from pipeline.records import plain, read
+from pipeline.training import history
 from pipeline.training.facts import Facts
+from pipeline.training.history import History
 
 Array = npt.NDArray[Any]
 State = Mapping[str, Array]
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, FORMAT)  # the first holds the whole history in the manifest
 MANIFEST = "checkpoint.json"
 
 
@@ -39,6 +45,7 @@ class Progress:
     """Where training stands: with the state of the program, enough to go on as if it had never stopped.
 
     epoch     whole epochs trained; step, the steps done of the next one, and their losses [step]; seconds, spent on it so far
+    spent     seconds since the command began, those of former commands included
     history   metrics of each epoch
     best      the value of the watched metric at epoch `best_epoch` (counted from 1; 0: none yet); waited, the epochs since
     plateau   where a schedule that watches the loss stands
@@ -48,7 +55,8 @@ class Progress:
     step: int = 0
     losses: Array = field(default_factory=lambda: np.zeros(0))
     seconds: float = 0.0
-    history: tuple[Mapping[str, float], ...] = ()
+    spent: float = 0.0
+    history: History = field(default_factory=History)
     best: float | None = None
     best_epoch: int = 0
     waited: int = 0
@@ -57,11 +65,6 @@ class Progress:
     def steps(self, per_epoch: int) -> int:
         """Steps done in all."""
         return self.epoch * per_epoch + self.step
-
-    @property
-    def spent(self) -> float:
-        """Seconds of training and validation in all."""
-        return sum(values["time/epoch_s"] for values in self.history) + self.seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +101,7 @@ class Checkpoints:
         self.folder, self._stored, self._final, self._every = folder, stored, final, every
         self._due = time.monotonic() + every
         self._best: tuple[int, dict[str, Any] | None] = (0, None)
+        self._history = history.Writer(folder)
 
     def due(self) -> bool:
         """Whether it is time to save again."""
@@ -120,7 +124,7 @@ class Checkpoints:
             "final": self._final,
             "progress": {key: getattr(progress, key) for key in Progress.__slots__ if key not in ("losses", "history", "plateau")},
             "plateau": asdict(progress.plateau),
-            "history": [dict(values) for values in progress.history],
+            "history": self._history.write(progress.history),
             "model": plain(self._stored.facts),
         }
         path = self.folder / MANIFEST
@@ -156,21 +160,43 @@ def exists(folder: Path) -> bool:
 
 def load(folder: Path) -> Checkpoint:
     """Reads and checks the checkpoint of `folder` (a run's checkpoints).  Raises RunError that names the damaged or missing file."""
+    try:
+        return _loaded(folder)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, safetensors.SafetensorError) as error:
+        # its digest is right, so somebody wrote it so
+        raise _damaged(folder / MANIFEST, f"holds what no version of the pipeline writes ({type(error).__name__})") from error
+
+
+def _loaded(folder: Path) -> Checkpoint:
     manifest = _manifest(folder / MANIFEST)
     last = _read_arrays(folder, manifest["last"])
     best = None if manifest["best"] is None else last if manifest["best"] == manifest["last"] else _read_arrays(folder, manifest["best"])
+    told = _history(folder, manifest["history"])
+    before = {"spent": manifest["progress"]["seconds"] + sum(values.get("time/epoch_s", 0.0) for values in told)}  # of the first format
     return Checkpoint(
         state=_group(last, "state/"),
         best_state=None if best is None else _group(best, "state/"),
         stored=Stored(arrays=_group(last, "model/"), facts=_facts(folder / MANIFEST, manifest["model"])),
         progress=Progress(
-            **manifest["progress"],
+            **(before | manifest["progress"]),
             plateau=Plateau(**manifest.get("plateau", {})),
-            history=tuple(manifest["history"]),
+            history=told,
             losses=last["losses"],
         ),
         final=manifest["final"],
     )
+
+
+def _history(folder: Path, entry: Any) -> History:
+    if isinstance(entry, list):
+        return History(entry)
+    path = folder / history.FILE
+    if not path.exists():
+        raise _damaged(path, f"is missing, and {MANIFEST} names it")
+    content = _content(path)[: entry["bytes"]]
+    if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+        raise _damaged(path, f"damaged, its sha256 is not the one that {MANIFEST} names")
+    return history.parse(content)
 
 
 def _facts(path: Path, model: object) -> Facts:
@@ -181,7 +207,7 @@ def _facts(path: Path, model: object) -> Facts:
 
 
 def _read_arrays(folder: Path, entry: Mapping[str, Any]) -> dict[str, Array]:
-    path = folder / str(entry["file"])
+    path = folder / Path(str(entry["file"])).name  # of this folder, whatever a manifest of somebody else says
     if not path.exists():
         raise _damaged(path, f"is missing, and {MANIFEST} names it")
     content = _content(path)
@@ -208,14 +234,13 @@ def _manifest(path: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads(text)
         del manifest["sha256"]
         whole = text == _text(manifest)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         whole = False
     if not whole:
         raise _damaged(path, "damaged, its text is not the one that was written")
-    if manifest["format"] != FORMAT:
-        raise RunError(
-            f"{files.shown(path)}: format {manifest['format']}, this version reads {FORMAT}; use the version of the pipeline that wrote it"
-        )
+    if manifest.get("format") not in READABLE:
+        which = f"format {manifest.get('format')}, this version reads {FORMAT}"
+        raise RunError(f"{files.shown(path)}: {which}; use the version of the pipeline that wrote it")
     return manifest
 
 

@@ -110,6 +110,7 @@ def train(
     learning_rate: Callable[[int], float] | None = None,
     schedule: LossSchedule | None = None,
     budget: Budget = Budget(),  # noqa: B008  # frozen
+    began: float | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Outcome:
     """Trains `program` on `data.train` and says so to `emit`.
@@ -118,10 +119,12 @@ def train(
     learning_rate          the learning rate at a step, for the record
     schedule               lowers the learning rate when the loss stops falling
     budget                 what ends the training beside settings.epochs; it may end within an epoch, and a later call go on there
+    began                  when the command began, by time.monotonic; None: now
     stop                   asked after every chunk; when true, a checkpoint is written and the outcome is KILLED
     Raises DataError, ConfigError (see `check`), RunError (a checkpoint that cannot be written) and DivergedError.
     """
     check(data.dataset, settings, budget)
+    now = progress or Progress()
     loop = _Loop(
         program=program,
         data=data,
@@ -129,7 +132,8 @@ def train(
         seed=seed,
         emit=emit,
         checkpoints=checkpoints,
-        progress=progress or Progress(),
+        progress=now,
+        clock=_clock(now.spent, time.monotonic() if began is None else began),
         best_state=best_state,
         learning_rate=learning_rate,
         schedule=schedule,
@@ -137,6 +141,11 @@ def train(
         stop=stop,
     )
     return loop.run()
+
+
+def _clock(before: float, began: float) -> Callable[[], float]:
+    """Seconds of all commands that worked on the run."""
+    return lambda: before + time.monotonic() - began
 
 
 @dataclass(slots=True, kw_only=True)
@@ -154,6 +163,7 @@ class _Loop:
     learning_rate: Callable[[int], float] | None
     schedule: LossSchedule | None
     budget: Budget
+    clock: Callable[[], float]
     stop: Callable[[], bool]
     chunk: int = 1
 
@@ -239,7 +249,7 @@ class _Loop:
     def _spent(self) -> str | None:
         """The limit that is reached, as the config has it."""
         done = self.progress
-        return budgets.spent(self.end, self.budget, steps=done.steps(self.steps), seconds=done.spent)
+        return budgets.spent(self.end, self.budget, steps=done.steps(self.steps), seconds=self.clock())
 
     def _out_of_patience(self) -> bool:
         return self.settings.early_stopping is not None and self.progress.waited >= self.settings.early_stopping.patience
@@ -300,7 +310,7 @@ class _Loop:
         standing: dict[str, Any] = {"best": value, "best_epoch": epoch, "waited": 0} if best else {"waited": progress.waited + 1}
         if best:
             self.best_state = self.program.state()
-        history = (*progress.history, values)
+        history = progress.history.plus(values)
         self.progress = replace(progress, epoch=epoch, step=0, losses=np.zeros(0), seconds=0.0, history=history, **standing)
         self.emit(EpochEnded(epoch=epoch, values=values, best=best))
         self._watch_plateau(values)
@@ -324,7 +334,8 @@ class _Loop:
 
     def _save(self) -> None:
         if self.checkpoints is not None:
-            self.emit(Saved(path=self.checkpoints.save(self.program.state(), self.progress, self.best_state)))
+            progress = replace(self.progress, spent=self.clock())
+            self.emit(Saved(path=self.checkpoints.save(self.program.state(), progress, self.best_state)))
 
     def _stopped(self) -> Outcome:
         self._save()
@@ -337,7 +348,7 @@ class _Loop:
         if progress.step:
             # after the checkpoint, which goes on within the epoch: a part of an epoch is measured, but is no candidate for the best
             epoch, values = epoch + 1, self._values()
-            self.progress = replace(progress, history=(*progress.history, values))
+            self.progress = replace(progress, history=progress.history.plus(values))
             self.emit(EpochEnded(epoch=epoch, values=values, best=False))
         if self.settings.final == "best" and self.best_state is not None:
             self.program.load_state(self.best_state)
@@ -355,6 +366,6 @@ class _Loop:
         return f"trained {' and '.join(parts)}" + ("" if spent.startswith("training.") else f", to the end of {spent}")
 
     def _outcome(self, status: Literal["FINISHED", "KILLED"], epoch: int, message: str) -> Outcome:
-        history = self.progress.history
+        history = tuple(self.progress.history)
         values = history[epoch - 1] if epoch else {}
         return Outcome(status=status, history=history, metrics=values, epoch=epoch, best_epoch=self.progress.best_epoch, message=message)

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from pipeline.errors import RunError
 from pipeline.training import checkpoint
 from pipeline.training.checkpoint import MANIFEST, Checkpoint, Checkpoints, Progress, load
+from pipeline.training.history import History
 from tests.refusal import refused
 from tests.training.softmax_program import stored
 
@@ -23,7 +25,7 @@ PROGRESS = Progress(
     step=3,
     losses=np.array([0.1, 1 / 3, 0.7]),
     seconds=0.125,
-    history=({"loss/train": 1 / 3}, {"loss/train": 0.1}),
+    history=History(({"loss/train": 1 / 3}, {"loss/train": 0.1})),
     best=0.1,
     best_epoch=2,
 )
@@ -84,7 +86,7 @@ def test_old_arrays_and_torn_writes_are_swept_and_the_best_ones_kept(tmp_path: P
     for step in (1, 2, 3):
         checkpoints.save({**STATE, "step": np.array(step)}, PROGRESS, BEST)
         assert len(arrays_files(tmp_path)) == 2
-    assert sorted(path.name[:13] for path in tmp_path.iterdir()) == ["checkpoint.js", "step-00000000", "step-00000003"]
+    assert sorted(path.name[:13] for path in tmp_path.iterdir()) == ["checkpoint.js", "history.jsonl", "step-00000000", "step-00000003"]
 
 
 def test_last_and_best_of_one_step_share_a_file(tmp_path: Path) -> None:
@@ -199,9 +201,70 @@ def test_at_every_write_that_fails_a_whole_checkpoint_is_left(tmp_path: Path, mo
 
 
 def test_the_format_of_another_version_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "FORMAT", 2)
+    monkeypatch.setattr(checkpoint, "FORMAT", 3)
+    monkeypatch.setattr(checkpoint, "READABLE", (3,))
     saved(tmp_path)
     monkeypatch.undo()
     with pytest.raises(RunError) as caught:
         load(tmp_path)
-    assert str(caught.value) == f"{tmp_path / MANIFEST}: format 2, this version reads 1; use the version of the pipeline that wrote it"
+    assert str(caught.value) == f"{tmp_path / MANIFEST}: format 3, this version reads 2; use the version of the pipeline that wrote it"
+
+
+def test_what_is_written_of_the_history_does_not_grow_with_it(tmp_path: Path) -> None:
+    checkpoints, progress = Checkpoints(tmp_path, stored=STORED), PROGRESS
+    sizes = []
+    for epoch in range(1, 400):
+        progress = replace(progress, epoch=epoch, history=progress.history.plus({"loss/train": 1 / epoch, "time/epoch_s": 0.25}))
+        if epoch % 100 == 1:
+            checkpoints.save(STATE, progress, None)
+            sizes.append((tmp_path / MANIFEST).stat().st_size)
+    assert max(sizes) - min(sizes) < 100 and len(load(tmp_path).progress.history) == 2 + 301
+    assert load(tmp_path).progress.history == progress.history[: 2 + 301]
+
+
+def test_a_history_that_a_crash_left_longer_is_read_as_the_manifest_says(tmp_path: Path) -> None:
+    saved(tmp_path)
+    whole = load(tmp_path).progress
+    path = tmp_path / "history.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"loss/train": 0.7}\n{"loss')
+    assert load(tmp_path).progress.history == whole.history
+    again = Checkpoints(tmp_path, stored=STORED)  # of a run that goes on
+    for loss in (0.3, 0.2):
+        whole = replace(whole, history=whole.history.plus({"loss/train": loss}))
+        again.save(STATE, whole, None)
+        assert load(tmp_path).progress.history == whole.history
+    path.write_bytes(path.read_bytes().replace(b"0.3", b"0.4"))
+    with pytest.raises(RunError, match=r"history\.jsonl: damaged"):
+        load(tmp_path)
+
+
+def test_histories_share_their_epochs_and_stay_as_they_are() -> None:
+    first = History().plus({"a": 1.0})
+    second, third = first.plus({"a": 2.0}), first.plus({"a": 3.0})
+    assert [list(h) for h in (first, second, third)] == [[{"a": 1.0}], [{"a": 1.0}, {"a": 2.0}], [{"a": 1.0}, {"a": 3.0}]]
+    assert second[-1] == {"a": 2.0} and first[-1] == {"a": 1.0} and second[:1] == [{"a": 1.0}]
+    with pytest.raises(IndexError):
+        first[1]
+
+
+def test_a_checkpoint_of_the_first_format_is_read(tmp_path: Path) -> None:
+    saved(tmp_path)
+    manifest = json.loads((tmp_path / MANIFEST).read_text())
+    del manifest["sha256"], manifest["progress"]["spent"]
+    manifest |= {"format": 1, "history": [{"loss/train": 1 / 3, "time/epoch_s": 2.0}, {"loss/train": 0.1, "time/epoch_s": 3.0}]}
+    (tmp_path / "history.jsonl").unlink()
+    (tmp_path / MANIFEST).write_text(checkpoint._text(manifest))
+    found = load(tmp_path).progress
+    assert len(found.history) == 2 and found.spent == 5.0 + PROGRESS.seconds
+
+
+@pytest.mark.parametrize(
+    "change", [{"last": 3}, {"progress": []}, {"progress": {"epoch": []}}, {"history": {"bytes": "x"}}, {"model": [[[]]]}]
+)
+def test_a_manifest_of_right_digest_and_wrong_shape_is_told(tmp_path: Path, change: dict[str, Any]) -> None:
+    saved(tmp_path)
+    manifest = json.loads((tmp_path / MANIFEST).read_text())
+    del manifest["sha256"]
+    (tmp_path / MANIFEST).write_text(checkpoint._text(manifest | change))
+    with pytest.raises(RunError):
+        load(tmp_path)

@@ -40,8 +40,16 @@ def key(processor: Processor, *parts: object) -> str:
 
 
 def default_folder() -> Path:
-    """The user's cache folder, by the XDG convention."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "caviar" / "kernels"
+    """The user's cache folder, by the XDG convention; a folder of its own among the temporary files for a user without a home."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "caviar" / "kernels"
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / f"caviar-{os.geteuid()}" / "kernels"
+
+
+def is_own(status: os.stat_result) -> bool:
+    """Whether a file or folder is ours and nobody else may write it: what lies there is run."""
+    return status.st_uid == os.geteuid() and not status.st_mode & 0o022
 
 
 def compile_object(processor: Processor, build: Callable[[], ir.Module]) -> bytes:
@@ -63,8 +71,16 @@ def optimize(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
     builder.getModulePassManager().run(module, builder)
 
 
+def _checksum(name: str, code: bytes) -> bytes:
+    return hashlib.sha256(b"\0".join((name.encode(), source_digest().encode(), code))).digest()
+
+
 class ObjectCache:
-    """Objects by key, in `folder`.  Several processes may share it: files appear whole or not at all."""
+    """Objects by key, in `folder`.  Several processes may share it: files appear whole or not at all.
+
+    The checksum of a file covers its name and the source that made it: a file under another's name is not run.  A folder that others can
+    write is not used.
+    """
 
     def __init__(self, folder: Path | None = None, limit: int = LIMIT) -> None:
         self.folder = folder or default_folder()
@@ -75,27 +91,41 @@ class ObjectCache:
         """The object `name`, from disk or made now.  A damaged file is made anew, with a note."""
         path = self.folder / f"{name}.o"
         with contextlib.suppress(OSError):
-            data = path.read_bytes()
-            if hashlib.sha256(data[_CHECK:]).digest() == data[:_CHECK]:
+            data = self._read(path)
+            if _checksum(name, data[_CHECK:]) == data[:_CHECK]:
                 os.utime(path)
                 return data[_CHECK:]
             print(f"note: the cached kernel {path} was damaged and is made anew", file=sys.stderr)
         code = compile_object(processor, build)
-        self._keep(path, code)
+        self._keep(path, _checksum(name, code) + code)
         self._added += len(code)
         if self._added >= TIDY:
             self._added = 0
             self.prune()
         return code
 
-    def _keep(self, path: Path, code: bytes) -> None:
+    def _read(self, path: Path) -> bytes:
+        """Raises OSError for what is not there, or not ours alone."""
+        if not is_own(self.folder.stat()):
+            raise PermissionError
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+            if not is_own(os.fstat(file.fileno())):
+                raise PermissionError
+            return file.read()
+
+    def _keep(self, path: Path, data: bytes) -> None:
         # a cache that cannot be written (read-only home, full disk) costs time, not the run
         with contextlib.suppress(OSError):
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            status = self.folder.stat()
+            if status.st_uid == os.geteuid() and status.st_mode & 0o022:
+                self.folder.chmod(0o700)  # of an earlier version; each file in it is looked at when it is read
+            if not is_own(self.folder.stat()):
+                return
             handle, temporary = tempfile.mkstemp(dir=self.folder, suffix=".part")
             try:
                 with os.fdopen(handle, "wb") as file:
-                    file.write(hashlib.sha256(code).digest() + code)
+                    file.write(data)
                 os.replace(temporary, path)
             except OSError:
                 os.unlink(temporary)

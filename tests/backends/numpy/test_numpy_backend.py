@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from llvmlite import ir
 
 from backends.contract import Array, Feed, Plan
 from backends.numpy import NumpyBackend
@@ -112,6 +113,32 @@ def test_plain_code_trains_alike() -> None:
         wide, _, _ = _train(NumpyBackend(threads=1), shape, [0.05], steps=3)
         plain, _, _ = _train(NumpyBackend(threads=1, processor=processor.plain()), shape, [0.05], steps=3)
         np.testing.assert_allclose(plain, wide, rtol=1e-5)
+
+
+def test_two_objects_that_were_exchanged_and_a_folder_that_others_write_are_not_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cache, here = ObjectCache(tmp_path), processor.host()
+    plan = _plan(NumpyBackend(threads=1), {"B": 5, "D": 4, "H": 9, "C": 3})
+    first = NumpyBackend(threads=1, processor=processor.avx2(), cache=cache)
+    kernels = {kernel.symbol: kernel for kernel in first.load(plan).kernels.values()}
+    (one, kernel), (other, _) = list(kernels.items())[:2]
+    good, wrong = (tmp_path / f"{one}.o").read_bytes(), (tmp_path / f"{other}.o").read_bytes()
+    (tmp_path / f"{one}.o").write_bytes(wrong)
+    assert cache.get(one, processor.avx2(), kernel.build) == good[32:] and "was damaged" in capsys.readouterr().err
+    made = []
+
+    def build() -> ir.Module:
+        made.append(here)
+        return kernel.build()
+
+    tmp_path.chmod(0o777)
+    assert cache.get(one, processor.avx2(), build) == good[32:] and len(made) == 1  # and made safe, as it is ours
+    assert tmp_path.stat().st_mode & 0o777 == 0o700
+    (tmp_path / f"{one}.o").chmod(0o666)
+    assert cache.get(one, processor.avx2(), build) == good[32:] and len(made) == 2
+    assert (tmp_path / f"{one}.o").stat().st_mode & 0o022 == 0
+    assert cache.get(one, processor.avx2(), build) == good[32:] and len(made) == 2
 
 
 def test_a_damaged_cache_entry_is_made_anew_with_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
