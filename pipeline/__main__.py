@@ -1,10 +1,48 @@
-"""`python -m pipeline`."""
+"""`python -m pipeline`, and the last net: what nobody foresaw is one line, its traceback a file."""
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
+import traceback
 
-from pipeline.cli import main
+INTERRUPTED, BROKEN = 130, 1
+
+
+def run() -> int:
+    """The exit code of the command."""
+    try:
+        from pipeline.cli import main  # noqa: PLC0415  # Ctrl-C while this loads is heard too
+
+        return main()
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C", file=sys.stderr)
+        return INTERRUPTED
+    except MemoryError as error:
+        return _told("there is not enough memory for this; use smaller layers, a smaller batch_size or fewer rows", error)
+    except RecursionError as error:
+        return _told("something is nested too deeply", error)
+    except Exception as error:  # a mistake of ours: the line is for the user, the file for who mends it
+        first = next((line for line in str(error).splitlines() if line.strip()), "no reason given")
+        return _told(f"{type(error).__name__}: {first.strip()[:300]}", error)
+
+
+def _told(what: str, error: BaseException) -> int:
+    text = "".join(traceback.format_exception(error))
+    try:
+        from pipeline.text import leaving  # noqa: PLC0415  # loaded already, unless loading is what failed
+
+        what, text = leaving(what), leaving(text)
+        handle, path = tempfile.mkstemp(prefix="caviar-", suffix=".log")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+        rest = f"; the rest is in {path}"
+    except (OSError, ImportError):
+        rest = ""
+    print(f"error: {what}{rest}", file=sys.stderr)
+    return BROKEN
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

@@ -6,7 +6,7 @@ exit code   0 done, also every job of a sweep
             1 training diverged or broke; a check failed; every job of a sweep failed
             2 a mistake in the command, the config, the data, a run or a store
             3 some jobs of a sweep failed
-            130 stopped by Ctrl-C (143 by SIGTERM)
+            130 stopped by Ctrl-C (143 by SIGTERM, 129 by SIGHUP)
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from pipeline.errors import PipelineError, Stopped, complain, exit_code, sentenc
 from pipeline.sweeps.run import run_sweep
 from pipeline.tasks import RunContext
 from pipeline.tasks.job import described
+from pipeline.training.interrupt import stopping
 
 INTERRUPTED = 130
 
@@ -36,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line `argv` (without the program's name) and returns its exit code."""
     given, began = list(sys.argv[1:] if argv is None else argv), time.monotonic()
     try:
-        return _command(given, began)
+        with stopping():
+            return _command(given, began)
     except Stopped as stop:  # training ended well, and says what it saved
         return _say(str(stop), stop.exit_code)
     except KeyboardInterrupt:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -118,7 +119,12 @@ class Structure:
         return form, batch, form not in ("evaluate", "fold", "layers") and (self.weighted if weighted is None else weighted)
 
     def allocate(self, trials: int) -> Any:
-        """Zeroed memory for the state of `trials` trials."""
+        """Zeroed memory for the state of `trials` trials.  Raises ConfigError where the machine has less memory than that."""
+        last = self._layout[-1] if self._layout else None
+        wanted, there = trials * (last.offset + last.bytes if last else 0), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if wanted > there:
+            rule = f"its parameters and the optimizer's state take {wanted / 2**30:,.0f} GiB, and this machine has {there / 2**30:,.0f} GiB"
+            raise ConfigError(at="architecture", got=f"{len(self.network.nodes)} layers", rule=rule, hint="use fewer units or trials")
         return self.backend.allocate(self._layout, trials)
 
     @cached_property

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 import hydra
+import yaml
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
@@ -94,7 +95,7 @@ def run_hydra(argv: list[str], job: Callable[[Any], None]) -> int:
             hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(job)()
         except SystemExit as end:  # after --help and the like
             return PipelineError.exit_code if end.code else 0
-        except (HydraException, OmegaConfBaseException, ValueError) as error:
+        except (HydraException, OmegaConfBaseException, ValueError, TypeError, yaml.YAMLError) as error:
             raise explained(error) from None
     return 0
 

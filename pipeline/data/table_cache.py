@@ -37,7 +37,10 @@ _NEITHER = ("root", "path", "input_shape", "classes", "targets", "split", "strea
 
 def default_folder() -> Path:
     """The user's cache folder, by the XDG convention."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "caviar" / "tables"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "caviar" / "tables"
+    except RuntimeError:  # a user without a home
+        return Path(tempfile.gettempdir()) / f"caviar-{os.geteuid()}" / "tables"
 
 
 def open_table(path: Path, config: Data, *, say: Callable[[str], None]) -> Table:

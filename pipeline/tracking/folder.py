@@ -23,7 +23,10 @@ from pipeline import files
 from pipeline.errors import PipelineError, RunError
 from pipeline.records import read, record
 from pipeline.text import hidden
-from pipeline.tracking.journal import unwritable
+from pipeline.tracking.journal import FILE as JOURNAL
+from pipeline.tracking.journal import unwritable, whole_length
+from pipeline.tracking.lock import FILE as LOCK
+from pipeline.tracking.lock import held
 from pipeline.tracking.process import Process
 from pipeline.tracking.store import artifacts_of
 
@@ -73,6 +76,8 @@ def _explicit(folder: Path) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir()
     except FileExistsError:
+        if _never_began(folder):
+            return folder
         raise RunError(
             f"output = {files.shown(folder)}: exists already, and a run folder is never used twice; "
             f"choose another, or continue the run in it with resume={files.shown(folder)}"
@@ -82,12 +87,23 @@ def _explicit(folder: Path) -> Path:
     return folder
 
 
+def _never_began(folder: Path) -> bool:
+    """Whether nothing but what `fill` and the journal's first line leave behind lies there, and no whole line: a run killed at once.
+
+    A folder of the user, also an empty one, is not ours to fill: ours has its lock.
+    """
+    if not folder.is_dir() or not (folder / LOCK).exists() or held(folder):
+        return False
+    rest = {path.name for path in folder.iterdir()} - {CONFIG, INFO, LOCK, JOURNAL, f".{INFO}", "figures"}
+    return whole_length(folder) == 0 and all(name.startswith(f".{INFO}.") for name in rest)
+
+
 def fill(folder: Path, info: RunInfo, config: str) -> None:
     """Writes config.yaml and run.json.  Raises RunError, and then the folder is gone again: nothing half-written stays."""
     try:
         _write(folder / CONFIG, config)
         write_info(folder, info)
-        (folder / "figures").mkdir()
+        (folder / "figures").mkdir(exist_ok=True)
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise unwritable(folder, error) from error

@@ -16,6 +16,7 @@ import json
 import os
 import select
 import sys
+import threading
 import time
 import traceback
 from pathlib import Path
@@ -34,6 +35,7 @@ from pipeline.tracking.store import Store, check, make_ready
 
 TICK = 0.2  # seconds between two looks at the journals
 PATIENCE = 10.0  # seconds of trying after the end of a run, or of the training process
+STUCK = 60.0  # seconds that one request may keep it after that: a server may answer letter by letter
 LOG = "sender.log"
 
 
@@ -42,9 +44,11 @@ class Inbox:
 
     def __init__(self, file: int) -> None:
         self._file, self._rest, self.ended, self.empty = file, b"", False, False
+        self.beat = time.monotonic()  # of the last look: between two of them something is sent
 
     def new(self, timeout: float) -> list[dict[str, Any]]:
         """Waits at most `timeout` seconds."""
+        self.beat = time.monotonic()
         if self.ended:
             time.sleep(timeout)
             return []
@@ -196,12 +200,27 @@ def _warm_up() -> bool:
     return True
 
 
+def _watch(inbox: Inbox, parent: int) -> None:
+    """Ends this process when a store has kept it for longer than its patience after the training is over: the journals keep all."""
+    pipe = select.poll()
+    pipe.register(0, select.POLLHUP)
+    while True:
+        time.sleep(1.0)
+        over = os.getppid() != parent or any(event & select.POLLHUP for _, event in pipe.poll(0))
+        if not over:
+            inbox.beat = time.monotonic()
+        elif time.monotonic() - inbox.beat > STUCK:
+            os._exit(1)
+
+
 def main() -> None:
     """Serves the training process whose id is the argument."""
     parent = int(sys.argv[1])
     with contextlib.suppress(OSError):
         os.nice(5)  # a core that the training wants is the training's
-    run(Inbox(0), parent)
+    inbox = Inbox(0)
+    threading.Thread(target=_watch, args=(inbox, parent), daemon=True).start()
+    run(inbox, parent)
     os._exit(0)  # all is written and committed: unloading MLflow would cost a waiting parent a tenth of a second
 
 

@@ -73,6 +73,9 @@ def locate(settings: Tracking, project: Path) -> Store | None:
         if not uri.startswith("sqlite:///") or not path or "?" in path:
             raise _refused(settings.uri, "is no SQLite address", "write sqlite:///mlflow.db, or sqlite:////absolute/path/mlflow.db")
         database = (project / path).absolute()
+        if "?" in str(database):
+            hint = "give a tracking.uri elsewhere, or keep the run folder only with tracking=none"
+            raise _refused(f"sqlite:///{database}", "a ? in a path ends an SQLite address", hint)
         artifacts = artifacts_of(database, settings.experiment)
         return Store(uri=f"sqlite:///{database}", experiment=settings.experiment, artifacts=artifacts)
     return Store(uri=uri.rstrip("/"), experiment=settings.experiment)
@@ -124,6 +127,11 @@ def _check_tables(store: Store, database: Path) -> None:
     try:
         with contextlib.closing(sqlite3.connect(database, timeout=PATIENCE)) as connection:
             row = connection.execute("SELECT lifecycle_stage FROM experiments WHERE name = ?", (store.experiment,)).fetchone()
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error) or "busy" in str(error):
+            hint = "wait until the other is done, give another tracking.uri, or keep the run folder only with tracking=none"
+            raise _refused(store.shown, f"another program has kept the database locked for {PATIENCE:.0f} s", hint) from error
+        raise _refused(store.shown, f"is no MLflow database ({error})", "give another tracking.uri, or move the file away") from error
     except sqlite3.Error as error:
         raise _refused(store.shown, f"is no MLflow database ({error})", "give another tracking.uri, or move the file away") from error
     if row is not None and row[0] == "deleted":

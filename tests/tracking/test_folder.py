@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.errors import RunError
 from pipeline.tracking.folder import RunInfo, fill, new_run_folder, read_info, run_folders
+from pipeline.tracking.lock import take
 from pipeline.tracking.process import Process, alive, this_process
 
 INFO = RunInfo(uid="u", name="bn", created=1, process=Process(host="h", pid=1, started=2), uri="sqlite:////x.db", sweep="s")
@@ -96,3 +97,21 @@ def test_a_process_that_ended_is_dead_even_before_it_is_waited_for() -> None:
     finally:
         os.waitpid(pid, 0)
     assert not alive(Process(host=mine.host, pid=pid, started=0))
+
+
+def test_a_folder_of_a_run_that_was_killed_before_its_first_line_is_used_again(tmp_path: Path) -> None:
+    folder = new_run_folder(path=tmp_path / "mine")
+    with pytest.raises(RunError):  # an empty folder may be the user's
+        new_run_folder(path=folder)
+    lock = take(folder)
+    assert lock is not None
+    with pytest.raises(RunError):  # somebody is at it
+        new_run_folder(path=folder)
+    lock.release()
+    assert new_run_folder(path=folder) == folder
+    fill(folder, INFO, "seed: 0\n")
+    (folder / "journal.jsonl").write_text('{"time": 1, "event": "st')
+    assert new_run_folder(path=folder) == folder
+    (folder / "journal.jsonl").write_text('{"time": 1, "event": "start"}\n')
+    with pytest.raises(RunError):
+        new_run_folder(path=folder)
