@@ -44,12 +44,12 @@ def stack(cfgs: Sequence[Config]) -> Stack:
 
 
 def train(
-    cfg: Config, x: Any = None, y: Any = None, *, target: str | None = None, sample_weight: Any = None, quiet: bool = False
+    cfg: Config, x: Any = None, y: Any = None, *, target: str | Sequence[str] | None = None, sample_weight: Any = None, quiet: bool = False
 ) -> Result:
     """Trains as the command line would, in the working directory -> metrics, history, run_id, folder and the trained program.
 
     x, y           rows in memory in place of the config's data: arrays [N, ...] and [N] or [N, T], or a table of pandas, Polars or Arrow
-    target         the column of the table to predict, where y is not given beside it
+    target         the column of the table to predict, or several, where y is not given beside it
     sample_weight  what each row counts in the loss [N]
     quiet          prints nothing
     Raises PipelineError; Stopped (a KeyboardInterrupt) after Ctrl-C.

@@ -205,7 +205,7 @@ class Encoder:
     """What is learned of a table from its training rows: its columns but the target and those that are ignored."""
 
     version: Literal[2] = setting(2)
-    target: str = setting()
+    target: str | tuple[str, ...] = setting()
     ignore: tuple[str, ...] = setting()
     columns: tuple[Quantity | Category | Hashed, ...] = setting()
 

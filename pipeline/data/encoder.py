@@ -15,9 +15,9 @@ from pipeline.data.columns import Category, Encoder, Hashed, Quantity
 from pipeline.data.dataset import Task, by_chunks
 from pipeline.data.decide import declarations, nearest_column
 from pipeline.data.hints import column_setting, ignoring
-from pipeline.data.settings import Data, Declared
+from pipeline.data.settings import Data, Declared, target_columns
 from pipeline.data.table import Column, Numbers, Table, column_list, grouped
-from pipeline.data.told import told
+from pipeline.data.told import told, zeros_and_ones
 from pipeline.errors import ConfigError, DataError
 from pipeline.rows import Streamed
 
@@ -36,15 +36,16 @@ def fit_encoder(table: Table, config: Data, train: Rows) -> tuple[Encoder, list[
     declared = declarations(table.facts, config)
     beside = beside_inputs(config)
     unused = [name for name in table.facts.names if name not in table.index]
-    features = [column for column in table.facts.columns if column.name != config.target and column.name not in beside]
+    targets = target_columns(config.target)
+    features = [column for column in table.facts.columns if column.name not in (*targets, *beside)]
     if not features:
-        raise DataError(f"{table.label}: has no column beside the target {config.target}; give at least one input column")
-    notes = [(column.name, note) for column in table.facts.columns if column.name == config.target for note in column.notes]
+        raise DataError(f"{table.label}: has no column beside the target {column_list(targets)}; give at least one input column")
+    notes = [(column.name, note) for column in table.facts.columns if column.name in targets for note in column.notes]
     fitted = []
     for column in features:
         notes += [(column.name, note) for note in column.notes]
         fitted.append(_fit(table, column, declared[column.name], train, notes))
-    encoder = Encoder(target=str(config.target), ignore=(*unused, *beside), columns=tuple(fitted))
+    encoder = Encoder(target=config.target or (), ignore=(*unused, *beside), columns=tuple(fitted))
     return encoder, [*table.facts.notes, *grouped(notes), *_category_notes([e for e in fitted if isinstance(e, Category)])]
 
 
@@ -121,9 +122,11 @@ class _Blocks:
 
 
 def read_target(table: Table, config: Data, rows: Rows) -> tuple[Array, Task, tuple[str, ...], list[str]]:
-    """y of `rows` (int32 [n] or float64 [n, 1]), the task, class names and notes.  Raises DataError."""
+    """y of `rows` (int32 [n] or float64 [n, T]), the task, class names and notes.  Raises DataError."""
+    if not isinstance(config.target, str):
+        return _read_targets(table, config, rows)
     if config.task == "multilabel":
-        raise ConfigError(at="data.task", got="multilabel", rule="a table has one target column", hint="give arrays, y [N, L] of 0 and 1")
+        raise ConfigError(at="data.task", got="multilabel", rule="has several targets", hint=f"give data.target=[{config.target},...]")
     column = table.column(str(config.target))
     if column.reading.kind in ("date", "time") and config.task != "regression":
         what = "dates" if column.reading.kind == "date" else "times"
@@ -142,24 +145,44 @@ def read_target(table: Table, config: Data, rows: Rows) -> tuple[Array, Task, tu
     return labels, task, class_names, notes + _few_rows(config, class_names, len(rows), "a quantity, give data.task=regression")
 
 
+def _read_targets(table: Table, config: Data, rows: Rows) -> tuple[Array, Task, tuple[str, ...], list[str]]:
+    """The same of several columns of numbers: labels where they hold nothing but 0 and 1, else values to predict."""
+    names = target_columns(config.target)
+    for name in names:
+        if table.column(name).words is not None:
+            raise DataError(f"data.target: column {name} holds words, and several targets are numbers, or 0 and 1; predict it alone")
+    y = np.stack([table.values(name, rows) for name in names], axis=1)
+    task, notes = told(y, config, f"targets {column_list(names)}")
+    if task == "classification":
+        raise ConfigError(at="data.task", got=task, rule="there are several targets", hint="give multilabel, or a single data.target")
+    if task == "multilabel" and not zeros_and_ones(y).all():
+        row, label = (int(i) for i in np.argwhere(~zeros_and_ones(y))[0])
+        where = f"{table.label}: column {names[label]}, {table.place(int(rows[row]))}"
+        raise DataError(f"{where} is {y[row, label]:g}; labels are 0 or 1, data.task=regression takes them as numbers")
+    return y, task, names if task == "multilabel" else (), notes
+
+
 def target_rows(table: Table, config: Data) -> tuple[Rows, list[str]]:
     """The rows that have a target; a note on those that are left out.  Raises DataError."""
-    names, target = list(table.facts.names), config.target
+    names, targets = list(table.facts.names), target_columns(config.target)
     where = table.label.partition(" = ")[2]
-    if target is None:
+    if not targets:
         raise DataError(f"data.target = null: it must name the column of {where} to predict; use one of {column_list(names)}")
-    if target not in names:
-        raise DataError(f"data.target = {target}: {where} has no such column; {nearest_column(target, names)}")
-    if target not in table.index:
-        raise DataError(f"data.target = {target}: is left out by data.ignore or its kind; leave it out of these")
-    absent = np.isnan(table.values(target))
+    for target in targets:
+        if target not in names:
+            raise DataError(f"data.target = {target}: {where} has no such column; {nearest_column(target, names)}")
+        if target not in table.index:
+            raise DataError(f"data.target = {target}: is left out by data.ignore or its kind; leave it out of these")
+    missing = np.stack([np.isnan(table.values(target)) for target in targets], axis=1)
+    absent = np.asarray(missing.any(axis=1))
     rows = np.flatnonzero(~absent)
     if len(rows) == len(absent):
         return rows, []
     count = len(absent) - len(rows)
     if config.missing_target == "drop" and len(rows):
-        return rows, [f"{count} of {len(absent)} rows have no {target} and are left out"]
-    raise _no_target(table, target, int(np.flatnonzero(absent)[0]), count)
+        return rows, [f"{count} of {len(absent)} rows have no {column_list(targets)} and are left out"]
+    row = int(np.flatnonzero(absent)[0])
+    raise _no_target(table, targets[int(missing[row].argmax())], row, count)
 
 
 def _no_target(table: Table, target: str, row: int, count: int) -> DataError:

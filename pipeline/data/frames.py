@@ -53,7 +53,9 @@ def is_frame(x: object) -> bool:
     )
 
 
-def in_memory(cfg: Mapping[str, Any], x: Any, y: Any, *, target: str | None, weight: Any) -> tuple[Mapping[str, Any], Given | None]:
+def in_memory(
+    cfg: Mapping[str, Any], x: Any, y: Any, *, target: str | Sequence[str] | None, weight: Any
+) -> tuple[Mapping[str, Any], Given | None]:
     """`cfg` for the rows that are given, with data=arrays, and these; as it is where there are none.  Raises DataError."""
     if x is None:
         if y is not None or weight is not None or target is not None:
@@ -64,9 +66,9 @@ def in_memory(cfg: Mapping[str, Any], x: Any, y: Any, *, target: str | None, wei
         raise DataError("data = arrays: both y and target are given; give one of them")
     if not given.framed and target is not None:
         raise DataError(f"data = arrays: target = {target} names a column, and x is an array; give y, or a table with named columns")
-    own = {"kind": "arrays"}
+    own: dict[str, Any] = {"kind": "arrays"}
     if given.framed and (target is not None or y is not None):
-        own["target"] = TARGET if target is None else target
+        own["target"] = TARGET if target is None else target if isinstance(target, str) else list(target)
     if weight is not None:
         own["sample_weight"] = "sample_weight"
     return {**cfg, "data": {**cfg.get("data", {}), **own}}, given

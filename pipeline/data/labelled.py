@@ -18,7 +18,7 @@ from pipeline.data.encoder import encode, read_weight, target_rows
 from pipeline.data.files import located
 from pipeline.data.new import match_columns
 from pipeline.data.origin import source
-from pipeline.data.settings import Data, Split
+from pipeline.data.settings import Data, Split, target_columns
 from pipeline.data.table import Table, read_new_table, read_table
 from pipeline.errors import DataError
 from pipeline.records import record
@@ -28,7 +28,7 @@ Array = npt.NDArray[Any]
 
 @record
 class Labelled:
-    """x [N, D], y int32 [N] or float64 [N, 1], weight [N] where the config asks for it, and the digest of the inputs."""
+    """x [N, D], y int32 [N] or float64 [N, T], weight [N] where the config asks for it, and the digest of the inputs."""
 
     x: Array
     y: Array
@@ -81,9 +81,11 @@ def _read(text: str, config: Data, encoder: Encoder, task: Task, class_names: Se
     readings = {column.name: column.reading for column in encoder.columns}
     table = read_new_table(rows, readings, hint="mend it, the model was trained on {} here")
     x, notes = encode(table, encoder)
-    if encoder.target not in rows.names:
-        raise DataError(f"data.path = {path}: has no column {encoder.target}, the target of the model; give a labelled table")
-    used = [name for name in (encoder.target, config.sample_weight) if name in rows.names]
+    targets = target_columns(encoder.target)
+    lacking = next((name for name in targets if name not in rows.names), None)
+    if lacking is not None:
+        raise DataError(f"data.path = {path}: has no column {lacking}, the target of the model; give a labelled table")
+    used = [name for name in (*targets, config.sample_weight) if name in rows.names]
     others = tuple(name for name in rows.names if name not in used)
     beside = read_table(
         path, replace(config, columns={k: v for k, v in config.columns.items() if k in used}, categorical=(), ignore=others)
@@ -91,7 +93,10 @@ def _read(text: str, config: Data, encoder: Encoder, task: Task, class_names: Se
     kept, kept_notes = target_rows(beside, replace(config, target=encoder.target))
     for note in (*kept_notes, *notes):
         say(f"{path.name}: {note}")
-    y = _labels(beside, encoder.target, kept, class_names) if task == "classification" else _numbers(beside, encoder.target, kept)
+    if task == "classification":
+        y = _labels(beside, targets[0], kept, class_names)
+    else:
+        y = np.concatenate([_numbers(beside, name, kept) for name in targets], axis=1)
     weight = None if config.sample_weight is None else read_weight(beside, config.sample_weight)[kept]
     return Labelled(x=np.asarray(x[:])[kept], y=y, weight=weight, digest=table.digest(readings))
 

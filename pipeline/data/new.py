@@ -25,7 +25,7 @@ from pipeline.data.forms import Number
 from pipeline.data.frames import frame_source
 from pipeline.data.idx import read_idx
 from pipeline.data.origin import source
-from pipeline.data.settings import Data
+from pipeline.data.settings import Data, target_columns
 from pipeline.data.sources import Source
 from pipeline.data.table import read_new_table
 from pipeline.errors import ConfigError, DataError
@@ -61,7 +61,7 @@ def read_new(config: Data, encoder: Encoder | None, shape: DataShape, *, say: Ca
     config = config if config.kind == "sql" else replace(config, kind="table")
     rows = source(path, config)
     if encoder is None:
-        names = [name for name in rows.names if name != config.target and name not in config.ignore]
+        names = [name for name in rows.names if name not in (*target_columns(config.target), *config.ignore)]
         return _shaped(_plain_columns(rows, names, shape), shape, rows.label)
     return read_columns(rows, encoder, shape, say=say)
 
@@ -148,7 +148,7 @@ def match_columns(rows: Source, encoder: Encoder, say: Callable[[str], None]) ->
     missing = [name for name in wanted if name not in rows.names]
     if missing:
         raise _lacking(rows, missing)
-    known = {*wanted, encoder.target, *encoder.ignore}
+    known = {*wanted, *target_columns(encoder.target), *encoder.ignore}
     extra = [name for name in rows.names if name not in known]
     if extra:
         say(f"not used, as the model was not trained on them: {column_list(extra)}")

@@ -15,7 +15,7 @@ from pipeline.data.forms import EPOCH
 from pipeline.data.hints import ignoring
 from pipeline.data.look import Evidence
 from pipeline.data.origin import source
-from pipeline.data.settings import Data, Declared
+from pipeline.data.settings import Data, Declared, target_columns
 from pipeline.errors import DataError
 
 EXAMPLES = 3
@@ -45,9 +45,10 @@ class Row:
 def report(config: Data) -> tuple[list[Row], int, tuple[str, ...]]:
     """(a row for each column, number of rows of the file, notes on how it is read).  Raises DataError."""
     rows = source(located(str(config.path)), config)
-    if config.target is not None and config.target not in rows.names:
-        rule = f"{rows.label.partition(' = ')[2]} has no such column; {nearest_column(config.target, rows.names)}"
-        raise DataError(f"data.target = {config.target}: {rule}")
+    lacking = next((name for name in target_columns(config.target) if name not in rows.names), None)
+    if lacking is not None:
+        rule = f"{rows.label.partition(' = ')[2]} has no such column; {nearest_column(lacking, rows.names)}"
+        raise DataError(f"data.target = {lacking}: {rule}")
     declared = declarations(rows, config)
     found, decisions = decide(rows, config, declared)
     count = next(iter(found.values())).rows
@@ -73,7 +74,7 @@ def _row(seen: Evidence, decision: Decision, declared: Declared, doubt: str, con
     distinct = len(values) if values is not None else len(seen.counts)
     inputs = _inputs(decision, declared, len(set(map(decision.reading.spelled, seen.counts))), seen)
     kind = declared.kind if declared.kind is not None else decision.reading.kind
-    target = seen.name == config.target
+    target = seen.name in target_columns(config.target)
     return Row(
         name=seen.name,
         kind="?" if decision.doubt is not None else f"{kind}, target" if target else str(kind),

@@ -103,7 +103,7 @@ class Data:
                   for task=predict, the file with the rows to predict
     test_path, validation_path  labelled tables of the same columns that are these parts; nothing of `path` is then
     query         the SELECT of data=sql: of tables of the database in `path` (DuckDB, SQLite), or of files: FROM 'a.csv'
-    target        the column to predict (tables)
+    target        the column to predict, or a list of several: numbers, or labels of 0 and 1 (tables)
     task          auto: what the target holds decides (pipeline/data/told.py); multilabel: 0 or 1 for each of several labels;
                   reconstruction: each row is its own target
     input_shape   shape of one row, images as [H, W, C]; arrays are reshaped to it
@@ -128,7 +128,7 @@ class Data:
     path: str | None = setting(None)
     test_path: str | None = setting(None)
     validation_path: str | None = setting(None)
-    target: str | None = setting(None)
+    target: str | tuple[str, ...] | None = setting(None)
     task: Literal["auto", "classification", "regression", "multilabel", "reconstruction"] = setting("auto")
     input_shape: tuple[int, ...] | None = setting(None, least=1)
     classes: int | None = setting(None, least=2)
@@ -151,6 +151,11 @@ class Data:
     samples: int | None = setting(None, least=4)
     noise: float | None = setting(None, least=0)
     seed: int | None = setting(None, least=0, most=2**32 - 1)
+
+
+def target_columns(target: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    """The columns that data.target names."""
+    return () if target is None else (target,) if isinstance(target, str) else target
 
 
 def check_shape(config: Data) -> None:
@@ -190,7 +195,7 @@ def check_source(config: Data) -> None:
     if config.kind == "sql" and config.query is None:
         raise ConfigError(at="data.query", got="null", rule="data=sql needs a SELECT", hint="give data.query='SELECT * FROM name'")
     _check_columns_of_split(config)
-    if config.sample_weight is not None and config.sample_weight == config.target:
+    if config.sample_weight is not None and config.sample_weight in target_columns(config.target):
         raise ConfigError(at="data.sample_weight", got=config.sample_weight, rule="is the target", hint="give another column")
     if config.kind == "npy" and config.root is None:
         rule = "data=npy needs the folder that holds x.npy and y.npy"
@@ -220,7 +225,7 @@ def _check_columns_of_split(config: Data) -> None:
         if len(given) > 1:
             other = next(one for one in given if one != name)
             raise ConfigError(at=at, got=value, rule=f"data.split.{other} divides the rows too", hint="give one of them")
-        if value == config.target:
+        if value in target_columns(config.target):
             raise ConfigError(at=at, got=value, rule="is the target", hint="give another column")
     if config.split.folds is not None and config.validation_path is not None:
         rule = "data.validation_path is the validation part"

@@ -21,7 +21,7 @@ from pipeline.data.decide import Decision, column_list, decide, declarations, do
 from pipeline.data.hints import column_setting
 from pipeline.data.look import Evidence, blocks_of
 from pipeline.data.origin import source
-from pipeline.data.settings import Data
+from pipeline.data.settings import Data, target_columns
 from pipeline.data.sources import Source
 from pipeline.errors import DataError
 from pipeline.records import record, setting
@@ -170,7 +170,7 @@ def _plural(reading: Reading) -> str:
 
 
 def _hint(name: str, config: Data) -> str:
-    if name == config.target:
+    if name in target_columns(config.target):
         return "mend it, or give data.task=classification if the cells are names of classes"
     return f"mend it, or give {column_setting(name, 'kind: category')} if the cells are names"
 
@@ -183,7 +183,11 @@ def _converted(
         for name, decision in decisions.items()
     }
     storage = np.result_type(*(found[name].storage for name in converters)) if converters else np.dtype(np.float64)
-    inferred = [name for name, decision in decisions.items() if decision.why == "words" and config is not None and name != config.target]
+    inferred = [
+        name
+        for name, decision in decisions.items()
+        if decision.why == "words" and config is not None and name not in target_columns(config.target)
+    ]
 
     def blocks() -> Iterator[Array]:
         yield from converted(blocks_of(rows, list(converters), found), converters, storage)

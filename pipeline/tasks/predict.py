@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from pipeline import data, files
 from pipeline.config.experiment import Experiment
+from pipeline.data.settings import target_columns
 from pipeline.errors import ConfigError, RunError
 from pipeline.screen.console import console_for, say
 from pipeline.tasks import trained
@@ -94,7 +95,7 @@ def value_names(facts: Facts, count: int) -> tuple[str, ...]:
     if facts.task == "reconstruction" and len(facts.feature_names) == count:
         return facts.feature_names
     if facts.task == "regression" and facts.encoder is not None:
-        return (facts.encoder.target,)
+        return target_columns(facts.encoder.target)
     return ("value",) if count == 1 else tuple(f"value_{index + 1}" for index in range(count))
 
 
