@@ -253,6 +253,12 @@ class Memory(Protocol):
     def write(self, trial: int, name: str, value: Array) -> None:
         """Overwrites the state tensor `name` of `trial`, [*shape] of its buffer."""
 
+    def part(self, first: int, count: int) -> Memory:
+        """The memory of trials first, first + 1, ... of this one: the same bytes, no copy."""
+
+    def move(self, source: int, target: int) -> None:
+        """Overwrites the state of trial `target` with that of `source`."""
+
 
 class Executable(Protocol):
     """A plan made ready to run."""

@@ -1,6 +1,7 @@
 """`python -m benchmarks [--quick] [--output FOLDER] [NAME ...]`: measures, and writes results.json, RESULTS.md and plots/.
 
-NAME is a workload or a part: workloads (all of them), agreement, startup, streaming, memory, roofline, scaling, scaling_CURVE.
+NAME is a workload or a part: workloads (all of them), agreement, startup, sweep, streaming, memory, roofline, scaling,
+scaling_CURVE.
 Without a name: everything.
 --quick takes a few steps only, to see that all of it runs; it writes nothing unless --output says where.
 """
@@ -14,12 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import agreement, compare, memory, report, roofline, scaling, startup, streaming
+from benchmarks import agreement, compare, memory, report, roofline, scaling, startup, streaming, sweep
 from benchmarks.machine import Watch
 from benchmarks.workloads import WORKLOADS
 
 HERE = Path(__file__).parent
-PARTS = ("workloads", "agreement", "startup", "streaming", "memory", "roofline", "scaling")
+PARTS = ("workloads", "agreement", "startup", "sweep", "streaming", "memory", "roofline", "scaling")
 CURVES = tuple(f"scaling_{curve}" for curve in scaling.POINTS)
 
 
@@ -75,6 +76,8 @@ def measure(part: str, name: str, yard: compare.Yard, *, quick: bool) -> dict[st
         return agreement.agreement(name, steps=3 if quick else None)
     if part == "startup":
         return startup.startup(yard, quick=quick)
+    if part == "sweep":
+        return sweep.sweep(yard, quick=quick)
     if part == "streaming":
         return streaming.streaming(quick=quick)
     if part == "memory":

@@ -25,6 +25,7 @@ def table(results: Mapping[str, Any]) -> str:
         "workloads": lambda r: [*asked(r), *contenders(r)],
         "agreement": agreement,
         "startup": startup,
+        "sweep": sweep,
         "streaming": streaming,
         "memory": memory,
         "roofline": roofline,
@@ -118,6 +119,23 @@ def startup(result: Result) -> list[str]:
     ]  # fmt: skip
 
 
+def sweep(result: Result) -> list[str]:
+    """A sweep from its command to its last record."""
+    medians = {way: {what: statistics.median(times) for what, times in found.items()} for way, found in result["seconds"].items()}
+    rows = [[way, f"{found['wall']:.1f}", f"{found['cpu']:.1f}"] for way, found in medians.items()]
+    limits, own = result["limits"], medians["stacked"]
+    reached = all(own[what] <= limit for what, limit in limits.items())
+    asked = f"at most {limits['wall']:g} and {limits['cpu']:g}"
+    return [
+        "## A sweep", "",
+        f"{result['trials']} trials of `mlp_small` on digits, from the command to the end of its last process: seconds of wall clock, and",
+        "of the CPU of all processes, the medians of rounds in which all take turns. Ours with folders, journals, checkpoints and MLflow;",
+        f"the torch loop records nothing. Asked of the stacked sweep: {asked}; reached: {'yes' if reached else '**no**'}.", "",
+        *cells(("way", "wall", "CPU"), rows),
+        *(f"\n{way}: {why}" for way, why in result["skipped"].items()),
+    ]  # fmt: skip
+
+
 def streaming(result: Result) -> list[str]:
     """Rows that are bytes or lie in files, beside the same rows as float32 in memory."""
     same = "All had the same losses, to the last bit." if result["same_losses"] else "**Their losses differ.**"
@@ -198,7 +216,7 @@ def scaling(result: Result) -> list[str]:
 
 def provenance(results: Mapping[str, Any]) -> list[str]:
     """When, where and with what, once for each that differs."""
-    single = [results[name] for name in ("startup", "streaming", "memory", "roofline", "scaling") if results.get(name)]
+    single = [results[name] for name in ("startup", "sweep", "streaming", "memory", "roofline", "scaling") if results.get(name)]
     entries = [*results.get("workloads", {}).values(), *results.get("agreement", {}).values(), *single]
     found: dict[str, list[str]] = {}
     for entry in entries:

@@ -21,11 +21,11 @@ from typing import NoReturn
 from hydra._internal.utils import get_args_parser
 
 from pipeline import tasks
-from pipeline.config.compose import asked_overrides, compose, run_hydra
+from pipeline.config.compose import asked_overrides, compose, job_config, run_hydra
 from pipeline.config.help import help_text
 from pipeline.config.overrides import as_one_run, asks_for_several, forgiving
 from pipeline.errors import PipelineError, Stopped, complain, exit_code, sentence
-from pipeline.sweeps.run import run_sweep
+from pipeline.sweeps.run import run_sweep, sweep_to_resume
 from pipeline.tasks import RunContext
 from pipeline.tasks.job import described
 from pipeline.training.interrupt import stopping
@@ -57,7 +57,9 @@ def _command(argv: list[str], began: float) -> int:
     if arguments.help:
         print(help_text(arguments.overrides), end="")
         return 0
-    several = arguments.multirun or (arguments.cfg is None and asks_for_several(arguments.overrides))
+    several = arguments.multirun or (
+        arguments.cfg is None and (asks_for_several(arguments.overrides) or sweep_to_resume(arguments.overrides) is not None)
+    )
     overrides = forgiving(arguments.overrides, several=several)
     flags = _without(argv, arguments.overrides)
     if several:
@@ -92,7 +94,7 @@ def _single(argv: list[str], began: float) -> int:
 
     def job(config: object) -> None:
         try:
-            tasks.run(*described(config), RunContext(overrides=asked_overrides(), began=began))
+            tasks.run(*described(job_config(config)), RunContext(overrides=asked_overrides(), began=began))
         except Exception as error:  # kept from Hydra, which would print its own lines
             failures.append(error)
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,16 @@ class Slabs:
         """The tensor of `buffer` in the slab of `trial`; writing to it writes to the slab."""
         part = self._bytes[trial, buffer.offset : buffer.offset + buffer.bytes]
         return part.view(np.dtype(buffer.dtype)).reshape(buffer.shape)
+
+    def part(self, first: int, count: int) -> Slabs:
+        """Some of the slabs: the same bytes."""
+        part = copy(self)
+        part._bytes = self._bytes[first : first + count]
+        return part
+
+    def move(self, source: int, target: int) -> None:
+        """Overwrites a slab with another."""
+        self._bytes[target] = self._bytes[source]
 
 
 class Memory:
@@ -41,6 +52,16 @@ class Memory:
         buffer = self._buffers[name]
         assert np.shape(value) == buffer.shape, f"{name} has shape {buffer.shape}, not {np.shape(value)}"
         self.view(trial, buffer)[...] = self._xp.asarray(value)
+
+    def part(self, first: int, count: int) -> Memory:
+        """The memory of some of the trials: the same bytes."""
+        part = copy(self)
+        part.trials, part._slabs = count, self._slabs.part(first, count)
+        return part
+
+    def move(self, source: int, target: int) -> None:
+        """Overwrites the state of a trial with that of another."""
+        self._slabs.move(source, target)
 
     def view(self, trial: int, buffer: Buffer) -> Any:
         """The state tensor of `buffer` itself."""

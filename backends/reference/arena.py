@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from copy import copy
 
 import numpy as np
 
@@ -31,6 +32,16 @@ class Slabs:
         stop = start + math.prod(buffer.shape) * dtype.itemsize
         return self._bytes[trial, start:stop].view(dtype).reshape(buffer.shape)
 
+    def part(self, first: int, count: int) -> Slabs:
+        """Some of the slabs: the same bytes."""
+        part = copy(self)
+        part._bytes = self._bytes[first : first + count]
+        return part
+
+    def move(self, source: int, target: int) -> None:
+        """Overwrites a slab with another."""
+        self._bytes[target] = self._bytes[source]
+
 
 class Memory:
     """The state of K trials."""
@@ -51,6 +62,16 @@ class Memory:
         target = self._slabs.view(trial, self._buffers[name])
         assert np.shape(value) == target.shape, f"{name} has shape {target.shape}, not {np.shape(value)}"
         target[...] = value
+
+    def part(self, first: int, count: int) -> Memory:
+        """The memory of some of the trials: the same bytes."""
+        part = copy(self)
+        part.trials, part._slabs = count, self._slabs.part(first, count)
+        return part
+
+    def move(self, source: int, target: int) -> None:
+        """Overwrites the state of a trial with that of another."""
+        self._slabs.move(source, target)
 
     def view(self, trial: int, buffer: Buffer) -> Array:
         """The state tensor of `buffer` itself, [*shape] of it."""

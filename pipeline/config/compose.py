@@ -52,20 +52,25 @@ def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
     return config
 
 
-def plain_config(config: object, overrides: Sequence[str] = (), tried: Sequence[Tried] = ()) -> dict[str, Any]:
-    """A composed config as nested plain dicts, interpolations resolved, its arm laid over it and its trial put in.
+def plain_config(config: object, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """A composed config as nested plain dicts, interpolations resolved, and `laid_out`; raises OmegaConf's errors too, see `explained`."""
+    return laid_out(resolved(config), overrides)
+
+
+def laid_out(config: Mapping[str, Any], overrides: Sequence[str] = (), tried: Sequence[Tried] = ()) -> dict[str, Any]:
+    """A plain config with its arm laid over it and its trial put in.
 
     overrides   what the user asked for, as `path=value`
     tried       the trials that the sweep has behind it
-    Raises ConfigError for an arm or a trial that is none, and OmegaConf's errors; see `explained`.
+    Raises ConfigError for an arm or a trial that is none.
     """
-    return with_trial(with_arm(resolved(config), overrides), overrides, tried)
+    return with_trial(with_arm(config, overrides), overrides, tried)
 
 
-def job_config(config: object, tried: Sequence[Tried] = ()) -> dict[str, Any]:
+def job_config(config: object) -> dict[str, Any]:
     """`plain_config` of the job that Hydra runs now.  Raises PipelineError."""
     try:
-        return plain_config(config, asked_overrides(), tried)
+        return plain_config(config, asked_overrides())
     except OmegaConfBaseException as error:
         raise explained(error) from None
 

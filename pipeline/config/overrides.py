@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -113,7 +115,10 @@ def _nearest_path(key: str, root: set[str]) -> str:
 
 
 def asks_for_several(texts: Sequence[str]) -> bool:
-    """Whether `texts` ask for a sweep: by hydra.mode, or by an experiment whose file says so.  Tasks but train look at one config."""
+    """Whether `texts` ask for a sweep: by hydra.mode, by the group `sweep`, or by an experiment whose file says so.
+
+    Tasks but train look at one config.
+    """
     given = _given(texts)
     if "hydra.mode" in given:
         return given["hydra.mode"] == "MULTIRUN"
@@ -132,6 +137,8 @@ def _given(texts: Sequence[str]) -> dict[str, str]:
 
 
 def _declares_sweep(given: dict[str, str]) -> bool:
+    if "sweep" in given:
+        return True
     file = CONF / "experiment" / f"{given.get('experiment')}.yaml"
     if not file.is_file():
         return False
@@ -139,14 +146,46 @@ def _declares_sweep(given: dict[str, str]) -> bool:
     return bool(config.get("hydra", {}).get("mode") == "MULTIRUN")
 
 
-def planned(params: Mapping[str, str], overrides: Sequence[str]) -> list[dict[str, str]]:
-    """The jobs of a sweep, each as path -> value, as Hydra, being at work, makes them of `hydra.sweeper.params` and the overrides."""
+def planned(params: Mapping[str, str], overrides: Sequence[str]) -> list[tuple[str, ...]]:
+    """The jobs of a sweep, each as its overrides, as Hydra, being at work, makes them of `hydra.sweeper.params` and the overrides."""
     texts = [*(f"{key}={value}" for key, value in params.items()), *overrides]
     loader = GlobalHydra.instance().config_loader()  # knows what glob(*) stands for
     found = OverridesParser.create(config_loader=loader).parse_overrides(texts)
     swept = [override for override in found if not override.key_or_group.startswith("hydra")]
     (jobs,) = BasicSweeper.split_arguments(swept, None)
-    return [_given(job) for job in jobs]
+    return [tuple(job) for job in jobs]
+
+
+def values_of(job: Sequence[str]) -> dict[str, str]:
+    """Path -> value of the overrides of a job."""
+    return _given(job)
+
+
+def without_several(overrides: Sequence[str]) -> list[str]:
+    """Those of the overrides that give one value: what all jobs of a sweep have in common."""
+    return [text for text in overrides if not parsed(text).is_sweep_override()]
+
+
+def plain_value(text: str) -> tuple[str, Any] | None:
+    """(path, value) of an override that puts a plain value into the config, whatever else is in it; None for any other."""
+    override = _parsed_once(text)
+    if override.type != OverrideType.FORCE_ADD or override.package is not None or "/" in override.key_or_group:
+        return None
+    value = override.value()
+    entries = value if isinstance(value, list) else [value]
+    if any(not isinstance(entry, (int, float, str, type(None))) or (isinstance(entry, str) and _is_special(entry)) for entry in entries):
+        return None
+    return override.key_or_group, value
+
+
+@lru_cache(maxsize=4096)  # the jobs of a sweep are made of few overrides
+def _parsed_once(text: str) -> Override:
+    return parsed(text)
+
+
+def _is_special(word: str) -> bool:
+    """Whether OmegaConf reads more than a word in it."""
+    return "${" in word or word == "???"
 
 
 def shown(texts: Sequence[str]) -> tuple[str, ...]:

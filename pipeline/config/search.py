@@ -55,6 +55,11 @@ class Tried:
     score: float
 
 
+def stage_of(search: Search, trial: int) -> int:
+    """The stage, from 0, of a trial: those of one stage do not wait for each other."""
+    return sum(trial >= first for first in list(accumulate(search.stages))[:-1])
+
+
 def declared(config: Mapping[str, Any]) -> tuple[Search, int] | None:
     """The search of a config and the number of its trial; None for a run that is no trial.  Raises ConfigError."""
     entry, trial = config.get(SEARCH), config.get(TRIAL)

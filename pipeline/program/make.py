@@ -39,6 +39,11 @@ def compile_stack(configs: Sequence[Experiment], shape: DataShape | None = None)
     for number, other in enumerate(own):
         if other.digest != structure.digest:
             raise _difference(first, configs[number], number, shape, structure)
+    return stacked(structure, configs, own)
+
+
+def stacked(structure: Structure, configs: Sequence[Experiment], own: Sequence[Structure]) -> Stack:
+    """Trials of `structure` as one program.  own: the structures of `configs`, equal to it but for the values of their layers."""
     memory, access = structure.allocate(len(configs)), Access()
     # one compiled structure; the values and initial weights of each trial come from its own layers
     programs = [Program(structure, config, memory, k, network=own[k].network, access=access) for k, config in enumerate(configs)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +15,7 @@ from pipeline.compiler.lower import Form
 from pipeline.compiler.structure import FEW_ROWS, Structure
 from pipeline.config.experiment import Experiment
 from pipeline.config.task_settings import SHORT, Explain
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, DivergedError
 from pipeline.graph.values import Array, Clock, value_table, word_table
 from pipeline.layers.graph import LayerGraph, Parameter
 from pipeline.program import inputs
@@ -99,6 +98,10 @@ class Program:
         self._steps = (self.steps_done if steps is None else steps, counted)
         self._folded = False
 
+    def moved(self, trial: int) -> None:
+        """Its state lies in the memory of trial `trial` now."""
+        self._trial = trial
+
     @property
     def layers(self) -> tuple[tuple[str, str, tuple[int, ...], int], ...]:
         """(name, kind, output shape without the batch axis, number of trained parameters) of each layer."""
@@ -163,7 +166,7 @@ class Program:
 
         def prediction() -> Array:
             if self.structure.folds and not self._folded:
-                self._fold(self._memory, rows, feed.y)
+                self._fold(rows, feed.y)
             return executable.again(self._memory, feed, rows)["prediction"]
 
         return rows_of(self.access.read(prediction)[0])[: len(rows)]
@@ -236,10 +239,13 @@ class Program:
             weight = None if weight is None else weight[used]
         losses, done = self._train(given, np.asarray(targets), wanted, weight)
         if done < len(wanted):
-            rows = wanted[done]
-            feed = self.feed("train", given[rows], targets[rows], np.arange(len(rows))[None], None if weight is None else weight[rows])
-            raise diverged(self.structure, self.state(), feed, learning_rate=self.learning_rate(self.steps_done), losses=losses[:done])
+            raise self.diverged(given, np.asarray(targets), wanted[done], weight, losses=losses[:done])
         return losses
+
+    def diverged(self, x: Array | Streamed, y: Array, rows: npt.NDArray[np.int64], weight: Array | None, *, losses: Array) -> DivergedError:
+        """The error for the next step, which cannot be taken on `rows` [B] of x and y; `losses` of the steps just before it."""
+        feed = self.feed("train", x[rows], y[rows], np.arange(len(rows))[None], None if weight is None else weight[rows])
+        return diverged(self.structure, self.state(), feed, learning_rate=self.learning_rate(self.steps_done), losses=losses)
 
     def prepare(self, *, weighted: bool = False) -> None:
         """Compiles what a training and its evaluations need, so that the first of them does not wait; weighted: with sample weights."""
@@ -295,15 +301,8 @@ class Program:
             counted = np.zeros(1, np.int64)
             with self.access:
                 feed = self.feed("train", x, y, order[part], weight)
-                if self._memory.trials == 1:
-                    self.count_in(counted)
-                    results = executable.run(self._memory, replace(feed, done=counted))
-                else:
-                    memory = self._alone()
-                    results = executable.run(memory, replace(feed, done=counted))
-                    for buffer in self.structure.state:
-                        self._memory.write(self._trial, buffer.name, memory.read(0, buffer.name))
-                    self.steps_done += int(counted[0])
+                self.count_in(counted)
+                results = executable.run(self._own_memory(), replace(feed, done=counted))
             losses.append(results.outputs["loss"][0])
             taken += int(counted[0])
             if counted[0] < part.stop - part.start:
@@ -318,26 +317,23 @@ class Program:
 
         def outputs() -> Mapping[str, Array]:
             feed = self.feed(form, x, y, order, weight)
-            memory = self._memory if self._memory.trials == 1 else self._alone()
-            if form == "evaluate" and self.structure.folds and not (self._folded and memory is self._memory):
-                self._fold(memory, x, y)
-            return executable.run(memory, feed).outputs
+            if form == "evaluate" and self.structure.folds and not self._folded:
+                self._fold(x, y)
+            return executable.run(self._own_memory(), feed).outputs
 
         return {name: array[0] for name, array in self.access.read(outputs).items()}
 
-    def _fold(self, memory: Any, x: Array | Streamed, y: Array) -> None:
+    def _fold(self, x: Array | Streamed, y: Array) -> None:
         """Makes the folded weights of the present state."""
         with self.access.lock:  # whoever changes the state waits, and then tells that they are old
-            if not (self._folded and memory is self._memory):
-                self.structure.executable("fold", 1).run(memory, self.feed("fold", x[:1], y[:1], np.zeros((1, 1), np.int64)))
-                self._folded = memory is self._memory
+            if not self._folded:
+                feed = self.feed("fold", x[:1], y[:1], np.zeros((1, 1), np.int64))
+                self.structure.executable("fold", 1).run(self._own_memory(), feed)
+                self._folded = True
 
-    def _alone(self) -> Any:
-        """A copy of this trial's state outside its stack: an executable runs every trial of a memory."""
-        memory = self.structure.allocate(1)
-        for buffer in self.structure.state:
-            memory.write(0, buffer.name, self._memory.read(self._trial, buffer.name))
-        return memory
+    def _own_memory(self) -> Memory:
+        """The memory of this trial alone: an executable runs every trial of a memory."""
+        return self._memory if self._memory.trials == 1 else self._memory.part(self._trial, 1)
 
     def _evaluate(self, x: Array | Streamed, y: Array | Streamed | None) -> tuple[Array, npt.NDArray[np.float64]]:
         """Evaluates in steps of one size, the last one filled up with its own first row, as many in a call as fit a tenth of a second."""

@@ -15,13 +15,18 @@ from pipeline.graph.values import Array
 from pipeline.program import inputs
 from pipeline.program.program import Program
 from pipeline.program.steps import Pace
+from pipeline.rows import Streamed
 
 
 class Stack:
-    """K programs over one memory; `programs[k]` is trial k with the whole interface of a program."""
+    """K programs over one memory; `programs[k]` is trial k with the whole interface of a program.
+
+    members   those that still train, in the order of their places in the memory
+    """
 
     def __init__(self, programs: Sequence[Program], memory: Memory) -> None:
         self.programs, self._memory, self._pace = tuple(programs), memory, Pace()
+        self.members = list(programs)
 
     def __repr__(self) -> str:
         return (
@@ -79,3 +84,26 @@ class Stack:
             for trial, state in kept.items():
                 self.programs[trial].load_state(state)
         return np.asarray(results.outputs["loss"]), counted
+
+    def take(self, x: Array | Streamed, y: Array, orders: npt.NDArray[np.int64], weight: Array | None) -> tuple[Array, Array]:
+        """One call for the members, of rows that are known to fit, a step for each of orders [K, S, B] -> losses [K, S], steps done [K]."""
+        counted = np.zeros(len(orders), np.int64)
+        executable = self.members[0].structure.executable("train", orders.shape[2], weight is not None)
+        with self.members[0].access:
+            feeds = [program.feed("train", x, y, order, weight) for program, order in zip(self.members, orders, strict=True)]
+            tables = {name: np.concatenate([getattr(feed, name) for feed in feeds]) for name in ("values", "words", "order")}
+            if feeds[0].x_order is not None:
+                tables["x_order"] = np.concatenate([feed.x_order for feed in feeds if feed.x_order is not None])
+            for place, program in enumerate(self.members):
+                program.count_in(counted[place : place + 1])
+            results = executable.run(self._memory.part(0, len(feeds)), replace(feeds[0], **tables, done=counted))
+        return np.asarray(results.outputs["loss"]), counted
+
+    def leave(self, member: Program) -> None:
+        """The member is done: the last one takes its place, so that those that train lie together.  It must not be used any more."""
+        place, last = self.members.index(member), len(self.members) - 1
+        if place < last:
+            self._memory.move(last, place)
+            self.members[last].moved(place)
+            self.members[place] = self.members[last]
+        self.members.pop()

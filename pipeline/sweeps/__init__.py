@@ -1,7 +1,10 @@
 """Sweeps: many runs as one question.
 
-run.py         the jobs, one after another in this process
-jobs.py        what is kept of each
+run.py         a sweep from its command to its end
+jobs.py        what each job is asked to do, and what came of it
+journal.py     what the sweep is, and which run folder is whose
+work.py        a job run, gone on with, or only read where it is over
+adopt.py       what a killed process left unsaid
 table.py       the trials of a sweep as one table, and its summary run
 comparison.py  arms over seeds: means, intervals, paired differences
 finish.py      what is written and printed when the last job is over

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from pipeline.records import record
 from pipeline.screen.wording import number
@@ -26,12 +27,17 @@ class Interval:
     mean: float
     half: float
 
-    def said(self, metric: str) -> str:
-        """As text, in the form of `metric`: shares in percent."""
+    def said(self, metric: str, *, difference: bool = False) -> str:
+        """As text, in the form of `metric`: shares in percent, and where the interval leaves 0 to 100 %, what of it lies inside."""
         if number(metric, 0.0) != "0.00 %":
             return str(self)
         share = f"{100 * self.mean:.2f}"
-        return f"{share} %" if math.isnan(self.half) else f"{share} ± {100 * self.half:.2f} %"
+        if math.isnan(self.half):
+            return f"{share} %"
+        low, high = self.mean - self.half, self.mean + self.half
+        if (low < 0 or high > 1) and not difference:  # Student's interval knows no ends, a share has two
+            return f"{share} %, {100 * max(low, 0.0):.2f} to {100 * min(high, 1.0):.2f} %"
+        return f"{share} ± {100 * self.half:.2f} %"
 
     def __str__(self) -> str:
         return f"{self.mean:.4g}" if math.isnan(self.half) else f"{self.mean:.4g} ± {self.half:.2g}"
@@ -45,6 +51,7 @@ class Arm:
     trials      how many seeds were run, and of these done, how many finished with a finite value
     values      metric -> its mean over the seeds that are done
     difference  of the ranking metric, this arm minus the best, over the seeds that both have; None for the best itself and without pairs
+    p           that luck alone makes one as large: of a paired t-test, by Holm's rule for all arms together; None without two pairs
     """
 
     params: Mapping[str, str]
@@ -52,6 +59,7 @@ class Arm:
     done: int
     values: Mapping[str, Interval]
     difference: Interval | None = None
+    p: float | None = None
 
 
 def interval(values: Sequence[float]) -> Interval:
@@ -71,9 +79,10 @@ def compare(sweep: Sweep) -> tuple[Arm, ...]:
     if not repeats(sweep):
         return ()
     names = [name for name in sweep.params if name not in REPEATS]
-    groups: dict[tuple[str, ...], list[Trial]] = {}
-    for trial in sweep.trials:
-        groups.setdefault(tuple(trial.params.get(name, "") for name in names), []).append(trial)
+    seeds: dict[tuple[str, ...], dict[str, Trial]] = {}
+    for trial in sweep.trials:  # a seed counts once, as it was run last
+        seeds.setdefault(tuple(trial.params.get(name, "") for name in names), {})[_repeat(trial)] = trial
+    groups = {key: list(of_it.values()) for key, of_it in seeds.items()}
     scores = {key: {_repeat(t): t.metrics[sweep.metric] for t in group if math.isfinite(sweep.rank(t))} for key, group in groups.items()}
     sign = -1.0 if grows(sweep.metric) else 1.0
 
@@ -83,7 +92,39 @@ def compare(sweep: Sweep) -> tuple[Arm, ...]:
 
     ordered = sorted(groups, key=rank)
     best = scores[ordered[0]]
-    return tuple(_arm(sweep, names, key, groups[key], scores[key], None if key == ordered[0] else best) for key in ordered)
+    arms = [_arm(sweep, names, key, groups[key], scores[key], None if key == ordered[0] else best) for key in ordered]
+    pairs = [[scores[key][seed] - best[seed] for seed in scores[key] if seed in best] for key in ordered[1:]]
+    return tuple(replace(arm, p=p) for arm, p in zip(arms, [None, *holm([paired_t(own) for own in pairs])], strict=True))
+
+
+def paired_t(differences: Sequence[float]) -> float | None:
+    """The two-sided p of a mean of 0 of paired differences [n], by Student's t with n - 1 degrees of freedom; None for n < 2."""
+    count = len(differences)
+    if count < 2:
+        return None
+    from scipy.special import stdtr  # noqa: PLC0415  # needed at the end of a sweep only
+
+    mean = math.fsum(differences) / count
+    spread = math.sqrt(math.fsum((value - mean) ** 2 for value in differences) / (count - 1))
+    if spread == 0:
+        return 0.0 if mean else 1.0
+    return float(2 * stdtr(count - 1, -abs(mean) / spread * math.sqrt(count)))
+
+
+def holm(ps: Sequence[float | None]) -> list[float | None]:
+    """p values of m tests, each for all of them together (Holm 1979): the k-th smallest times m - k + 1, never below the one before it."""
+    known = sorted((p, place) for place, p in enumerate(ps) if p is not None)
+    adjusted: list[float | None] = [None] * len(ps)
+    least = 0.0
+    for rank, (p, place) in enumerate(known):
+        least = max(least, min(1.0, p * (len(known) - rank)))
+        adjusted[place] = least
+    return adjusted
+
+
+def as_good(arms: Sequence[Arm]) -> list[Arm]:
+    """The arms that their seeds do not part from the best, which is not among them."""
+    return [arm for arm in arms[1:] if arm.p is not None and arm.p > 1 - LEVEL]
 
 
 def _arm(
@@ -126,12 +167,14 @@ def table(sweep: Sweep, arms: Sequence[Arm]) -> list[list[str]]:
     params = [name for name in sweep.params if name not in REPEATS]
     metrics = shown_metrics(sweep)
     paired = any(arm.difference is not None for arm in arms)
-    rows = [[*params, repeats(sweep), *metrics, *([f"{sweep.metric} minus best"] if paired else [])]]
+    tested = sum(arm.p is not None for arm in arms) > 1  # one test is read off its interval
+    rows = [[*params, repeats(sweep), *metrics, *([f"{sweep.metric} minus best"] if paired else []), *(["p (Holm)"] if tested else [])]]
     for arm in arms:
         seeds = str(arm.trials) if arm.done == arm.trials else f"{arm.done} of {arm.trials}"
         values = [arm.values[name].said(name) if name in arm.values else "" for name in metrics]
-        difference = ["" if arm.difference is None else arm.difference.said(sweep.metric)] if paired else []
-        rows.append([*(arm.params[name] for name in params), seeds, *values, *difference])
+        difference = ["" if arm.difference is None else arm.difference.said(sweep.metric, difference=True)] if paired else []
+        luck = ["" if arm.p is None else f"{arm.p:.2g}"] if tested else []
+        rows.append([*(arm.params[name] for name in params), seeds, *values, *difference, *luck])
     return rows
 
 

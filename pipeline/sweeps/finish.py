@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,57 +14,70 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from pipeline import files
-from pipeline.errors import PipelineError
 from pipeline.screen.console import console_for, say
 from pipeline.sweeps import comparison
 from pipeline.sweeps.jobs import SweepResult
-from pipeline.sweeps.table import Sweep, record_sweep, summarize_sweep
+from pipeline.sweeps.table import Sweep, receipt_of, record_sweep, summarize_sweep
 from pipeline.tasks.context import Senders
-from pipeline.tracking.folder import read_info, run_folders
+from pipeline.tracking.delivery import FIGURES
+from pipeline.tracking.journal import Journal, Tags, read_journal
 from pipeline.tracking.outbox import WAIT, Sender
+from pipeline.tracking.store import Store, locate
+
+TOP, MOST = 20, 25  # rows that a terminal shows where a sweep has more than MOST
 
 
 def finished(sweep: SweepResult) -> None:
     """Prints the trials, best marked, and writes the summary run.  Raises PipelineError."""
     console = console_for()
     done = sum(job.error is None for job in sweep.jobs)
-    say(console, f"sweep {sweep.id}: {done} of {sweep.planned} jobs done{', stopped' if sweep.stopped else ''}")
-    if sweep.stopped and (left := sweep.planned - len(sweep.jobs)):
-        say(console, f"note: {left} job{'s were' if left > 1 else ' was'} not begun; a new sweep over the values left runs them")
+    say(console, f"sweep {sweep.folder.name}: {done} of {len(sweep.planned)} jobs done{', stopped' if sweep.stopped else ''}")
+    if sweep.stopped:
+        say(console, f"note: go on with {sweep.again}, or with the same command and hydra.sweep.dir={sweep.folder}")
     experiment = next((job.experiment for job in sweep.jobs if job.experiment is not None), None)
     project = Path.cwd()
-    folders = _folders(project, sweep.id)
+    folders = [folder for folder in sweep.journal.runs.values() if folder.is_dir()]
     if experiment is None or not folders:
         return
-    asked = {str(job.context.job): dict(text.partition("=")[::2] for text in job.context.overrides) for job in sweep.jobs}
+    asked = {str(job.number): dict(text.partition("=")[::2] for text in job.asked) for job in sweep.planned}
     summary = summarize_sweep(sweep.id, folders, asked=asked)
     console.print(_fitting(console, _table(summary)))
+    if len(summary.trials) > MOST:
+        say(console, f"the best {TOP} of {len(summary.trials)} trials; all are in trials.csv of the sweep's own run")
     arms = comparison.compare(summary)
     if arms:
         console.print(_fitting(console, _arms(summary, arms)))
+        if alike := comparison.as_good(arms):
+            names = "; ".join(", ".join(f"{name.rpartition('.')[2]}={value}" for name, value in arm.params.items()) for arm in alike)
+            say(console, f"not told apart from the best by these {comparison.repeats(summary)} (p above 0.05): {names}")
+    elif len(summary.trials) > 1 and summary.params:
+        say(console, "note: one seed of each: the order may be luck; seed=0,1,2,3,4 gives means with intervals")
     if summary.best is not None:
         say(console, f"best run    {files.shown(summary.best.folder)}")
     sender = (sweep.senders or Senders()).get(experiment.tracking, project)
     if experiment.tracking.kind != "none":
+        if summary.best is not None:
+            _ask_for_figures(summary.best.folder, sender, locate(experiment.tracking, project), sweep.id)
         _settle(sender, folders)
     texts = {"arms.md": comparison.markdown(summary, arms)} if arms else {}
-    receipt = record_sweep(
-        summarize_sweep(sweep.id, folders, asked=asked), experiment.tracking, project=project, sender=sender, texts=texts
-    )
+    before = sweep.journal.summary
+    if before is not None and before.is_dir() and all(job.found for job in sweep.jobs):  # nothing has changed since it was written
+        receipt = receipt_of(before, experiment.tracking, project, sweep.id)
+    else:
+        receipt = record_sweep(
+            summary.as_sent(), experiment.tracking, project=project, sender=sender, texts=texts, name=sweep.folder.name,
+            before=before, begun=sweep.journal.summed_up,
+        )  # fmt: skip
     say(console, f"MLflow      {receipt.link}" if receipt.link is not None else f"note: {receipt.note}")
 
 
-def _folders(project: Path, sweep: str) -> list[Path]:
-    """The run folders of the sweep's trials, in the order they began."""
-    found = []
-    for folder in run_folders(project / "runs"):
-        try:
-            info = read_info(folder)
-        except PipelineError:  # a folder that is no run any more is no trial
-            continue
-        if info.sweep == sweep:
-            found.append((info.created, folder))
-    return [folder for _, folder in sorted(found)]
+def _ask_for_figures(folder: Path, sender: Sender, store: Store | None, sweep: str) -> None:
+    """The best trial has its figures drawn; those of the others are drawn by task=sync."""
+    events = read_journal(folder)
+    if store is not None and not any(FIGURES in event.values for event in events if isinstance(event, Tags)):
+        with closing(Journal(folder)) as journal:
+            journal.write(Tags(values={FIGURES: f"the best of {sweep}"}))
+        sender.add(folder, store)
 
 
 def _settle(sender: Sender, folders: list[Path]) -> None:
@@ -82,12 +96,14 @@ def _shown(sweep: Sweep) -> Sweep:
 def _table(sweep: Sweep) -> Table:
     """A row a trial, best first."""
     sweep = _shown(sweep)
+    best = sweep.best
     table = Table(box=SIMPLE_HEAD, pad_edge=False, title=f"ranked by {sweep.metric}", title_justify="left", title_style="bold")
     for heading in sweep.header():
         name = heading.rpartition(".")[2] if heading in sweep.params else heading
         table.add_column(escape(name), overflow="fold")
-    for trial, row in sorted(zip(sweep.trials, sweep.rows(), strict=True), key=lambda pair: sweep.rank(pair[0])):
-        table.add_row(*map(escape, row), style="bold" if trial is sweep.best else None)
+    ranked = sorted(zip(sweep.trials, sweep.rows(), strict=True), key=lambda pair: sweep.rank(pair[0]))
+    for trial, row in ranked if len(ranked) <= MOST else ranked[:TOP]:
+        table.add_row(*map(escape, row), style="bold" if trial is best else None)
     return table
 
 

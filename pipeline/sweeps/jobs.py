@@ -1,32 +1,100 @@
-"""What is kept of the jobs of a sweep."""
+"""What is known of the jobs of a sweep: what each is asked to do, and what came of it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Protocol
 
 from pipeline.config.experiment import Experiment
+from pipeline.config.overrides import shown, values_of
+from pipeline.config.search import Search
 from pipeline.records import record
+from pipeline.sweeps.journal import SweepJournal
 from pipeline.tasks.context import RunContext, Senders
 
 
 @record
+class Job:
+    """One job: its number, from 0, and its overrides as Hydra reads them."""
+
+    number: int
+    texts: tuple[str, ...]
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Its overrides as a person writes them."""
+        return shown(self.texts)
+
+    @property
+    def values(self) -> Mapping[str, str]:
+        """Path -> value."""
+        return values_of(self.texts)
+
+
+@record
 class JobResult:
-    """One job of a sweep: `value` is what its task returned, of a training its metrics alone; `error` why there is none."""
+    """One job that is over: `value` is what its task returned, of a training its metrics alone; `error` why there is none.
+
+    trial   what its values are known by; empty where they were refused
+    found   whether it was over before: nothing was run now
+    search  the search and the number of its trial, if it is one
+    """
 
     context: RunContext
     experiment: Experiment | None
+    trial: str = ""
     value: object = None
     error: BaseException | None = None
     seconds: float = 0.0
+    found: bool = False
+    search: tuple[Search, int] | None = None
+
+
+@record
+class Trial:
+    """A job whose values are known: what is to be run."""
+
+    context: RunContext
+    experiment: Experiment
+    plain: Mapping[str, Any]
+    name: str
+    began: float
+    searched: tuple[Search, int] | None = None
+
+
+class Doer(Protocol):
+    """Who does the trials of a sweep; `said` are the notes that it has said so far."""
+
+    said: set[str]
+
+    def asked(self, trial: Trial) -> tuple[Experiment, RunContext]:
+        """What its task is given."""
+
+    def over(self, trial: Trial, value: object, error: BaseException | None) -> JobResult:
+        """Writes down how a trial ended."""
+
+    def run_alone(self, trial: Trial) -> JobResult:
+        """Lets its task do one trial."""
 
 
 @record
 class SweepResult:
-    """A sweep when its last job is over, or when it was stopped: the jobs that ran, of how many, and the sweep's own folder."""
+    """A sweep when its last job is over, or when it was stopped.
+
+    jobs     those that are over, each trial once
+    planned  all of it
+    """
 
     id: str
     folder: Path
     jobs: tuple[JobResult, ...]
-    planned: int
+    planned: tuple[Job, ...]
+    journal: SweepJournal
     stopped: bool = False
     senders: Senders | None = None
+
+    @property
+    def again(self) -> str:
+        """The command that goes on with the sweep."""
+        return f"python -m pipeline -m resume={self.folder}"

@@ -1,92 +1,154 @@
-"""The jobs of a sweep, one after another in this process: one that fails is told at once and the others go on.
+"""A sweep from its command to its end: its jobs, each once, whatever was run before; one that fails is told at once, the others go on.
 
-Hydra composes the configs and walks the grid; what a job returns or raises is kept here, since Hydra would end the sweep.
+Hydra composes the configs and walks the grid.  Where other launchers or sweepers of Hydra are asked for, it also runs the jobs, in
+processes of its own, and what came of them is read from the sweep's journal.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
-import traceback
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, cast
 
-from pipeline import tasks
+from pipeline import files
 from pipeline.config.arms import ARM, ARMS, check_name
-from pipeline.config.compose import asked_overrides, job_number, resolved, run_hydra, sweep_params
-from pipeline.config.experiment import Experiment
-from pipeline.config.overrides import parsed, planned
-from pipeline.config.search import Tried, at_the_end, declared
-from pipeline.config.spec import to_plain
-from pipeline.errors import PipelineError, complain, sentence
-from pipeline.sweeps.jobs import JobResult, SweepResult
-from pipeline.tasks.context import RunContext, Senders
-from pipeline.tasks.job import described
+from pipeline.config.compose import run_hydra
+from pipeline.config.jobs import Configs, check_folders, chosen_folder, jobs_of, launcher, save_whole
+from pipeline.config.overrides import without_several
+from pipeline.config.search import Tried, at_the_end
+from pipeline.errors import ConfigError
+from pipeline.sweeps.jobs import Job, JobResult, SweepResult
+from pipeline.sweeps.journal import FILE, SweepJournal, is_sweep
+from pipeline.sweeps.work import Worker
+from pipeline.tasks.context import Senders
 
 SOME_FAILED = 3
 SWEEPS = Path("runs/sweeps")
-
-
-class _Refused(BaseException):
-    """A mistake that all jobs of a sweep share, told by its first; no Exception, or Hydra would go on with the next job."""
-
-    def __init__(self, error: PipelineError) -> None:
-        super().__init__(str(error))
-        self.error = error
+OVER = ("hydra", "tracking", "output", "resume", "sweep")  # what may be another when a sweep goes on
 
 
 def run_sweep(flags: list[str], overrides: list[str]) -> int:
     """One run for each combination of values -> exit code.  Raises PipelineError for a mistake that they share."""
-    given = [str(parsed(text).value()) for text in overrides if text.startswith("hydra.sweep.dir=")]
-    folder = Path(given[-1]) if given else SWEEPS / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}-{secrets.token_hex(2)}"
-    placed = [] if given else [f"hydra.sweep.dir={folder}"]
-    new = not folder.exists()
-    jobs: list[JobResult] = []
-    tried: list[Tried] = []
-    notes: list[str] = []
-    plan: list[dict[str, str]] = []
-    senders, said = Senders(), set[str]()
+    gone_on = sweep_to_resume(overrides)
+    if gone_on is not None:
+        flags, overrides = _asked_then(gone_on, overrides)
+    results: list[int] = []
+    failures: list[BaseException] = []
 
-    def job(config: object) -> None:
-        if not plan:
-            plan.extend(_plan(config, overrides))
-            print(f"sweep {folder.name}: {len(plan)} job{'s' if len(plan) > 1 else ''}", flush=True)
-        own = asked_overrides()
-        varied = tuple(text for text in own if len({job.get(text.partition("=")[0]) for job in plan}) > 1)
-        context = RunContext(sweep=folder.name, job=job_number(), overrides=own, varied=varied, senders=senders, said=said)
-        jobs.append(_job(config, context, tried))
-        notes[:] = _keep(config, jobs[-1], tried)
-        if isinstance(jobs[-1].error, KeyboardInterrupt):  # meant for the sweep, not for the job
-            raise jobs[-1].error
+    def work(config: object) -> None:
+        try:
+            results.append(_Sweep(config, flags, overrides, gone_on).run())
+        except BaseException as error:  # kept from Hydra, which would print its own lines
+            failures.append(error)
 
-    stop: KeyboardInterrupt | None = None
-    code = 0
-    try:
-        code = run_hydra([*flags, *overrides, *placed], job)
-    except KeyboardInterrupt as interrupt:
-        stop = interrupt
-    except _Refused as refused:
-        raise refused.error from None
-    finally:
-        started = any(result.experiment is not None for result in jobs)
-        if new and not started:  # every job was refused: nothing stays behind
-            _remove(folder)
-    try:
-        if started:
-            result = SweepResult(
-                id=folder.name, folder=folder, jobs=tuple(jobs), planned=len(plan), stopped=stop is not None, senders=senders
+    alone = [flag for flag in flags if flag not in ("-m", "--multirun")]
+    common = [text for text in without_several(overrides) if not text.startswith("hydra.mode=")]
+    code = run_hydra([*alone, *common, "hydra.mode=RUN"], work)
+    if failures:
+        raise failures[0]
+    return results[0] if results else code
+
+
+def sweep_to_resume(overrides: Sequence[str]) -> Path | None:
+    """The folder of the sweep that `resume=FOLDER` asks to go on with; None where it is asked for none."""
+    asked = [text.partition("=")[2].strip("'\"") for text in overrides if text.lstrip("+").startswith("resume=")]
+    return Path(asked[-1]) if asked and is_sweep(Path(asked[-1])) else None
+
+
+def _asked_then(folder: Path, overrides: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The flags and overrides that a sweep was begun with.  Raises ConfigError where others are given now."""
+    for text in overrides:
+        path, _, value = text.lstrip("+").partition("=")
+        if path != "resume":
+            raise ConfigError(at=path, got=value, rule="a sweep goes on with the values that it was begun with", hint="leave it out")
+    with closing(SweepJournal(folder, project=Path.cwd())) as journal:
+        return list(journal.head.get("flags", ())), list(journal.head.get("overrides", ()))
+
+
+class _Sweep:
+    """One command's work on a sweep, begun while Hydra has composed what its jobs have in common; `id` is that of a new one."""
+
+    def __init__(self, config: object, flags: list[str], overrides: list[str], folder: Path | None) -> None:
+        self.flags, self.overrides = flags, overrides
+        check_folders()
+        self.planned = _plan(config, overrides)
+        if (other := launcher()) != "basic":
+            print(f"note: hydra/launcher = {other}: trials train together in this process, the launcher is not used", flush=True)
+        self.configs = Configs()
+        self.configs.check([job.texts for job in self.planned])
+        chosen = folder or chosen_folder(f"{SWEEPS}/${{now:")
+        self.folder = chosen or _new_folder()
+        self.id = self.folder.name if chosen is None else f"{chosen.name}-{secrets.token_hex(3)}"
+        self.new = not self.folder.exists()
+        self.results: list[JobResult] = []
+        self.senders = Senders()
+
+    def run(self) -> int:
+        """Runs what is left -> exit code.  Raises PipelineError, KeyboardInterrupt."""
+        with closing(SweepJournal(self.folder, project=Path.cwd())) as journal:
+            self._begin(journal)
+            from pipeline.tasks.shelf import Shelf  # noqa: PLC0415  # the command line starts without it
+
+            worker = Worker(journal=journal, planned=self.planned, senders=self.senders, shelf=Shelf())
+            stop = None
+            try:
+                self._work(worker)
+            except KeyboardInterrupt as interrupt:
+                stop = interrupt
+            started = any(result.experiment is not None for result in self.results)
+            if self.new and not started:  # every job was refused: nothing stays behind
+                _remove(self.folder)
+            try:
+                if started:
+                    self._end(journal, stopped=stop is not None)
+                for note in _notes(worker.tried):
+                    print(f"note: {note}", flush=True)
+            finally:
+                self.senders.close()
+        if stop is not None:
+            raise stop
+        done = sum(result.error is None for result in self.results)
+        return 0 if done == len(self.results) else SOME_FAILED if done else 1
+
+    def _begin(self, journal: SweepJournal) -> None:
+        """Takes up the sweep of the folder, or begins one there; the first line on the screen."""
+        count, before = len(self.planned), ""
+        if journal.head:
+            from pipeline.sweeps.adopt import adopt  # noqa: PLC0415  # the command line starts without it
+
+            _check_space(self.folder, journal.head["jobs"], [job.values for job in self.planned])
+            adopt(journal, Path.cwd())
+            over = sum(end["status"] in ("finished", "diverged") for trial, end in journal.ends.items() if trial in journal.runs)
+            before = f", {over} of them over" if over else ", goes on"
+        else:
+            save_whole(self.folder / "multirun.yaml")
+            journal.begin(id=self.id, flags=self.flags, overrides=self.overrides, jobs=[job.values for job in self.planned])
+        print(f"sweep {self.folder.name}: {count} job{'s' if count > 1 else ''}{before}", flush=True)
+
+    def _work(self, worker: Worker) -> None:
+        stop: KeyboardInterrupt | None = None
+        for result in worker.work(self.planned, self.configs):
+            self.results.append(result)
+            if isinstance(result.error, KeyboardInterrupt):  # meant for the sweep, not for the job
+                stop = result.error
+        if stop is not None:
+            raise stop
+
+    def _end(self, journal: SweepJournal, *, stopped: bool) -> None:
+        sweep_finished(
+            SweepResult(
+                id=str(journal.head["id"]),
+                folder=self.folder,
+                jobs=tuple(self.results),
+                planned=self.planned,
+                journal=journal,
+                stopped=stopped,
+                senders=self.senders,
             )
-            sweep_finished(result)
-        for note in notes:
-            print(f"note: {note}", flush=True)
-    finally:
-        senders.close()
-    if stop is not None:
-        raise stop
-    done = sum(result.error is None for result in jobs)
-    return code if done == len(jobs) else SOME_FAILED if done else 1
+        )
 
 
 def sweep_finished(sweep: SweepResult) -> None:
@@ -96,58 +158,47 @@ def sweep_finished(sweep: SweepResult) -> None:
     finished(sweep)
 
 
-def _plan(config: object, overrides: Sequence[str]) -> list[dict[str, str]]:
-    """The jobs of a sweep, from the config of its first.  Raises _Refused for an arm that the experiment has not."""
-    plan = planned(sweep_params(), overrides)
-    if len({job.get("experiment") for job in plan}) == 1:  # else each has arms of its own
+def _plan(config: object, overrides: Sequence[str]) -> tuple[Job, ...]:
+    """The jobs of a sweep.  Raises ConfigError for an arm that the experiment has not."""
+    jobs = tuple(Job(number=number, texts=texts) for number, texts in enumerate(jobs_of(overrides)))
+    values = [job.values for job in jobs]
+    if len({own.get("experiment") for own in values}) == 1:  # else each has arms of its own
         arms = cast(Any, config).get(ARMS)
-        for name in dict.fromkeys(job[ARM] for job in plan if job.get(ARM, "null") != "null"):
-            try:
-                check_name(arms, name)
-            except PipelineError as error:
-                raise _Refused(error) from None
-    return plan
+        for name in dict.fromkeys(own[ARM] for own in values if own.get(ARM, "null") != "null"):
+            check_name(arms, name)
+    return jobs
 
 
-def _job(config: object, context: RunContext, tried: Sequence[Tried]) -> JobResult:
-    """One job of a sweep, whatever becomes of it; a failure is told at once.  `tried`: the trials of a search before it."""
-    began = time.perf_counter()
-    experiment: Experiment | None = None
-    value: object = None
-    failure: BaseException | None = None
-    try:
-        experiment, plain = described(config, tried)
-        if experiment.task != "train":  # a training ends in a line of its own
-            print(context.label, flush=True)
-        value = tasks.run(experiment, plain, context)
-        value = getattr(value, "metrics", value)  # a training's program would keep its memory to the end of the sweep
-    except KeyboardInterrupt as stop:
-        failure = stop
-    except (Exception, SystemExit) as error:
-        failure = error
-        if not isinstance(error, (PipelineError, OSError)):
-            traceback.print_exception(error)
-        complain(f"{context.label}: error: {sentence(error)}")
-    return JobResult(context=context, experiment=experiment, value=value, error=failure, seconds=time.perf_counter() - began)
+def _new_folder() -> Path:
+    return SWEEPS / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}-{secrets.token_hex(2)}"
 
 
-def _keep(config: object, job: JobResult, tried: list[Tried]) -> list[str]:
-    """Adds what became of a job to the trials of the search, if it is one of them -> what is to be said of the best of them."""
-    plain = resolved(config) if job.experiment is not None else {}
-    found = declared(plain)
-    if found is None or job.experiment is None:
-        return []
-    from pipeline.sweeps.table import score  # noqa: PLC0415  # the command line starts without it
+def _check_space(folder: Path, before: Sequence[Mapping[str, str]], now: Sequence[Mapping[str, str]]) -> None:
+    """Whether the jobs of a sweep are those that it was begun with.  Raises ConfigError with the difference."""
+    then, asked = ([{k: v for k, v in job.items() if k.split(".")[0] not in OVER} for job in jobs] for jobs in (before, now))
+    if then == asked:
+        return
+    paths = dict.fromkeys(path for job in (*then, *asked) for path in job)
+    told = [f"{path} {a} -> {b}" for path in paths if (a := _said(path, then)) != (b := _said(path, asked))]
+    rule = f"holds a sweep of other values ({'; '.join(told) or 'in another order'})"
+    hint = f"give another folder, or go on with resume={files.shown(folder)}"
+    raise ConfigError(at="hydra.sweep.dir", got=files.shown(folder), rule=rule, hint=hint)
 
-    search, trial = found
-    metrics = job.value if isinstance(job.value, Mapping) else {}
-    tried.append(Tried(trial=trial, config=to_plain(job.experiment), score=score(metrics)))
-    return at_the_end(search, tried)
+
+def _said(path: str, jobs: Sequence[Mapping[str, str]]) -> str:
+    values = list(dict.fromkeys(job[path] for job in jobs if path in job))
+    return ",".join(values) if values else "(not given)"
+
+
+def _notes(tried: Sequence[tuple[Any, Tried]]) -> list[str]:
+    """What is to be said of the best of a search."""
+    return at_the_end(tried[-1][0], [each for _, each in tried]) if tried else []
 
 
 def _remove(folder: Path) -> None:
-    """Takes back what Hydra wrote for a sweep that cannot start, and the folders that are empty then."""
-    (folder / "multirun.yaml").unlink(missing_ok=True)
+    """Takes back what was written for a sweep that cannot start, and the folders that are empty then."""
+    for name in ("multirun.yaml", FILE):
+        (folder / name).unlink(missing_ok=True)
     for place in (folder, SWEEPS, SWEEPS.parent):
         with suppress(OSError):
             place.rmdir()

@@ -6,11 +6,14 @@ import csv
 import html
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from pipeline import files
 from pipeline.records import record
 from pipeline.screen.wording import number
 from pipeline.tracking.delivery import read_sent
@@ -19,8 +22,8 @@ from pipeline.tracking.link import Link, link_to_sweep
 from pipeline.tracking.outbox import Sender
 from pipeline.tracking.provenance import LONGEST_TAG
 from pipeline.tracking.settings import Tracking
-from pipeline.tracking.store import Store
-from pipeline.tracking.tracker import Receipt, start
+from pipeline.tracking.store import Store, locate
+from pipeline.tracking.tracker import Receipt, receipt, resume, start
 
 PREFERRED = ("accuracy/validation", "rmse/validation", "loss/validation", "loss/train")
 GROWING = ("r2", "r2_weighted", "f1", "precision", "recall", "roc_auc")  # and accuracies: quantities of which more is better
@@ -83,6 +86,10 @@ class Sweep:
         metrics = [number(name, trial.metrics[name]) if name in trial.metrics else "" for name in self.metrics]
         return [trial.job, *params, *metrics, trial.status.lower()]
 
+    def as_sent(self) -> Sweep:
+        """The same with the run ids that MLflow has given since."""
+        return replace(self, trials=tuple(replace(trial, run_id=read_sent(trial.folder).run_id) for trial in self.trials))
+
     def csv(self) -> str:
         """With every digit, the folder and the run id of each trial."""
         text = io.StringIO()
@@ -96,17 +103,18 @@ class Sweep:
 
     def markdown(self, *, most: int = 1000) -> str:
         """The table, the best trial in bold; at most `most` rows."""
-        lines = [_line(self.header()), _line(["---"] * len(self.header()))]
+        lines, best = [_line(self.header()), _line(["---"] * len(self.header()))], self.best
         for trial, row in list(zip(self.trials, self.rows(), strict=True))[:most]:
-            lines.append(_line([f"**{cell}**" if cell and trial is self.best else cell for cell in row]))
+            lines.append(_line([f"**{cell}**" if cell and trial is best else cell for cell in row]))
         left = len(self.trials) - most
         return "\n".join(lines + ([f"\n{left} more in trials.csv"] if left > 0 else [])) + "\n"
 
     def html(self) -> str:
         """A page of its own: MLflow shows it beside the artifact."""
+        best = self.best
         head = "".join(f"<th>{html.escape(cell)}</th>" for cell in self.header())
         body = "".join(
-            f"<tr{' class=best' if trial is self.best else ''}>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>\n"
+            f"<tr{' class=best' if trial is best else ''}>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>\n"
             for trial, row in zip(self.trials, self.rows(), strict=True)
         )
         return _PAGE.format(name=html.escape(self.name), metric=html.escape(self.metric), head=head, body=body)
@@ -184,51 +192,75 @@ def record_sweep(
     output: Path | None = None,
     sender: Sender | None = None,
     texts: Mapping[str, str] = MappingProxyType({}),
+    name: str = "",
+    before: Path | None = None,
+    begun: Callable[[Path], None] = lambda folder: None,
 ) -> Receipt:
     """Writes the summary run: the table as csv, md and html, the best values, the curves of all trials in one figure.
 
-    texts   further artifacts by file name.
+    texts   further artifacts by file name
+    name    what the sweep is called; its id where it has no other name
+    before  the folder of the summary run that the sweep has already: it is written again, not doubled
+    begun   told the folder as soon as it is one
     The receipt's link opens the table of the sweep's runs.  Raises as `start`.
     """
+    name = name or sweep.name
     space: dict[str, Any] = {key: _distinct(trial.params.get(key, "") for trial in sweep.trials) for key in sweep.params}
     config = {"sweep": {"name": sweep.name, "trials": len(sweep.trials), "metric": sweep.metric, "space": space}}
-    note = f"Sweep {sweep.name}: {len(sweep.trials)} trials, ranked by {sweep.metric}.\n\n{sweep.markdown(most=40)}"
+    note = f"Sweep {name}: {len(sweep.trials)} trials, ranked by {sweep.metric}.\n\n{sweep.markdown(most=40)}"
     tags = {"pipeline.kind": "sweep", "mlflow.note.content": note[:LONGEST_TAG]}
-    tracker = start(
-        settings,
-        name=f"sweep: {sweep.name}",
-        config=config,
-        project=project,
-        root=root,
-        output=output,
-        tags=tags,
-        sweep=sweep.name,
-        sender=sender,
-    )
+    if before is not None and before.is_dir():
+        step = 1 + max((max(told) for told in series(read_journal(before)).values()), default=-1)
+        tracker = resume(before, step=step, project=project, sender=sender, settings=settings)
+        tracker.tags(tags)
+    else:
+        step = 0
+        tracker = start(
+            settings,
+            name=f"sweep: {name}",
+            config=config,
+            project=project,
+            root=root,
+            output=output,
+            tags=tags,
+            sweep=sweep.name,
+            sender=sender,
+        )
+    begun(tracker.folder)
     for file, text in (("trials.csv", sweep.csv()), ("trials.md", sweep.markdown()), ("trials.html", sweep.html()), *texts.items()):
         tracker.text(file, text)
     best = sweep.best
     if best is not None:
-        tracker.metrics(0, {f"best/{key}": value for key, value in best.metrics.items() if key in sweep.metrics})
+        tracker.metrics(step, {f"best/{key}": value for key, value in best.metrics.items() if key in sweep.metrics})
         tracker.tags({"pipeline.best_run": best.run_id, "pipeline.best_folder": best.folder, "pipeline.best": best.label})
     tracker.journal.write(Compare(quantity=sweep.metric, curves=_curves(sweep.trials)))
-    receipt = tracker.finish(
+    told = tracker.finish(
         "FAILED" if best is None else "FINISHED", "" if best else "no trial finished", wait=None if sender is None else 15.0
     )
-    if receipt.link is None or tracker.store is None:
-        return receipt
-    return Receipt(link=_link(tracker.store, receipt, sweep.name), note=receipt.note)
+    if told.link is None or tracker.store is None:
+        return told
+    return Receipt(link=_link(tracker.store, told, sweep.name), note=told.note)
 
 
-def _link(store: Store, receipt: Receipt, name: str) -> Link:
-    assert receipt.link is not None
-    return link_to_sweep(store, receipt.link.experiment_id, receipt.link.run_id, name)
+def receipt_of(folder: Path, settings: Tracking, project: Path, sweep: str) -> Receipt:
+    """The receipt of a summary run that was written before."""
+    store = locate(settings, project)
+    if store is None:
+        return Receipt(note=f"tracking=none: the run is kept in {files.shown(folder)}")
+    found = receipt(folder, read_sent(folder), store, waited=0.0)
+    return Receipt(link=_link(store, found, sweep), note=found.note) if found.link is not None else found
+
+
+def _link(store: Store, told: Receipt, name: str) -> Link:
+    assert told.link is not None
+    return link_to_sweep(store, told.link.experiment_id, told.link.run_id, name)
 
 
 def _curves(trials: Sequence[Trial]) -> dict[str, dict[str, float]]:
     """Label -> curve; a label that two trials share gets the number of the job."""
     labels = [trial.label for trial in trials]
-    unique = [label if labels.count(label) == 1 else f"{trial.job}: {label}" for trial, label in zip(trials, labels, strict=True)]
+    count = Counter(labels)
+    unique = [label if count[label] == 1 else f"{trial.job}: {label}" for trial, label in zip(trials, labels, strict=True)]
     return {label: {str(k): v for k, v in trial.curve.items()} for label, trial in zip(unique, trials, strict=True) if trial.curve}
 
 

@@ -15,7 +15,7 @@ from pipeline.errors import ConfigError, nearest
 from pipeline.records import plain, record
 from pipeline.tasks.context import RunContext, Senders
 
-__all__ = ["TASKS", "RunContext", "Senders", "Task", "run", "selected"]
+__all__ = ["TASKS", "RunContext", "Senders", "Task", "is_training", "run", "selected"]
 
 
 @record
@@ -80,6 +80,11 @@ def _only_own_settings(experiment: Experiment) -> None:
 def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) -> object:
     """Does the task that the experiment names.  Raises PipelineError."""
     return _load(selected(experiment).function)(experiment, config, context)
+
+
+def is_training(experiment: Experiment) -> bool:
+    """Whether the task that the experiment names is the training that can be one of several."""
+    return selected(experiment).function == "pipeline.tasks.train:run"
 
 
 def _load(place: str) -> Any:

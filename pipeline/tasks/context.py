@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,10 @@ from pipeline.records import record
 from pipeline.tracking.settings import Tracking
 
 if TYPE_CHECKING:
+    from pipeline.tasks.shelf import Shelf
     from pipeline.tracking.outbox import Sender
+    from pipeline.training.events import Event
+    from pipeline.training.interrupt import Interrupt
 
 
 class Senders:
@@ -45,6 +49,11 @@ class RunContext:
     senders    those that the jobs of the sweep share
     began      when the command, or the job of a sweep, began, by time.monotonic
     said       the notes that its jobs have said so far: none is said twice
+    trial      what its values are known by in the sweep
+    placed     told the run folder of a training as soon as it is one
+    shelf      the data that its jobs share
+    interrupt  what asks all trials of a stack to stop; None: the run listens for signals itself
+    watch      told what happens in a training
     """
 
     sweep: str | None = None
@@ -54,6 +63,11 @@ class RunContext:
     senders: Senders | None = None
     said: set[str] | None = None
     began: float = field(default_factory=time.monotonic, compare=False)
+    trial: str | None = None
+    placed: Callable[[Path], None] = lambda folder: None
+    shelf: Shelf | None = None
+    interrupt: Interrupt | None = None
+    watch: Callable[[Event], None] = lambda event: None
 
     @property
     def own(self) -> str:

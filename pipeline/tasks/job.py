@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from pipeline import tasks
-from pipeline.config.compose import job_config
 from pipeline.config.experiment import Experiment
-from pipeline.config.search import Tried
 from pipeline.config.spec import experiment
 
 
-def described(config: object, tried: Sequence[Tried] = ()) -> tuple[Experiment, dict[str, Any]]:
-    """The checked experiment of a composed config, and its plain form.  Raises PipelineError; nothing is written before this."""
-    plain = job_config(config, tried)
+def described(plain: dict[str, Any]) -> tuple[Experiment, dict[str, Any]]:
+    """The checked experiment of a plain config, and that config.  Raises PipelineError; nothing is written before this."""
     result = experiment(plain)
     tasks.selected(result)
     return result, plain

@@ -88,7 +88,7 @@ def tell_receipt(console: Console, context: RunContext, receipt: Receipt) -> Non
     """Where MLflow shows the run, and what it has not got yet; a sweep prints the link to all its runs."""
     if receipt.link is not None and context.sweep is None:
         say(console, f"MLflow      {receipt.link}")
-    if receipt.note:
+    if receipt.note and not (context.sweep is not None and receipt.note.startswith("tracking=none")):
         say_once(console, receipt.note, context.said or set())
 
 

@@ -5,8 +5,8 @@ What can be refused is refused before the run folder is made: config, tracking s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from signal import SIGINT
@@ -32,30 +32,33 @@ from pipeline.tasks import results, resume, trained
 from pipeline.tasks.context import RunContext
 from pipeline.tasks.results import Result
 from pipeline.tasks.resume import Beginning
+from pipeline.tasks.shelf import Shelf
 from pipeline.tracking import tracker as tracking
 from pipeline.tracking.journal import damage
 from pipeline.tracking.outbox import WAIT, Sender, open_sender
 from pipeline.tracking.tracker import Receipt, Tracker
 from pipeline.training import checkpoint, loop, progress
+from pipeline.training.blocks import Feed
 from pipeline.training.checkpoint import Checkpoints, Stored
 from pipeline.training.events import EpochEnded, Event, Noted
 from pipeline.training.facts import facts_of
 from pipeline.training.interrupt import Interrupt
 from pipeline.training.loop import LossSchedule, Outcome
+from pipeline.training.steps import Taken, alone
 
 LONGEST_NAME = 80  # characters of a job's overrides in its name
 
 
 @record
-class _Training:
-    """One training, ready for its first step; `notes` say what was done to the data and how it is set up."""
+class Ready:
+    """One training whose data are there: it waits for its program; `settled` says what follows the data."""
 
     begun: Beginning
     context: RunContext
     console: Console
-    ready: Prepared
-    program: Program
-    notes: tuple[str, ...]
+    sender: Sender
+    data: Prepared
+    settled: tuple[str, ...]
 
     @property
     def wait(self) -> float:
@@ -70,15 +73,43 @@ def run(
 
     Raises PipelineError, Stopped.
     """
-    console = console_for(quiet=quiet)
-    with ExitStack() as last:
-        begun = resume.beginning(experiment, context.overrides)
+    ready = opened(experiment, context, console=console_for(quiet=quiet), given=given)
+    try:
+        program = compile_experiment(ready.begun.experiment, ready.data.shape)
+        return alone(program, steps(ready, program))
+    finally:
+        close(ready)
+
+
+def opened(experiment: Experiment, context: RunContext, *, console: Console, given: Given | None = None) -> Ready:
+    """All that comes before the program: where the run stands, its data, a sender.  Raises PipelineError; `close` ends it."""
+    begun = resume.beginning(experiment, context.overrides)
+    with ExitStack() as undone:
         if begun.lock is not None:
-            last.callback(begun.lock.release)
+            undone.callback(begun.lock.release)
         sender = _sender(begun, context)
-        if context.senders is None:
-            last.callback(sender.close, 0.0)  # what it has not sent yet it sends after us
-        return _trained(_made(begun, context, console, given), sender)
+        undone.callback(_close, sender, context)
+        asked, shelf = begun.experiment, context.shelf or Shelf()
+        dataset = shelf.dataset(asked) if given is None else data.load(asked.data, seed=asked.seed, given=given)
+        asked, settled = automatic.settled(asked, dataset)
+        begun = replace(begun, experiment=asked)
+        loop.check(dataset, asked.training, asked.budget)
+        resume.check_rest(begun, dataset)
+        rows = shelf.prepared(asked) if given is None else prepared(dataset, asked.preprocessing, precision=asked.precision)
+        undone.pop_all()
+        return Ready(begun=begun, context=context, console=console, sender=sender, data=rows, settled=tuple(settled))
+
+
+def close(ready: Ready) -> None:
+    """The end of a training, well or not: what its own sender has not sent yet it sends after us."""
+    _close(ready.sender, ready.context)
+    if ready.begun.lock is not None:
+        ready.begun.lock.release()
+
+
+def _close(sender: Sender, context: RunContext) -> None:
+    if context.senders is None:
+        sender.close(0.0)
 
 
 def _sender(begun: Beginning, context: RunContext) -> Sender:
@@ -88,34 +119,37 @@ def _sender(begun: Beginning, context: RunContext) -> Sender:
     return open_sender(begun.tracking or begun.experiment.tracking, Path.cwd())
 
 
-def _made(begun: Beginning, context: RunContext, console: Console, given: Given | None) -> _Training:
-    """Data and program, or a refusal."""
-    asked = begun.experiment
-    dataset = data.load(asked.data, seed=asked.seed, given=given)
-    asked, settled = automatic.settled(asked, dataset)
-    begun = replace(begun, experiment=asked)
-    loop.check(dataset, asked.training, asked.budget)
-    resume.check_rest(begun, dataset)
-    ready = prepared(dataset, asked.preprocessing, precision=asked.precision)
-    program = compile_experiment(asked, ready.shape)
-    notes = [*dataset.notes, *ready.notes, *settled]
+def steps(ready: Ready, program: Program) -> Generator[Feed, Taken, Result]:
+    """Trains, tests, tells: yields the steps that `program` is to take, alone or in a stack.  Raises PipelineError, Stopped."""
+    dataset, notes = ready.data.dataset, [*ready.data.dataset.notes, *ready.data.notes, *ready.settled]
     if program.balance(dataset.train.y):
         notes.append(loss_weights.note(program.class_weights, dataset.class_names))
-    if crowded := backends.crowded(program.structure.backend.name, asked.backend.threads):
+    if crowded := backends.crowded(program.structure.backend.name, ready.begun.experiment.backend.threads):
         notes.append(crowded)
-    return _Training(begun=begun, context=context, console=console, ready=ready, program=program, notes=tuple(notes))
+    return (yield from _trained(_Training(ready=ready, program=program, notes=tuple(notes))))
 
 
-def _trained(made: _Training, sender: Sender) -> Result:
+@record
+class _Training:
+    """One training, ready for its first step; `notes` say what was done to the data and how it is set up."""
+
+    ready: Ready
+    program: Program
+    notes: tuple[str, ...]
+
+
+def _trained(made: _Training) -> Generator[Feed, Taken, Result]:
     """Trains, tests, tells."""
-    tracker = _tracker(made, sender)
-    outcome, values = _recorded(made, tracker)
-    results.tell(made.console, made.context, made.ready.dataset, made.program, outcome, values, tracker.folder)
+    ready, context = made.ready, made.ready.context
+    tracker = _tracker(made)
+    context.placed(tracker.folder)
+    outcome, values = yield from _recorded(made, tracker)
+    results.tell(ready.console, context, ready.data.dataset, made.program, outcome, values, tracker.folder)
     try:
-        receipt = tracker.finish("FINISHED", outcome.message, wait=made.wait)
+        receipt = tracker.finish("FINISHED", outcome.message, wait=ready.wait)
     except KeyboardInterrupt:  # Ctrl-C now ends only the waiting for MLflow
         receipt = Receipt(note="MLflow was not waited for; what it lacks, task=sync sends")
-    results.tell_receipt(made.console, made.context, receipt)
+    results.tell_receipt(ready.console, context, receipt)
     return Result(
         metrics=values,
         history=outcome.history,
@@ -123,20 +157,20 @@ def _trained(made: _Training, sender: Sender) -> Result:
         folder=tracker.folder,
         program=Model(
             program=made.program,
-            fitted=made.ready.fitted,
-            target_scale=made.ready.target_scale,
-            known=trained.known_of(facts_of(made.ready.dataset, made.program.digest)),
+            fitted=ready.data.fitted,
+            target_scale=ready.data.target_scale,
+            known=trained.known_of(facts_of(ready.data.dataset, made.program.digest)),
         ),
     )
 
 
-def _recorded(made: _Training, tracker: Tracker) -> tuple[Outcome, dict[str, float]]:
+def _recorded(made: _Training, tracker: Tracker) -> Generator[Feed, Taken, tuple[Outcome, dict[str, float]]]:
     """Trains and tests; whatever ends it early is recorded as the end of the run."""
     try:
-        outcome, signal = _train(made, tracker)
+        outcome, signal = yield from _train(made, tracker)
         if outcome.status == "KILLED":
             raise Stopped(signal or SIGINT, f"{outcome.message}; go on with resume={files.shown(tracker.folder)}")
-        return outcome, {**outcome.metrics, **results.test(made.program, made.ready, tracker, outcome.epoch)}
+        return outcome, {**outcome.metrics, **results.test(made.program, made.ready.data, tracker, outcome.epoch)}
     except DivergedError as error:
         kept = checkpoint.exists(tracker.folder / trained.CHECKPOINTS)
         where = f"; the state before that step is kept in {files.shown(tracker.folder)}" if kept else ""
@@ -151,12 +185,12 @@ def _recorded(made: _Training, tracker: Tracker) -> tuple[Outcome, dict[str, flo
 def _end(made: _Training, tracker: Tracker, error: BaseException) -> None:
     """Records what ended the run early."""
     with suppress(PipelineError):  # a full disk must not hide what went wrong first
-        tracker.ended_by(error, wait=made.wait)
+        tracker.ended_by(error, wait=made.ready.wait)
 
 
-def _train(made: _Training, tracker: Tracker) -> tuple[Outcome, int | None]:
+def _train(made: _Training, tracker: Tracker) -> Generator[Feed, Taken, tuple[Outcome, int | None]]:
     """The outcome, and the signal that asked for an early end."""
-    begun, program, ready = made.begun, made.program, made.ready
+    begun, context, program, ready = made.ready.begun, made.ready.context, made.program, made.ready.data
     asked, found = begun.experiment, begun.found
     stored = Stored(arrays=ready.arrays(), facts=facts_of(ready.dataset, program.digest))
     checkpoints = Checkpoints(tracker.folder / trained.CHECKPOINTS, stored=stored, final=asked.training.final)
@@ -165,34 +199,36 @@ def _train(made: _Training, tracker: Tracker) -> tuple[Outcome, int | None]:
         resume.tell_again(tracker, found)
     if begun.folder is not None:
         for text in filter(None, (begun.where, damage(begun.folder))):
-            say(made.console, text)
-    with Interrupt() as interrupt, progress.display(made.console, job=made.context.label, said=made.context.said) as display:
+            say(made.ready.console, text)
+    shared = context.interrupt
+    shown = progress.display(made.ready.console, job=context.label, said=context.said, bar=shared is None)
+    with Interrupt() if shared is None else nullcontext(shared) as interrupt, shown as display:
         for note in made.notes if found is None else ():
             display(Noted(text=note))
         program.prepare(weighted=ready.train.weight is not None)  # outside what the epochs, and a budget of seconds, count
-        outcome = loop.train(
+        outcome = yield from loop.training(
             program,
             ready,
             asked.training,
             seed=asked.seed,
-            emit=_both(display, tracker),
+            emit=_all(display, tracker, context.watch),
             checkpoints=checkpoints,
             progress=None if found is None else found.progress,
             best_state=None if found is None else found.best_state,
             learning_rate=program.learning_rate,
             schedule=_loss_schedule(asked),
             budget=asked.budget,
-            began=made.context.began,
+            began=context.began,
             stop=interrupt,
         )
     return outcome, interrupt.signal
 
 
-def _tracker(made: _Training, sender: Sender) -> Tracker:
+def _tracker(made: _Training) -> Tracker:
     """The last thing before training: makes the run folder, or takes up the one there is."""
-    begun, dataset, program = made.begun, made.ready.dataset, made.program
+    begun, context, dataset, program = made.ready.begun, made.ready.context, made.ready.data.dataset, made.program
     if begun.folder is not None:
-        return resume.tracker_of(begun.folder, begun, sender, Path.cwd())
+        return resume.tracker_of(begun.folder, begun, made.ready.sender, Path.cwd())
     return tracking.start(
         begun.experiment.tracking,
         name=_name(made),
@@ -207,19 +243,19 @@ def _tracker(made: _Training, sender: Sender) -> Tracker:
             "pipeline.data_split": dataset.division,
             "pipeline.parameters": str(results.parameter_count(program)),
             **({"pipeline.data_notes": "\n".join(made.notes)} if made.notes else {}),
+            **({"pipeline.trial": context.trial} if context.trial is not None else {}),
         },
-        sweep=made.context.sweep,
-        job=made.context.job,
-        sender=sender,
+        sweep=context.sweep,
+        job=context.job,
+        sender=made.ready.sender,
     )
 
 
 def _name(made: _Training) -> str:
     """The experiment's name (the data's where it has none), and in a sweep what sets the job apart: `digits learning_rate=0.1`."""
-    name = made.begun.experiment.tracking.experiment
-    name = made.ready.dataset.name if name == "default" else name
-    own = made.context.own
-    return name if made.context.job is None else f"{name} {own if 0 < len(own) <= LONGEST_NAME else made.context.job}"
+    context, name = made.ready.context, made.ready.begun.experiment.tracking.experiment
+    name = made.ready.data.dataset.name if name == "default" else name
+    return name if context.job is None else f"{name} {context.own if 0 < len(context.own) <= LONGEST_NAME else context.job}"
 
 
 def _loss_schedule(experiment: Experiment) -> LossSchedule | None:
@@ -231,12 +267,13 @@ def _loss_schedule(experiment: Experiment) -> LossSchedule | None:
     return lambda now, loss, steps: after_epoch(schedule, now, loss, steps=steps, learning_rate=rate)
 
 
-def _both(display: progress.Display, tracker: Tracker) -> Callable[[Event], None]:
+def _all(display: progress.Display, tracker: Tracker, watch: Callable[[Event], None]) -> Callable[[Event], None]:
     """To the journal first, then to the eye."""
 
     def emit(event: Event) -> None:
         if isinstance(event, EpochEnded):
             tracker.metrics(event.epoch, event.values)
         display(event)
+        watch(event)
 
     return emit

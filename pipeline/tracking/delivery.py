@@ -39,12 +39,14 @@ from pipeline.tracking.journal import (
     whole_length,
 )
 from pipeline.tracking.provenance import LONGEST_NAME, LONGEST_PARAM, LONGEST_TAG
-from pipeline.tracking.store import Store, connect
+from pipeline.tracking.store import Store, connect, one_transaction
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 STATE = "mlflow.json"
+STANDING = "pipeline.state"
+TRIAL, FIGURES = "pipeline.trial", "pipeline.figures"  # tags: a run is one of many; its figures are asked for
 
 
 @record
@@ -94,9 +96,13 @@ class Clients:
 class Delivery:
     """One run folder on its way to its store.  `advance` sends what is new and raises whatever MLflow raises."""
 
-    def __init__(self, folder: Path, clients: Clients, *, store: Store | None = None) -> None:
-        """`store` replaces the one that the run names, and has the credentials that no file keeps."""
-        self.folder = folder
+    def __init__(self, folder: Path, clients: Clients, *, store: Store | None = None, first: bool = False, draws: bool = False) -> None:
+        """
+        store  replaces the one that the run names, and has the credentials that no file keeps
+        first  nobody can have begun to send the run before
+        draws  figures are drawn whatever the run is; else those of a trial of a sweep are left until somebody asks for them
+        """
+        self.folder, self._first, self._draws = folder, first, draws
         self.info: RunInfo = read_info(folder)
         if store is None and self.info.uri is not None and HIDDEN not in self.info.uri:
             store = Store(uri=self.info.uri, experiment=self.info.experiment, artifacts=self.info.artifacts)
@@ -111,6 +117,8 @@ class Delivery:
         self._lock = -1
         self._told: set[tuple[str, int]] = set()
         self._found = False  # whether the store has been asked for the run
+        self._held = False
+        self._created: dict[str, str] = {}  # the tags that the run was just created with
 
     def take(self) -> bool:
         """Takes charge of the folder: two processes that send one run at once could create it twice.  False if another has it."""
@@ -123,7 +131,8 @@ class Delivery:
                 return False
             self._lock = lock
             self.sent = self._mark()  # what the one before us has sent
-            self._told = _points(parse(read_lines(self.folder)[: self.sent.offset]))
+            sent = read_lines(self.folder)[: self.sent.offset] if self.sent.offset else b""
+            self._told = _points(parse(sent))
         return True
 
     def again(self) -> None:
@@ -145,13 +154,19 @@ class Delivery:
         if not lines:
             return
         events = parse(lines)
-        run_id = self.sent.run_id or self._find_or_create(client, experiment_id)
+        whole = read_journal(self.folder) if self.sent.offset else events
+        run_id = self.sent.run_id or self._find_or_create(client, experiment_id, start_of(whole))
         if run_id != self.sent.run_id:
             self._save(run_id=run_id, experiment_id=experiment_id)
         self._log(client, run_id, events)
         before = End(status="FINISHED") if self.sent.ended else None
         ended = end_of(events, before=before) is not None
-        self._save(offset=self.sent.offset + len(lines), ended=ended, complete=False, note="")
+        drawn = ended and not (self._draws or _wants_figures(whole))
+        self._save(offset=self.sent.offset + len(lines), ended=ended, complete=drawn, note="")
+
+    def news(self) -> bool:
+        """Whether the journal holds what is not sent."""
+        return (self.folder / FILE).stat().st_size > self.sent.offset
 
     def _find(self, client: MlflowClient) -> None:
         """Asks the store, once, whether it still has the run that it is said to have: a database may have been deleted."""
@@ -170,6 +185,9 @@ class Delivery:
 
     def finish(self) -> None:
         """Draws the figures and sends them: the last step, after the status is right."""
+        drawn = any((self.folder / "figures").glob("*.png"))
+        if self.sent.complete and (drawn or not self._draws):
+            return
         client, _ = self.clients.get(self.store)
         for path in draw(self.folder, title=self.info.name):
             client.log_artifact(self.sent.run_id, str(path), "figures")
@@ -181,13 +199,14 @@ class Delivery:
             with contextlib.suppress(OSError):
                 self._save(note=note)
 
-    def _find_or_create(self, client: MlflowClient, experiment_id: str) -> str:
+    def _find_or_create(self, client: MlflowClient, experiment_id: str, start: Start) -> str:
         """The run with our uid: an earlier create may have worked although its answer was lost."""
-        found = client.search_runs([experiment_id], f"tags.`pipeline.uid` = '{self.info.uid}'", max_results=1)
+        first, self._first = self._first, False
+        found = [] if first else client.search_runs([experiment_id], f"tags.`pipeline.uid` = '{self.info.uid}'", max_results=1)
         if found:
             return str(found[0].info.run_id)
-        start = start_of(read_journal(self.folder))
-        tags = _tags({"pipeline.uid": self.info.uid, "pipeline.folder": str(self.folder), **start.tags})
+        self._created = _tags({"pipeline.uid": self.info.uid, "pipeline.folder": str(self.folder), **start.tags, STANDING: "running"})
+        tags = self._created
         run = client.create_run(experiment_id, start_time=self.info.created, run_name=self.info.name, tags=tags)
         return str(run.info.run_id)
 
@@ -198,6 +217,7 @@ class Delivery:
         params: dict[str, Any] = {}
         tags: dict[str, Any] = {}
         for event in events:
+            tags |= _standing(event)
             match event:
                 case Metric(step=step, values=values):
                     # A resumed run tells the steps after its checkpoint again, with the same bits: MLflow keeps the first.
@@ -212,10 +232,11 @@ class Delivery:
         client.log_batch(
             run_id,
             metrics=list(metrics.values()),
-            params=[entities.Param(name[:LONGEST_NAME], str(value)[:LONGEST_PARAM]) for name, value in params.items()],
-            tags=[entities.RunTag(name, value) for name, value in _tags(tags).items()],
+            params=[entities.Param(name[:LONGEST_NAME], str(value)[:LONGEST_PARAM]) for name, value in params.items() if value != "null"],
+            tags=[entities.RunTag(name, value) for name, value in _tags(tags).items() if self._created.get(name) != value],
         )
         self._told |= set(metrics)
+        self._created = {}
         for event in events:
             _act(client, run_id, self.folder, event)
 
@@ -226,7 +247,45 @@ class Delivery:
 
     def _save(self, **changes: Any) -> None:
         self.sent = replace(self.sent, **changes)
-        replace_text(self.folder / STATE, json.dumps(asdict(self.sent), indent=1) + "\n")
+        if not self._held:
+            self.write()
+
+    def write(self) -> None:
+        """Notes in the folder what MLflow has; one that a power cut takes is found again by the run's uid."""
+        replace_text(self.folder / STATE, json.dumps(asdict(self.sent), indent=1) + "\n", durable=False)
+
+
+def advance_together(deliveries: Sequence[Delivery], clients: Clients) -> bool:
+    """`advance` for runs of one store, in one transaction where that can be -> whether it is done; if not, nothing is.
+
+    The caller is in charge of the folders.
+    """
+    client, _ = clients.get(deliveries[0].store)
+    before = [(item, item.sent, set(item._told), item._first) for item in deliveries]
+    try:
+        with one_transaction(client):
+            for item in deliveries:
+                item._held = True
+                item.advance()
+    except Exception:  # whatever a store can raise: each is then tried alone, and tells why it does not go on
+        for item, sent, told, first in before:
+            item.sent, item._told, item._first, item._created = sent, told, first and bool(sent.run_id), {}
+            item._found = False
+        return False
+    finally:
+        for item in deliveries:
+            item._held = False
+    for item in deliveries:
+        item.write()
+    return True
+
+
+def _wants_figures(events: Sequence[Event]) -> bool:
+    """Those of a trial of a sweep are drawn for the best one, or when they are asked for."""
+    told: dict[str, Any] = {}
+    for event in events:
+        told |= event.tags if isinstance(event, Start) else event.values if isinstance(event, Tags) else {}
+    return TRIAL not in told or FIGURES in told
 
 
 def inside(folder: Path, path: str) -> bool:
@@ -245,18 +304,24 @@ def _tags(tags: dict[str, Any]) -> dict[str, str]:
     return {name[:LONGEST_NAME]: str(value)[:LONGEST_TAG] for name, value in tags.items()}
 
 
+def _standing(event: Event) -> dict[str, str]:
+    """The tags that say where a run stands after an event."""
+    match event:
+        case Start() | Resume():
+            return {STANDING: "running"}
+        case End():
+            return {STANDING: event.status.lower(), **({"pipeline.message": event.message} if event.message else {})}
+    return {}
+
+
 def _act(client: MlflowClient, run_id: str, folder: Path, event: Event) -> None:
     """What an event asks for beside its metrics, parameters and tags, which went with the batch."""
     match event:
-        case Start() | Resume():
+        case Resume():
             client.update_run(run_id, status="RUNNING")
-            client.set_tag(run_id, "pipeline.state", "running")
         case Artifact() if inside(folder, event.path) and inside(folder, event.into or "."):
             # one that its run replaced or removed since is no reason to hold up the rest, nor is one that was never a file of this folder
             if (folder / event.path).is_file():
                 client.log_artifact(run_id, str(folder / event.path), event.into or None)
         case End():
-            client.set_tag(run_id, "pipeline.state", event.status.lower())
-            if event.message:
-                client.set_tag(run_id, "pipeline.message", event.message[:LONGEST_TAG])
             client.set_terminated(run_id, status=event.status, end_time=event.time)

@@ -147,19 +147,20 @@ def run_folders(root: Path) -> Iterator[Path]:
             yield path.parent
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Writes a small file so that a reader sees the old or the new text, never a part."""
+def replace_text(path: Path, text: str, *, durable: bool = True) -> None:
+    """Writes a small file so that a reader sees the old or the new text, never a part; durable: a power cut does not take it."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        _write(partial, text)
+        _write(partial, text, durable=durable)
         os.replace(partial, path)
     except OSError:
         partial.unlink(missing_ok=True)
         raise
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str, *, durable: bool = True) -> None:
     with path.open("w", encoding="utf-8") as file:
         file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())

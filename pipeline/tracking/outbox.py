@@ -122,7 +122,7 @@ class Sender:
                 assert process.stdin is not None
                 with contextlib.suppress(OSError):
                     process.stdin.close()
-                self._process = self._start()
+                self._process = self._start("again")
                 for run in self._runs:
                     self._write(**run)
 
@@ -136,13 +136,13 @@ class Sender:
                 self._process.stdin.write((json.dumps(message) if message else "").encode() + b"\n")
                 self._process.stdin.flush()
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self, *words: str) -> subprocess.Popen[bytes]:
         code = str(Path(__file__).resolve().parents[2])
         path = os.pathsep.join(filter(None, (code, os.environ.get("PYTHONPATH", ""))))
         # -P: the folder a user works in is no place to import from.  A session of its own: Ctrl-C in the terminal is for the training,
         # which then still has a status to tell.
         return subprocess.Popen(
-            [sys.executable, "-P", "-W", "ignore", "-m", "pipeline.tracking.sender", str(os.getpid())],
+            [sys.executable, "-P", "-W", "ignore", "-m", "pipeline.tracking.sender", str(os.getpid()), *words],
             cwd=self._project,
             env={**ENVIRONMENT, **os.environ, "PYTHONPATH": path},
             stdin=subprocess.PIPE,

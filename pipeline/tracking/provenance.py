@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -57,14 +58,20 @@ def provenance(*, seed: int | None = None, command: Sequence[str] | None = None,
     }
     if seed is not None:
         tags["pipeline.seed"] = str(seed)
-    return tags | _git(Path(__file__).resolve().parents[2] if code is None else code)
+    return tags | (_own_git() if code is None else _git(code))
 
 
+@cache
 def _version(package: str) -> str:
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return "unknown"
+
+
+@cache  # what a process runs is what it has loaded, not what its files are later
+def _own_git() -> dict[str, str]:
+    return _git(Path(__file__).resolve().parents[2])
 
 
 def _git(checkout: Path) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """The sender: the process that writes MLflow, so that the training process neither imports MLflow nor waits for it.
 
-    python -m pipeline.tracking.sender PID      # PID is the training process; started by pipeline/tracking/outbox.py, not by hand
+    python -m pipeline.tracking.sender PID [again]      # PID is the training process; started by pipeline/tracking/outbox.py, not by hand
 
 Each line on its standard input is a JSON object: {"folder": a run, "store": where to send it} or {"uri": a store to make ready}; an
 empty line says: look at once.
@@ -19,13 +19,14 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline import files
 from pipeline.errors import PipelineError, TrackingError
 from pipeline.text import leaving
-from pipeline.tracking.delivery import Clients, Delivery
+from pipeline.tracking.delivery import STATE, Clients, Delivery, advance_together
 from pipeline.tracking.folder import read_info
 from pipeline.tracking.journal import end_of, read_journal
 from pipeline.tracking.lock import held
@@ -37,6 +38,7 @@ TICK = 0.2  # seconds between two looks at the journals
 PATIENCE = 10.0  # seconds of trying after the end of a run, or of the training process
 STUCK = 60.0  # seconds that one request may keep it after that: a server may answer letter by letter
 LOG = "sender.log"
+TOGETHER = 16  # runs in one transaction: others who write the database wait for it
 
 
 class Inbox:
@@ -71,10 +73,14 @@ class Round:
         self._tries = tries  # how many failures end it; None: PATIENCE after the end
         self._wait, self._again, self._limit = TICK, 0.0, float("inf")
 
+    def due(self) -> bool:
+        """Whether it is time for a try."""
+        return not self.done and time.monotonic() >= self._again
+
     def look(self, *, orphaned: bool) -> None:
         """One try, if it is time for one.  `orphaned`: the training process is dead, so a run without an end gets one."""
         now = time.monotonic()
-        if self.done or now < self._again:
+        if not self.due():
             return
         try:
             if not self.delivery.take():
@@ -123,8 +129,8 @@ def _sentence(error: Exception) -> str:
     return f"{type(error).__name__}: {first.strip()[:300]}" if not isinstance(error, PipelineError) else str(error)
 
 
-def run(inbox: Inbox, parent: int) -> None:
-    """Serves until there is nothing more to do.  `parent` is the id of the training process."""
+def run(inbox: Inbox, parent: int, *, first: bool = False) -> None:
+    """Serves until there is nothing more to do.  `parent` is the id of the training process; first: it had no sender before."""
     clients = Clients()
     rounds: dict[Path, Round] = {}
     roots: set[tuple[Path, Store]] = set()
@@ -134,7 +140,9 @@ def run(inbox: Inbox, parent: int) -> None:
         busy = backlog or any(not item.done for item in rounds.values())
         orphaned = os.getppid() != parent  # asked before the pipe is read: what a dead process has told lies in it already
         for message in inbox.new(TICK if busy or not inbox.ended else 0.0):
-            _take(message, rounds, clients)
+            _take(message, rounds, clients, first=first)
+        if not orphaned:
+            _together([item for item in rounds.values() if not item.done], clients)
         for folder, item in rounds.items():
             item.look(orphaned=orphaned)
             for root in (folder.parent, Path.cwd() / "runs") if item.delivery.sent.run_id else ():
@@ -150,16 +158,28 @@ def run(inbox: Inbox, parent: int) -> None:
             return
 
 
-def _take(message: dict[str, Any], rounds: dict[Path, Round], clients: Clients) -> None:
+def _together(items: Sequence[Round], clients: Clients) -> None:
+    """Sends at once what many runs have to say; what does not go so, each tries by itself."""
+    ready = [item.delivery for item in items if item.due() and item.delivery.take() and item.delivery.news()]
+    for store in {delivery.store for delivery in ready}:
+        own = [delivery for delivery in ready if delivery.store == store]
+        for first in range(0, len(own), TOGETHER) if len(own) > 1 else ():
+            with contextlib.suppress(Exception):  # each run meets the same fault, and has a place to say so
+                if not advance_together(own[first : first + TOGETHER], clients):
+                    return
+
+
+def _take(message: dict[str, Any], rounds: dict[Path, Round], clients: Clients, *, first: bool) -> None:
     if "uri" in message:
         with contextlib.suppress(Exception):  # the run that needs it will fail in the same way, and has a place to say so
             make_ready(message["uri"])
     elif "folder" in message:
         with contextlib.suppress(PipelineError):  # a folder that was removed at once
             folder = Path(message["folder"])
-            if folder in rounds:
+            if folder in rounds:  # it was told of before, and has more to say
                 rounds[folder].delivery.release()
-            rounds[folder] = Round(Delivery(folder, clients, store=Store(**message["store"])))
+            known = folder in rounds or (folder / STATE).exists()
+            rounds[folder] = Round(Delivery(folder, clients, store=Store(**message["store"]), first=first and not known))
 
 
 def repair(folder: Path, store: Store, clients: Clients) -> None:
@@ -175,7 +195,7 @@ def sync(folder: Path, *, store: Store | None = None, rebuild: bool = False, cli
 
     Raises TrackingError if the store refuses, RunError if `folder` is no tracked run.
     """
-    delivery = Delivery(folder, clients or Clients(), store=store)
+    delivery = Delivery(folder, clients or Clients(), store=store, draws=True)
     check(delivery.store)
     if not delivery.take():
         raise TrackingError(f"run = {files.shown(folder)}: another process is sending it just now; try again when it is done")
@@ -185,7 +205,7 @@ def sync(folder: Path, *, store: Store | None = None, rebuild: bool = False, cli
         if rebuild:
             delivery.again()
         delivery.advance()
-        if delivery.sent.ended and not delivery.sent.complete:
+        if delivery.sent.ended:
             delivery.finish()
     finally:
         delivery.release()
@@ -214,13 +234,13 @@ def _watch(inbox: Inbox, parent: int) -> None:
 
 
 def main() -> None:
-    """Serves the training process whose id is the argument."""
+    """Serves the training process whose id is the first argument; the second says that another did so before."""
     parent = int(sys.argv[1])
     with contextlib.suppress(OSError):
         os.nice(5)  # a core that the training wants is the training's
     inbox = Inbox(0)
     threading.Thread(target=_watch, args=(inbox, parent), daemon=True).start()
-    run(inbox, parent)
+    run(inbox, parent, first=len(sys.argv) < 3)
     os._exit(0)  # all is written and committed: unloading MLflow would cost a waiting parent a tenth of a second
 
 

@@ -259,7 +259,8 @@ def config_text(config: Mapping[str, Any]) -> str:
     import yaml  # noqa: PLC0415  # only a run that is recorded needs it
 
     plain = _without_credentials(json.loads(json.dumps(config, default=str)))
-    return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120))
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # in C, where PyYAML was built with it: a sixth of the time
+    return str(yaml.dump(plain, Dumper=dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120))
 
 
 def _without_credentials(value: Any) -> Any:

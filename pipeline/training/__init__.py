@@ -7,6 +7,7 @@ metrics.py     which scores are measured when
 facts.py       what is stored of the data beside the arrays
 checkpoint.py  where training stands, on disk
 interrupt.py   Ctrl-C and SIGTERM
+steps.py       what the loop wants taken, and how a program alone takes it
 loop.py        epochs, early stopping, resume
 progress.py    what the user sees
 """

@@ -1,5 +1,8 @@
 """The training loop: epochs of many-step calls, validation, early stopping, checkpoints, events.  It knows no config file and no tracking.
 
+It is a coroutine: `training` yields the steps that it wants taken and is sent their losses, so that one loop serves a program alone
+(`train`) and the programs of a stack, whose steps are taken together.
+
 The order of epoch e is permutation(seed, ORDER, e, N); its first floor(N / B) * B rows are trained, in chunks of about a tenth of a
 second, so that Ctrl-C is prompt.  The split into chunks changes no bit of the result.
 """
@@ -8,10 +11,10 @@ second, so that Ctrl-C is prompt.  The split into chunks changes no bit of the r
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,41 +22,22 @@ import numpy.typing as npt
 from pipeline import random
 from pipeline.data import Dataset
 from pipeline.data.prepared import Prepared
-from pipeline.errors import ConfigError, DataError, DivergedError, RunError
+from pipeline.errors import ConfigError, DataError, RunError
 from pipeline.recipe.course import Course
 from pipeline.recipe.plateau import Plateau
-from pipeline.rows import Streamed
 from pipeline.training import budget as budgets
 from pipeline.training import metrics
-from pipeline.training.blocks import Blocks
+from pipeline.training.blocks import Blocks, Feed
 from pipeline.training.budget import Budget, End
 from pipeline.training.checkpoint import Checkpoints, Progress, State
 from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Saved, Started
 from pipeline.training.scores import undefined
 from pipeline.training.settings import EarlyStopping, Training
+from pipeline.training.steps import Taken, Trainable, driven
 
 Array = npt.NDArray[Any]
 LossSchedule = Callable[[Plateau, float, int], Plateau]  # (where it stands, loss of the epoch, steps in all) -> where it stands then
 CHUNK_SECONDS = 0.1
-
-
-class Trainable(Protocol):
-    """What the loop asks of a program; `pipeline.program.Program` is one."""
-
-    def follow(self, course: Course) -> None:
-        """From the next step on the training is that of `course`."""
-
-    def run(self, x: Array | Streamed, y: Array | Streamed, order: Array, sample_weight: Array | None = None) -> Array:
-        """Trains on the rows order [steps, B] -> losses [steps].  Raises DivergedError."""
-
-    def evaluate(self, x: Array | Streamed, y: Array | Streamed, sample_weight: Array | None = None) -> tuple[Array, Array]:
-        """-> (prediction [N, ...], row loss [N])."""
-
-    def state(self) -> dict[str, Array]:
-        """A copy of everything that training changes, each tensor in its shape: fc1.weight [I, O]."""
-
-    def load_state(self, state: State) -> None:
-        """Goes back to `state`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +50,9 @@ class Outcome:
     epoch: int
     best_epoch: int
     message: str
+
+
+Steps = Generator[Feed, Taken, Outcome]
 
 
 def check(dataset: Dataset, settings: Training, budget: Budget = Budget()) -> None:  # noqa: B008  # frozen
@@ -97,7 +84,7 @@ def _check_watched(dataset: Dataset, metric: str) -> None:
         raise ConfigError(at=at, got=metric, rule=f"has no value on the validation part, as {reason}", hint=hint)
 
 
-def train(
+def training(
     program: Trainable,
     data: Prepared,
     settings: Training,
@@ -112,8 +99,8 @@ def train(
     budget: Budget = Budget(),  # noqa: B008  # frozen
     began: float | None = None,
     stop: Callable[[], bool] = lambda: False,
-) -> Outcome:
-    """Trains `program` on `data.train` and says so to `emit`.
+) -> Steps:
+    """The training of `program` on `data.train`, which says to `emit` how it goes.
 
     progress, best_state   from a checkpoint, to go on from it; the program already holds its state
     learning_rate          the learning rate at a step, for the record
@@ -143,6 +130,9 @@ def train(
     return loop.run()
 
 
+train = driven(training)
+
+
 def _clock(before: float, began: float) -> Callable[[], float]:
     """Seconds of all commands that worked on the run."""
     return lambda: before + time.monotonic() - began
@@ -150,7 +140,7 @@ def _clock(before: float, began: float) -> Callable[[], float]:
 
 @dataclass(slots=True, kw_only=True)
 class _Loop:
-    """One call of `train`: what it was given, where it stands, and `chunk`, the steps of the next call."""
+    """One call of `training`: what it was given, where it stands, and `chunk`, the steps of the next call."""
 
     program: Trainable
     data: Prepared
@@ -201,7 +191,7 @@ class _Loop:
         name, _, part = self.watched.metric.partition("/")
         return names if part == "train" or name == "loss" or name in names else (*names, name)
 
-    def run(self) -> Outcome:
+    def run(self) -> Steps:
         total, done = self.end.steps, self.progress
         self.program.follow(self.course)
         epochs = None if total is None else -(-total // self.steps)
@@ -214,13 +204,13 @@ class _Loop:
                 self.emit(Noted(text=text))
         blocks = Blocks(self.data.train, self._order, epochs=epochs, steps=self.steps, batch=self.settings.batch_size)
         try:
-            return self._run(blocks)
+            return (yield from self._run(blocks))
         finally:
             blocks.close()
 
-    def _run(self, blocks: Blocks) -> Outcome:
+    def _run(self, blocks: Blocks) -> Steps:
         while not self._complete():
-            if not self._train_epoch(blocks):
+            if not (yield from self._train_epoch(blocks)):
                 return self._stopped()
             if self.progress.step < self.steps:  # the budget ends within the epoch
                 break
@@ -259,22 +249,21 @@ class _Loop:
         order = random.permutation(self.seed, random.ORDER, epoch, self.rows)
         return order[: self.steps * self.settings.batch_size].reshape(self.steps, self.settings.batch_size)
 
-    def _train_epoch(self, blocks: Blocks) -> bool:
+    def _train_epoch(self, blocks: Blocks) -> Generator[Feed, Taken, bool]:
         """Trains the steps left of the epoch, or of the budget -> False when it was asked to stop."""
         last = self.steps if self.end.steps is None else min(self.steps, self.end.steps - self.progress.epoch * self.steps)
         while self.progress.step < self.steps and self._spent() is None:
             start = time.perf_counter()
             feed = blocks.feed(self.progress.epoch, self.progress.step, min(self.chunk, last - self.progress.step))
-            try:
-                losses = self.program.run(feed.x, feed.y, feed.order, feed.weight)
-            except DivergedError as error:
-                self._advance(error.losses, time.perf_counter() - start)
+            waited = time.perf_counter() - start
+            taken = yield feed
+            seconds = waited + taken.seconds
+            self._advance(taken.losses, seconds)
+            if taken.error is not None:
                 with suppress(RunError):  # a full disk must not hide what went wrong first
                     self._save()  # the state before the step that could not be taken
-                raise
-            seconds = time.perf_counter() - start
-            self._advance(losses, seconds)
-            self.chunk = max(1, min(int(len(losses) * CHUNK_SECONDS / max(seconds, 1e-9)), 8 * self.chunk))
+                raise taken.error
+            self.chunk = max(1, min(int(len(taken.losses) * CHUNK_SECONDS / max(seconds, 1e-9)), 8 * self.chunk))
             self.emit(Advanced(epoch=self.progress.epoch + 1, step=self.progress.step))
             if self.stop():
                 return False

@@ -31,10 +31,10 @@ class Display(Protocol):
         """After the last one, also when training failed."""
 
 
-def display(console: Console, *, job: str = "", said: set[str] | None = None) -> Display:
-    """A bar on a terminal, plain lines elsewhere; of a job of a sweep, whose notes so far are `said`, less."""
+def display(console: Console, *, job: str = "", said: set[str] | None = None, bar: bool = True) -> Display:
+    """A bar on a terminal, plain lines elsewhere; of a job of a sweep, whose notes so far are `said`, less; bar: may show one."""
     if said is not None:
-        return Job(console, job, said)
+        return Job(console, job, said, bar=bar)
     return Bar(console) if console.is_terminal and not console.quiet else Lines(console)
 
 
@@ -121,9 +121,9 @@ class Bar:
 class Job:
     """A job of a sweep, which ends in one line: a bar meanwhile on a terminal, and the notes before its first step that are new."""
 
-    def __init__(self, console: Console, job: str, said: set[str]) -> None:
+    def __init__(self, console: Console, job: str, said: set[str], *, bar: bool = True) -> None:
         self._console, self._said, self._begun = console, said, False
-        self._bar = Bar(console, job=job) if console.is_terminal and not console.quiet else None
+        self._bar = Bar(console, job=job) if bar and console.is_terminal and not console.quiet else None
 
     def __call__(self, event: Event) -> None:
         """Moves the bar, or says a note."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks import __main__ as harness
-from benchmarks import compare, machine, report, roofline, scaling, streaming
+from benchmarks import compare, machine, report, roofline, scaling, streaming, sweep
 from benchmarks.agreement import apart
 from benchmarks.contenders import CONTENDERS, NEEDS
 from benchmarks.workloads import WORKLOADS, Goal, Workload
@@ -82,6 +82,16 @@ def test_every_way_to_the_rows_makes_the_same_losses() -> None:
     found = streaming.streaming(quick=True)
     assert found["same_losses"] is True and found["rows"] == 1280
     assert {name: len(values) for name, values in found["ratio"].items()} == dict.fromkeys(list(streaming.WAYS)[1:], 3)
+
+
+@pytest.mark.slow
+def test_a_sweep_is_timed_with_all_the_processes_that_it_leaves_behind() -> None:
+    found = sweep.sweep(compare.Yard(patience=0.0), quick=True)
+    assert found["trials"] == 4 and set(sweep.WAYS[:2]) <= set(found["seconds"])
+    for times in found["seconds"].values():
+        assert len(times["wall"]) == len(times["cpu"]) == 1 and times["cpu"][0] > 1  # the sender alone takes a second to load MLflow
+    lines = report.table({"sweep": {**result(), **found}}).splitlines()
+    assert "## A sweep" in lines and any(line.startswith("| stacked |") for line in lines)
 
 
 def test_every_goal_names_a_contender_of_its_workload() -> None:

@@ -37,6 +37,7 @@ SMALLER = {
     "task=predict": (),
     "training.epochs=30": (),  # of one batch each
     "resume=runs/FOLDER": ("training.epochs=2",),
+    "resume=runs/sweeps/NAME": (),
     "data=csv": ("training.epochs=1", "training.batch_size=8", "architecture=linear", "tracking=none"),
     "data=fashion_mnist": ("training.epochs=1", "training.batch_size=8", "architecture=mlp_small", "tracking=none"),
     "backend=reference": ("architecture=mlp_small", "tracking=none"),
@@ -82,6 +83,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         table = ["data=csv", "data.path=my.csv", "data.target=price", "data.task=regression"]
         assert cli.main([*table, *SMALLER["data=csv"], "output=runs/FOLDER"]) == 0
+        assert cli.main(["-m", "seed=0,1", "hydra.sweep.dir=runs/sweeps/NAME", *SMALLER["-m"]]) == 0
     return folder
 
 

@@ -20,7 +20,8 @@ from pipeline.recipe.course import Course
 from tests.refusal import refused
 
 ROOT = Path(__file__).parents[2]
-OWN = {"feed", "prepare", "count_in", "access", "config", "seed"}  # what a training, a stack and a check ask of a program alone
+# what a training, a stack and a check ask of a program alone
+OWN = {"feed", "prepare", "count_in", "access", "moved", "diverged", "config", "seed"}
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(5, 3, size=(64, 3)), RNG.normal(100, 10, size=(64, 1))
 ORDER = np.arange(64).reshape(4, 16)

@@ -6,9 +6,10 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from pipeline.sweeps.comparison import compare, interval, markdown, table
+from pipeline.sweeps.comparison import Interval, as_good, compare, holm, interval, markdown, paired_t, table
 from pipeline.sweeps.table import Sweep, Trial
 
 
@@ -90,3 +91,54 @@ def test_folds_count_as_seeds_do_and_are_paired() -> None:
     assert table(both, (first, second))[0][:2] == ["arm", "seeds and folds"]
     only = replace(both, params=("arm", "data.split.fold"), trials=tuple(t for t in trials if t.params["seed"] == "0"))
     assert [arm.trials for arm in compare(only)] == [3, 3] and table(only, compare(only))[0][1] == "folds"
+
+
+def test_a_seed_counts_once_whatever_was_run_again() -> None:
+    once = [trial("a", seed, accuracy) for seed, accuracy in enumerate((0.5, 0.6, 0.8))]
+    (doubled,), (single,) = compare(sweep(*once, *once)), compare(sweep(*once))
+    assert doubled == single and single.trials == 3
+    again = trial("a", 2, 0.7)
+    assert compare(sweep(*once, again))[0].values["accuracy/validation"].mean == pytest.approx(0.6)  # as it was run last
+
+
+def test_an_interval_of_a_share_stays_between_0_and_100_percent() -> None:
+    assert Interval(mean=0.98, half=0.2134).said("accuracy/test") == "98.00 %, 76.66 to 100.00 %"
+    assert Interval(mean=0.05, half=0.06).said("f1/test") == "5.00 %, 0.00 to 11.00 %"
+    assert Interval(mean=0.5, half=0.1).said("accuracy/test") == "50.00 ± 10.00 %"
+    assert Interval(mean=-0.05, half=0.1).said("accuracy/test", difference=True) == "-5.00 ± 10.00 %"
+    assert Interval(mean=1.5, half=0.1).said("loss/test") == "1.5 ± 0.1"
+
+
+def test_the_paired_test_is_scipys() -> None:
+    from scipy import stats
+
+    drawn = np.random.default_rng(0).normal(0.3, 1.0, size=(20, 7))
+    for row in drawn:
+        assert paired_t(list(row)) == pytest.approx(stats.ttest_1samp(row, 0.0).pvalue)
+    assert paired_t([1.0]) is None and paired_t([0.0, 0.0]) == 1.0 and paired_t([0.5, 0.5]) == 0.0
+
+
+def test_holms_rule_on_an_example_by_hand() -> None:
+    found = holm([0.01, 0.04, None, 0.03, 0.005])
+    assert [p if p is None else round(p, 9) for p in found] == [0.03, 0.06, None, 0.06, 0.02]
+    assert holm([0.9, 0.8]) == [1.0, 1.0] and holm([]) == []
+
+
+def test_arms_that_luck_may_part_from_the_best_are_named() -> None:
+    noise = (0.0, 0.01, -0.01, 0.02)
+    arms = compare(
+        sweep(
+            *(trial("best", seed, 0.9 + e) for seed, e in enumerate(noise)),
+            *(trial("near", seed, 0.9 - 2 * e) for seed, e in enumerate(noise)),
+            *(trial("far", seed, 0.5 + e / 2) for seed, e in enumerate(noise)),
+        )
+    )
+    assert [arm.params["arm"] for arm in arms] == ["best", "near", "far"]
+    assert [arm.params["arm"] for arm in as_good(arms)] == ["near"]
+    assert table(sweep(), arms)[0][-1] == "p (Holm)"
+
+
+def test_the_intervals_cover_the_truth_as_often_as_they_say() -> None:
+    drawn = np.random.default_rng(1).normal(0.7, 0.1, size=(2000, 5))
+    inside = [abs(found.mean - 0.7) <= found.half for found in (interval(list(row)) for row in drawn)]
+    assert 0.935 < np.mean(inside) < 0.965

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import cli
 from pipeline.errors import ConfigError, DivergedError
 from pipeline.sweeps import run
 from tests import recorder
@@ -18,7 +19,7 @@ def test_the_jobs_of_a_sweep_share_an_id_and_are_numbered_and_their_values_come_
     assert command("-m", "+experiment=bn", "optimizer.learning_rate=0.1,0.01", "seed=0,1") == 0
     (sweep,) = recorder.sweeps
     contexts = [context for _, _, context in recorder.calls]
-    assert [job.context for job in sweep.jobs] == contexts
+    assert [job.context.label for job in sweep.jobs] == [context.label for context in contexts]
     assert {context.sweep for context in contexts} == {sweep.id}
     assert [context.job for context in contexts] == [0, 1, 2, 3]
     assert contexts[1].overrides == ("experiment=bn", "optimizer.learning_rate=0.1", "seed=1")
@@ -27,7 +28,7 @@ def test_the_jobs_of_a_sweep_share_an_id_and_are_numbered_and_their_values_come_
     assert [job.experiment.optimizer.learning_rate for job in sweep.jobs] == [0.1, 0.1, 0.01, 0.01]
     assert not sweep.stopped
     assert sweep.folder == Path("runs/sweeps") / sweep.id
-    assert [path.name for path in (tmp_path / sweep.folder).iterdir()] == ["multirun.yaml"]
+    assert sorted(path.name for path in (tmp_path / sweep.folder).iterdir()) == ["multirun.yaml", "sweep.jsonl"]
 
 
 def test_two_sweeps_have_two_ids(command: Command) -> None:
@@ -112,13 +113,13 @@ def test_an_error_at_the_end_of_a_sweep_is_not_swallowed(
 def test_the_jobs_that_a_stopped_sweep_leaves_are_counted(command: Command) -> None:
     assert command("-m", "seed=1,2,3", "optimizer=glob([sgd,ada*],exclude=ad*g*)", "training.epochs=3", train="interrupt_at_seed_1") == 130
     (sweep,) = recorder.sweeps
-    assert (len(sweep.jobs), sweep.planned) == (1, 12)  # sgd, adadelta, adam, adamw
+    assert (len(sweep.jobs), len(sweep.planned)) == (1, 12)  # sgd, adadelta, adam, adamw
 
 
 @pytest.mark.parametrize("argv", [("trial=range(0,2)",), ("-m", "trial=0,1"), ("++trial=range(0,2)",)])
 def test_the_trials_of_a_search_are_chosen_on_the_command_line(command: Command, argv: tuple[str, ...]) -> None:
     assert command("+experiment=random_search", *argv) == 0
-    assert len(recorder.calls) == recorder.sweeps[0].planned == 2
+    assert len(recorder.calls) == len(recorder.sweeps[0].planned) == 2
     assert len({e.optimizer.learning_rate for e, _, _ in recorder.calls}) == 2
 
 
@@ -141,4 +142,73 @@ def test_an_arm_that_is_none_is_refused_once_before_any_job(
 
 def test_a_sweep_may_be_given_its_folder(command: Command) -> None:
     assert command("-m", "seed=0", "hydra.sweep.dir=here/mine") == 0
-    assert (recorder.sweeps[0].id, recorder.sweeps[0].folder) == ("mine", Path("here/mine"))
+    assert recorder.sweeps[0].folder == Path("here/mine") and recorder.sweeps[0].id.startswith("mine-")
+
+
+def test_two_folders_that_end_in_one_word_are_two_sweeps(command: Command) -> None:
+    assert command("-m", "seed=0", "hydra.sweep.dir=a/out") == 0
+    assert command("-m", "seed=0", "hydra.sweep.dir=b/out") == 0
+    assert len({sweep.id for sweep in recorder.sweeps}) == 2
+
+
+@pytest.mark.parametrize("values", ["seed=0,1,0", "seed=1,0,0,1,0"])
+def test_a_trial_that_is_asked_for_twice_is_told_and_run_once(command: Command, capsys: pytest.CaptureFixture[str], values: str) -> None:
+    assert command("-m", values) == 0
+    assert sorted(e.seed for e, _, _ in recorder.calls) == [0, 1]
+    assert "seed=0 has the values of job" in capsys.readouterr().err
+
+
+def test_values_that_are_written_in_two_ways_are_one_trial(command: Command) -> None:
+    assert command("-m", "optimizer.learning_rate=0.1,1e-1") == 0
+    assert len(recorder.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        (("-m", "training.batch_size=glob(*)"), "training.batch_size = glob(*): matches nothing; a glob finds the options of a group"),
+        (
+            ("-m", "seed=0,1", "hydra.sweep.subdir=x"),
+            "hydra.sweep.subdir = x: each run makes a folder of its own in runs/; leave it out; output=... gives one run a folder",
+        ),
+        (("-m", "seed=0,1", "sweep.stacks=false"), "sweep.stacks = false: unknown key; did you mean stack?"),
+    ],
+)
+def test_what_no_sweep_can_be_is_refused_once(
+    command: Command, capsys: pytest.CaptureFixture[str], tmp_path: Path, argv: tuple[str, ...], line: str
+) -> None:
+    assert command(*argv) == 2
+    assert line in capsys.readouterr().err
+    assert recorder.calls == [] and list(tmp_path.iterdir()) == []
+
+
+def test_a_mistake_that_jobs_share_is_told_once(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("-m", "seed=0,1,2,3", "optimizer.learning_rate=-1,0.1") == 3
+    line = "job 0: seed=0 learning_rate=-1: error: optimizer.learning_rate = -1: must be above 0\n3 more jobs: the same error\n"
+    assert capsys.readouterr().err == line
+
+
+def test_the_group_of_sweeps_asks_for_one(command: Command) -> None:
+    assert command("+sweep=seeds") == 0
+    assert len(recorder.calls) == 5
+
+
+def test_a_dry_run_names_trials_and_stacks_and_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["-m", "architecture=mlp_small", "seed=0,1", "activation=relu,tanh", "sweep.dry_run=true"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert [line.partition(", trial")[0] for line in out[1:5]] == [
+        "job 0: seed=0 activation=relu",
+        "job 1: seed=0 activation=tanh",
+        "job 2: seed=1 activation=relu",
+        "job 3: seed=1 activation=tanh",
+    ]
+    assert [line.rpartition(": ")[2] for line in out[5:]] == ["jobs 0, 2", "jobs 1, 3"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_runs_that_go_on_differ_by_the_run(command: Command) -> None:
+    assert command("-m", "resume=runs/a,runs/b", "training.epochs=9") == 0
+    assert [e.resume for e, _, _ in recorder.calls] == ["runs/a", "runs/b"]

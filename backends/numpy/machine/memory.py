@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from copy import copy
 
 import numpy as np
 
@@ -50,6 +51,18 @@ class NumpyMemory:
     def write(self, trial: int, name: str, value: Array) -> None:
         """Overwrites the tensor, [*shape] of its buffer."""
         self.view(trial, name)[...] = value
+
+    def part(self, first: int, count: int) -> NumpyMemory:
+        """The memory of some of the trials: the same bytes."""
+        part = copy(self)
+        part.trials, part.address = count, self.address + first * self.stride
+        part.bytes = self.bytes[first * self.stride : (first + count) * self.stride]
+        return part
+
+    def move(self, source: int, target: int) -> None:
+        """Overwrites the state of a trial with that of another."""
+        slabs = self.bytes[: self.trials * self.stride].reshape(self.trials, self.stride)
+        slabs[target] = slabs[source]
 
 
 class Arena:

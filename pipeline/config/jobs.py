@@ -1,0 +1,165 @@
+"""The configs of the jobs of a sweep.
+
+Hydra takes some 40 ms to compose a config.  Jobs whose overrides differ in plain values only share one composition: their configs are
+copies of it with the values put in, by the rule that Hydra itself follows, one override after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, cast
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from pipeline.config.compose import explained, laid_out, resolved, sweep_params
+from pipeline.config.overrides import parsed, plain_value, planned, shown
+from pipeline.config.search import Search, Tried, declared
+from pipeline.config.sweep_settings import SweepSettings, taken_out
+from pipeline.errors import ConfigError
+from pipeline.records import record
+
+Plain = dict[str, Any]
+
+
+def jobs_of(overrides: Sequence[str]) -> list[tuple[str, ...]]:
+    """The jobs that the overrides and the config ask for, while Hydra is at work.  Raises PipelineError."""
+    if (sweeper := _plugin("sweeper")) != "basic":
+        hint = "leave hydra/sweeper out, and give several values, or an experiment with a search.space"
+        raise ConfigError(at="hydra/sweeper", got=sweeper, rule="a sweep is a grid, or a search that the config declares", hint=hint)
+    try:
+        jobs = planned(sweep_params(), overrides)
+    except HydraException as error:
+        raise explained(error) from None
+    if not jobs:
+        path, _, value = next(text for text in overrides if "glob(" in text).lstrip("+").partition("=")
+        raise ConfigError(at=path, got=value, rule="matches nothing", hint="a glob finds the options of a group")
+    return jobs
+
+
+def check_folders() -> None:
+    """Whether Hydra is asked to make folders for the jobs, which make their own.  Raises ConfigError."""
+    subdir = HydraConfig.get().sweep.subdir
+    if subdir not in (".", "${hydra.job.num}"):
+        hint = "leave it out; output=... gives one run a folder"
+        raise ConfigError(at="hydra.sweep.subdir", got=subdir, rule="each run makes a folder of its own in runs/", hint=hint)
+
+
+def launcher() -> str:
+    """The launcher of Hydra that is asked for: basic, or the name of another."""
+    return _plugin("launcher")
+
+
+def _plugin(kind: str) -> str:
+    return str(HydraConfig.get().runtime.choices.get(f"hydra/{kind}"))
+
+
+def chosen_folder(default: str) -> Path | None:
+    """`hydra.sweep.dir`, where somebody has chosen one: it is not what begins with `default` in `conf/config.yaml`."""
+    whole = cast(Any, HydraConfig.instance().cfg)
+    written = cast("dict[str, Any]", OmegaConf.to_container(whole.hydra.sweep, resolve=False))["dir"]
+    return None if str(written).startswith(default) else Path(whole.hydra.sweep.dir)
+
+
+def save_whole(path: Path) -> None:
+    """Writes the config that the jobs have in common, Hydra's own part with it."""
+    OmegaConf.save(HydraConfig.instance().cfg, path)
+
+
+@record
+class Composed:
+    """What Hydra makes of a job: its plain config before arm and trial are put in, its search and trial if it is one."""
+
+    config: Plain
+    asked: tuple[str, ...]
+    searched: tuple[Search, int] | None
+    sweep: SweepSettings
+
+    def plain(self, tried: Sequence[Tried] = ()) -> Plain:
+        """The config that is run; `tried`: the trials of the search before it.  Raises ConfigError."""
+        return laid_out(self.config, self.asked, tried)
+
+
+class Configs:
+    """The configs of a sweep's jobs; made while Hydra is at work, whose config it reads."""
+
+    def __init__(self) -> None:
+        loader, whole = GlobalHydra.instance().config_loader(), HydraConfig.instance().cfg
+        self._load: Callable[[list[str]], DictConfig] = lambda texts: loader.load_sweep_config(cast(DictConfig, whole), texts)
+        self._composed: dict[tuple[str, ...], Plain | None] = {}
+
+    def of(self, job: Sequence[str]) -> Composed:
+        """The config of a job by its overrides.  Raises PipelineError."""
+        try:
+            config, sweep = taken_out(self._plain(job))
+            return Composed(config=config, asked=shown(job), searched=declared(config), sweep=sweep)
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
+            raise explained(error) from None
+
+    def check(self, jobs: Sequence[Sequence[str]]) -> None:
+        """Whether every option that a job chooses is one, by one job of each, and what the sweep is told.  Raises PipelineError."""
+        met: set[str] = set()
+        for job in jobs:
+            options = {text for text in job if plain_value(text) is None}
+            if not options <= met or not met:
+                met |= options
+                try:
+                    taken_out(self._plain(job))
+                except (HydraException, OmegaConfBaseException, ValueError) as error:
+                    raise explained(error) from None
+
+    def _plain(self, job: Sequence[str]) -> Plain:
+        values = [plain_value(text) for text in job]
+        shared = tuple(text if value is None else value[0] for text, value in zip(job, values, strict=True))
+        if shared not in self._composed:
+            config = self._compose(job)
+            self._composed[shared] = resolved(config) if _is_plain(config) and not _hidden(job) else None
+            return resolved(config)
+        base = self._composed[shared]
+        put = None if base is None else _put(base, [value for value in values if value is not None])
+        return resolved(self._compose(job)) if put is None else put
+
+    def _compose(self, job: Sequence[str]) -> DictConfig:
+        config = self._load(list(job))
+        with_hydra = OmegaConf.to_container(config, resolve=False)
+        assert isinstance(with_hydra, dict)
+        with_hydra.pop("hydra")
+        return OmegaConf.create(with_hydra)
+
+
+def _is_plain(config: DictConfig) -> bool:
+    """Whether no value of the config is made from another."""
+    return "${" not in OmegaConf.to_yaml(config, resolve=False)
+
+
+def _hidden(job: Sequence[str]) -> bool:
+    """Whether an override that is no plain value touches a path at or above or below one that is."""
+    paths = [value[0] for text in job if (value := plain_value(text)) is not None]
+    others = [parsed(text).key_or_group for text in job if plain_value(text) is None and "." in text.partition("=")[0]]
+    return any(f"{a}.".startswith(f"{b}.") or f"{b}.".startswith(f"{a}.") for a in paths for b in others)
+
+
+def _put(base: Mapping[str, Any], values: Sequence[tuple[str, Any]]) -> Plain | None:
+    """A copy of `base` with the values at their paths; None where a path leads through what is no mapping."""
+    config = deepcopy(dict(base))
+    for path, value in values:
+        *above, name = path.split(".")
+        place: Any = config
+        for key in above:
+            place = _inner(place, key)
+        if not isinstance(place, dict) or isinstance(place.get(name), dict):
+            return None
+        place[name] = deepcopy(value)
+    return config
+
+
+def _inner(place: Any, key: str) -> Any:
+    """What lies at `key` of a mapping, or at that number of a list; None where nothing does."""
+    if isinstance(place, list):
+        return place[int(key)] if key.isdigit() and int(key) < len(place) else None
+    return place.get(key) if isinstance(place, dict) else None

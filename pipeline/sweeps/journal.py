@@ -1,0 +1,133 @@
+"""The journal of a sweep: what it is, and which run folder is whose; one JSON object a line, only ever appended to.
+
+    {"event": "sweep", "id": "2026-11-28_17-20-01-3f2a", "flags": [], "overrides": ["optimizer.learning_rate=0.1,0.01", ...], "jobs": [...]}
+    {"event": "run", "trial": "9c0f1e...", "job": 0, "folder": "runs/2026-11-28_17-20-02_digits"}
+    {"event": "end", "trial": "9c0f1e...", "status": "finished", "metrics": {"accuracy/validation": 0.97, ...}}
+    {"event": "summary", "folder": "runs/2026-11-28_17-21-00_sweep"}
+
+A sweep is known by the id in its first line, whatever its folder is called; a trial by the digest of its values, whatever its number.
+A later line of a trial holds in place of an earlier one: so its run counts once, however often it was begun.  A line is one write: a
+killed process leaves at most one torn line, the last, which readers pass over.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pipeline import files
+from pipeline.config.experiment import Experiment
+from pipeline.config.spec import to_plain
+from pipeline.errors import RunError
+
+FILE = "sweep.jsonl"
+ASIDE = ("output", "tracking")  # what is no value of a trial: where it is kept
+
+
+def identity(experiment: Experiment) -> str:
+    """What a trial is known by: the digest of all its values, its seed among them."""
+    values = {name: value for name, value in to_plain(experiment).items() if name not in ASIDE}
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+class SweepJournal:
+    """The journal of the sweep in `folder`; `head` is its first line, {} where there is none yet.
+
+    runs      trial -> its run folder, in the order of the jobs
+    ends      trial -> the line that says how it ended
+    summary   the folder of the run that sums the sweep up
+    One process at a time has it.  Raises RunError where another has, or where the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path, *, project: Path) -> None:
+        self.folder, self._project = folder, project
+        self.head: dict[str, Any] = {}
+        self.ends: dict[str, dict[str, Any]] = {}
+        self.summary: Path | None = None
+        self._runs: dict[str, tuple[int, Path]] = {}
+        path = folder / FILE
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._file)
+            raise RunError(f"{files.shown(folder)}: another process runs this sweep; wait for its end, or stop it first") from None
+        text = path.read_bytes()
+        if text and not text.endswith(b"\n"):
+            os.write(self._file, b"\n")  # closes the torn line of a killed process
+        for line in text.splitlines():
+            with suppress(ValueError):  # a torn line
+                self._note(json.loads(line))
+
+    @property
+    def runs(self) -> dict[str, Path]:
+        """Trial -> run folder, in the order of the jobs."""
+        return {trial: folder for trial, (_, folder) in sorted(self._runs.items(), key=lambda item: item[1][0])}
+
+    def begin(self, *, id: str, flags: Sequence[str], overrides: Sequence[str], jobs: Sequence[Mapping[str, str]]) -> None:
+        """The first line: which sweep this is."""
+        self.write("sweep", id=id, flags=list(flags), overrides=list(overrides), jobs=list(jobs))
+        os.fsync(self._file)
+
+    def run(self, trial: str, job: int, folder: Path) -> None:
+        """The run folder of a trial has begun to be written."""
+        self.write("run", trial=trial, job=job, folder=self._stored(folder))
+
+    def end(self, trial: str, status: str, metrics: Mapping[str, float], message: str = "") -> None:
+        """How a trial ended: finished, diverged, failed or killed."""
+        told = {name: repr(float(value)) for name, value in metrics.items()}
+        self.write("end", trial=trial, status=status, metrics=told, message=message)
+
+    def summed_up(self, folder: Path) -> None:
+        """The run folder of the summary."""
+        self.write("summary", folder=self._stored(folder))
+
+    def write(self, event: str, **values: Any) -> None:
+        """Appends one line."""
+        line = {"event": event, **values}
+        try:
+            os.write(self._file, (json.dumps(line) + "\n").encode())
+        except OSError as error:
+            raise _unwritable(self.folder / FILE, error) from error
+        self._note(line)
+
+    def close(self) -> None:
+        """Lets others have it."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _note(self, event: Mapping[str, Any]) -> None:
+        match event["event"]:
+            case "sweep":
+                self.head = dict(event)
+            case "run":
+                self._runs[event["trial"]] = (event["job"], self._project / event["folder"])
+                self.ends.pop(event["trial"], None)
+            case "end":
+                self.ends[event["trial"]] = {**event, "metrics": {name: float(value) for name, value in event["metrics"].items()}}
+            case "summary":
+                self.summary = self._project / event["folder"]
+
+    def _stored(self, folder: Path) -> str:
+        """A run folder as it is written down: from the project's folder, so that both can be moved together."""
+        return str(folder.relative_to(self._project)) if folder.is_relative_to(self._project) else str(folder)
+
+
+def is_sweep(folder: Path) -> bool:
+    """Whether a sweep lies in `folder`."""
+    return (folder / FILE).is_file()
+
+
+def _unwritable(path: Path, error: OSError) -> RunError:
+    return RunError(f"{files.shown(path)}: cannot be written ({error.strerror}); choose another folder with hydra.sweep.dir=...")

@@ -1,0 +1,178 @@
+"""Trials of one structure trained together: each is the coroutine that a run alone is, and a stack takes the steps that they ask for.
+
+The members go in lock step, by as many steps at a time as the one that wants fewest; each sees only its own losses, so its schedule,
+validation, early stopping, checkpoints and journal are those of a run alone, and so are its bits.  One that is over leaves the stack.
+"""
+
+# K members, S steps, B batch rows, N rows
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.compiler.structure import Structure
+from pipeline.data.prepared import Rows
+from pipeline.program import inputs
+from pipeline.program.program import Program
+from pipeline.program.stack import Stack
+from pipeline.records import record
+from pipeline.rows import Streamed
+from pipeline.tasks.results import Result
+from pipeline.tasks.train import Ready, steps
+from pipeline.training.blocks import Feed
+from pipeline.training.steps import Taken
+
+Array = npt.NDArray[Any]
+MOST = 64  # members: more gain nothing
+CALL_SECONDS = 0.1  # of the steps that are taken before anyone is asked again
+SMALL = 2**24  # bytes of rows that may lie in a stack for each of many splits
+SHARE = 4  # the states of a stack, or its rows, take at most this part of the machine's memory
+
+
+def alone_because(ready: Ready) -> str:
+    """Why a training cannot be a member of a stack; empty where it can."""
+    asked, train = ready.begun.experiment, ready.data.train
+    if asked.backend.kind != "numpy":
+        return f"backend.kind = {asked.backend.kind}"
+    if asked.budget.seconds is not None:
+        return "budget.seconds: a stack's clock is not that of a run alone"
+    if isinstance(train.targets, Streamed) or (isinstance(train.x, Streamed) and (train.x.mapped or not train.x.raw)):
+        return "its rows are streamed"
+    return ""
+
+
+def size(structure: Structure) -> int:
+    """How many members a stack of this structure may have."""
+    peak = structure.peak() or 1
+    return max(1, min(MOST, _memory() // SHARE // peak))
+
+
+def row_bytes(part: Rows) -> int:
+    """What the rows of a training part take."""
+    x = part.x
+    return x.store.nbytes if isinstance(x, Streamed) else np.asarray(x).nbytes
+
+
+def room(parts: Sequence[Rows]) -> bool:
+    """Whether the rows of these training parts can lie together in one stack."""
+    distinct = {id(part.x): part for part in parts}
+    if len(distinct) == 1:
+        return True
+    return all(isinstance(part.x, np.ndarray) for part in distinct.values()) and (
+        sum(map(row_bytes, distinct.values())) <= _memory() // SHARE
+    )
+
+
+def _memory() -> int:
+    """Bytes of the machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+@record
+class Pool:
+    """The training rows of all members: of splits that differ one after another, `starts` says where each begins."""
+
+    x: Array | Streamed
+    y: Array
+    weight: Array | None
+    starts: tuple[int, ...]
+
+
+def pooled(parts: Sequence[Rows], program: Program) -> Pool:
+    """The training parts of the members, each once."""
+    distinct = list({id(part.x): part for part in parts}.values())
+    first = distinct[0]
+    if len(distinct) == 1:
+        x: Array | Streamed = first.x
+        weight = first.weight
+    else:
+        x = np.concatenate([np.asarray(part.x) for part in distinct])
+        weights = [part.weight for part in distinct if part.weight is not None]
+        weight = np.concatenate(weights) if weights else None
+    network = program.structure.network
+    x = inputs.check_x(x, network)
+    y = np.asarray(inputs.check_y(np.concatenate([np.asarray(part.targets) for part in distinct]), network, len(x)))
+    begins = dict(zip([id(part.x) for part in distinct], np.cumsum([0, *map(len, distinct)]), strict=False))
+    starts = tuple(int(begins[id(part.x)]) for part in parts)
+    return Pool(x=x, y=y, weight=None if weight is None else inputs.check_weight(weight, len(x)), starts=starts)
+
+
+@dataclass(eq=False)
+class Member:
+    """One training in a stack: what it wants done next, and in the end what came of it."""
+
+    ready: Ready
+    program: Program
+    start: int
+    over: Callable[[Result | None, BaseException | None], None]
+    feed: Feed | None = None
+    _steps: Generator[Feed, Taken, Result] | None = None
+
+    def begin(self) -> None:
+        """To its first steps."""
+        self._steps = steps(self.ready, self.program)
+        self.go_on(None)
+
+    def go_on(self, taken: Taken | None) -> None:
+        """Tells it what came of its steps; it then wants others, or is over."""
+        assert self._steps is not None
+        self.feed = None
+        try:
+            self.feed = next(self._steps) if taken is None else self._steps.send(taken)
+        except StopIteration as end:
+            self.over(end.value, None)
+        except (Exception, KeyboardInterrupt) as error:
+            self.over(None, error)
+
+    def close(self) -> None:
+        """Ends it where it stands."""
+        if self._steps is not None:
+            self._steps.close()
+
+
+def train_together(stack: Stack, members: Sequence[Member], pool: Pool) -> None:
+    """Trains the members of `stack`, whose programs they have in order, to the end of each."""
+    of = {id(member.program): member for member in members}
+    most = 1
+    try:
+        for member in members:
+            member.begin()
+            _leave(stack, member)
+        while stack.members:
+            active = [of[id(program)] for program in stack.members]
+            taken, each = _steps(stack, active, pool, most)
+            most = max(1, min(int(CALL_SECONDS / each), 8 * most))
+            for member, own in zip(active, taken, strict=True):
+                member.go_on(own)
+                _leave(stack, member)
+    finally:
+        for member in members:
+            member.close()
+
+
+def _steps(stack: Stack, active: Sequence[Member], pool: Pool, most: int) -> tuple[list[Taken], float]:
+    """Lets every member take as many steps as all of them want, at most so many -> what came of them, seconds of a step of all."""
+    wanted = [member.feed.order + member.start for member in active if member.feed is not None]
+    count = min([most, *map(len, wanted)])
+    orders = np.stack([order[:count] for order in wanted])
+    start = time.perf_counter()
+    losses, done = stack.take(pool.x, pool.y, orders, pool.weight)
+    seconds = max(time.perf_counter() - start, 1e-9)
+    taken = []
+    for member, order, row, own in zip(active, orders, losses, done, strict=True):
+        error = None
+        if own < count:
+            error = member.program.diverged(pool.x, pool.y, order[own], pool.weight, losses=row[:own])
+        taken.append(Taken(losses=row[:own], seconds=seconds / len(active), error=error))
+    return taken, seconds / count
+
+
+def _leave(stack: Stack, member: Member) -> None:
+    if member.feed is None and member.program in stack.members:
+        stack.leave(member.program)

@@ -1,0 +1,204 @@
+"""Which trials train together: those of one structure, as many as memory has room for; the others alone, and it is said why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pipeline.compiler.structure import Structure
+from pipeline.config.experiment import BackendSettings
+from pipeline.errors import complain
+from pipeline.program.make import load_backend, stacked
+from pipeline.records import record
+from pipeline.screen.console import console_for
+from pipeline.sweeps import stacks
+from pipeline.sweeps.jobs import Doer, JobResult, Trial
+from pipeline.sweeps.stacks import Member
+from pipeline.tasks import train
+from pipeline.tasks.results import Result
+from pipeline.tasks.train import Ready
+from pipeline.tracking.settings import Tracking
+from pipeline.training.events import Event
+from pipeline.training.interrupt import Interrupt
+from pipeline.training.progress import Bar
+
+if TYPE_CHECKING:
+    from backends.contract import Backend
+
+Kind = tuple[BackendSettings, str]
+
+
+@record
+class Opened:
+    """A trial whose data are there, and the structure of its program."""
+
+    trial: Trial
+    ready: Ready
+    structure: Structure
+
+    @property
+    def kind(self) -> Kind:
+        """What the members of a stack have in common."""
+        return self.ready.begun.experiment.backend, self.structure.digest
+
+
+class Around:
+    """What trials that train together share: the signal that stops them, the console, the bar that shows the first that still trains."""
+
+    def __init__(self, interrupt: Interrupt) -> None:
+        self.interrupt, self.console = interrupt, console_for()
+        self._bar: Bar | None = None
+        self._training: list[str] = []
+
+    def watch(self, trial: Trial) -> Callable[[Event], None]:
+        """Takes the events of a trial."""
+
+        def watched(event: Event) -> None:
+            if self._bar is not None and self._training and self._training[0] == trial.name:
+                self._bar(event)
+
+        return watched
+
+    def over(self, trial: Trial) -> None:
+        """It trains no more."""
+        if trial.name in self._training:
+            self._training.remove(trial.name)
+
+    @contextmanager
+    def shown(self, trials: Sequence[Trial]) -> Iterator[None]:
+        """While these train."""
+        if not self.console.is_terminal:
+            yield
+            return
+        self._training = [trial.name for trial in trials]
+        with Bar(self.console, job=f"{len(trials)} trials") as self._bar:
+            yield
+        self._bar = None
+
+
+def run_together(worker: Doer, trials: Sequence[Trial]) -> Iterator[JobResult]:
+    """Trains the trials, in stacks where they can, whatever becomes of each."""
+    compiled: dict[Kind, Structure] = {}
+    with Interrupt() as interrupt:
+        around = Around(interrupt)
+        for made in _windows(worker, trials, around):
+            if isinstance(made, JobResult):
+                yield made
+                if isinstance(made.error, KeyboardInterrupt):
+                    return
+                continue
+            for group in _groups(made):
+                structure = compiled.setdefault(group[0].kind, group[0].structure)
+                yield from _trained(worker, structure, group, around)
+            if interrupt():
+                return
+
+
+def show_together(worker: Doer, trials: Sequence[Trial]) -> None:
+    """Says how the trials would be run, and runs none."""
+    for made in _windows(worker, trials, Around(Interrupt()), runs=False):
+        for group in [] if isinstance(made, JobResult) else _groups(made):
+            first = group[0].structure
+            rows = sum({id(one.ready.data.train.x): stacks.row_bytes(one.ready.data.train) for one in group}.values())
+            room = f"{len(group) * (first.peak() or 0) / 2**20:,.1f} MiB, their rows {rows / 2**20:,.1f} MiB"
+            print(f"{_said(len(group))}, structure {first.digest}: {room}: {_jobs(group)}", flush=True)
+
+
+def _windows(worker: Doer, trials: Sequence[Trial], around: Around, *, runs: bool = True) -> Iterator[list[Opened] | JobResult]:
+    """As many trials at a time as have room for their rows, ready to train; and what came of those that train alone or failed."""
+    backends: dict[BackendSettings, tuple[Backend, str]] = {}
+    left, opened = list(trials), list[Opened]()
+    while left:
+        made = _opened(worker, left.pop(0), backends, around, runs=runs)
+        if isinstance(made, JobResult):
+            yield made
+            continue
+        if not opened and stacks.row_bytes(made.ready.data.train) > stacks.SMALL:
+            left.sort(key=lambda trial: _split(trial) != _split(made.trial))  # rows that are many are shared by those of one split
+        if opened and (len(opened) == stacks.MOST or not stacks.room([one.ready.data.train for one in (*opened, made)])):
+            yield opened
+            opened = []
+        opened.append(made)
+    if opened:
+        yield opened
+
+
+def _split(trial: Trial) -> tuple[object, ...]:
+    asked = trial.experiment
+    return asked.data, asked.seed, asked.preprocessing, asked.precision
+
+
+def _groups(opened: Sequence[Opened]) -> Iterator[list[Opened]]:
+    """Those of one structure, as many as memory has room for."""
+    kinds: dict[Kind, list[Opened]] = {}
+    for one in opened:
+        kinds.setdefault(one.kind, []).append(one)
+    for group in kinds.values():
+        most = stacks.size(group[0].structure)
+        for first in range(0, len(group), most):
+            yield group[first : first + most]
+
+
+def _said(count: int) -> str:
+    return f"{count} trials train together, as one program" if count > 1 else "1 trial trains alone"
+
+
+def _jobs(group: Sequence[Opened]) -> str:
+    numbers = [str(one.trial.context.job) for one in group]
+    return f"job{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}"
+
+
+def _opened(
+    worker: Doer, trial: Trial, backends: dict[BackendSettings, tuple[Backend, str]], around: Around, *, runs: bool
+) -> Opened | JobResult:
+    """A trial ready for a stack; what came of it where it cannot be a member, and so ran alone, or failed."""
+    experiment, context = worker.asked(trial)
+    if not runs:
+        experiment = replace(experiment, tracking=Tracking(kind="none"))  # no sender is started for nothing
+    try:
+        context = replace(context, interrupt=around.interrupt, watch=around.watch(trial))
+        ready = train.opened(experiment, context, console=around.console)
+        if why := stacks.alone_because(ready):
+            train.close(ready)
+            return _alone(worker, trial, why, runs=runs)
+        asked = ready.begun.experiment
+        if asked.backend not in backends:
+            backends[asked.backend] = load_backend(asked)
+        return Opened(trial=trial, ready=ready, structure=Structure(asked, ready.data.shape, *backends[asked.backend]))
+    except (Exception, KeyboardInterrupt) as error:
+        return worker.over(trial, None, error)
+
+
+def _alone(worker: Doer, trial: Trial, why: str, *, runs: bool) -> JobResult:
+    if not runs:
+        print(f"1 trial trains alone, {why}: job {trial.context.job}", flush=True)
+        return JobResult(context=trial.context, experiment=trial.experiment, trial=trial.name)
+    if why not in worker.said:
+        worker.said.add(why)
+        complain(f"note: trials run one by one: {why}")
+    return worker.run_alone(trial)
+
+
+def _trained(worker: Doer, structure: Structure, group: Sequence[Opened], around: Around) -> list[JobResult]:
+    """One stack, from its first step to the end of its last member."""
+    results: list[JobResult] = []
+    if len(group) > 1:
+        print(_said(len(group)), flush=True)
+    experiments = [one.ready.begun.experiment for one in group]
+    stack = stacked(structure, experiments, [one.structure for one in group])
+    pool = stacks.pooled([one.ready.data.train for one in group], stack.programs[0])
+    members = []
+    for one, program, start in zip(group, stack.programs, pool.starts, strict=True):
+
+        def over(value: Result | None, error: BaseException | None, trial: Trial = one.trial) -> None:
+            around.over(trial)
+            results.append(worker.over(trial, value, error))
+
+        members.append(Member(ready=one.ready, program=program, start=start, over=over))
+    with around.shown([one.trial for one in group]):
+        stacks.train_together(stack, members, pool)
+    for one in group:
+        train.close(one.ready)
+    return results
