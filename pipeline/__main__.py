@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
-import traceback
 
 INTERRUPTED, BROKEN = 130, 1
 
@@ -29,6 +27,9 @@ def run() -> int:
 
 
 def _told(what: str, error: BaseException) -> int:
+    import tempfile  # noqa: PLC0415  # so that next to nothing is loaded where Ctrl-C is not heard yet
+    import traceback  # noqa: PLC0415
+
     text = "".join(traceback.format_exception(error))
     try:
         from pipeline.text import leaving  # noqa: PLC0415  # loaded already, unless loading is what failed
