@@ -11,7 +11,7 @@ import gzip
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
@@ -295,14 +295,15 @@ def _columns(
     found = list(first)
     if has and rows and all(len(row) == len(found) + 1 and not row[-1].strip() for row in rows):
         found.append("")  # a delimiter at the end of each row, but not of the header
-    empty = [i for i in range(len(found)) if (not has or not found[i]) and all(i >= len(r) or not r[i].strip() for r in rows)]
-    trailing = [i for i in empty if all(j in empty for j in range(i, len(found)))] if not has else empty
+    empty = {i for i in range(len(found)) if (not has or not found[i]) and all(i >= len(r) or not r[i].strip() for r in rows)}
+    filled = max((i for i in range(len(found)) if i not in empty), default=-1)
+    trailing = empty if has else {i for i in empty if i > filled}
     width = len(found) - len(trailing)
     if names:
         if len(names) not in (width, len(found)):
             rule = f"{path} has {width} columns"
             raise ConfigError(at="data.names", got=list(names), rule=rule, hint="give one name for each")
-        trailing = trailing if len(names) == width else []
+        trailing = trailing if len(names) == width else set()
         given = iter(names)
         found = ["" if i in trailing else next(given) for i in range(len(found))]
     elif not has:
@@ -315,11 +316,13 @@ def _columns(
     return columns, used, note
 
 
-def _check_names(path: Path, names: Sequence[str], empty: Sequence[int]) -> None:
+def _check_names(path: Path, names: Sequence[str], empty: Container[int]) -> None:
+    seen: set[str] = set()
     for index, name in enumerate(names):
         if not name and index not in empty:
             given = shell(f"data.names=[{','.join(written(n or f'column_{i + 1}') for i, n in enumerate(names))}]")
             hint = f"name it, or give data.header=true {given}" if len(names) <= 20 else "name it"
             raise DataError(f"data.path = {path}: column {index + 1} of the header has no name; {hint}")
-        if name and name in names[:index]:
+        if name and name in seen:
             raise DataError(f"data.path = {path}: two columns of the header are named {name}; rename one")
+        seen.add(name)

@@ -72,7 +72,8 @@ class TextSource:
         from pyarrow import csv as arrow  # noqa: PLC0415
 
         inner = [str(place) for place in range(len(self.dialect.columns))]
-        wanted = [inner[self.dialect.columns.index(name)] for name in columns]
+        places = {name: place for place, name in enumerate(self.dialect.columns)}
+        wanted = [inner[places[name]] for name in columns]
         try:
             size = self.path.stat().st_size
             block = BLOCK if size > LONG else 2 * BLOCK
@@ -97,7 +98,8 @@ class TextSource:
             raise self._fault(error) from error
 
     def _by_hand(self, pa: Any, columns: Sequence[str]) -> Iterator[Any]:
-        chosen = [self.dialect.columns.index(name) for name in columns]
+        places = {name: place for place, name in enumerate(self.dialect.columns)}
+        chosen = [places[name] for name in columns]
         rows = (cells for _, cells in self._records())
         while block := list(itertools.islice(rows, BATCH_ROWS)):
             arrays = [pa.array([cells[i] or None for cells in block], pa.string()) for i in chosen]

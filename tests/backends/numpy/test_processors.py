@@ -25,7 +25,7 @@ WITH_KERNELS = ("matmul", "conv", "conv_data_gradient", "conv_weight_gradient", 
 PRODUCTS = ((1, 1, 2), (5, 3, 7), (13, 29, 17), (33, 17, 130), (15, 700, 19), (7, 1100, 33))
 
 
-@pytest.fixture(params=list(NARROWER))
+@pytest.fixture(params=["AVX2", pytest.param("plain", marks=pytest.mark.slow)])
 def narrower(request: pytest.FixtureRequest) -> NumpyBackend:
     """The native backend, as if on an older processor."""
     return NumpyBackend(threads=1, processor=NARROWER[request.param]())
