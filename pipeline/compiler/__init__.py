@@ -6,5 +6,6 @@ fold_batch_norm.py  batch norm folded into the weights of evaluation
 lower.py            layer graph -> op graph, in its forms over one state
 loss_weights.py     what a row and a class count in the loss
 autodiff.py         the backward half of a graph
+run_once.py         a graph compiled to be run a single time
 structure.py        all of this for one structure, made when first asked for and kept
 """

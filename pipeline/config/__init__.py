@@ -1,11 +1,15 @@
 """Config: what the command line says -> a checked, frozen `Experiment`.
 
 overrides.py      the words of a command line, made forgiving
-compose.py        Hydra: overrides -> nested plain dicts; the only files that see Hydra are this one, overrides.py and cli.py
+words.py          words that Hydra's grammar has no letters for
+compose.py        Hydra: overrides -> nested plain dicts; Hydra is seen by this file, overrides.py, words.py and cli.py alone
+jobs.py           the configs of the jobs of a sweep
 arms.py           the arms of a comparison, laid over a config
 spaces.py         search spaces and the points drawn from them
 search.py         which trial of a search a config is
 task_settings.py  what a task alone is told
+sweep_settings.py what a sweep as a whole is told
+automatic.py      values that follow the data, until these are known
 experiment.py     the record of a whole experiment
 spec.py           plain dicts -> Experiment, with the rules that go over several groups
 help.py           what --help prints

@@ -1,6 +1,33 @@
 """Data: a config names a set, `load` makes three parts of it.
 
-settings -> source (shipped, generated, idx, archive, or table and encoder) -> split -> dataset; `new` reads the rows to predict.
+settings.py        the `data` group
+load.py            the set that a config names, in three parts
+dataset.py         what it is once loaded
+prepared.py        rows as the network sees them
+split.py           rows -> parts, at random
+divide.py          rows of a table -> parts, also by a column
+told.py            which task a target is for, and why
+shipped.py, generated.py, idx.py, archive.py, reconstruction.py    sets that are arrays
+frames.py          rows in memory from Python
+files.py, memory.py, progress.py    reading what the user named
+
+A table goes this way:
+origin.py          its source by the content of the file
+sources.py, sql.py where its rows come from, batch by batch
+dialect.py         how delimited text is written
+forms.py           how people write numbers, dates, truth values
+look.py            a first look at the cells
+infer.py           what the cells of a column are, or a doubt
+decide.py          how each column is read: declared or inferred
+hints.py           overrides that work when they are pasted
+convert.py         cells -> numbers, block by block
+table.py           one matrix of numbers, and the words behind them
+table_cache.py     converted once, mapped ever after
+columns.py         how columns are read and become x, as it is kept with a model
+encoder.py         columns -> x
+new.py             the rows to predict
+labelled.py        a labelled table beside that of the training
+report.py          what task=data tells
 """
 
 from __future__ import annotations

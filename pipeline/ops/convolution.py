@@ -1,4 +1,4 @@
-"""Windows over images: convolution with its two gradients, pooling, and unfolding (for depthwise convolution).
+"""Windows over images: convolution with its two gradients, pooling, and im2col with col2im (for depthwise convolution).
 
 Attributes: stride (sh, sw), padding (top, bottom, left, right), but for pooling dilation (dh, dw), but for convolution window (kh, kw).
 """

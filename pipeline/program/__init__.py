@@ -3,6 +3,7 @@
 make.py        experiment -> program or stack
 program.py     one network: numbers in, numbers out
 model.py       a trained one with its preprocessing: raw rows in, own units out
+known.py       what a model knows of its data: columns and classes
 stack.py       trials of one structure as one program
 access.py      threads: who may change the state
 initial.py     the values that parameters start with

@@ -4,6 +4,8 @@ initialization.py  how weights start
 regularization.py  dropout, penalties, clipping, label smoothing: one record
 augmentation.py    random changes of training images
 losses.py          what is minimized
+schedule.py        what a schedule is: its record and its rule
 schedules.py       the learning rate as a function of the step
+course.py          how long a training is and where it stands
 plateau.py         the schedule that watches the validation loss
 """

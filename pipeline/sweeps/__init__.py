@@ -4,6 +4,8 @@ run.py         a sweep from its command to its end
 jobs.py        what each job is asked to do, and what came of it
 journal.py     what the sweep is, and which run folder is whose
 work.py        a job run, gone on with, or only read where it is over
+together.py    which trials train together
+stacks.py      trials of one structure trained in step
 adopt.py       what a killed process left unsaid
 table.py       the trials of a sweep as one table, and its summary run
 comparison.py  arms over seeds: means, intervals, paired differences

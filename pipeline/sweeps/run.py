@@ -1,7 +1,7 @@
 """A sweep from its command to its end: its jobs, each once, whatever was run before; one that fails is told at once, the others go on.
 
-Hydra composes the configs and walks the grid.  Where other launchers or sweepers of Hydra are asked for, it also runs the jobs, in
-processes of its own, and what came of them is read from the sweep's journal.
+Hydra composes the configs and walks the grid; the trials train together in this process.  Other launchers of Hydra are noted and not
+used, other sweepers are refused.
 """
 
 from __future__ import annotations

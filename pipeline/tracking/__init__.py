@@ -4,6 +4,7 @@ settings.py    the `tracking` group
 process.py     whose run it is, and whether that process lives
 journal.py     what happened, one line an event: the truth
 folder.py      run folders
+lock.py        one process at a time in a run folder
 provenance.py  config as parameters; commit, versions, command as tags
 store.py       where MLflow keeps runs, whether it takes them
 link.py        links into MLflow's page

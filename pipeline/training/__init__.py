@@ -1,7 +1,10 @@
 """Training: programs and data -> events, checkpoints and an outcome.
 
 settings.py    the `training` group
+budget.py      the `budget` group: what ends a training
 events.py      what the loop tells
+history.py     the metrics of each epoch, and their file
+blocks.py      the rows of the next steps, read while others run
 scores.py      accuracy, F1, ROC AUC, calibration error, r2, ...; confusion and per-class scores
 metrics.py     which scores are measured when
 facts.py       what is stored of the data beside the arrays
