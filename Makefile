@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow parity check bench clean
+.PHONY: help setup run test test-slow integration parity check bench clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.run ## make .venv and install what a run needs
 
@@ -26,6 +26,12 @@ $(VENV)/.dev: $(VENV)/.test
 	$(PIP) -e '.[dev]'
 	@touch $@
 
+$(VENV)/.integration: $(VENV)/.test
+	$(PIP) -e '.[integration]'
+	# without what it names: an old cloudpickle, which MLflow's would have to give way to, and AWS's client
+	$(PIP) --no-deps hydra-ray-launcher
+	@touch $@
+
 $(VENV)/.peers: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[peers]'
 	@touch $@
@@ -38,6 +44,9 @@ test: $(VENV)/.test ## the test suite (long tests left out)
 
 test-slow: $(VENV)/.test ## the long tests
 	$(BIN)/python -m pytest -m slow
+
+integration: $(VENV)/.integration ## the tests beside real parts of others: Ray, submitit, a browser, NVRTC (installs them)
+	$(BIN)/python -m pytest -m integration
 
 parity: $(VENV)/.peers ## train beside PyTorch (installs it): the same weights after ten steps
 	$(BIN)/python -m pytest -m parity
