@@ -223,7 +223,8 @@ def _value(value: object, kind: Any, rule: Mapping[str, Any], *, at: str) -> Any
         return _union(value, arguments, rule, at=at)
     if origin is Literal:
         if isinstance(value, bool) or value not in arguments:  # True == 1 would pass as a 1
-            raise ConfigError(at=at, got=value, rule="unknown choice", hint=nearest(str(value), map(str, arguments)))
+            few = f"use one of {', '.join(map(str, arguments))}" if len(arguments) < 4 else nearest(str(value), map(str, arguments))
+            raise ConfigError(at=at, got=value, rule="unknown choice", hint=few)
         return value
     if origin is tuple:
         return _sequence(value, arguments[0], rule, at=at)

@@ -18,7 +18,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import ConfigIndexError, MissingMandatoryValue, OmegaConfBaseException
 
 from pipeline.config.arms import with_arm
 from pipeline.config.overrides import CONF, forgiving, shown, unknown_option
@@ -88,6 +88,11 @@ def explained(error: Exception) -> PipelineError:
     inner = next((e for e in _chain(error) if isinstance(e, OmegaConfBaseException) and e.full_key), None)
     if isinstance(inner, MissingMandatoryValue):
         return ConfigError(at=str(inner.full_key), got="(missing)", rule="has no value", hint=f"give {inner.full_key}=...")
+    if isinstance(inner, ConfigIndexError) and inner.parent_node is not None:
+        held = len(cast(Any, inner.parent_node))
+        return ConfigError(
+            at=str(inner.full_key), got="(missing)", rule=f"there are {held}", hint=f"the last is [{held - 1}]" if held else ""
+        )
     message = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
     where = f"{inner.full_key}: " if inner is not None and str(inner.full_key) not in message else ""
     return PipelineError(f"config: {where}{message}")

@@ -26,19 +26,12 @@ from hydra.errors import HydraException
 
 from pipeline.config.experiment import Experiment
 from pipeline.config.search import SEARCH, TRIAL
+from pipeline.config.synonyms import KEYS, OPTIONS
 from pipeline.config.words import as_hydra, as_written
 from pipeline.errors import ConfigError, nearest
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 ADDED_GROUPS = ("experiment", "sweep")  # groups that the defaults list does not hold
-ALIASES = {  # what other tools call a key at the top -> its path here
-    "lr": "optimizer.learning_rate",
-    "learning_rate": "optimizer.learning_rate",
-    "momentum": "optimizer.momentum",
-    "batch_size": "training.batch_size",
-    "epochs": "training.epochs",
-    "dropout": "regularization=dropout regularization.rate",
-}
 
 
 def groups() -> dict[str, list[str]]:
@@ -65,7 +58,12 @@ def parsed(text: str) -> Override:
 def forgiving(texts: Sequence[str], *, several: bool) -> list[str]:
     """The overrides as Hydra is given them; `several`: a key may have several values (a sweep).  Raises ConfigError."""
     known = groups()
-    return [_forgiving(text, known, several=several) for text in texts]
+    made = [_forgiving(text, known, several=several) for text in texts]
+    for group in ADDED_GROUPS:
+        several_of = [text.partition("=")[2] for text in made if text.startswith(f"+{group}=")]
+        if len(several_of) > 1:
+            raise ConfigError(at=group, got=",".join(several_of), rule="takes one option at a time", hint="give one of them")
+    return made
 
 
 def _forgiving(text: str, known: dict[str, list[str]], *, several: bool) -> str:
@@ -78,6 +76,8 @@ def _forgiving(text: str, known: dict[str, list[str]], *, several: bool) -> str:
         if key not in known and _of_words(override.value()):
             hint += f"; one word with a comma is quoted twice: '{key}=\"...\"'"
         raise ConfigError(at=as_written(key), got=given, rule="one run takes one value", hint=hint)
+    if override.type == OverrideType.DEL and key.partition(".")[0] in _root(known) - {"hydra"} and not key.startswith("data.columns."):
+        raise ConfigError(at=text, got="(removed)", rule="nothing can be taken out of a config", hint=_instead_of_removing(key, known))
     if key.startswith("hydra.") or "/" in key or override.package is not None or override.type == OverrideType.DEL:
         return text
     bare = text.lstrip("+")
@@ -94,6 +94,21 @@ def _forgiving(text: str, known: dict[str, list[str]], *, several: bool) -> str:
     return f"++{bare}"
 
 
+def without_dashes(flag: str) -> str | None:
+    """The override that `--experiment=bn` or `--lr=0.1` means; None for a flag that means none."""
+    name, equals, value = flag.removeprefix("--").partition("=")
+    path = KEYS.get(name.replace("-", "_"), name)
+    if not flag.startswith("--") or name == "hydra" or path.partition("=")[0].partition(".")[0] not in _root(groups()):
+        return None
+    return f"{path}={value if equals else '...'}"
+
+
+def _instead_of_removing(key: str, known: dict[str, list[str]]) -> str:
+    if "none" in known.get(key, ()):
+        return f"write {key}=none"
+    return f"choose another option of {key}" if key in known else f"write {key}=VALUE; without it the default holds"
+
+
 def _of_words(value: object) -> bool:
     """Whether commas part words, which may be one word with commas."""
     return isinstance(value, ChoiceSweep) and all(isinstance(one, str | QuotedString) for one in value.list)
@@ -106,8 +121,8 @@ def _root(known: Iterable[str]) -> set[str]:
 
 def _nearest_path(key: str, root: set[str]) -> str:
     """`did you mean X?` for the first word of a path; the rest stays."""
-    if key in ALIASES:
-        return f"did you mean {ALIASES[key]}?"
+    if key in KEYS:
+        return f"did you mean {KEYS[key]}?"
     root = root - {"hydra"}
     first, dot, rest = key.partition(".")
     said = nearest(first, root)
@@ -196,4 +211,7 @@ def shown(texts: Sequence[str]) -> tuple[str, ...]:
 def unknown_option(missing: str, options: Sequence[str] | None) -> ConfigError:
     """The error for `group/option` where the group has no such option."""
     group, _, option = missing.rpartition("/")
+    ours = OPTIONS.get(group, {}).get(option.lower())
+    if ours is not None:
+        return ConfigError(at=group, got=option, rule="unknown option", hint=f"here it is {group}={ours}")
     return ConfigError(at=group or "config", got=option, rule="unknown option", hint=nearest(option, options or ()) if options else "")

@@ -12,7 +12,9 @@ from hydra.core.global_hydra import GlobalHydra
 
 from pipeline import tasks
 from pipeline.config.compose import compose
+from pipeline.config.overrides import groups
 from pipeline.config.spec import experiment
+from pipeline.config.synonyms import OPTIONS
 from pipeline.optimizers import OPTIMIZERS
 from tests import recorder
 
@@ -132,6 +134,19 @@ MISTAKES = [
     ),
     (["data.path=???"], "data.path = (missing): has no value; give data.path=..."),
     (["~nope"], "config: Could not delete from config. 'nope' does not exist"),
+    (["~optimizer"], "~optimizer = (removed): nothing can be taken out of a config; choose another option of optimizer"),
+    (["~normalization"], "~normalization = (removed): nothing can be taken out of a config; write normalization=none"),
+    (
+        ["~optimizer.beta1"],
+        "~optimizer.beta1 = (removed): nothing can be taken out of a config; write optimizer.beta1=VALUE; without it the default holds",
+    ),
+    (["architecture=mlp_small", "architecture.layers.5.units=64"], "architecture.layers[5] = (missing): there are 2; the last is [1]"),
+    (["+experiment=bn", "experiment=dropout"], "experiment = bn,dropout: takes one option at a time; give one of them"),
+    (["--experiment=bn"], "command line: --experiment=bn: what a config holds is set without dashes; write experiment=bn"),
+    (["--lr=0.1"], "command line: --lr=0.1: what a config holds is set without dashes; write optimizer.learning_rate=0.1"),
+    (["activation=swish"], "activation = swish: unknown option; here it is activation=silu"),
+    (["-m", "optimizer=sgd,NAG"], "optimizer = NAG: unknown option; here it is optimizer=nesterov"),
+    (["precision=float16"], "precision = float16: unknown choice; use one of float32, float64"),
     (["seed=${nope}"], "config: seed: Interpolation key 'nope' not found"),
     (["run=abc"], "run = abc: task=train starts a new run; give resume=FOLDER to continue a training"),
     (["task=evaluate"], "run = null: task=evaluate works on a trained run; give run=FOLDER or run=MLFLOW_RUN_ID"),
@@ -178,3 +193,10 @@ def test_a_mistake_of_ours_keeps_its_traceback(command: Command) -> None:
 def test_every_task_has_an_option_and_every_option_a_task() -> None:
     options = {file.stem for file in (Path(__file__).parents[2] / "conf/task").glob("*.yaml")}
     assert options == set(tasks.TASKS)
+
+
+def test_every_synonym_stands_for_an_option_and_is_none_itself() -> None:
+    known = groups()
+    for group, names in OPTIONS.items():
+        assert set(names.values()) <= set(known[group])
+        assert not set(names) & set(known[group])
