@@ -30,6 +30,18 @@ def break_at_seed_1(experiment: Experiment, config: Mapping[str, Any], context: 
     return run(experiment, config, context)
 
 
+def fail_once_at_seed_1(experiment: Experiment, config: Mapping[str, Any], context: RunContext) -> float:
+    value = run(experiment, config, context)
+    if experiment.seed == 1 and [e.seed for e, _, _ in calls].count(1) == 1:
+        raise OSError(28, "No space left on device")
+    return value
+
+
+def fail_always(experiment: Experiment, config: Mapping[str, Any], context: RunContext) -> float:
+    run(experiment, config, context)
+    raise DataError("my.csv: no column price; did you mean prices?") if experiment.seed == 9 else OSError(5, "Input/output error")
+
+
 def leave_at_seed_1(experiment: Experiment, config: Mapping[str, Any], context: RunContext) -> float:
     if experiment.seed == 1:
         raise SystemExit(5)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from pipeline.errors import ConfigError
 from pipeline.records import read, record, setting
 
 SWEEP = "sweep"
+ON_ERROR = re.compile(r"continue|stop|retry\(([1-9]\d{0,3})\)")
 
 
 @record
@@ -15,17 +18,30 @@ class SweepSettings:
     """How the trials of a sweep are run.
 
     stack     trials of one structure train together, as one program
-    on_error  what follows a trial that failed: the others go on, or the sweep stops
+    on_error  what follows a trial that failed: continue, the others go on; stop, those that train are saved and the sweep ends;
+              retry(n), it is tried again, at most n times, unless its values, its data or its numbers are at fault
     dry_run   every trial is named, how they stack and what memory they take; nothing is run
+    engine    where trials are trained: local, in this process
     """
 
     stack: bool = setting(True)
-    on_error: Literal["continue", "stop"] = setting("continue")
+    on_error: str = setting("continue")
     dry_run: bool = setting(False)
+    engine: Literal["local"] = setting("local")
+
+    @property
+    def retries(self) -> int:
+        """How often a trial that failed is tried again."""
+        found = ON_ERROR.fullmatch(self.on_error)
+        return int(found[1] or 0) if found else 0
 
 
 def taken_out(config: dict[str, Any]) -> tuple[dict[str, Any], SweepSettings]:
     """A config without what it says of its sweep, and that.  Raises ConfigError."""
     given = config.get(SWEEP)
     rest = {name: value for name, value in config.items() if name != SWEEP}
-    return rest, read(SweepSettings, given, at=SWEEP) if isinstance(given, Mapping) else SweepSettings()
+    settings = read(SweepSettings, given, at=SWEEP) if isinstance(given, Mapping) else SweepSettings()
+    if not ON_ERROR.fullmatch(settings.on_error):
+        hint = "use continue, stop, or retry(2) with the number of tries you want"
+        raise ConfigError(at=f"{SWEEP}.on_error", got=settings.on_error, rule="unknown choice", hint=hint)
+    return rest, settings

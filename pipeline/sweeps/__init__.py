@@ -3,7 +3,10 @@
 run.py         a sweep from its command to its end
 jobs.py        what each job is asked to do, and what came of it
 journal.py     what the sweep is, and which run folder is whose
-work.py        a job run, gone on with, or only read where it is over
+work.py        each job met once: run by an engine, gone on with, or only read where it is over
+engines/       where trials are trained
+doing.py       a trial trained in this process, and written down
+again.py       the command that runs one trial again
 together.py    which trials train together
 stacks.py      trials of one structure trained in step
 adopt.py       what a killed process left unsaid

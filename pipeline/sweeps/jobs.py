@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pipeline.config.experiment import Experiment
 from pipeline.config.overrides import shown, values_of
@@ -61,21 +61,6 @@ class Trial:
     name: str
     began: float
     searched: tuple[Search, int] | None = None
-
-
-class Doer(Protocol):
-    """Who does the trials of a sweep; `said` are the notes that it has said so far."""
-
-    said: set[str]
-
-    def asked(self, trial: Trial) -> tuple[Experiment, RunContext]:
-        """What its task is given."""
-
-    def over(self, trial: Trial, value: object, error: BaseException | None) -> JobResult:
-        """Writes down how a trial ended."""
-
-    def run_alone(self, trial: Trial) -> JobResult:
-        """Lets its task do one trial."""
 
 
 @record

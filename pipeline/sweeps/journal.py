@@ -59,9 +59,11 @@ class SweepJournal:
             raise _unwritable(path, error) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             os.close(self._file)
             raise RunError(f"{files.shown(folder)}: another process runs this sweep; wait for its end, or stop it first") from None
+        except OSError:
+            pass  # a file system that knows no locks: it is anyone's
         text = path.read_bytes()
         if text and not text.endswith(b"\n"):
             os.write(self._file, b"\n")  # closes the torn line of a killed process

@@ -27,6 +27,7 @@ from pipeline.tasks.context import Senders
 
 SOME_FAILED = 3
 SWEEPS = Path("runs/sweeps")
+HOW = ("sweep.", "hydra/launcher=", "hydra.launcher.")  # overrides that say how the trials of a sweep are run, not which
 OVER = ("hydra", "tracking", "output", "resume", "sweep")  # what may be another when a sweep goes on
 
 
@@ -59,13 +60,14 @@ def sweep_to_resume(overrides: Sequence[str]) -> Path | None:
 
 
 def _asked_then(folder: Path, overrides: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The flags and overrides that a sweep was begun with.  Raises ConfigError where others are given now."""
+    """The flags and overrides that a sweep was begun with, and how it is run now.  Raises ConfigError where other values are given."""
+    how = [text for text in overrides if text.lstrip("+").startswith(HOW)]
     for text in overrides:
         path, _, value = text.lstrip("+").partition("=")
-        if path != "resume":
+        if path != "resume" and text not in how:
             raise ConfigError(at=path, got=value, rule="a sweep goes on with the values that it was begun with", hint="leave it out")
     with closing(SweepJournal(folder, project=Path.cwd())) as journal:
-        return list(journal.head.get("flags", ())), list(journal.head.get("overrides", ()))
+        return list(journal.head.get("flags", ())), [*journal.head.get("overrides", ()), *how]
 
 
 class _Sweep:

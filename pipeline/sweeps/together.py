@@ -14,7 +14,8 @@ from pipeline.program.make import load_backend, stacked
 from pipeline.records import record
 from pipeline.screen.console import console_for
 from pipeline.sweeps import stacks
-from pipeline.sweeps.jobs import Doer, JobResult, Trial
+from pipeline.sweeps.doing import Doing
+from pipeline.sweeps.jobs import JobResult, Trial
 from pipeline.sweeps.stacks import Member
 from pipeline.tasks import train
 from pipeline.tasks.results import Result
@@ -78,27 +79,27 @@ class Around:
         self._bar = None
 
 
-def run_together(worker: Doer, trials: Sequence[Trial]) -> Iterator[JobResult]:
+def run_together(doing: Doing, trials: Sequence[Trial]) -> Iterator[JobResult]:
     """Trains the trials, in stacks where they can, whatever becomes of each."""
     compiled: dict[Kind, Structure] = {}
-    with Interrupt() as interrupt:
+    with Interrupt() as interrupt, doing.asked_by(interrupt):
         around = Around(interrupt)
-        for made in _windows(worker, trials, around):
+        for made in _windows(doing, trials, around):
             if isinstance(made, JobResult):
                 yield made
-                if isinstance(made.error, KeyboardInterrupt):
+                if interrupt() or isinstance(made.error, KeyboardInterrupt):
                     return
                 continue
             for group in _groups(made):
                 structure = compiled.setdefault(group[0].kind, group[0].structure)
-                yield from _trained(worker, structure, group, around)
-            if interrupt():
-                return
+                yield from _trained(doing, structure, group, around)
+                if interrupt():
+                    return
 
 
-def show_together(worker: Doer, trials: Sequence[Trial]) -> None:
+def show_together(doing: Doing, trials: Sequence[Trial]) -> None:
     """Says how the trials would be run, and runs none."""
-    for made in _windows(worker, trials, Around(Interrupt()), runs=False):
+    for made in _windows(doing, trials, Around(Interrupt()), runs=False):
         for group in [] if isinstance(made, JobResult) else _groups(made):
             first = group[0].structure
             rows = sum({id(one.ready.data.train.x): stacks.row_bytes(one.ready.data.train) for one in group}.values())
@@ -106,12 +107,12 @@ def show_together(worker: Doer, trials: Sequence[Trial]) -> None:
             print(f"{_said(len(group))}, structure {first.digest}: {room}: {_jobs(group)}", flush=True)
 
 
-def _windows(worker: Doer, trials: Sequence[Trial], around: Around, *, runs: bool = True) -> Iterator[list[Opened] | JobResult]:
+def _windows(doing: Doing, trials: Sequence[Trial], around: Around, *, runs: bool = True) -> Iterator[list[Opened] | JobResult]:
     """As many trials at a time as have room for their rows, ready to train; and what came of those that train alone or failed."""
     backends: dict[BackendSettings, tuple[Backend, str]] = {}
     left, opened = list(trials), list[Opened]()
     while left:
-        made = _opened(worker, left.pop(0), backends, around, runs=runs)
+        made = _opened(doing, left.pop(0), backends, around, runs=runs)
         if isinstance(made, JobResult):
             yield made
             continue
@@ -151,10 +152,10 @@ def _jobs(group: Sequence[Opened]) -> str:
 
 
 def _opened(
-    worker: Doer, trial: Trial, backends: dict[BackendSettings, tuple[Backend, str]], around: Around, *, runs: bool
+    doing: Doing, trial: Trial, backends: dict[BackendSettings, tuple[Backend, str]], around: Around, *, runs: bool
 ) -> Opened | JobResult:
     """A trial ready for a stack; what came of it where it cannot be a member, and so ran alone, or failed."""
-    experiment, context = worker.asked(trial)
+    experiment, context = doing.asked(trial)
     if not runs:
         experiment = replace(experiment, tracking=Tracking(kind="none"))  # no sender is started for nothing
     try:
@@ -162,26 +163,26 @@ def _opened(
         ready = train.opened(experiment, context, console=around.console)
         if why := stacks.alone_because(ready):
             train.close(ready)
-            return _alone(worker, trial, why, runs=runs)
+            return _alone(doing, trial, why, runs=runs)
         asked = ready.begun.experiment
         if asked.backend not in backends:
             backends[asked.backend] = load_backend(asked)
         return Opened(trial=trial, ready=ready, structure=Structure(asked, ready.data.shape, *backends[asked.backend]))
     except (Exception, KeyboardInterrupt) as error:
-        return worker.over(trial, None, error)
+        return doing.over(trial, None, error)
 
 
-def _alone(worker: Doer, trial: Trial, why: str, *, runs: bool) -> JobResult:
+def _alone(doing: Doing, trial: Trial, why: str, *, runs: bool) -> JobResult:
     if not runs:
         print(f"1 trial trains alone, {why}: job {trial.context.job}", flush=True)
         return JobResult(context=trial.context, experiment=trial.experiment, trial=trial.name)
-    if why not in worker.said:
-        worker.said.add(why)
+    if why not in doing.said:
+        doing.said.add(why)
         complain(f"note: trials run one by one: {why}")
-    return worker.run_alone(trial)
+    return doing.run_alone(trial)
 
 
-def _trained(worker: Doer, structure: Structure, group: Sequence[Opened], around: Around) -> list[JobResult]:
+def _trained(doing: Doing, structure: Structure, group: Sequence[Opened], around: Around) -> list[JobResult]:
     """One stack, from its first step to the end of its last member."""
     results: list[JobResult] = []
     if len(group) > 1:
@@ -194,7 +195,7 @@ def _trained(worker: Doer, structure: Structure, group: Sequence[Opened], around
 
         def over(value: Result | None, error: BaseException | None, trial: Trial = one.trial) -> None:
             around.over(trial)
-            results.append(worker.over(trial, value, error))
+            results.append(doing.over(trial, value, error))
 
         members.append(Member(ready=one.ready, program=program, start=start, over=over))
     with around.shown([one.trial for one in group]):

@@ -1,4 +1,4 @@
-"""Doing the jobs of a sweep: trained together or alone, gone on with where they were stopped, or only read where they are over."""
+"""The jobs of a sweep, each met once: run by an engine, gone on with where they were stopped, or only read where they are over."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import tasks
-from pipeline.config.experiment import Experiment
 from pipeline.config.jobs import Composed, Configs
 from pipeline.config.search import Search, Tried, stage_of
 from pipeline.config.spec import to_plain
-from pipeline.errors import DivergedError, PipelineError, complain, sentence
+from pipeline.config.sweep_settings import SweepSettings
+from pipeline.errors import ConfigError, DataError, DivergedError, PipelineError, complain, sentence
+from pipeline.sweeps.again import command_of
+from pipeline.sweeps.doing import Doing, result_of
+from pipeline.sweeps.engines import engine
 from pipeline.sweeps.jobs import Job, JobResult, Trial
 from pipeline.sweeps.journal import SweepJournal, identity
 from pipeline.tasks.context import RunContext, Senders
@@ -27,13 +29,15 @@ if TYPE_CHECKING:
 
 
 class Worker:
-    """Does jobs; `tried` are those of them that were trials of a search, each with that search."""
+    """Works through jobs; `tried` are those of them that were trials of a search, each with that search."""
 
     def __init__(self, *, journal: SweepJournal, planned: Sequence[Job], senders: Senders | None, shelf: Shelf) -> None:
         self.journal, self.senders, self.shelf = journal, senders, shelf
         self.tried: list[tuple[Search, Tried]] = []
-        self.said: set[str] = set()
-        self._told: Counter[str] = Counter()  # how often each refusal came
+        self.doing = Doing(journal, failed=self._failed)
+        self._sweep = SweepSettings()  # of the jobs that are done now
+        self._stops = False  # whether a failure stops the sweep
+        self._told: Counter[str] = Counter()  # how often each error came
         self._numbers: dict[str, int] = {}  # trial -> the job that it was first met in
         values = [job.values for job in planned]
         self._varied = {path for own in values for path in own if len({other.get(path) for other in values}) > 1}
@@ -45,13 +49,11 @@ class Worker:
         """
         composed = ((job, self._composed(job, configs)) for job in jobs)
         for _, group in groupby(composed, key=lambda pair: _batch(pair[1])):
-            batch = list(group)
-            results = self._batch(batch)
+            results = self._batch(list(group))
             yield from results
             if any(isinstance(result.error, KeyboardInterrupt) for result in results):
                 return
-            stops = any(isinstance(made, Composed) and made.sweep.on_error == "stop" for _, made in batch)
-            if stops and any(result.error is not None for result in results):
+            if self._stops:
                 complain("the sweep stops at its first failure, as sweep.on_error = stop asks")
                 return
 
@@ -64,95 +66,71 @@ class Worker:
             overrides=job.asked,
             varied=varied,
             senders=self.senders,
-            said=self.said,
+            said=self.doing.said,
             shelf=self.shelf,
         )
-
-    def over(self, trial: Trial, value: object, error: BaseException | None) -> JobResult:
-        """Writes down how a trial ended, and tells a failure."""
-        metrics = getattr(value, "metrics", value)  # a training's program would keep its memory to the end of the sweep
-        told = metrics if isinstance(metrics, Mapping) else {}
-        self.journal.end(trial.name, _status(error), told, sentence(error) if error else "")
-        if error is not None and not isinstance(error, KeyboardInterrupt):
-            _tell(trial.context, error)
-        return _kept(trial, JobResult(context=trial.context, experiment=trial.experiment, trial=trial.name, value=metrics, error=error))
-
-    def asked(self, trial: Trial) -> tuple[Experiment, RunContext]:
-        """What its task is given: to go on with the run that was stopped, or to begin one."""
-        folder, end = self.journal.runs.get(trial.name), self.journal.ends.get(trial.name)
-        number = trial.context.job or 0
-
-        def begun(folder: Path) -> None:
-            self.journal.run(trial.name, number, folder)
-
-        context = replace(trial.context, trial=trial.name, began=time.monotonic(), placed=begun)
-        if folder is not None and folder.is_dir() and (end is None or end["status"] == "killed"):
-            return replace(trial.experiment, resume=str(folder)), replace(context, overrides=())
-        return trial.experiment, context
 
     def _batch(self, batch: Sequence[tuple[Job, Composed | JobResult]]) -> list[JobResult]:
         """The jobs of a batch, in their order."""
         results: dict[int, JobResult] = {}
         waiting: list[Trial] = []
-        stacks, dry = True, False
+        settings = [made.sweep for _, made in batch if isinstance(made, Composed)] or [self._sweep]
+        self._sweep = replace(settings[0], stack=all(one.stack for one in settings), dry_run=any(one.dry_run for one in settings))
         for job, made in batch:
             met = self._met(job, made) if isinstance(made, Composed) else made
-            if isinstance(made, Composed):
-                stacks, dry = stacks and made.sweep.stack, dry or made.sweep.dry_run
             if isinstance(met, JobResult):
                 results[job.number] = met
             elif met is not None:
                 waiting.append(met)
-        for count in self._told.values():
-            if count > 1:
-                complain(f"{count - 1} more job{'s' if count > 2 else ''}: the same error")
-        self._told.clear()
-        if dry:
-            self._show(waiting, stacks=stacks)
+        self._tell_how_many()
+        if self._sweep.dry_run:
+            self._show(waiting)
             return []
-        for result in self._run(waiting, stacks=stacks):
+        for result in self._run(waiting):
             results[result.context.job or 0] = result
+        self._tell_how_many()
         ordered = [results[number] for number in sorted(results)]
         self.tried += [(made.search[0], _tried(made.search[1], made)) for made in ordered if made.search is not None]
         return ordered
 
-    def _show(self, trials: Sequence[Trial], *, stacks: bool) -> None:
+    def _show(self, trials: Sequence[Trial]) -> None:
         """Names the trials that are left, and says how they would be run."""
         from pipeline.sweeps.together import show_together  # noqa: PLC0415  # the command line starts without it
 
         for trial in trials:
-            standing = "goes on" if self.asked(trial)[0].resume is not None else "is new"
+            standing = "goes on" if self.doing.asked(trial)[0].resume is not None else "is new"
             print(f"{trial.context.label}, trial {trial.name}: {standing}", flush=True)
-        if stacks:
-            show_together(self, [trial for trial in trials if tasks.is_training(trial.experiment)])
+        if self._sweep.stack:
+            show_together(self.doing, [trial for trial in trials if tasks.is_training(trial.experiment)])
 
-    def _run(self, trials: Sequence[Trial], *, stacks: bool) -> Iterator[JobResult]:
+    def _run(self, trials: Sequence[Trial]) -> Iterator[JobResult]:
+        """Does the trials, those that fail again as often as `sweep.on_error` says."""
+        left, tries = list(trials), self._sweep.retries
+        while left:
+            by_name, again = {trial.name: trial for trial in left}, []
+            for result in self._once(left):
+                if self._stops and isinstance(result.error, KeyboardInterrupt):
+                    continue  # stopped because another failed: not over
+                if tries and _may_pass(result.error):
+                    complain(f"{result.context.label}: is tried again, {tries} more time{'s' if tries > 1 else ''} at most")
+                    again.append(by_name[result.trial])
+                    continue
+                yield result
+            left, tries = [] if self._stops else again, tries - 1
+
+    def _once(self, trials: Sequence[Trial]) -> Iterator[JobResult]:
+        """Trainings by the engine, the rest here; nothing after a stop."""
         trainings = [trial for trial in trials if tasks.is_training(trial.experiment)]
-        if stacks and len(trainings) > 1:
-            from pipeline.sweeps.together import run_together  # noqa: PLC0415  # the command line starts without it
-
-            stopped = False
-            for result in run_together(self, trainings):
+        stopped = False
+        if trainings:
+            for result in engine(self._sweep)(self.doing, trainings, self._sweep):
                 yield result
                 stopped = stopped or isinstance(result.error, KeyboardInterrupt)
-            trials = [] if stopped else [trial for trial in trials if trial not in trainings]
-        for trial in trials:
-            result = self.run_alone(trial)
+        for trial in [] if stopped or self._stops else [trial for trial in trials if trial not in trainings]:
+            result = self.doing.run_alone(trial)
             yield result
-            if isinstance(result.error, KeyboardInterrupt):
+            if self._stops or isinstance(result.error, KeyboardInterrupt):
                 return
-
-    def run_alone(self, trial: Trial) -> JobResult:
-        """Lets its task do one trial."""
-        trial = replace(trial, began=time.perf_counter())
-        try:
-            if trial.experiment.task != "train":  # a training ends in a line of its own
-                print(trial.context.label, flush=True)
-            experiment, context = self.asked(trial)
-            value = tasks.run(experiment, trial.plain, context)
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
-            return self.over(trial, None, error)
-        return self.over(trial, value, None)
 
     def _composed(self, job: Job, configs: Configs) -> Composed | JobResult:
         try:
@@ -177,20 +155,38 @@ class Worker:
         if end is None or folder is None or not folder.is_dir() or end["status"] not in ("finished", "diverged"):
             return trial
         diverged = DivergedError(str(end["message"])) if end["status"] == "diverged" else None
-        value = None if diverged else end["metrics"]
-        found = JobResult(context=context, experiment=experiment, trial=name, value=value, error=diverged, found=True)
-        return _kept(trial, found)
+        return result_of(trial, None if diverged else end["metrics"], diverged, found=True)
 
     def _refused(self, job: Job, error: BaseException) -> JobResult:
-        context, told = self.context(job), sentence(error)
-        self._told[told] += 1
-        if self._told[told] == 1:  # what all jobs share is said once
-            _tell(context, error)
+        context = self.context(job)
+        self._tell(context, error)
         return JobResult(context=context, experiment=None, error=error)
 
+    def _failed(self, trial: Trial, error: BaseException) -> None:
+        """Tells at once that a trial failed, and how it is run again by itself; stops the others where that is asked for."""
+        if self._tell(trial.context, error):
+            complain(f"this one again: {command_of(trial, self.journal.head.get('flags', ()))}")
+        if self._sweep.on_error == "stop":
+            self._stops = True
+            if self.doing.interrupt is not None:
+                self.doing.interrupt.ask()
 
-def _kept(trial: Trial, result: JobResult) -> JobResult:
-    return replace(result, search=trial.searched, seconds=time.perf_counter() - trial.began)
+    def _tell(self, context: RunContext, error: BaseException) -> bool:
+        """Says what went wrong with a job, a mistake of ours with its traceback -> whether it was news: what jobs share is said once."""
+        told = sentence(error)
+        self._told[told] += 1
+        if self._told[told] > 1:
+            return False
+        if not isinstance(error, (PipelineError, OSError)):
+            traceback.print_exception(error)
+        complain(f"{context.label}: error: {told}")
+        return True
+
+    def _tell_how_many(self) -> None:
+        for told, count in self._told.items():
+            if count > 1:
+                complain(f"{count - 1} more job{'s' if count > 2 else ''}: the same error")
+            self._told[told] = 1
 
 
 def _batch(made: Composed | JobResult) -> tuple[bool, int]:
@@ -200,17 +196,9 @@ def _batch(made: Composed | JobResult) -> tuple[bool, int]:
     return True, stage_of(*made.searched)
 
 
-def _status(error: BaseException | None) -> str:
-    if error is None:
-        return "finished"
-    return "killed" if isinstance(error, KeyboardInterrupt) else "diverged" if isinstance(error, DivergedError) else "failed"
-
-
-def _tell(context: RunContext, error: BaseException) -> None:
-    """Says at once what went wrong with a job; a mistake of ours with its traceback."""
-    if not isinstance(error, (PipelineError, OSError)):
-        traceback.print_exception(error)
-    complain(f"{context.label}: error: {sentence(error)}")
+def _may_pass(error: BaseException | None) -> bool:
+    """Whether what went wrong may go well another time: the same values, data and program give the same again."""
+    return isinstance(error, Exception) and not isinstance(error, (ConfigError, DataError, DivergedError))
 
 
 def _tried(trial: int, result: JobResult) -> Tried:

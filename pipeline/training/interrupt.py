@@ -52,6 +52,11 @@ class Interrupt:
         """Whether a signal came."""
         return self.signal is not None
 
+    def ask(self) -> None:
+        """Asks for a stop as SIGTERM does."""
+        if self.signal is None:
+            self.signal = signal.SIGTERM
+
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._note) for number in _heard(SIGNALS)}

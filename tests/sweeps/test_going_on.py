@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import cli
-from pipeline.sweeps.journal import FILE
+from pipeline.sweeps.journal import FILE, SweepJournal
 from pipeline.tracking.folder import run_folders
 from pipeline.tracking.journal import last_values, read_journal
 from tests import recorder
@@ -81,6 +81,26 @@ def test_other_values_for_a_sweep_that_goes_on_are_refused(command: Command, cap
     assert command("-m", "resume=here", "training.epochs=9") == 2
     line = "error: training.epochs = 9: a sweep goes on with the values that it was begun with; leave it out\n"
     assert capsys.readouterr().err == line
+
+
+def test_two_continuations_of_one_sweep_at_once_are_one_and_a_refusal(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("-m", "seed=0,1", "hydra.sweep.dir=here") == 0
+    capsys.readouterr()
+    other = SweepJournal(Path("here"), project=tmp_path)
+    try:
+        assert command("-m", "resume=here") == 2
+        assert capsys.readouterr().err == "error: here: another process runs this sweep; wait for its end, or stop it first\n"
+    finally:
+        other.close()  # as death does: the system closes what a process had open
+    assert command("-m", "resume=here") == 0
+
+
+def test_how_a_sweep_is_run_may_be_another_when_it_goes_on(command: Command) -> None:
+    assert command("-m", "seed=0,1", "hydra.sweep.dir=here") == 0
+    assert command("-m", "resume=here", "sweep.on_error=retry(1)", "sweep.stack=false") == 0
+    assert len(recorder.calls) == 4  # the recorder makes no runs: nothing is over
 
 
 def test_ctrl_c_names_the_command_that_goes_on_and_it_runs_the_rest(

@@ -48,7 +48,7 @@ def test_one_failing_job_is_told_and_does_not_stop_the_others(command: Command, 
     assert command("-m", "seed=0,1,2", train="diverge_at_seed_1") == 3
     out, err = capsys.readouterr()
     assert out == f"sweep {recorder.sweeps[0].id}: 3 jobs\n"  # what a training says of itself it says itself
-    assert err == "job 1: seed=1: error: step 7: fc1 holds a NaN; lower the learning rate\n"
+    assert err == "job 1: seed=1: error: step 7: fc1 holds a NaN; lower the learning rate\nthis one again: python -m pipeline seed=1\n"
     errors = [type(job.error) for job in recorder.sweeps[0].jobs]
     assert errors == [type(None), DivergedError, type(None)]
 
@@ -90,7 +90,7 @@ def test_a_job_that_breaks_or_exits_does_not_stop_the_others(
     command: Command, capsys: pytest.CaptureFixture[str], train: str, line: str
 ) -> None:
     assert command("-m", "seed=0,1,2", train=train) == 3
-    assert capsys.readouterr().err.endswith(line)
+    assert capsys.readouterr().err.endswith(f"{line}this one again: python -m pipeline seed=1\n")
     assert [e.seed for e, _, _ in recorder.calls] == [0, 2]
 
 

@@ -1,0 +1,31 @@
+"""Engines: where the trials of a sweep are trained.
+
+An engine is a function (doing, trials, settings) -> what came of each, in any order.  It groups the trials into stacks and sees to it that
+each is begun, or gone on with, whatever becomes of the others; `doing` has the journal of the sweep, and is told how each ended.
+
+local.py   in this process, stack by stack
+
+Adding an engine: one file, one row of ENGINES, one word of `SweepSettings.engine`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import cast
+
+from pipeline.config.sweep_settings import SweepSettings
+from pipeline.sweeps.doing import Doing
+from pipeline.sweeps.jobs import JobResult, Trial
+
+Engine = Callable[[Doing, Sequence[Trial], SweepSettings], Iterator[JobResult]]
+
+ENGINES = {
+    "local": "pipeline.sweeps.engines.local:run",
+}
+
+
+def engine(settings: SweepSettings) -> Engine:
+    """The engine that a sweep asks for, loaded when it is needed."""
+    module, _, function = ENGINES[settings.engine].partition(":")
+    return cast(Engine, getattr(importlib.import_module(module), function))
