@@ -57,16 +57,15 @@ def _command(argv: list[str], began: float) -> int:
     if arguments.help:
         print(help_text(arguments.overrides), end="")
         return 0
-    several = arguments.multirun or (
-        arguments.cfg is None and (asks_for_several(arguments.overrides) or sweep_to_resume(arguments.overrides) is not None)
-    )
+    own, asked = arguments.config_dir, arguments.overrides
+    several = arguments.multirun or (arguments.cfg is None and (asks_for_several(asked, own) or sweep_to_resume(asked) is not None))
     overrides = forgiving(arguments.overrides, several=several)
     flags = _without(argv, arguments.overrides)
     if several:
         return run_sweep(flags, overrides)
     if arguments.cfg == "job" and not (arguments.config_dir or arguments.config_path or arguments.config_name):
         compose(arguments.overrides)  # what is printed is a config that would run
-    return _single(flags + overrides + as_one_run(arguments.overrides), began)
+    return _single(flags + overrides + as_one_run(asked, own), began)
 
 
 def _arguments(argv: list[str]) -> Namespace:

@@ -129,21 +129,21 @@ def _nearest_path(key: str, root: set[str]) -> str:
     return f"{said[:-1]}{dot}{rest}?" if said.endswith("?") else said
 
 
-def asks_for_several(texts: Sequence[str]) -> bool:
+def asks_for_several(texts: Sequence[str], folder: str | None = None) -> bool:
     """Whether `texts` ask for a sweep: by hydra.mode, by the group `sweep`, or by an experiment whose file says so.
 
-    Tasks but train look at one config.
+    Tasks but train look at one config.  folder: that of the user's own files (--config-dir); its experiments go before ours.
     """
     given = _given(texts)
     if "hydra.mode" in given:
         return given["hydra.mode"] == "MULTIRUN"
-    return given.get("task", "train") == "train" and _declares_sweep(given)
+    return given.get("task", "train") == "train" and _declares_sweep(given, folder)
 
 
-def as_one_run(texts: Sequence[str]) -> list[str]:
+def as_one_run(texts: Sequence[str], folder: str | None = None) -> list[str]:
     """What Hydra has to be told beside `texts`, which ask for no sweep, where the experiment declares one."""
     given = _given(texts)
-    return ["hydra.mode=RUN"] if "hydra.mode" not in given and _declares_sweep(given) else []
+    return ["hydra.mode=RUN"] if "hydra.mode" not in given and _declares_sweep(given, folder) else []
 
 
 def _given(texts: Sequence[str]) -> dict[str, str]:
@@ -151,14 +151,19 @@ def _given(texts: Sequence[str]) -> dict[str, str]:
     return {text.partition("=")[0].strip().lstrip("+"): text.partition("=")[2].strip() for text in texts}
 
 
-def _declares_sweep(given: dict[str, str]) -> bool:
+def _declares_sweep(given: dict[str, str], folder: str | None) -> bool:
     if "sweep" in given:
         return True
-    file = CONF / "experiment" / f"{given.get('experiment')}.yaml"
-    if not file.is_file():
+    name = Path("experiment", f"{given.get('experiment')}.yaml")
+    file = next((place / name for place in (*([Path(folder)] if folder else ()), CONF) if (place / name).is_file()), None)
+    if file is None:
         return False
-    config = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    return bool(config.get("hydra", {}).get("mode") == "MULTIRUN")
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return False  # Hydra reads the file again, and says what is wrong with it
+    hydra = config.get("hydra") if isinstance(config, dict) else None
+    return isinstance(hydra, dict) and hydra.get("mode") == "MULTIRUN"
 
 
 def planned(params: Mapping[str, str], overrides: Sequence[str]) -> list[tuple[str, ...]]:

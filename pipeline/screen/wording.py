@@ -12,7 +12,13 @@ def number(name: str, value: float) -> str:
     quantity = name.split("/")[0]
     if quantity in (*MACRO, "exact_match") or quantity.endswith("accuracy"):
         return f"{100 * value:.2f} %"
-    return f"{value:.2f} s" if quantity == "time" else f"{value:.4g}"
+    return f"{value:.2f} s" if quantity == "time" else significant(value)
+
+
+def significant(value: float, digits: int = 4) -> str:
+    """`value` with so many digits; a large one in whole numbers with its thousands parted (13,230), not as 1.323e+04."""
+    whole = 10**digits - 0.5 <= abs(value) < 1e15
+    return f"{value:,.0f}" if whole else f"{value:.{digits}g}"
 
 
 def newest(values: Mapping[str, float]) -> dict[str, float]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pipeline.records import record
-from pipeline.screen.wording import number
+from pipeline.screen.wording import number, significant
 from pipeline.sweeps.table import Sweep, Trial, grows
 
 REPEATS = ("seed", "data.split.fold")
@@ -40,7 +40,8 @@ class Interval:
         return f"{share} ± {100 * self.half:.2f} %"
 
     def __str__(self) -> str:
-        return f"{self.mean:.4g}" if math.isnan(self.half) else f"{self.mean:.4g} ± {self.half:.2g}"
+        mean = significant(self.mean)
+        return mean if math.isnan(self.half) else f"{mean} ± {significant(self.half, 2)}"
 
 
 @record

@@ -38,6 +38,7 @@ TASKS: dict[str, Task] = {
     "demonstrate": Task(function="pipeline.tasks.demonstrate:run", needs_demonstration=True),
     "check": Task(function="pipeline.tasks.check:run"),
     "lr_range": Task(function="pipeline.tasks.lr_range:run"),
+    "new": Task(function="pipeline.tasks.new:run"),
     "sync": Task(function="pipeline.tasks.sync:run", takes_run=True),
 }
 

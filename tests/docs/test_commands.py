@@ -33,6 +33,8 @@ SMALLER = {
     "task=check": ("check.rows=8", "architecture=softmax_regression"),
     "task=lr_range": ("lr_range.steps=20", "architecture=softmax_regression"),
     "task=explain": ("architecture=mlp_small",),
+    "task=new": (),
+    "--config-dir": ("training.epochs=1", "tracking=none"),
     "task=evaluate": (),
     "task=predict": (),
     "training.epochs=30": (),  # of one batch each
@@ -83,6 +85,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         table = ["data=csv", "data.path=my.csv", "data.target=price", "data.task=regression"]
         assert cli.main([*table, *SMALLER["data=csv"], "output=runs/FOLDER"]) == 0
+        assert cli.main(["task=new"]) == 0
         assert cli.main(["-m", "seed=0,1", "hydra.sweep.dir=runs/sweeps/NAME", *SMALLER["-m"]]) == 0
     return folder
 
