@@ -6,7 +6,9 @@ journal.py     what happened, one line an event: the truth
 folder.py      run folders
 lock.py        one process at a time in a run folder
 provenance.py  config as parameters; commit, versions, command as tags
+database.py    an SQLite file of MLflow, written without loading MLflow
 store.py       where MLflow keeps runs, whether it takes them
+client.py      what the sender asks of a store
 link.py        links into MLflow's page
 figures.py     learning curves, confusion matrix
 delivery.py    one journal -> MLflow

@@ -14,12 +14,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline import files
 from pipeline.errors import PipelineError, RunError
 from pipeline.records import read, record
 from pipeline.text import HIDDEN, hidden
+from pipeline.tracking.client import Client, open_client
+from pipeline.tracking.database import Point
 from pipeline.tracking.figures import draw
 from pipeline.tracking.folder import RunInfo, read_info, replace_text
 from pipeline.tracking.journal import (
@@ -39,10 +41,7 @@ from pipeline.tracking.journal import (
     whole_length,
 )
 from pipeline.tracking.provenance import LONGEST_NAME, LONGEST_PARAM, LONGEST_TAG
-from pipeline.tracking.store import Store, connect, one_transaction
-
-if TYPE_CHECKING:
-    from mlflow.tracking import MlflowClient
+from pipeline.tracking.store import Store
 
 STATE = "mlflow.json"
 STANDING = "pipeline.state"
@@ -83,13 +82,13 @@ class Clients:
     """One client and experiment id per store, made at first need."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple[str, str], tuple[MlflowClient, str]] = {}
+        self._made: dict[tuple[str, str], tuple[Client, str]] = {}
 
-    def get(self, store: Store) -> tuple[MlflowClient, str]:
-        """The client of a store and the id of the experiment; raises as `connect`."""
+    def get(self, store: Store) -> tuple[Client, str]:
+        """The client of a store and the id of the experiment; raises as `open_client`."""
         key = (store.uri, store.experiment)
         if key not in self._made:
-            self._made[key] = connect(store)
+            self._made[key] = open_client(store)
         return self._made[key]
 
 
@@ -168,19 +167,12 @@ class Delivery:
         """Whether the journal holds what is not sent."""
         return (self.folder / FILE).stat().st_size > self.sent.offset
 
-    def _find(self, client: MlflowClient) -> None:
+    def _find(self, client: Client) -> None:
         """Asks the store, once, whether it still has the run that it is said to have: a database may have been deleted."""
-        from mlflow.exceptions import MlflowException  # noqa: PLC0415  # only who sends loads MLflow
-
         if self.sent.offset > whole_length(self.folder):  # of a journal that has been put back
             self.again()
-        if self.sent.run_id:
-            try:
-                client.get_run(self.sent.run_id)
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                    raise
-                self.again()
+        if self.sent.run_id and client.tags(self.sent.run_id) is None:
+            self.again()
         self._found = True
 
     def finish(self) -> None:
@@ -190,7 +182,7 @@ class Delivery:
             return
         client, _ = self.clients.get(self.store)
         for path in draw(self.folder, title=self.info.name):
-            client.log_artifact(self.sent.run_id, str(path), "figures")
+            client.artifact(self.sent.run_id, path, "figures")
         self._save(complete=True)
 
     def remark(self, note: str) -> None:
@@ -199,21 +191,18 @@ class Delivery:
             with contextlib.suppress(OSError):
                 self._save(note=note)
 
-    def _find_or_create(self, client: MlflowClient, experiment_id: str, start: Start) -> str:
+    def _find_or_create(self, client: Client, experiment_id: str, start: Start) -> str:
         """The run with our uid: an earlier create may have worked although its answer was lost."""
         first, self._first = self._first, False
-        found = [] if first else client.search_runs([experiment_id], f"tags.`pipeline.uid` = '{self.info.uid}'", max_results=1)
+        found = "" if first else client.find(experiment_id, self.info.uid)
         if found:
-            return str(found[0].info.run_id)
+            return found
         self._created = _tags({"pipeline.uid": self.info.uid, "pipeline.folder": str(self.folder), **start.tags, STANDING: "running"})
-        tags = self._created
-        run = client.create_run(experiment_id, start_time=self.info.created, run_name=self.info.name, tags=tags)
-        return str(run.info.run_id)
+        name = self.info.name[:LONGEST_NAME]
+        return client.create(experiment_id, uid=self.info.uid, name=name, time=self.info.created, tags=self._created)
 
-    def _log(self, client: MlflowClient, run_id: str, events: Sequence[Event]) -> None:
-        from mlflow import entities  # noqa: PLC0415  # only who sends loads MLflow
-
-        metrics: dict[tuple[str, int], entities.Metric] = {}
+    def _log(self, client: Client, run_id: str, events: Sequence[Event]) -> None:
+        metrics: dict[tuple[str, int], Point] = {}
         params: dict[str, Any] = {}
         tags: dict[str, Any] = {}
         for event in events:
@@ -223,17 +212,18 @@ class Delivery:
                     # A resumed run tells the steps after its checkpoint again, with the same bits: MLflow keeps the first.
                     for name, value in values.items():
                         if (name, step) not in self._told:
-                            metrics.setdefault((name, step), entities.Metric(name[:LONGEST_NAME], float(value), event.time, step))
+                            point = Point(name=name[:LONGEST_NAME], value=float(value), time=event.time, step=step)
+                            metrics.setdefault((name, step), point)
                 case Start():
                     params |= event.params
                     tags |= event.tags
                 case Tags():
                     tags |= event.values
-        client.log_batch(
+        client.log(
             run_id,
-            metrics=list(metrics.values()),
-            params=[entities.Param(name[:LONGEST_NAME], str(value)[:LONGEST_PARAM]) for name, value in params.items() if value != "null"],
-            tags=[entities.RunTag(name, value) for name, value in _tags(tags).items() if self._created.get(name) != value],
+            points=list(metrics.values()),
+            params={name[:LONGEST_NAME]: str(value)[:LONGEST_PARAM] for name, value in params.items() if value != "null"},
+            tags={name: value for name, value in _tags(tags).items() if self._created.get(name) != value},
         )
         self._told |= set(metrics)
         self._created = {}
@@ -263,7 +253,7 @@ def advance_together(deliveries: Sequence[Delivery], clients: Clients) -> bool:
     client, _ = clients.get(deliveries[0].store)
     before = [(item, item.sent, set(item._told), item._first) for item in deliveries]
     try:
-        with one_transaction(client):
+        with client.together():
             for item in deliveries:
                 item._held = True
                 item.advance()
@@ -314,14 +304,14 @@ def _standing(event: Event) -> dict[str, str]:
     return {}
 
 
-def _act(client: MlflowClient, run_id: str, folder: Path, event: Event) -> None:
+def _act(client: Client, run_id: str, folder: Path, event: Event) -> None:
     """What an event asks for beside its metrics, parameters and tags, which went with the batch."""
     match event:
         case Resume():
-            client.update_run(run_id, status="RUNNING")
+            client.set_status(run_id, "RUNNING")
         case Artifact() if inside(folder, event.path) and inside(folder, event.into or "."):
             # one that its run replaced or removed since is no reason to hold up the rest, nor is one that was never a file of this folder
             if (folder / event.path).is_file():
-                client.log_artifact(run_id, str(folder / event.path), event.into or None)
+                client.artifact(run_id, folder / event.path, event.into)
         case End():
-            client.set_terminated(run_id, status=event.status, end_time=event.time)
+            client.set_status(run_id, event.status, end=event.time)

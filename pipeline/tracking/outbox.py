@@ -32,7 +32,6 @@ ENVIRONMENT = {
 }
 REPLACEMENTS = 5  # senders that may die under one training
 WAIT = 15.0  # seconds that the status may take to reach MLflow before the training process goes on without the news
-WAIT_FIGURES = 3.0  # and then for the figures, which the sender finishes anyway
 
 
 def open_sender(settings: Tracking, project: Path) -> Sender:
@@ -69,14 +68,11 @@ class Sender:
             self._write(**self._runs[-1])
 
     def wait_for(self, folder: Path, seconds: float = WAIT) -> Sent:
-        """Waits until the run's status is in MLflow, and a little for its figures.  Returns what was reached."""
+        """Waits until the run's status is in MLflow, not for its figures.  Returns what was reached."""
         self._tell()
         end = time.monotonic() + seconds
         while not (sent := read_sent(folder)).ended and time.monotonic() < end and not self._given_up():
-            time.sleep(0.02)
-        end = min(end, time.monotonic() + WAIT_FIGURES)
-        while sent.ended and not (sent := read_sent(folder)).complete and time.monotonic() < end and not self._given_up():
-            time.sleep(0.02)
+            time.sleep(0.005)
         return sent
 
     def close(self, seconds: float = WAIT) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 from pipeline import files
 from pipeline.errors import RunError, TrackingError
 from pipeline.text import hidden
+from pipeline.tracking.client import open_client
 from pipeline.tracking.delivery import read_sent
 from pipeline.tracking.folder import INFO, RunInfo, run_folders
 from pipeline.tracking.settings import Tracking
-from pipeline.tracking.store import Store, check, connect, locate
+from pipeline.tracking.store import Store, check, locate
 
 SHORTEST = 6  # letters of a run id that are enough, if only one run begins with them
 
@@ -23,7 +24,7 @@ def find_run(
 ) -> Path:
     """The run folder; `at` is the config path that named it.
 
-    Looks at the path, then at the run folders of `roots`, then asks `store`, which imports MLflow.
+    Looks at the path, then at the run folders of `roots`, then asks `store`, which imports MLflow unless it is a file of known tables.
 
     Raises RunError, or TrackingError if the store has to be asked and refuses.
     """
@@ -73,14 +74,12 @@ def _run_id(text: str) -> str:
 
 
 def _ask(text: str, run_id: str, store: Store, at: str) -> Path:
-    from mlflow.exceptions import MlflowException  # noqa: PLC0415  # two seconds, needed only for a run that is not found here
-
     check(store)
-    client, _ = connect(store)
-    try:
-        folder = client.get_run(run_id).data.tags.get("pipeline.folder")
-    except MlflowException:
-        raise RunError(f"{at} = {text}: {store.shown} has no such run; give the folder of a run or another tracking.uri") from None
+    client, _ = open_client(store)
+    tags = client.tags(run_id)
+    if tags is None:
+        raise RunError(f"{at} = {text}: {store.shown} has no such run; give the folder of a run or another tracking.uri")
+    folder = tags.get("pipeline.folder")
     if folder is None:
         raise RunError(f"{at} = {text}: is a run of MLflow, but not one of this program; give another")
     if not (Path(folder) / INFO).is_file():

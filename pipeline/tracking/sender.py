@@ -37,8 +37,9 @@ from pipeline.tracking.store import Store, check, make_ready
 TICK = 0.2  # seconds between two looks at the journals
 PATIENCE = 10.0  # seconds of trying after the end of a run, or of the training process
 STUCK = 60.0  # seconds that one request may keep it after that: a server may answer letter by letter
+DRAWING = 5.0  # seconds that the sender of a run that is just over may take for its figures
 LOG = "sender.log"
-TOGETHER = 16  # runs in one transaction: others who write the database wait for it
+TOGETHER = 64  # runs in one transaction: others who write the database wait for it
 
 
 class Inbox:
@@ -47,6 +48,11 @@ class Inbox:
     def __init__(self, file: int) -> None:
         self._file, self._rest, self.ended, self.empty = file, b"", False, False
         self.beat = time.monotonic()  # of the last look: between two of them something is sent
+
+    @property
+    def waits(self) -> bool:
+        """Whether a message is there."""
+        return not self.ended and bool(select.select([self._file], [], [], 0.0)[0])
 
     def new(self, timeout: float) -> list[dict[str, Any]]:
         """Waits at most `timeout` seconds."""
@@ -92,11 +98,23 @@ class Round:
                 mark_killed(self.delivery.folder)
             self.delivery.advance()
             self._wait, self._limit = TICK, float("inf")
-            if self.delivery.sent.ended:
-                self.delivery.finish()
+            if self.delivery.sent.complete:
                 self._close()
         except Exception as error:  # whatever a store, a network or a disk can raise: the journal keeps all, and we try again
             self._failed(error, now, ending=orphaned or _has_ended(self.delivery.folder))
+
+    @property
+    def undrawn(self) -> bool:
+        """Whether only its figures are left to do."""
+        return self.due() and self.delivery.sent.ended and not self.delivery.news()
+
+    def draw(self) -> None:
+        """Draws them."""
+        try:
+            self.delivery.finish()
+            self._close()
+        except Exception as error:  # as above
+            self._failed(error, time.monotonic(), ending=True)
 
     def _failed(self, error: Exception, now: float, *, ending: bool) -> None:
         self.delivery.remark(_sentence(error))
@@ -135,11 +153,11 @@ def run(inbox: Inbox, parent: int, *, first: bool = False) -> None:
     rounds: dict[Path, Round] = {}
     roots: set[tuple[Path, Store]] = set()
     backlog: list[tuple[Path, Store]] = []
-    warm = False
     while True:
         busy = backlog or any(not item.done for item in rounds.values())
         orphaned = os.getppid() != parent  # asked before the pipe is read: what a dead process has told lies in it already
-        for message in inbox.new(TICK if busy or not inbox.ended else 0.0):
+        drawing = any(item.undrawn for item in rounds.values())
+        for message in inbox.new(TICK if not drawing and (busy or not inbox.ended) else 0.0):
             _take(message, rounds, clients, first=first)
         if not orphaned:
             _together([item for item in rounds.values() if not item.done], clients)
@@ -150,9 +168,11 @@ def run(inbox: Inbox, parent: int, *, first: bool = False) -> None:
                     roots.add((root, item.delivery.store))
                     known = {*rounds, *(path for path, _ in backlog)}
                     backlog += [(lost, item.delivery.store) for lost in left_behind(root, item.delivery.store) if lost not in known]
-        if not warm and not inbox.ended:
-            warm = _warm_up()
-        if backlog:
+        # Figures come last: of any other run the status is more urgent.
+        undrawn = next((item for item in rounds.values() if item.undrawn), None)
+        if undrawn is not None and not inbox.waits:
+            undrawn.draw()
+        elif backlog:
             repair(*backlog.pop(0), clients)  # one between two looks: a long backlog does not hold up the runs of today
         if (inbox.ended or (orphaned and inbox.empty)) and not backlog and all(item.done for item in rounds.values()):
             return
@@ -187,6 +207,8 @@ def repair(folder: Path, store: Store, clients: Clients) -> None:
     with contextlib.suppress(PipelineError):
         item = Round(Delivery(folder, clients, store=store.of(read_info(folder).experiment)), tries=1)
         item.look(orphaned=True)
+        if item.undrawn:
+            item.draw()
         item.delivery.release()
 
 
@@ -197,7 +219,11 @@ def sync(folder: Path, *, store: Store | None = None, rebuild: bool = False, cli
     """
     delivery = Delivery(folder, clients or Clients(), store=store, draws=True)
     check(delivery.store)
-    if not delivery.take():
+    end = time.monotonic() + DRAWING
+    while not delivery.take():
+        if time.monotonic() < end:
+            time.sleep(0.05)
+            continue
         raise TrackingError(f"run = {files.shown(folder)}: another process is sending it just now; try again when it is done")
     try:
         if here(delivery.info.process) and not alive(delivery.info.process):
@@ -210,14 +236,6 @@ def sync(folder: Path, *, store: Store | None = None, rebuild: bool = False, cli
     finally:
         delivery.release()
     return delivery
-
-
-def _warm_up() -> bool:
-    """Loads Matplotlib while data are read and the network trains, so that the figures are quick at the end."""
-    with contextlib.suppress(ImportError):
-        import matplotlib.backends.backend_agg  # noqa: PLC0415  # that it takes time is why it is loaded now
-        import matplotlib.figure  # noqa: F401, PLC0415  # loaded, not used
-    return True
 
 
 def _watch(inbox: Inbox, parent: int) -> None:

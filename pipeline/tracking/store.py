@@ -1,13 +1,12 @@
 """The tracking store: where it is, and whether it takes runs.
 
 `locate` and `check` run in the training process, so they ask the store without MLflow: a socket for a server, the file for SQLite.
-`connect` runs in the sender, which imports MLflow.
+`connect` runs in the sender, and imports MLflow.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import importlib.util
 import os
 import re
@@ -16,7 +15,6 @@ import sqlite3
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -24,6 +22,7 @@ from urllib.parse import urlsplit
 from pipeline.errors import TrackingError
 from pipeline.records import record
 from pipeline.text import hidden
+from pipeline.tracking.database import FIRST, create_database, deleted, is_ours
 from pipeline.tracking.settings import Tracking
 
 if TYPE_CHECKING:
@@ -135,7 +134,7 @@ def _check_tables(store: Store, database: Path) -> None:
     except sqlite3.Error as error:
         raise _refused(store.shown, f"is no MLflow database ({error})", "give another tracking.uri, or move the file away") from error
     if row is not None and row[0] == "deleted":
-        raise _deleted(store.experiment)
+        raise deleted(store.experiment)
 
 
 def _check_server(store: Store) -> None:
@@ -195,21 +194,14 @@ def _refused(uri: str | None, rule: str, hint: str) -> TrackingError:
     return TrackingError(f"tracking.uri = {uri}: {rule}; {hint}")
 
 
-def _deleted(experiment: str) -> TrackingError:
-    return TrackingError(
-        f"tracking.experiment = {experiment}: was deleted in this store; "
-        "bring it back with `mlflow experiments restore`, or give another tracking.experiment"
-    )
-
-
 def connect(store: Store) -> tuple[MlflowClient, str]:
     """A client of the store and the id of the experiment, both made if missing.  Imports MLflow, and raises what it raises."""
-    make_ready(store.uri)
-    from mlflow.exceptions import MlflowException  # noqa: PLC0415  # only who sends loads MLflow
-    from mlflow.tracking import MlflowClient  # noqa: PLC0415
+    client = _loaded(store.uri)
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415  # loaded by now
 
-    client = MlflowClient(tracking_uri=store.uri, registry_uri=store.uri)
     experiment = client.get_experiment_by_name(store.experiment)
+    if experiment is None and store.experiment == FIRST:
+        experiment = client.get_experiment_by_name("Default")  # MLflow's own: a second one would be beside it
     if experiment is None:
         try:
             return client, client.create_experiment(store.experiment, artifact_location=store.artifacts)
@@ -218,76 +210,32 @@ def connect(store: Store) -> tuple[MlflowClient, str]:
             if experiment is None:
                 raise
     if experiment.lifecycle_stage != "active":
-        raise _deleted(store.experiment)
+        raise deleted(store.experiment)
     return client, str(experiment.experiment_id)
 
 
-@contextlib.contextmanager
-def one_transaction(client: MlflowClient) -> Iterator[None]:
-    """What is written to an SQLite database within it is one transaction: one wait for the disk, where each run has five of its own.
-
-    MLflow's own commits only release savepoints meanwhile.  Other stores, servers among them, are written as ever.
-    """
-    store = getattr(client._tracking_client, "store", None)
-    engine, own = getattr(store, "engine", None), getattr(store, "ManagedSessionMaker", None)
-    if store is None or engine is None or own is None or engine.dialect.name != "sqlite":
-        yield
-        return
-    from mlflow.store.db import utils  # noqa: PLC0415  # only who sends loads MLflow
-    from sqlalchemy.orm import sessionmaker  # noqa: PLC0415  # comes with MLflow's stores
-
-    with engine.connect() as connection, connection.begin():
-        connection.exec_driver_sql("PRAGMA busy_timeout = 20000")
-        connection.exec_driver_sql("BEGIN IMMEDIATE")  # the driver begins with the first write, which is after a savepoint
-        joined = sessionmaker(bind=connection, join_transaction_mode="create_savepoint")
-        store.ManagedSessionMaker = utils._get_managed_session_maker(joined, "sqlite")
-        try:
-            yield
-        finally:
-            store.ManagedSessionMaker = own
-
-
 def make_ready(uri: str) -> None:
-    """Loads MLflow and opens the store, making an SQLite database that is not there.  MLflow keeps what it opened for the next client."""
+    """Makes an SQLite database that is not there; of other stores, and of one whose tables we do not know, loads MLflow and opens it.
+
+    MLflow keeps what it opened for the next client.
+    """
+    database = Store(uri=uri, experiment="").database
+    if database is not None:
+        create_database(database, artifacts=artifacts_of(database, FIRST))
+        if is_ours(database, FIRST):
+            return
+    _loaded(uri)
+
+
+def _loaded(uri: str) -> MlflowClient:
+    """A client of MLflow, which has opened the store."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow and its database layer warn of each other's future as they load
         from mlflow.tracking import MlflowClient  # noqa: PLC0415  # only who sends loads MLflow
 
         database = Store(uri=uri, experiment="").database
         if database is not None:
-            create_database(database)
-        MlflowClient(tracking_uri=uri, registry_uri=uri).get_experiment_by_name("Default")
-
-
-def create_database(database: Path) -> None:
-    """Makes the SQLite database if it is not there.
-
-    MLflow's own creation breaks the file for good when two processes do it at once, or when one is killed in it: so one process at a time
-    makes it, under another name, and the finished file is renamed.
-    """
-    if _made(database):
-        return
-    with _lock(database.with_name(f".{database.name}.lock")):
-        if _made(database):
-            return
-        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415  # only who sends loads MLflow
-
-        partial = database.with_name(f".{database.name}.{os.getpid()}.new")
-        fresh = SqlAlchemyStore(f"sqlite:///{partial}", (database.parent / "mlruns").as_uri())
-        fresh.engine.dispose()
-        os.replace(partial, database)
-
-
-def _made(database: Path) -> bool:
-    return database.exists() and database.stat().st_size > 0
-
-
-@contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Holds an advisory lock; the file is removed after it, which is safe because what it guards is looked at again under it."""
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
+            create_database(database, artifacts=artifacts_of(database, FIRST))
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        client.get_experiment_by_name("Default")
+        return client

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,6 +103,10 @@ def test_the_summary_run_holds_the_table_and_the_link_opens_the_runs(begin: Call
     assert run.data.metrics == {"best/loss/validation": 0.01, "best/loss/train": 0.01}
     assert run.data.params["sweep.space.optimizer.learning_rate"] == '["0.1", "0.01", "0.001"]'
     assert "**0.01**" in run.data.tags["mlflow.note.content"]
+    for _ in range(200):  # nothing waits for figures
+        if client.list_artifacts(run.info.run_id, "figures"):
+            break
+        time.sleep(0.05)
     names = [item.path for item in client.list_artifacts(run.info.run_id)]
     assert sorted(names) == ["config.yaml", "figures", "trials.csv", "trials.html", "trials.md"]
     assert [item.path for item in client.list_artifacts(run.info.run_id, "figures")] == ["figures/trials.png"]

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from pipeline.errors import RunError, TrackingError
+from pipeline.tracking import sender
+from pipeline.tracking.database import Database
 from pipeline.tracking.delivery import STATE, Clients, Delivery, read_sent
 from pipeline.tracking.folder import read_info, write_info
 from pipeline.tracking.process import Process, this_process
@@ -79,23 +81,21 @@ def test_sending_all_again_changes_nothing(begin: Begin, store: Store) -> None:
 
 
 def test_no_point_is_lost_when_mlflow_fails_within_a_batch(begin: Begin, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mlflow.tracking import MlflowClient
-
     tracker = trained(begin)
     delivery = Delivery(tracker.folder, Clients())
     assert delivery.take()
-    log_batch = MlflowClient.log_batch
+    log = Database.log
 
     def fails_after(self: Any, *arguments: Any, **options: Any) -> None:
-        log_batch(self, *arguments, **options)
+        log(self, *arguments, **options)
         raise ConnectionError("the answer was lost")
 
     with monkeypatch.context() as patch:
-        patch.setattr(MlflowClient, "log_batch", fails_after)
+        patch.setattr(Database, "log", fails_after)
         with pytest.raises(ConnectionError):
             delivery.advance()
     with monkeypatch.context() as patch:
-        patch.setattr(MlflowClient, "log_batch", lambda *arguments, **options: 1 / 0)
+        patch.setattr(Database, "log", lambda *arguments, **options: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             delivery.advance()
     delivery.advance()
@@ -108,10 +108,11 @@ def test_no_point_is_lost_when_mlflow_fails_within_a_batch(begin: Begin, store: 
     delivery.release()
 
 
-def test_two_senders_are_never_in_charge_of_one_run(begin: Begin) -> None:
+def test_two_senders_are_never_in_charge_of_one_run(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
     tracker = trained(begin)
     first, second = Delivery(tracker.folder, Clients()), Delivery(tracker.folder, Clients())
     assert first.take() and first.take() and not second.take()
+    monkeypatch.setattr(sender, "DRAWING", 0.1)
     with pytest.raises(TrackingError) as caught:
         sync(tracker.folder)
     assert str(caught.value) == f"run = {tracker.folder}: another process is sending it just now; try again when it is done"
