@@ -15,9 +15,12 @@ A table goes this way:
 origin.py          its source by the content of the file
 sources.py, sql.py where its rows come from, batch by batch
 dialect.py         how delimited text is written
-forms.py           how people write numbers, dates, truth values
+forms.py, dates.py how people write numbers, truth values, dates, times
 look.py            a first look at the cells
-infer.py           what the cells of a column are, or a doubt
+infer.py           what the cells of a column are, or a doubt: findings.py
+formats.py         the formats that dates of a column are written in
+disguise.py        words that look like numbers
+sentinels.py       numbers and dates that stand for a missing value
 decide.py          how each column is read: declared or inferred
 hints.py           overrides that work when they are pasted
 convert.py         cells -> numbers, block by block

@@ -9,15 +9,17 @@ from typing import Protocol
 import numpy as np
 
 from pipeline.data.columns import Missing, Reading, Spelling, numbers_in_words, truths_in_words
+from pipeline.data.findings import Doubt, Found
+from pipeline.data.formats import infer_dates, other_format
 from pipeline.data.forms import Clock, Form, Moment, Number, Truth, said
-from pipeline.data.hints import column_setting, listed, matching, written
-from pipeline.data.infer import Doubt, Found, Separators, doubtful_points, infer, infer_dates, infer_numbers
-from pipeline.data.look import SUSPECTS, Evidence, look, recount
+from pipeline.data.hints import column_setting, listed, matching
+from pipeline.data.infer import SIGNS_FOR_NOTHING, Separators, doubtful_points, infer, infer_numbers
+from pipeline.data.look import Evidence, look, recount
+from pipeline.data.sentinels import among, date_sentinel, sentinel
 from pipeline.data.settings import Data, Declared
 from pipeline.data.sources import Source
 from pipeline.errors import ConfigError, DataError, nearest
 
-FAR = 3.0  # a sentinel lies further from the other numbers than so many times their range
 WORDS = ("category", "hash", "ordinal")
 UNUSED = ("id", "ignore")
 FIRST_DATE, LAST_DATE = 19000101, 20991231
@@ -133,7 +135,8 @@ def decide(source: Source, config: Data, declared: Mapping[str, Declared]) -> tu
     if commas and not source.european:
         decisions = {name: _decided(found[name], declared[name], config, european=True) for name in used}
     if commas or source.european:
-        fractions = [name for name in used if found[name].plain and not found[name].whole and found[name].kind is None]
+        fractions = [name for name in used if found[name].plain and found[name].kind is None]
+        fractions = [name for name in fractions if found[name].pointed or not found[name].whole]
         fractions = [name for name in fractions if found[name].low > -np.inf and declared[name].decimal is None]
         recount(source, found, fractions)
         for name in fractions:
@@ -158,7 +161,7 @@ def _decided(seen: Evidence, declared: Declared, config: Data, *, european: bool
         told = () if seen.kind == "boolean" else (said(form),)
         return Decision(name=seen.name, reading=replace(made, kind=seen.kind, form=form), why=f"a column of {seen.kind}s", notes=told)
     if seen.plain:
-        doubt, notes = _sentinel(seen.name, seen.suspects, seen.rest) if declared.missing is None else (None, ())
+        doubt, notes = sentinel(seen.name, seen.suspects, seen.rest) if declared.missing is None else (None, ())
         why = "no cell has a value" if seen.absent == seen.rows else "plain numbers"
         return Decision(name=seen.name, reading=replace(made, form=Number()), why=why, notes=notes, doubt=doubt)
     given = Separators(decimal=declared.decimal, thousands=declared.thousands, european=european)
@@ -168,21 +171,12 @@ def _decided(seen: Evidence, declared: Declared, config: Data, *, european: bool
             return Decision(name=seen.name, reading=_spelled(seen, made), why="data.task=classification")
         return Decision(name=seen.name, reading=replace(made, kind="category"), why="", doubt=result)
     decision = _inferred(seen, result, made, target=target, config=config)
-    if declared.missing is not None or not isinstance(decision.reading.form, Number):
+    if declared.missing is not None or not isinstance(decision.reading.form, Number | Moment):
         return decision
-    doubt, notes = _sentinel(seen.name, *_among(seen, decision.reading))
+    if isinstance(decision.reading.form, Moment):
+        return replace(decision, doubt=date_sentinel(seen.counts, decision.reading))
+    doubt, notes = sentinel(seen.name, *among(seen.counts, decision.reading))
     return replace(decision, doubt=doubt, notes=(*decision.notes, *notes))
-
-
-def _among(seen: Evidence, reading: Reading) -> tuple[dict[float, int], tuple[float, float]]:
-    """Of counted cells that are numbers in the form of `reading`: those that may stand for a missing value, and the ends of the rest."""
-    often: dict[float, int] = {}
-    for text, count in seen.counts.items():
-        value = None if reading.missing.holds(text) else reading.value(text)
-        if value is not None:
-            often[value] = often.get(value, 0) + count
-    rest = [value for value in often if value not in SUSPECTS]
-    return {value: count for value, count in often.items() if value in SUSPECTS}, (min(rest, default=np.inf), max(rest, default=-np.inf))
 
 
 def _inferred(seen: Evidence, result: Found, made: Reading, *, target: bool, config: Data) -> Decision:
@@ -191,7 +185,8 @@ def _inferred(seen: Evidence, result: Found, made: Reading, *, target: bool, con
         reading = _spelled(seen, made) if target else replace(made, kind="category")
         return Decision(name=seen.name, reading=reading, why=result.why, notes=result.notes)
     if result.kind == "boolean" and target and config.task != "regression":
-        return Decision(name=seen.name, reading=replace(_spelled(seen, made), missing=missing), why=result.why, notes=result.notes)
+        notes = tuple(note for note in result.notes if not note.endswith("are taken as 1 and 0"))  # they are classes here
+        return Decision(name=seen.name, reading=replace(_spelled(seen, made), missing=missing), why=result.why, notes=notes)
     kind = "number" if result.kind == "empty" else result.kind
     reading = replace(made, kind=kind, form=result.form, missing=missing)
     return Decision(name=seen.name, reading=reading, why=result.why, notes=result.notes)
@@ -218,8 +213,9 @@ def _declared(seen: Evidence, declared: Declared, *, target: bool, config: Data)
         case "time":
             reading = replace(made, kind="time", form=Clock())
         case "date":
-            form = Moment(format=declared.format) if declared.format else infer_dates(seen.counts)
+            form = Moment(format=declared.format) if declared.format else infer_dates(_present(seen))
             form, doubt = (Moment(), form) if isinstance(form, Doubt) else (form, None)
+            doubt = other_format(declared.format, _present(seen)) if declared.format else doubt
             reading = replace(made, kind="date", form=form)
         case _:
             number = (
@@ -230,29 +226,9 @@ def _declared(seen: Evidence, declared: Declared, *, target: bool, config: Data)
     return Decision(name=seen.name, reading=reading, why="declared", doubt=doubt)
 
 
-def _sentinel(name: str, suspects: Mapping[float, int], rest: tuple[float, float]) -> tuple[Doubt | None, tuple[str, ...]]:
-    """Numbers that look like what people write for missing and stand apart: far from all others, or the only negative ones."""
-    low, high = rest
-    if not suspects or low > high:
-        return None, ()
-    often = {value: count for value, count in suspects.items() if count > 1 and not low <= value <= high}
-    far = [value for value in often if max(low - value, value - high) > FAR * (high - low) > 0]
-    far += [value for value in often if value not in far and value < -50 and low >= 0 and often[value] >= 3]
-    if far:
-        words = [f"{value:.0f}" for value in far]
-        times = sum(often[value] for value in far)
-        rule = f"it stands {times} times, apart from all others ({low:g} to {high:g}), and may mean a missing value"
-        return Doubt(rule=rule, cells=tuple(words), settings=(f"missing: [{', '.join(map(written, words))}]", "kind: number")), ()
-    apart = [
-        value for value, count in often.items() if count >= 3 and max(low - value, value - high) > 0.1 * (high - low) > 0 and value != -1
-    ]
-    if not apart:
-        return None, ()
-    words = [f"{value:.0f}" for value in apart]
-    hint = column_setting(name, f"missing: [{', '.join(map(written, words))}]")
-    return None, (
-        f"{listed(words)} stands {sum(often[v] for v in apart)} times apart from the others; if it means a missing value, give {hint}",
-    )
+def _present(seen: Evidence) -> dict[str, int]:
+    """The counted cells but those that stand for nothing."""
+    return {text: count for text, count in seen.counts.items() if text.casefold() not in SIGNS_FOR_NOTHING}
 
 
 def row_of(source: Source, name: str, cell: str) -> int | None:
@@ -262,7 +238,7 @@ def row_of(source: Source, name: str, cell: str) -> int | None:
         array = batch.column(0)
         for row, value in enumerate(array.to_pylist()):
             text = value.strip() if isinstance(value, str) else value
-            if text == cell or (not isinstance(text, str) and _equal(text, cell)):
+            if text == cell or _equal(text, cell):
                 return start + row
         start += len(array)
     return None
@@ -270,7 +246,7 @@ def row_of(source: Source, name: str, cell: str) -> int | None:
 
 def _equal(value: object, cell: str) -> bool:
     try:
-        return value is not None and bool(np.float64(value) == np.float64(cell))  # type: ignore[arg-type]  # else ValueError
+        return value is not None and bool(np.float64(value) == np.float64(cell))  # type: ignore[arg-type]  # else an error
     except (TypeError, ValueError):
         return False
 

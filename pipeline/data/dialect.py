@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
 from pipeline.data.files import unreadable
+from pipeline.data.findings import Doubt, Found
 from pipeline.data.forms import TRUTHS, plain
 from pipeline.data.hints import shell, written
-from pipeline.data.infer import Doubt, Found, infer
+from pipeline.data.infer import infer
 from pipeline.errors import ConfigError, DataError
 from pipeline.records import record
 

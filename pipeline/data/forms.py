@@ -4,29 +4,33 @@ A form is a frozen record, kept with a trained model so that new rows are read a
 
     Number   68.9   68,9   128,553   1'234.5   $ 12   12 km   12 %   (3.5)   <5      the number itself; a bound is taken as its number
     Truth    true, yes, y, t, on, 1 and their opposites, in any spelling             1 and 0
-    Moment   2023-05-19   5/19/2023   19.05.23 18:30   Jan 1 2000                    days since 1970-01-01, in UTC where no zone is named
+    Moment   2023-05-19   5/19/2023   19.05.23 18:30   1. Mai 2000   2023Q1          days since 1970-01-01, in UTC where no zone is named
     Clock    18:30   6:30 pm   18.30.00                                              hours since midnight
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Literal
 
+from pipeline.data.dates import clock, days_of_iso, moment
 from pipeline.records import record, setting
 
 Parser = Callable[[str], float | None]
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MINUS = "-−–"
 SIGN = r"[+\-−–]"
 CURRENCIES = "$|€|£|¥|₹|₽|₩|US$|R$|C$|A$|USD|EUR|CHF|GBP|JPY|CNY|INR|CAD|AUD|SEK|NOK|DKK|kr|Fr.|Rs.|Rs"
+BEHIND = r"[\-−–](?=\s|$)"  # a minus behind its number, as accounts have it
 _BOUND = r"(?:<=|>=|<|>|≤|≥|~)"
-_ISO = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?", re.ASCII)
-_CLOCK = re.compile(r"(\d{1,2})([:.])(\d\d)(?:\2(\d\d))?(?: ?([ap])\.?m\.?)?", re.IGNORECASE)
-_TRUTHS = (("true", "false"), ("yes", "no"), ("y", "n"), ("t", "f"), ("on", "off"))
+_TRUTHS = (
+    *(("true", "false"), ("yes", "no"), ("y", "n"), ("t", "f"), ("on", "off"), ("ja", "nein"), ("j", "n"), ("wahr", "falsch")),
+    *(("oui", "non"), ("vrai", "faux"), ("sí", "no"), ("si", "no"), ("verdadero", "falso"), ("sim", "não")),
+    *(("ja", "nee"), ("vero", "falso"), ("да", "нет"), ("是", "否"), ("✓", "✗"), ("✔", "✘")),
+)  # fmt: skip
+PAIRS = tuple(frozenset(pair) for pair in _TRUTHS)
 TRUTHS = {word: value for pair in _TRUTHS for word, value in zip(pair, (1.0, 0.0), strict=True)}
 
 
@@ -39,7 +43,7 @@ class Number:
 
     kind: Literal["number"] = setting("number")
     decimal: Literal[".", ","] = setting(".")
-    thousands: Literal["", ",", ".", " ", "'"] = setting("")
+    thousands: Literal["", ",", ".", " ", "'", "_"] = setting("")
     prefix: str = setting("")
     suffix: str = setting("")
 
@@ -53,7 +57,7 @@ class Truth:
 
 @record
 class Moment:
-    """A date, with or without a time: `format` as of strptime; None: ISO 8601."""
+    """A date, with or without a time: `format` as of strptime, or several with | between; None: ISO 8601."""
 
     kind: Literal["moment"] = setting("moment")
     format: str | None = setting(None)
@@ -69,8 +73,18 @@ class Clock:
 Form = Number | Truth | Moment | Clock
 PLAIN = Number()
 _PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
-_GROUPS = {",": ",", ".": r"\.", " ": " ", "'": "['’]"}
-_BLANKS = str.maketrans("\u00a0\u202f\u2009", "   ")
+_GROUPS = {",": ",", ".": r"\.", " ": " ", "'": "['’]", "_": "_"}
+_WIDE = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}  # fullwidth forms
+_NOTHING = dict.fromkeys((*range(0x200B, 0x2010), 0x2060, 0xFEFF, 0xAD))  # characters without a width
+_COMMON = {
+    **_WIDE,
+    **_NOTHING,
+    **dict.fromkeys((0xA0, 0x202F, 0x2007, 0x2009, 0x3000), " "),
+    0x2010: "-",
+    0x2011: "-",
+    0x66B: ".",
+    0x66C: ",",
+}
 
 
 def parser(form: Form) -> Parser:
@@ -83,14 +97,16 @@ def parser(form: Form) -> Parser:
         case Moment(format=None):
             return days_of_iso
         case Moment():
-            return lambda text: value if (value := _moment(text, str(form.format))) is not None else days_of_iso(text)
+            return lambda text: moment(text, str(form.format))
         case Clock():
             return clock
 
 
-def common_blanks(text: str) -> str:
-    """`text` with common blanks in place of narrow ones and of those that do not break a line."""
-    return text.translate(_BLANKS)
+def common(text: str) -> str:
+    """`text` with common blanks, digits, marks and hyphens in place of narrow, wide and invisible ones and of digits of other scripts."""
+    if text.isascii():
+        return text
+    return "".join(str(unicodedata.decimal(letter, letter)) for letter in text.translate(_COMMON))
 
 
 def plain(text: str) -> float | None:
@@ -106,14 +122,16 @@ def _number(form: Number) -> Parser:
     before = rf"(?:{re.escape(form.prefix)}\s*)?" if form.prefix else ""
     after = rf"(?:\s*{re.escape(form.suffix)})?" if form.suffix else ""
     sign = rf"(?P<{{}}>{SIGN})?\s*"
-    written = rf"(?P<open>\()?{_BOUND}?\s*{sign.format('sign')}{before}{sign.format('inner')}{digits}{after}(?P<close>\))?"
+    written = (
+        rf"(?P<open>\()?{_BOUND}?\s*{sign.format('sign')}{before}{sign.format('inner')}{digits}(?P<behind>{BEHIND})?{after}(?P<close>\))?"
+    )
     pattern = re.compile(written, re.ASCII)
 
     def parse(text: str) -> float | None:
-        found = pattern.fullmatch(common_blanks(text))
+        found = pattern.fullmatch(common(text))
         if found is None or bool(found["open"]) != bool(found["close"]):
             return None
-        signs = [s for s in (found["sign"], found["inner"]) if s]
+        signs = [s for s in (found["sign"], found["inner"], found["behind"]) if s]
         if len(signs) > 1 or (signs and found["open"]):
             return None
         clean = re.sub(groups, "", found["digits"]) if groups else found["digits"]
@@ -127,42 +145,6 @@ def truth(text: str) -> float | None:
     """1 for true, 0 for false; 1 and 0 too, as another program may write them."""
     value = TRUTHS.get(text.casefold())
     return value if value is not None else {"1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}.get(text)
-
-
-def days_of_iso(text: str) -> float | None:
-    """Days since 1970-01-01 of an ISO 8601 date or time; without a zone it is UTC."""
-    if not _ISO.fullmatch(text):
-        return None
-    try:
-        return days(datetime.fromisoformat(text))
-    except ValueError:
-        return None
-
-
-def clock(text: str) -> float | None:
-    """Hours since midnight."""
-    found = _CLOCK.fullmatch(text)
-    if found is None or (found[2] == "." and found[4] is None):  # 18.30 is a number
-        return None
-    hour, minute, second = int(found[1]), int(found[3]), int(found[4] or 0)
-    if found[5]:
-        if not 1 <= hour <= 12:
-            return None
-        hour = hour % 12 + (12 if found[5].lower() == "p" else 0)
-    return hour + minute / 60 + second / 3600 if hour < 24 and minute < 60 and second < 60 else None
-
-
-def _moment(text: str, form: str) -> float | None:
-    try:
-        return days(datetime.strptime(text, form))  # a date without a zone is UTC
-    except ValueError:
-        return None
-
-
-def days(moment: datetime) -> float:
-    """Days since 1970-01-01."""
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return (aware - EPOCH).total_seconds() / 86400
 
 
 def said(form: Form) -> str:
@@ -179,9 +161,10 @@ def said(form: Form) -> str:
         case Truth():
             return "true and false are taken as 1 and 0"
         case Moment():
-            return f"dates{'' if form.format is None else f' written {form.format}'} are taken as days since 1970-01-01"
+            ways = "" if form.format is None else f" written {form.format.replace('|', ' or ')}"
+            return f"dates{ways} are taken as days since 1970-01-01"
         case Clock():
             return "times of the day are taken as hours since midnight"
 
 
-_NAMES = {",": "commas", ".": "points", " ": "blanks", "'": "apostrophes"}
+_NAMES = {",": "commas", ".": "points", " ": "blanks", "'": "apostrophes", "_": "underscores"}

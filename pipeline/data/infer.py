@@ -10,71 +10,41 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from pipeline.data.forms import (
-    CURRENCIES,
-    PLAIN,
-    SIGN,
-    TRUTHS,
-    Clock,
-    Form,
-    Moment,
-    Number,
-    Truth,
-    clock,
-    common_blanks,
-    days_of_iso,
-    parser,
-    plain,
-    said,
-)
-from pipeline.data.hints import listed, written
+from pipeline.data.disguise import disguised
+from pipeline.data.findings import Doubt, Found, odd_among
+from pipeline.data.formats import clocks, moments
+from pipeline.data.forms import BEHIND, CURRENCIES, PAIRS, PLAIN, SIGN, TRUTHS, Number, Truth, common, parser, plain, said
+from pipeline.data.hints import listed, shell, written
 from pipeline.records import record
 
-Kind = Literal["number", "boolean", "date", "time", "category", "empty"]
 Decimal = Literal[".", ","]
-Thousands = Literal["", ",", ".", " ", "'"]
+Thousands = Literal["", ",", ".", " ", "'", "_"]
 
-WORDS_FOR_NOTHING = frozenset(("none", "nil", "missing", "unknown"))  # among numbers; among words each may be a word
-SIGNS_FOR_NOTHING = frozenset(("-", "--", "---", "–", "—", ".", "..", "n.a.", "k.a.", "#null!", "#value!", "#ref!", "#div/0!"))
+WORDS_FOR_NOTHING = frozenset(  # among numbers; among words each may be a word
+    (
+        *("none", "nil", "missing", "unknown", "undefined", "not available", "not applicable", "no data", "no value", "blank", "empty"),
+        *("unbekannt", "keine angabe", "fehlt", "inconnu", "non disponible", "n.d.", "n. d.", "nd", "n.v.", "tbd", "tba"),
+    )
+)
+SIGNS_FOR_NOTHING = frozenset(
+    (
+        *("-", "--", "---", "–", "—", "‑", "―", ".", "..", "...", "…", "*", "**", "***", "_", "\\n", "nat", "-nan", "+nan"),
+        *("n.a.", "n. a.", "k.a.", "k. a.", "(null)", "[null]", "(blank)", "1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind", "1.#inf"),
+        *("#null!", "#value!", "#ref!", "#div/0!", "#num!", "#name?", "#n/d", "#nv"),
+        *("0000-00-00", "0000-00-00 00:00:00", "00/00/0000", "00.00.0000"),
+    )
+)
 EXACT = 2**53  # whole numbers up to here are float64 numbers of their own
 LEAST_NAMES = 20  # cells of a column of words from which on most of them may not differ
 INFINITE = frozenset(("inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"))
-FORMATS = (
-    *("%m/%d/%Y", "%d/%m/%Y", "%Y/%m/%d", "%d.%m.%Y", "%m.%d.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y.%m.%d", "%Y%m%d"),
-    *("%m/%d/%y", "%d/%m/%y", "%y/%m/%d", "%d.%m.%y", "%d-%m-%y", "%m-%d-%y", "%y-%m-%d"),
-    *("%b %d %Y", "%b %d, %Y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d. %b %Y", "%a %b %d %Y", "%a, %d %b %Y"),
-    *("%B %d %Y", "%B %d, %Y", "%d %B %Y", "%d-%B-%Y", "%d. %B %Y", "%b %Y", "%B %Y", "%b-%Y", "%Y-%m", "%m/%Y"),
-)
-TIMES = ("", " %H:%M", " %H:%M:%S", "T%H:%M:%S", " %I:%M %p", " %I:%M:%S %p", ", %H:%M", " %H.%M.%S")
+_GROUPED = re.compile(r"[1-9]\d{0,2}(?:[.,]\d{3})+")
 MOST_UNITS = 5  # more different ones behind or before numbers are no units but parts of names: 12A, 13B
 _WRITTEN = re.compile(
     rf"\(?(?:<=|>=|<|>|≤|≥|~)?\s*{SIGN}?\s*(?P<prefix>{'|'.join(map(re.escape, CURRENCIES.split('|')))})?\s*{SIGN}?\s*"
-    r"(?P<digits>\d[\d.,'’ ]*|[.,]\d+)(?:[eE][+-]?\d+)?\s*(?P<suffix>[^\d\s.,()<>+-][^\d()<>+]{0,11})?\)?",
+    rf"(?P<digits>\d[\d.,'’ _]*|[.,]\d+)(?:[eE][+-]?\d+)?(?P<behind>{BEHIND})?\s*"
+    r"(?P<suffix>[^\d\s.,()<>+²³¹⁰-⁹_-][^\d()<>+]{0,11})?\)?",
     re.ASCII,
 )
-
-
-@record
-class Found:
-    """What a column is: `form` of its numbers (None for words), the cells that stand for missing ones, and what is to be told.
-
-    why  the rule that the cells keep
-    """
-
-    kind: Kind
-    form: Form | None = None
-    missing: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    why: str = ""
-
-
-@record
-class Doubt:
-    """Why the cells are not taken for anything: up to three of them, and the settings of the column that would settle it."""
-
-    rule: str
-    cells: tuple[str, ...]
-    settings: tuple[str, ...]
 
 
 @record
@@ -113,7 +83,7 @@ def infer(cells: Mapping[str, int], given: Separators = NOTHING, *, names: bool 
 
 def infer_numbers(cells: Mapping[str, int], given: Separators) -> Number | Doubt:
     """The form of a column that is declared to hold numbers; what is not in that form is a fault of the cell, told by the reader."""
-    present = {text: count for text, count in cells.items() if _WRITTEN.fullmatch(common_blanks(text))}
+    present = {text: count for text, count in cells.items() if _WRITTEN.fullmatch(common(text))}
     found = _written(present, given) if present else None
     if isinstance(found, Doubt) and found.settings[0].startswith(("thousands", "decimal")):
         return found
@@ -122,17 +92,8 @@ def infer_numbers(cells: Mapping[str, int], given: Separators) -> Number | Doubt
     return Number(decimal=given.decimal or ".", thousands=given.thousands or "")
 
 
-def infer_dates(cells: Mapping[str, int]) -> Moment | Doubt:
-    """The format of a column that is declared to hold dates."""
-    texts = [text for text in cells if text.casefold() not in SIGNS_FOR_NOTHING]
-    found = _moments(dict.fromkeys(texts, 1))
-    if isinstance(found, Found) and isinstance(found.form, Moment):
-        return found.form
-    return found if isinstance(found, Doubt) else Moment()
-
-
 def _numeric(cells: Mapping[str, int], given: Separators) -> Found | Doubt | None:
-    for look in (_truths, _clocks, _moments):
+    for look in (_truths, clocks, moments):
         found = look(cells)
         if found is not None:
             return found
@@ -161,70 +122,27 @@ def _plain(cells: Mapping[str, int], given: Separators) -> Found | Doubt | None:
     return Found(kind="number", form=PLAIN, why="plain numbers")
 
 
-def _truths(cells: Mapping[str, int]) -> Found | None:
-    """true and false (or 1 and 0 beside them), or both words of another pair."""
+def _truths(cells: Mapping[str, int]) -> Found | Doubt | None:
+    """true and false (or 1 and 0 beside them), both words of another pair, or words of several pairs for the same."""
     words = {text.casefold() for text in cells}
     named = words - {"0", "1", "0.0", "1.0"}
-    if not named or not (named <= {"true", "false"} or (words == named and len(words) == 2 and words in _PAIRS)):
-        return None
-    return Found(kind="boolean", form=Truth(), why=" and ".join(sorted(words)))
-
-
-_PAIRS = [{*pair} for pair in zip(*[iter(TRUTHS)] * 2, strict=True)]
-
-
-def _clocks(cells: Mapping[str, int]) -> Found | Doubt | None:
-    """Times of the day; 07.05.14 may be a date as well."""
-    if any(clock(text) is None for text in cells):
-        return None
-    date = _moments(cells) if all("." in text for text in cells) else None
-    if isinstance(date, Found) and isinstance(date.form, Moment):
-        rule = f"it may be a time of the day or a date written {date.form.format}"
-        return Doubt(rule=rule, cells=tuple(cells), settings=("kind: time", f'kind: date, format: "{date.form.format}"'))
-    if date is not None:
-        return date
-    return Found(kind="time", form=Clock(), notes=(said(Clock()),), why="times of the day")
-
-
-def _moments(cells: Mapping[str, int]) -> Found | Doubt | None:
-    """Dates of one format; a doubt where two formats read all of them, to different days."""
-    texts = list(cells)
-    if all(days_of_iso(text) is not None for text in texts):
-        return Found(kind="date", form=Moment(), notes=(said(Moment()),), why="ISO dates")
-    sample = max(texts, key=len)
-    if not re.search(r"\d", sample) or not (re.search(r"[/.\-\s]", sample) or _as_digits(texts)):
-        return None
-    fitting = [form for day in FORMATS for time in TIMES if parser(form := Moment(format=day + time))(sample) is not None]
-    fitting = [form for form in fitting if all(_dated(form, text) for text in texts)]
-    if not fitting:
-        return None
-    first = parser(fitting[0])
-    for other in fitting[1:]:
-        second = parser(other)
-        unlike = [text for text in texts if second(text) != first(text)]
-        if unlike:
-            rule = f"it may be a date written {fitting[0].format} or {other.format}"
-            settings = tuple(f'kind: date, format: "{form.format}"' for form in (fitting[0], other))
-            return Doubt(rule=rule, cells=tuple(unlike), settings=settings)
-    short = ("years of two digits are taken as 1969 to 2068",) if "%y" in str(fitting[0].format) else ()
-    return Found(kind="date", form=fitting[0], notes=(said(fitting[0]), *short), why=f"dates written {fitting[0].format}")
-
-
-def _as_digits(texts: Sequence[str]) -> bool:
-    """20230519: eight digits each, more than two different dates and none before 1900."""
-    return len(texts) > 2 and all(re.fullmatch(r"(19|20)\d{6}", text) for text in texts)
-
-
-def _dated(form: Moment, text: str) -> bool:
-    if form.format == "%Y%m%d" and not re.fullmatch(r"\d{8}", text):
-        return False  # strptime takes fewer digits too
-    days = parser(form)(text)
-    return days is not None and -200_000 < days < 100_000  # from about 1422 to 2243
+    why = " and ".join(sorted(words))
+    if named and named <= {"true", "false"}:
+        return Found(kind="boolean", form=Truth(), why=why)
+    if words == named and len(words) == 2 and words in PAIRS:
+        no, yes = sorted(words, key=lambda word: TRUTHS[word])
+        return Found(kind="boolean", form=Truth(), why=why, notes=(f"{yes!r} and {no!r} are taken as 1 and 0",))
+    if len(named) > 2 and named <= TRUTHS.keys() and len({TRUTHS[word] for word in named}) == 2:
+        rule = "it may be one of several words for true and false"
+        return Doubt(rule=rule, cells=tuple(cells), settings=("kind: boolean", "kind: category"))
+    return None
 
 
 def _written(cells: Mapping[str, int], given: Separators) -> Found | Doubt | None:
     """Numbers with separators, currencies, units, bounds or brackets; None where most cells are something else."""
-    found = {text: match for text in cells if (match := _WRITTEN.fullmatch(common_blanks(text))) and not _code(text)}
+    found = {text: match for text in cells if (match := _WRITTEN.fullmatch(common(text))) and not _code(text)}
+    if given.thousands != "_":  # else 2020_05 would be a number
+        found = {text: match for text, match in found.items() if "_" not in text}
     share = sum(cells[text] for text in found) / sum(cells.values())
     if not found or (share < 0.5 and not _numbers_in_disguise(found, cells)):
         return None
@@ -245,14 +163,24 @@ def _written(cells: Mapping[str, int], given: Separators) -> Found | Doubt | Non
     form = Number(decimal=separators[0], thousands=separators[1], prefix=prefixes.pop(), suffix=suffixes.pop())
     number = parser(form)
     if wrong := [text for text in cells if number(text) is None]:
-        rule = f"it is not written like the others ({said(form)})"
+        few = sum(cells[text] for text in wrong) < sum(cells.values()) / 2
+        rule = f"it is not written like the others ({said(form)})" if few else "it looks like a number and is written like none known here"
         return Doubt(rule=rule, cells=tuple(wrong), settings=("kind: category", "kind: ignore"))
-    bounds = [text for text in cells if text.lstrip("(")[0] in "<>≤≥~"]
-    more: tuple[str, ...] = (f"{listed(bounds)}: a bound is taken as its number",) if bounds else ()
-    brackets = [text for text in cells if text.startswith("(")]
-    more += (f"{listed(brackets)}: brackets are taken as a minus",) if brackets else ()
+    more = tuple(f"{listed(odd)}: {how}" for odd, how in _read_as(found) if odd)
     told = () if form == PLAIN else (said(form),)
     return Found(kind="number", form=form, notes=(*told, *more), why=said(form))
+
+
+def _read_as(found: Mapping[str, re.Match[str]]) -> list[tuple[list[str], str]]:
+    """Cells that are read as something else than they say, and as what."""
+    texts = {text: common(text) for text in found}
+    foreign = [text for text in texts if any(letter.isdecimal() and not letter.isascii() for letter in text)]
+    return [
+        ([text for text, plainer in texts.items() if plainer.lstrip("(")[0] in "<>≤≥~"], "a bound is taken as its number"),
+        ([text for text, plainer in texts.items() if plainer.startswith("(")], "brackets are taken as a minus"),
+        ([text for text, match in found.items() if match["behind"]], "a minus behind is taken as a minus"),
+        (foreign, "digits of another script are taken as 0 to 9"),
+    ]
 
 
 def _words_among(others: Sequence[str], cells: Mapping[str, int]) -> Doubt:
@@ -260,11 +188,7 @@ def _words_among(others: Sequence[str], cells: Mapping[str, int]) -> Doubt:
     if all(text.casefold() in INFINITE for text in others):
         rule = "numbers must be finite, leave the cell empty if unknown"
         return Doubt(rule=rule, cells=tuple(others), settings=(f"missing: [{', '.join(map(written, others[:3]))}]",))
-    total = sum(cells.values())
-    numbers = total - sum(cells[text] for text in others)
-    rule = f"it must be a number like {numbers} of the {total} cells"
-    settings = (f"missing: [{', '.join(map(written, others[:3]))}]", "kind: category") if len(others) <= 3 else ("kind: category",)
-    return Doubt(rule=rule, cells=tuple(others), settings=(*settings, "kind: ignore"))
+    return odd_among(others, cells, "a number")
 
 
 def _numbers_in_disguise(found: Mapping[str, object], cells: Mapping[str, int]) -> bool:
@@ -288,9 +212,9 @@ def _units(found: Mapping[str, re.Match[str]]) -> list[str]:
 
 def _separators(digits: Sequence[str], given: Separators) -> tuple[Decimal, Thousands] | Doubt:
     """(decimal, thousands) of numbers that all agree with it, or a doubt where a comma may be either."""
-    blank = any(re.search(r"\d \d", text) for text in digits)
     quote = any("'" in text or "’" in text for text in digits)
-    beside: Thousands = " " if blank else "'" if quote else ""
+    beside: Thousands = " " if any(re.search(r"\d \d", text) for text in digits) else "'" if quote else ""
+    beside = "_" if any("_" in text for text in digits) else beside
     if given.decimal is not None or given.thousands is not None:
         return _completed(digits, given, beside)
     both = [text for text in digits if "," in text and "." in text]
@@ -309,7 +233,14 @@ def _separators(digits: Sequence[str], given: Separators) -> tuple[Decimal, Thou
     if all(re.fullmatch(r"[1-9]\d{0,2}[,.]\d{3}", text) for text in (*commas, *points)):
         rule = f"it may be {commas[0].replace(',', '')} or {commas[0].replace(',', '.')}"
         return Doubt(rule=rule, cells=tuple(commas), settings=('thousands: ","', 'decimal: ","'))
-    return (".", ",") if points else (",", "")
+    if not points:
+        return ",", ""
+    if all(_GROUPED.fullmatch(text) for text in commas):
+        return ".", ","
+    if all(_GROUPED.fullmatch(text) for text in points):
+        return ",", "."
+    rule = f"some of the numbers have a decimal comma and others a decimal point ({points[0]!r})"
+    return Doubt(rule=rule, cells=tuple(commas), settings=("kind: category", "kind: ignore"))
 
 
 def _completed(digits: Sequence[str], given: Separators, beside: Thousands) -> tuple[Decimal, Thousands]:
@@ -333,7 +264,13 @@ def doubtful_points(cells: Mapping[str, int]) -> Doubt | None:
 
 def _words(cells: Mapping[str, int], *, names: bool) -> Found | Doubt:
     total = sum(cells.values())
+    seen = disguised(cells)
+    if isinstance(seen, Doubt):
+        return seen
     if not names and total >= LEAST_NAMES and 2 * len(cells) > total:
         rule = f"{len(cells)} of the {total} cells differ, so they may be names and no categories"
         return Doubt(rule=rule, cells=tuple(cells), settings=("kind: category", "kind: hash", "kind: ignore"))
-    return Found(kind="category", why="words")
+    blanks = [text for text in cells if text.casefold() in SIGNS_FOR_NOTHING | WORDS_FOR_NOTHING]
+    missing = shell(f"data.missing=[{','.join(map(written, blanks[:3]))}]")
+    apart = (f"{listed(blanks)} is a category of its own; {missing} takes it as missing",) if blanks and not names else ()
+    return Found(kind="category", why="words", notes=(*(() if seen is None else (seen,)), *apart))

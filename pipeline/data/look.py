@@ -17,6 +17,7 @@ import numpy.typing as npt
 from pipeline.data.columns import Missing
 from pipeline.data.hints import ignoring
 from pipeline.data.infer import EXACT
+from pipeline.data.sentinels import suspect, suspects
 from pipeline.data.sources import Source
 from pipeline.errors import DataError
 
@@ -27,10 +28,6 @@ KEPT = 2**26  # bytes of blocks that are kept
 DISTINCT = 200_000  # cells that are counted in all columns together, at least LEAST_DISTINCT and at most MOST_WORDS in each
 LEAST_DISTINCT = 256
 MOST_WORDS = 100_000
-SUSPECTS = frozenset(
-    [sign * float("9" * n) for n in range(3, 10) for sign in (1, -1)]
-    + [-1.0, -99.0, -200.0, -777.0, -888.0, -8888.0, -32768.0, 32767.0, -2147483648.0, 2147483647.0, 1e20]
-)  # what people write for missing among numbers
 
 
 @dataclass
@@ -40,6 +37,7 @@ class Evidence:
     words   whether they are wanted as they are written
     whole_only  whether a point is no decimal mark
     plain   all present cells so far are plain numbers: `low` ... `suspects` are known of them, else `counts`
+    pointed whether a whole number among them has a point, as 1.000
     kind    of a column that has a type
     counts  distinct present cells, stripped -> how often; `many`: more than are counted
     kept    the blocks, numbers [n] or Arrow text; None: not kept
@@ -57,6 +55,7 @@ class Evidence:
     low: float = np.inf
     high: float = -np.inf
     whole: bool = True
+    pointed: bool = False
     suspects: dict[float, int] = field(default_factory=dict)
     rest: tuple[float, float] = (np.inf, -np.inf)
     lowest: float = np.inf
@@ -77,7 +76,9 @@ class Evidence:
         if self.plain and not self.words:
             numbers = plain_numbers(text, self.missing)
             values = np.zeros(0) if numbers is None else _without(numbers, self.missing)
-            if numbers is not None and not (self.whole_only and values.dtype.kind == "f" and not _whole(values)):
+            if numbers is not None and values.dtype.kind == "f" and self.whole and not self.pointed:
+                self.pointed = _with_point(text)
+            if numbers is not None and not (self.whole_only and values.dtype.kind == "f" and (not _whole(values) or _with_point(text))):
                 return self._numbers(values, exact=True)
             self.behind = self.rows > 0
         self.plain = False
@@ -106,8 +107,8 @@ class Evidence:
         return values
 
     def _suspect(self, values: Array, low: float, high: float) -> None:
-        if low in SUSPECTS or high in SUSPECTS or self.suspects:
-            odd = np.isin(values, list(SUSPECTS))
+        if suspect(low) or suspect(high) or self.suspects:
+            odd = suspects(values)
             for value, count in zip(*np.unique(values[odd], return_counts=True), strict=True):
                 self.suspects[float(value)] = self.suspects.get(float(value), 0) + int(count)
             values = values[~odd]
@@ -208,6 +209,12 @@ def _cast(array: Any) -> Array | None:
     except pa.ArrowInvalid:
         return None
     return values.to_numpy(zero_copy_only=False) if _no_code(dense) else None
+
+
+def _with_point(array: Any) -> bool:
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    return bool(pc.any(pc.match_substring(array, ".")).as_py())
 
 
 def _as_written(array: Any, values: Array) -> bool:

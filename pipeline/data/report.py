@@ -9,9 +9,9 @@ from datetime import timedelta
 import numpy as np
 
 from pipeline.data.columns import Quantity
+from pipeline.data.dates import EPOCH
 from pipeline.data.decide import UNUSED, Decision, decide, declarations, doubted, nearest_column
 from pipeline.data.files import located
-from pipeline.data.forms import EPOCH
 from pipeline.data.hints import ignoring
 from pipeline.data.look import Evidence
 from pipeline.data.origin import source

@@ -86,7 +86,7 @@ class Declared:
 
     kind: ColumnKind | None = setting(None)
     decimal: Literal[".", ","] | None = setting(None)
-    thousands: Literal["", ",", ".", " ", "'"] | None = setting(None)
+    thousands: Literal["", ",", ".", " ", "'", "_"] | None = setting(None)
     format: str | None = setting(None)
     missing: tuple[str | float, ...] | None = setting(None)
     features: tuple[DateFeature, ...] = setting(("days",))
@@ -140,7 +140,7 @@ class Data:
     missing: tuple[str | float, ...] | None = setting(None)
     missing_target: Literal["refuse", "drop"] = setting("refuse")
     decimal: Literal[".", ","] | None = setting(None)
-    thousands: Literal["", ",", ".", " ", "'"] | None = setting(None)
+    thousands: Literal["", ",", ".", " ", "'", "_"] | None = setting(None)
     header: bool | None = setting(None)
     names: tuple[str, ...] = setting(())
     delimiter: str | None = setting(None)

@@ -88,7 +88,7 @@ NUMBERS = {
     "clock times with points": (("18.30.00", "06.15.00"), [18.5, 6.25], ("times of the day are taken as hours since midnight",)),
     "half days": (("6:30 pm", "12:15 AM"), [18.5, 0.25], ("times of the day are taken as hours since midnight",)),
     "truth values": (("true", "FALSE", "False", "True"), [1.0, 0.0, 0.0, 1.0], ()),
-    "yes and no": (("Yes", "no", "NO"), [1.0, 0.0, 0.0], ()),
+    "yes and no": (("Yes", "no", "NO"), [1.0, 0.0, 0.0], ("'yes' and 'no' are taken as 1 and 0",)),
 }  # fmt: skip
 
 
@@ -107,10 +107,12 @@ WORDS = {
         ("9007199254740993", "9007199254740992"),
         ("'9007199254740993': whole numbers of more digits than a number keeps; taken as names",),
     ),
-    "yes, no and unknown": (("yes", "no", "unknown"), ()),
+    "yes, no and unknown": (
+        ("yes", "no", "unknown"), ("'unknown' is a category of its own; data.missing=[unknown] takes it as missing",)
+    ),
     "versions": (("1.2.3-a", "1.2.4-b"), ()),
     "house numbers": (("12A", "7b", "9C", "9D", "1E", "1F", "1G"), ()),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", WORDS)
