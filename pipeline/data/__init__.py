@@ -9,7 +9,9 @@ divide.py          rows of a table -> parts, also by a column
 told.py            which task a target is for, and why
 shipped.py, generated.py, idx.py, archive.py, reconstruction.py    sets that are arrays
 frames.py          rows in memory from Python
+image_folder.py, images.py, listing.py   folders of PNG and JPEG images: all, one, which
 files.py, memory.py, progress.py    reading what the user named
+cache.py           what is converted once, mapped ever after
 
 A table goes this way:
 origin.py          its source by the content of the file
@@ -25,12 +27,12 @@ decide.py          how each column is read: declared or inferred
 hints.py           overrides that work when they are pasted
 convert.py         cells -> numbers, block by block
 table.py           one matrix of numbers, and the words behind them
-table_cache.py     converted once, mapped ever after
+table_cache.py     a table in the cache
 columns.py         how columns are read and become x, as it is kept with a model
 encoder.py         columns -> x
 new.py             the rows to predict
 labelled.py        a labelled table beside that of the training
-report.py          what task=data tells
+report.py          what task=data tells;  image_report.py: of images
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.data.columns import Encoder
+from pipeline.data.images import Form
 from pipeline.rows import Streamed
 
 Array = npt.NDArray[Any]
@@ -58,6 +59,7 @@ class Dataset:
 
     rows         of a set with test files of its own, `test.rows` are places in those files
     encoder      how the columns of a table become x; None for arrays
+    images       what images were made; None for all else
     notes        sentences about what was done to the data, to print and to record
     fingerprint  of the source, whatever its rows are divided into; see `fingerprint`
     division     what says which rows are held out: shares and seed
@@ -74,6 +76,7 @@ class Dataset:
     class_names: tuple[str, ...] = ()
     feature_names: tuple[str, ...] = ()
     encoder: Encoder | None = None
+    images: Form | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -101,6 +104,7 @@ class Raw:
     notes: list[str] = field(default_factory=list)
     weights: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
     digest: str | None = None
+    images: Form | None = None
 
 
 def fingerprint(raw: Raw) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from pipeline.data.columns import Encoder, canonical
 from pipeline.data.dataset import Dataset, Part, Task
 from pipeline.data.encoder import encode, read_weight, target_rows
 from pipeline.data.files import located
+from pipeline.data.image_folder import new_images
+from pipeline.data.listing import by_class
 from pipeline.data.new import match_columns
 from pipeline.data.origin import source
 from pipeline.data.settings import Data, Split, target_columns
@@ -59,19 +62,34 @@ def other_rows(config: Data, encoder: Encoder | None, known: Dataset) -> Dataset
     if encoder is not None:
         found = labelled(str(config.path), config, encoder, known.task, known.class_names, at="data.path", say=notes.append)
         x, y, weight = found.x, found.y, found.weight
+    elif path.is_dir():
+        x, y = _images(path, known)
+        weight = None
     elif path.suffix == ".npz":
         raw = npz(replace(config, task=known.task, split=Split()))
         written = [raw.class_names[label] for label in raw.y] if known.task == "classification" else []
         y = _numbered(written, known.class_names, f"data.path = {path}, y", "row {}".format) if written else raw.y
         x, weight = np.asarray(raw.x), raw.weights.get("train")
     else:
-        raise DataError(f"data.path = {path}: the model was trained on arrays; give an npz file with x and y")
+        raise DataError(
+            f"data.path = {path}: the model was trained on arrays; give an npz file with x and y, or a folder of images for each class"
+        )
     if math.prod(x.shape[1:]) != math.prod(known.shape.input_shape):
         rule = f"its rows have shape {list(x.shape[1:])} and the model takes {list(known.shape.input_shape)}"
         raise DataError(f"data.path = {path}: {rule}")
     x = np.ascontiguousarray(x).reshape(len(x), *known.shape.input_shape)
     test = Part(x=x, y=y, rows=np.arange(len(x)), weight=weight)
     return replace(known, name=path.name.removesuffix(".gz").rpartition(".")[0] or path.name, test=test, notes=tuple(notes))
+
+
+def _images(root: Path, known: Dataset) -> tuple[Array, Array]:
+    """x [N, ...] and y [N] of a folder of images for each class."""
+    if known.task != "classification":
+        raise DataError(f"data.path = {root}: is a folder of images by class, and the model predicts no classes")
+    found = by_class(root)
+    x = np.concatenate([new_images(root / name, known.images, known.shape.input_shape) for name in found])
+    written = [name for name, paths in found.items() for _ in paths]
+    return x, _numbered(written, known.class_names, f"data.path = {root}", "image {}".format)
 
 
 def _read(text: str, config: Data, encoder: Encoder, task: Task, class_names: Sequence[str], say: Callable[[str], None]) -> Labelled:

@@ -21,10 +21,11 @@ from pipeline.data.files import located
 from pipeline.data.frames import Given
 from pipeline.data.generated import rings, two_moons
 from pipeline.data.idx import idx_images
+from pipeline.data.image_folder import image_folder
 from pipeline.data.labelled import labelled
 from pipeline.data.memory import memory_bytes
 from pipeline.data.reconstruction import reconstruction, reconstruction_shape
-from pipeline.data.settings import TABLES, Data, check_no_columns, check_shape, check_source
+from pipeline.data.settings import IMAGES, TABLES, Data, check_no_columns, check_shape, check_source
 from pipeline.data.shipped import breast_cancer, diabetes, digits, iris, wine
 from pipeline.data.split import split
 from pipeline.data.table import Table, read_rows
@@ -57,6 +58,7 @@ SOURCES: dict[str, Source] = {
     "fashion_mnist": Source(idx_images, DataShape(input_shape=(28, 28, 1), classes=10)),
     "npz": Source(npz),
     "npy": Source(npy),
+    "image_folder": Source(image_folder),
 }
 
 
@@ -102,7 +104,8 @@ def load(config: Data, *, seed: int, given: Given | None = None) -> Dataset:
         raw = of_arrays(given.arrays(), config)
         return _dataset(config, raw, _split(config, raw, seed), config.kind, None, seed)
     raw = SOURCES[config.kind].read(config)
-    return _dataset(config, raw, _split(config, raw, seed), config.kind, None, seed)
+    name = config.kind if config.kind != IMAGES else located(str(config.path)).resolve().name or config.kind
+    return _dataset(config, raw, _split(config, raw, seed), name, None, seed)
 
 
 def _check_given(config: Data, given: Given | None) -> None:
@@ -215,6 +218,7 @@ def _dataset(config: Data, raw: Raw, rows: tuple[Rows, Rows, Rows], name: str, e
         class_names=raw.class_names,
         feature_names=raw.feature_names,
         encoder=encoder,
+        images=raw.images,
         notes=(
             *raw.notes,
             *([_STREAMED] if streams and config.stream == "auto" else []),

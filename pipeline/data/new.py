@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -24,6 +25,9 @@ from pipeline.data.files import located, read_bytes
 from pipeline.data.forms import Number
 from pipeline.data.frames import frame_source
 from pipeline.data.idx import read_idx
+from pipeline.data.image_folder import new_images
+from pipeline.data.images import Form, is_image
+from pipeline.data.listing import all_images
 from pipeline.data.origin import source
 from pipeline.data.settings import Data, target_columns
 from pipeline.data.sources import Source
@@ -31,6 +35,7 @@ from pipeline.data.table import read_new_table
 from pipeline.errors import ConfigError, DataError
 
 Array = npt.NDArray[Any]
+FILE = "file"  # of an image, from the folder that holds it
 ROW = "row"  # what is kept under this name where no column has it: the number of the row, from 1
 
 
@@ -42,12 +47,15 @@ def _to_warnings(note: str) -> None:
     warnings.warn(note, stacklevel=6)  # of the line that calls the model
 
 
-def read_new(config: Data, encoder: Encoder | None, shape: DataShape, *, say: Callable[[str], None] = _to_stderr) -> Array:
+def read_new(
+    config: Data, encoder: Encoder | None, shape: DataShape, *, images: Form | None = None, say: Callable[[str], None] = _to_stderr
+) -> Array:
     """The rows of data.path -> x [N, *input_shape]; `say` is told what was filled, unknown or not used.
 
-    The ending of the name decides the format of arrays: .npz (array x), .npy, an idx file; all else is a table. It goes through `encoder`
-    (of the model), its columns read as those of the training were; its target column may be there and is not read. Without an encoder a
-    table has one column per value of a row, in order.
+    The ending of the name decides the format of arrays: .npz (array x), .npy, an idx file. A folder, or a PNG or JPEG file, is images,
+    which are made what those of the training were (`images`); all else is a table. It goes through `encoder` (of the model), its columns
+    read as those of the training were; its target column may be there and is not read. Without an encoder a table has one column per value
+    of a row, in order.
     Raises ConfigError without data.path, DataError for what does not fit.
     """
     if config.path is None:
@@ -58,6 +66,10 @@ def read_new(config: Data, encoder: Encoder | None, shape: DataShape, *, say: Ca
         if encoder is not None:
             raise DataError(f"data.path = {path}: the model was trained on named columns; give a CSV or Parquet file with them")
         return _shaped(_array(path), shape, f"data.path = {path}")
+    if _holds_images(config, path):
+        if encoder is not None:
+            raise DataError(f"data.path = {path}: holds images, and the model was trained on named columns; give a CSV or Parquet file")
+        return new_images(path, images, shape.input_shape)
     config = config if config.kind == "sql" else replace(config, kind="table")
     rows = source(path, config)
     if encoder is None:
@@ -95,6 +107,8 @@ def read_frame(frame: Any, encoder: Encoder | None, names: Sequence[str], shape:
 def read_kept(config: Data, names: Sequence[str], count: int) -> dict[str, Array]:
     """The columns `names` of data.path as they are written, [N]; `row`, where no column is called so, is 1 to N.  Raises DataError."""
     path = located(str(config.path))
+    if _holds_images(config, path):
+        return _kept_of_images(path, names, count)
     arrays = path.name.lower().endswith((".npz", ".npy")) or "ubyte" in path.name.lower()
     rows = None if arrays else source(path, config if config.kind == "sql" else replace(config, kind="table"))
     there = () if rows is None else tuple(rows.names)
@@ -109,6 +123,20 @@ def read_kept(config: Data, names: Sequence[str], count: int) -> dict[str, Array
     table = read_new_table(rows, dict.fromkeys(wanted, as_written), hint="mend it")
     words = {name: np.array([text or "" for text in table.texts(name)], dtype=object) for name in wanted}
     return {name: words.get(name, np.arange(1, count + 1)) for name in names}
+
+
+def _holds_images(config: Data, path: Path) -> bool:
+    return config.kind != "sql" and (path.is_dir() or (path.exists() and is_image(path)))
+
+
+def _kept_of_images(path: Path, names: Sequence[str], count: int) -> dict[str, Array]:
+    """The file of each image, and the number of the row where it is asked for."""
+    odd = next((name for name in names if name not in (ROW, FILE)), None)
+    if odd is not None:
+        raise DataError(f"keep = {odd}: {path} holds images; use {FILE} (which is always kept) or {ROW}")
+    paths = [str(image.relative_to(path) if path.is_dir() else image.name) for image in all_images(path)]
+    shown = [os.fsencode(image).decode("utf-8", "backslashreplace") for image in paths]
+    return {FILE: np.array(shown, dtype=object), **{name: np.arange(1, count + 1) for name in names if name == ROW}}
 
 
 def _array(path: Path) -> Array:

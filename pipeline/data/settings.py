@@ -12,20 +12,22 @@ TEXTS = ("table", "csv")  # may be delimited text
 TABLES = (*TEXTS, "parquet", "sql")  # read by column names
 NAMED = (*TABLES, "arrays")  # have named columns, or may have
 FILES = (*TEXTS, "parquet", "npz")  # given by data.path
+IMAGES = "image_folder"
 IDX = ("mnist", "fashion_mnist")  # given by data.root
 GENERATED = ("two_moons", "rings")
 
 Kind = Literal[
     "digits", "breast_cancer", "wine", "iris", "diabetes", "two_moons", "rings", "mnist", "fashion_mnist",
-    "table", "csv", "parquet", "sql", "npz", "npy", "arrays",
+    "table", "csv", "parquet", "sql", "npz", "npy", "arrays", "image_folder",
 ]  # fmt: skip
 ColumnKind = Literal["number", "category", "hash", "boolean", "date", "time", "ordinal", "id", "ignore"]
 DateFeature = Literal["days", "weekday", "month", "hour"]
+MOST_PIXELS = 2**26  # of an image
 
 # Fields that only some kinds read. Set for another kind, they would be silently ignored.
 READ_BY: dict[str, tuple[str, ...]] = {
     "root": (*IDX, "npy"),
-    "path": (*FILES, "sql"),
+    "path": (*FILES, "sql", IMAGES),
     "test_path": TABLES,
     "validation_path": TABLES,
     "target": NAMED,
@@ -40,6 +42,7 @@ READ_BY: dict[str, tuple[str, ...]] = {
     "delimiter": TEXTS,
     "encoding": TEXTS,
     "query": ("sql",),
+    "image": (IMAGES,),
     "sample_weight": (*NAMED, "npz", "npy"),
     "samples": GENERATED,
     "noise": GENERATED,
@@ -94,13 +97,35 @@ class Declared:
 
 
 @record
+class Image:
+    """What images are made, where they are not all alike or not as they shall be; null: all must be as the first one is.
+
+    size        [height, width] that all are resized to, bilinear and without aliasing
+    fit         how: stretch; crop what is too much at the sides; pad with black
+    channels    1: all gray (luma by ITU-R 601); 3: all in colour
+    bits        of a value: 8 keeps the upper 8 of 16
+    background  what stands behind transparent pixels
+    skip        whether what cannot be read is left out, with a note, where it is refused else
+    """
+
+    size: tuple[int, int] | None = setting(None, least=1)
+    fit: Literal["stretch", "crop", "pad"] = setting("stretch")
+    channels: Literal[1, 3] | None = setting(None)
+    bits: Literal[8, 16] | None = setting(None)
+    background: Literal["white", "black"] | None = setting(None)
+    skip: bool = setting(False)
+
+
+@record
 class Data:
     """The data set.
 
     kind          arrays: what is given to `pipeline.train` in memory
     root          folder of the idx files (mnist, fashion_mnist), or of x.npy and y.npy (npy)
-    path          file of a table (table: CSV, TSV, Parquet or JSON lines, plain or gzip, by its content) and of npz, a database of sql;
-                  for task=predict, the file with the rows to predict
+    path          file of a table (table: CSV, TSV, Parquet or JSON lines, plain or gzip, by its content) and of npz, a database of sql,
+                  the folder of image_folder, with a folder of PNG and JPEG files for each class, or train/ and test/ with these;
+                  for task=predict, the file with the rows to predict, an image, or a folder of them
+    image         what the images of image_folder are made
     test_path, validation_path  labelled tables of the same columns that are these parts; nothing of `path` is then
     query         the SELECT of data=sql: of tables of the database in `path` (DuckDB, SQLite), or of files: FROM 'a.csv'
     target        the column to predict, or a list of several: numbers, or labels of 0 and 1 (tables)
@@ -146,6 +171,7 @@ class Data:
     delimiter: str | None = setting(None)
     encoding: str | None = setting(None)
     query: str | None = setting(None)
+    image: Image = setting(Image())
     sample_weight: str | None = setting(None)
     stream: bool | Literal["auto"] = setting("auto")
     samples: int | None = setting(None, least=4)
@@ -185,13 +211,16 @@ def check_source(config: Data) -> None:
     check_shape(config)
     for name, kinds in READ_BY.items():
         value = getattr(config, name)
-        if value not in (None, (), {}) and config.kind not in kinds:
-            got = list(value) if isinstance(value, (tuple, Mapping)) else value  # of columns their names
-            folder = name == "path" and config.kind in READ_BY["root"]
-            hint = f"give data.root={got}" if folder else f"it is for {', '.join(kinds)}"
+        if value not in (None, (), {}, Image()) and config.kind not in kinds:
+            got = list(value) if isinstance(value, (tuple, Mapping)) else "given" if name == "image" else value  # of columns their names
+            other = {"path": "root", "root": "path"}.get(name, name)
+            folder = other != name and config.kind in (*IDX, "npy", IMAGES)
+            hint = f"give data.{other}={got}" if folder else f"it is for {', '.join(kinds)}"
             raise ConfigError(at=f"data.{name}", got=got, rule=f"data={config.kind} does not read it", hint=hint)
     if config.kind in FILES and config.path is None:
         raise ConfigError(at="data.path", got="null", rule=f"data={config.kind} needs a file", hint=f"give data.path=FILE.{config.kind}")
+    if config.kind == IMAGES:
+        _check_images(config)
     if config.kind == "sql" and config.query is None:
         raise ConfigError(at="data.query", got="null", rule="data=sql needs a SELECT", hint="give data.query='SELECT * FROM name'")
     _check_columns_of_split(config)
@@ -203,6 +232,18 @@ def check_source(config: Data) -> None:
     if config.kind in IDX and config.root is None:
         rule = f"data={config.kind} needs the folder that holds its four idx files"
         raise ConfigError(at="data.root", got="null", rule=rule, hint="give data.root=FOLDER")
+
+
+def _check_images(config: Data) -> None:
+    if config.path is None:
+        rule = "data=image_folder needs the folder that holds a folder of images for each class"
+        raise ConfigError(at="data.path", got="null", rule=rule, hint="give data.path=FOLDER")
+    if config.task not in ("auto", "classification", "reconstruction"):
+        rule = "the folders of data=image_folder are classes"
+        raise ConfigError(at="data.task", got=config.task, rule=rule, hint="use auto, classification or reconstruction")
+    if config.image.size is not None and config.image.size[0] * config.image.size[1] > MOST_PIXELS:
+        rule = f"an image has at most {MOST_PIXELS >> 20} million pixels"
+        raise ConfigError(at="data.image.size", got=list(config.image.size), rule=rule, hint="give fewer")
 
 
 def check_no_columns(config: Data) -> None:

@@ -1,4 +1,4 @@
-"""task=data: what is found in the columns of a table, and what becomes of each; reads the file, trains nothing and writes nothing."""
+"""task=data: what is found in the columns of a table, or in a folder of images, and what becomes of each; trains and writes nothing."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.config.experiment import Experiment
+from pipeline.data.image_report import image_report
 from pipeline.data.report import Row, report
-from pipeline.data.settings import TABLES, check_source
+from pipeline.data.settings import IMAGES, TABLES, Data, check_source
 from pipeline.errors import ConfigError
 from pipeline.screen.console import console_for, say
 from pipeline.tasks.context import RunContext
@@ -20,11 +21,13 @@ HEADINGS = ("column", "kind", "why", "missing", "distinct", "range", "examples",
 
 
 def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) -> list[Row]:
-    """Prints the table of columns, then what looks wrong -> its rows.  Raises PipelineError."""
+    """Prints the table of columns, or of classes, then what looks wrong -> the rows of the columns.  Raises PipelineError."""
     data = experiment.data
-    if data.kind not in TABLES:
-        raise ConfigError(at="data", got=data.kind, rule="task=data looks at a table", hint=f"give data={', '.join(TABLES)}")
+    if data.kind not in (*TABLES, IMAGES):
+        raise ConfigError(at="data", got=data.kind, rule="task=data looks at a table", hint=f"give data={', '.join((*TABLES, IMAGES))}")
     check_source(data)
+    if data.kind == IMAGES:
+        return _images(data)
     rows, count, notes = report(data)
     console = console_for()
     console.print(columns_table(rows, f"{data.path or 'query'}: {count:,} rows, {len(rows)} columns"))
@@ -36,6 +39,24 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     if data.target is None:
         say(console, "data.target is not given; it names the column to predict")
     return rows
+
+
+def _images(data: Data) -> list[Row]:
+    """Prints the classes of a folder of images, then what looks wrong."""
+    found, console = image_report(data), console_for()
+    say(console, found.title)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("class", overflow="fold")
+    for part in found.parts:
+        table.add_column(part, justify="right")
+    for name, counts in found.rows:
+        table.add_row(escape(name), *map(str, counts))
+    console.print(table)
+    for text in (found.becomes, *found.wrong):
+        say(console, text)
+    for note in found.notes:
+        say(console, f"note: {note}")
+    return []
 
 
 def columns_table(rows: Sequence[Row], title: str) -> Table:

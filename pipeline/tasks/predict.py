@@ -1,6 +1,7 @@
 """task=predict run=... data.path=new.csv output=predictions.csv: classes and probabilities, or values, one row for each row read.
 
-keep=[id] puts columns of the file before them as they are written, keep=[row] the number of each row, from 1.
+keep=[id] puts columns of the file before them as they are written, keep=[row] the number of each row, from 1. Of an image, or a folder of
+them, the name of the file stands there.
 """
 
 # N rows, C classes, T targets, L labels
@@ -53,7 +54,7 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     if not any(text.startswith("data.path=") for text in context.overrides):
         raise ConfigError(at="data.path", got=None, rule="task=predict reads the rows to predict from it", hint="give data.path=new.csv")
     run_ = trained.load(folder, replace(asked, data=stored.data))
-    x = data.read_new(asked.data, run_.facts.encoder, run_.facts.shape)
+    x = data.read_new(asked.data, run_.facts.encoder, run_.facts.shape, images=run_.facts.images)
     columns = _beside(data.read_kept(asked.data, experiment.keep, len(x)), table(run_.program.predict(x), run_.facts))
     files.write(output, encoded(columns, output.suffix))
     say(console_for(), f"{len(x)} rows predicted, written to {output}")

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from pipeline.data import Dataset, DataShape, Encoder, Part
+from pipeline.data.images import Form
 from pipeline.records import record
 
 
@@ -17,6 +18,7 @@ class Facts:
     input_shape, classes, targets   of the rows as they are read, before the preprocessing
     class_names                     of the classes, or of the labels of a row
     encoder                         how the columns of a table become x; None for arrays
+    images                          what images were made; None for all else
     """
 
     name: str
@@ -29,6 +31,7 @@ class Facts:
     encoder: Encoder | None
     fingerprint: str
     digest: str
+    images: Form | None = None
 
     @property
     def shape(self) -> DataShape:
@@ -51,6 +54,7 @@ class Facts:
             class_names=self.class_names,
             feature_names=self.feature_names,
             encoder=self.encoder,
+            images=self.images,
         )
 
 
@@ -67,4 +71,5 @@ def facts_of(dataset: Dataset, digest: str) -> Facts:
         encoder=dataset.encoder,
         fingerprint=dataset.fingerprint,
         digest=digest,
+        images=dataset.images,
     )

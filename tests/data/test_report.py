@@ -70,4 +70,4 @@ def test_it_looks_at_tables_alone() -> None:
     config = pipeline.compose(["task=data", "data=iris"])
     with pytest.raises(ConfigError) as error:
         run(experiment(config), config, RunContext())
-    assert str(error.value) == "data = iris: task=data looks at a table; give data=table, csv, parquet, sql"
+    assert str(error.value) == "data = iris: task=data looks at a table; give data=table, csv, parquet, sql, image_folder"

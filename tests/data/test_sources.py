@@ -122,7 +122,10 @@ def test_what_is_declared_must_fit_the_data(changes: dict[str, object], sentence
     ("config", "sentence"),
     [
         (Data(kind="digits", noise=0.3), "data.noise = 0.3: data=digits does not read it; it is for two_moons, rings"),
-        (Data(kind="iris", path="a.csv"), "data.path = a.csv: data=iris does not read it; it is for table, csv, parquet, npz, sql"),
+        (
+            Data(kind="iris", path="a.csv"),
+            "data.path = a.csv: data=iris does not read it; it is for table, csv, parquet, npz, sql, image_folder",
+        ),
         (Data(kind="npy", path="images"), "data.path = images: data=npy does not read it; give data.root=images"),
         (Data(kind="npz", ignore=("a",)), "data.ignore = ['a']: data=npz does not read it; it is for table, csv, parquet, sql, arrays"),
         (Data(kind="csv"), "data.path = null: data=csv needs a file; give data.path=FILE.csv"),
