@@ -21,13 +21,15 @@ class SweepSettings:
     on_error  what follows a trial that failed: continue, the others go on; stop, those that train are saved and the sweep ends;
               retry(n), it is tried again, at most n times, unless its values, its data or its numbers are at fault
     dry_run   every trial is named, how they stack and what memory they take; nothing is run
-    engine    where trials are trained: local, in this process
+    engine    where trials are trained: local, in this process; processes, in several of this machine
+    workers   how many stacks are trained at once where not in this process; null: as many as there are cores
     """
 
     stack: bool = setting(True)
     on_error: str = setting("continue")
     dry_run: bool = setting(False)
-    engine: Literal["local"] = setting("local")
+    engine: Literal["local", "processes"] = setting("local")
+    workers: int | None = setting(None, least=1)
 
     @property
     def retries(self) -> int:

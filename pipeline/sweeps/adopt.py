@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import PipelineError
-from pipeline.sweeps.journal import SweepJournal
+from pipeline import files
+from pipeline.errors import PipelineError, RunError
+from pipeline.sweeps.journal import ORDERS, SweepJournal
 from pipeline.tasks.trained import CHECKPOINTS
 from pipeline.tracking.folder import read_info, run_folders
 from pipeline.tracking.journal import FILE, end_of, read_journal, series, start_of
 from pipeline.training import checkpoint
 
+PATIENCE = 30.0  # seconds that the processes of a sweep whose giver died have to save what they train
+
 
 def adopt(journal: SweepJournal, project: Path) -> None:
     """Writes into the journal of a sweep what is only in the folders of its runs; a folder in which no run has begun is removed."""
+    for path in sorted((journal.folder / ORDERS).glob("*.jsonl")):
+        _take_over(journal, path, project)
     known = {*journal.runs.values(), journal.summary}
     for folder in list(run_folders(project / "runs")):
         if folder not in known and _sweep_of(folder) == journal.head["id"]:
@@ -24,6 +31,28 @@ def adopt(journal: SweepJournal, project: Path) -> None:
     for trial, folder in journal.runs.items():
         if trial not in journal.ends and (metrics := _result(folder)) is not None:
             journal.end(trial, "finished", metrics)
+
+
+def _take_over(journal: SweepJournal, path: Path, project: Path) -> None:
+    """What the process of an order wrote whose giver died before it read that.  Raises RunError while that process still saves."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            order = SweepJournal(journal.folder, project=project, file=f"{ORDERS}/{path.name}")
+            break
+        except RunError:
+            if time.monotonic() > end:
+                rule = "a process that was begun for this sweep still trains; wait for its end, or stop it first"
+                raise RunError(f"{files.shown(journal.folder)}: {rule}") from None
+            time.sleep(0.1)
+    with closing(order):
+        for trial, folder in order.runs.items():
+            if trial not in journal.ends:
+                journal.run(trial, order.job(trial), folder)
+        for trial, told in order.ends.items():
+            if trial not in journal.ends:
+                journal.end(trial, told["status"], told["metrics"], told["message"])
+        path.unlink()
 
 
 def _sweep_of(folder: Path) -> str | None:

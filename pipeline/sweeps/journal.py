@@ -27,6 +27,7 @@ from pipeline.config.spec import to_plain
 from pipeline.errors import RunError
 
 FILE = "sweep.jsonl"
+ORDERS = "orders"  # the folder of the journals of its orders (pipeline/sweeps/engines/orders.py)
 ASIDE = ("output", "tracking")  # what is no value of a trial: where it is kept
 
 
@@ -42,18 +43,19 @@ class SweepJournal:
     runs      trial -> its run folder, in the order of the jobs
     ends      trial -> the line that says how it ended
     summary   the folder of the run that sums the sweep up
+    file      another than that of the sweep itself: an order's (pipeline/sweeps/engines/orders.py), which is a journal of the same form
     One process at a time has it.  Raises RunError where another has, or where the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, *, project: Path) -> None:
+    def __init__(self, folder: Path, *, project: Path, file: str = FILE) -> None:
         self.folder, self._project = folder, project
         self.head: dict[str, Any] = {}
         self.ends: dict[str, dict[str, Any]] = {}
         self.summary: Path | None = None
         self._runs: dict[str, tuple[int, Path]] = {}
-        path = folder / FILE
+        path = self._path = folder / file
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise _unwritable(path, error) from error
@@ -75,6 +77,10 @@ class SweepJournal:
     def runs(self) -> dict[str, Path]:
         """Trial -> run folder, in the order of the jobs."""
         return {trial: folder for trial, (_, folder) in sorted(self._runs.items(), key=lambda item: item[1][0])}
+
+    def job(self, trial: str) -> int:
+        """The number of a trial that has a run folder."""
+        return self._runs[trial][0]
 
     def begin(self, *, id: str, flags: Sequence[str], overrides: Sequence[str], jobs: Sequence[Mapping[str, str]]) -> None:
         """The first line: which sweep this is."""
@@ -100,7 +106,7 @@ class SweepJournal:
         try:
             os.write(self._file, (json.dumps(line) + "\n").encode())
         except OSError as error:
-            raise _unwritable(self.folder / FILE, error) from error
+            raise _unwritable(self._path, error) from error
         self._note(line)
 
     def close(self) -> None:

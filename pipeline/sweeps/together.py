@@ -45,6 +45,23 @@ class Opened:
         return self.ready.begun.experiment.backend, self.structure.digest
 
 
+@record
+class Alone:
+    """A trial that can be no member of a stack, and why."""
+
+    trial: Trial
+    why: str
+
+
+@record
+class Share:
+    """Trials that one process can train together, and the bytes that they take, 0 where that is not known; of those alone, why."""
+
+    trials: tuple[Trial, ...]
+    memory: int = 0
+    why: str = ""
+
+
 class Around:
     """What trials that train together share: the signal that stops them, the console, the bar that shows the first that still trains."""
 
@@ -85,9 +102,10 @@ def run_together(doing: Doing, trials: Sequence[Trial]) -> Iterator[JobResult]:
     with Interrupt() as interrupt, doing.asked_by(interrupt):
         around = Around(interrupt)
         for made in _windows(doing, trials, around):
-            if isinstance(made, JobResult):
-                yield made
-                if interrupt() or isinstance(made.error, KeyboardInterrupt):
+            if not isinstance(made, list):
+                result = made if isinstance(made, JobResult) else _alone(doing, made)
+                yield result
+                if interrupt() or isinstance(result.error, KeyboardInterrupt):
                     return
                 continue
             for group in _groups(made):
@@ -97,23 +115,43 @@ def run_together(doing: Doing, trials: Sequence[Trial]) -> Iterator[JobResult]:
                     return
 
 
+def shares(doing: Doing, trials: Sequence[Trial], *, among: int = 1) -> Iterator[Share | JobResult]:
+    """The stacks that the trials make, none larger than where `among` processes share its structure; what came of a trial refused."""
+    for made in _windows(doing, trials, Around(Interrupt()), runs=False):
+        if isinstance(made, JobResult):
+            yield made
+        elif isinstance(made, Alone):
+            yield Share(trials=(made.trial,), why=made.why)
+        else:
+            for group in _groups(made, among=among):
+                yield Share(trials=tuple(one.trial for one in group), memory=len(group) * (group[0].structure.peak() or 0) + _rows(group))
+            for one in made:
+                train.close(one.ready)
+
+
 def show_together(doing: Doing, trials: Sequence[Trial]) -> None:
     """Says how the trials would be run, and runs none."""
     for made in _windows(doing, trials, Around(Interrupt()), runs=False):
-        for group in [] if isinstance(made, JobResult) else _groups(made):
+        if isinstance(made, Alone):
+            print(f"1 trial trains alone, {made.why}: job {made.trial.context.job}", flush=True)
+        for group in _groups(made) if isinstance(made, list) else []:
             first = group[0].structure
-            rows = sum({id(one.ready.data.train.x): stacks.row_bytes(one.ready.data.train) for one in group}.values())
-            room = f"{len(group) * (first.peak() or 0) / 2**20:,.1f} MiB, their rows {rows / 2**20:,.1f} MiB"
+            room = f"{len(group) * (first.peak() or 0) / 2**20:,.1f} MiB, their rows {_rows(group) / 2**20:,.1f} MiB"
             print(f"{_said(len(group))}, structure {first.digest}: {room}: {_jobs(group)}", flush=True)
 
 
-def _windows(doing: Doing, trials: Sequence[Trial], around: Around, *, runs: bool = True) -> Iterator[list[Opened] | JobResult]:
-    """As many trials at a time as have room for their rows, ready to train; and what came of those that train alone or failed."""
+def _rows(group: Sequence[Opened]) -> int:
+    """The bytes of their rows, those of one split once."""
+    return sum({id(one.ready.data.train.x): stacks.row_bytes(one.ready.data.train) for one in group}.values())
+
+
+def _windows(doing: Doing, trials: Sequence[Trial], around: Around, *, runs: bool = True) -> Iterator[list[Opened] | Alone | JobResult]:
+    """As many trials at a time as have room for their rows, ready to train; those that train alone; what came of those that failed."""
     backends: dict[BackendSettings, tuple[Backend, str]] = {}
     left, opened = list(trials), list[Opened]()
     while left:
         made = _opened(doing, left.pop(0), backends, around, runs=runs)
-        if isinstance(made, JobResult):
+        if not isinstance(made, Opened):
             yield made
             continue
         if not opened and stacks.row_bytes(made.ready.data.train) > stacks.SMALL:
@@ -131,13 +169,13 @@ def _split(trial: Trial) -> tuple[object, ...]:
     return asked.data, asked.seed, asked.preprocessing, asked.precision
 
 
-def _groups(opened: Sequence[Opened]) -> Iterator[list[Opened]]:
-    """Those of one structure, as many as memory has room for."""
+def _groups(opened: Sequence[Opened], *, among: int = 1) -> Iterator[list[Opened]]:
+    """Those of one structure, as many as memory has room for, in as many parts as there are processes for them."""
     kinds: dict[Kind, list[Opened]] = {}
     for one in opened:
         kinds.setdefault(one.kind, []).append(one)
     for group in kinds.values():
-        most = stacks.size(group[0].structure)
+        most = min(stacks.size(group[0].structure), -(-len(group) // among))
         for first in range(0, len(group), most):
             yield group[first : first + most]
 
@@ -153,8 +191,8 @@ def _jobs(group: Sequence[Opened]) -> str:
 
 def _opened(
     doing: Doing, trial: Trial, backends: dict[BackendSettings, tuple[Backend, str]], around: Around, *, runs: bool
-) -> Opened | JobResult:
-    """A trial ready for a stack; what came of it where it cannot be a member, and so ran alone, or failed."""
+) -> Opened | Alone | JobResult:
+    """A trial ready for a stack; why it cannot be in one; what came of it where it failed."""
     experiment, context = doing.asked(trial)
     if not runs:
         experiment = replace(experiment, tracking=Tracking(kind="none"))  # no sender is started for nothing
@@ -163,7 +201,7 @@ def _opened(
         ready = train.opened(experiment, context, console=around.console)
         if why := stacks.alone_because(ready):
             train.close(ready)
-            return _alone(doing, trial, why, runs=runs)
+            return Alone(trial=trial, why=why)
         asked = ready.begun.experiment
         if asked.backend not in backends:
             backends[asked.backend] = load_backend(asked)
@@ -172,14 +210,11 @@ def _opened(
         return doing.over(trial, None, error)
 
 
-def _alone(doing: Doing, trial: Trial, why: str, *, runs: bool) -> JobResult:
-    if not runs:
-        print(f"1 trial trains alone, {why}: job {trial.context.job}", flush=True)
-        return JobResult(context=trial.context, experiment=trial.experiment, trial=trial.name)
-    if why not in doing.said:
-        doing.said.add(why)
-        complain(f"note: trials run one by one: {why}")
-    return doing.run_alone(trial)
+def _alone(doing: Doing, alone: Alone) -> JobResult:
+    if alone.why not in doing.said:
+        doing.said.add(alone.why)
+        complain(f"note: trials run one by one: {alone.why}")
+    return doing.run_alone(alone.trial)
 
 
 def _trained(doing: Doing, structure: Structure, group: Sequence[Opened], around: Around) -> list[JobResult]:

@@ -3,7 +3,10 @@
 An engine is a function (doing, trials, settings) -> what came of each, in any order.  It groups the trials into stacks and sees to it that
 each is begun, or gone on with, whatever becomes of the others; `doing` has the journal of the sweep, and is told how each ended.
 
-local.py   in this process, stack by stack
+local.py      in this process, stack by stack
+processes.py  in processes of this machine
+orders.py     what another process is asked to do, and how it does it
+driver.py     how orders are given out, read, and given out again
 
 Adding an engine: one file, one row of ENGINES, one word of `SweepSettings.engine`.
 """
@@ -22,6 +25,7 @@ Engine = Callable[[Doing, Sequence[Trial], SweepSettings], Iterator[JobResult]]
 
 ENGINES = {
     "local": "pipeline.sweeps.engines.local:run",
+    "processes": "pipeline.sweeps.engines.processes:run",
 }
 
 

@@ -1,0 +1,246 @@
+"""The giver of orders: hands trials out to other processes, reads what becomes of them, and gives out again what was lost.
+
+An order whose process died is done again, and goes on where its journal ends; if that one dies too, its trials are given out one by one,
+so that one that takes its process with it fails alone.  The journal of the sweep, the screen and MLflow are this process's alone.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from pipeline.config.sweep_settings import SweepSettings
+from pipeline.errors import DivergedError, PipelineError, RunError, Stopped, complain
+from pipeline.sweeps.doing import Doing, result_of
+from pipeline.sweeps.engines.orders import Order, asked_of
+from pipeline.sweeps.jobs import JobResult, Trial
+from pipeline.sweeps.journal import ORDERS, SweepJournal
+from pipeline.sweeps.together import Share, shares
+from pipeline.tracking.repair import mark_killed
+from pipeline.tracking.store import locate
+from pipeline.training.interrupt import Interrupt
+
+TICK = 0.05  # seconds between two looks
+PATIENCE = 30.0  # seconds that those who train get to save, when the sweep is stopped
+LOST = 3  # deaths of its process after which a trial is let be
+
+
+class LostError(RunError):
+    """The process that trained a trial died, again and again."""
+
+
+class Going(Protocol):
+    """An order that somebody has."""
+
+    def state(self) -> str | None:
+        """None while it is worked on; empty when its process has ended by itself; else how it died."""
+
+    def stop(self) -> None:
+        """Asks for an early end, with what is done saved."""
+
+
+class Place(Protocol):
+    """Where orders are done.
+
+    slots  how many orders are given out at once
+    among  how many processes share a structure
+    """
+
+    slots: int
+    among: int
+
+    def begin(self, orders: Sequence[Order]) -> Sequence[Going]:
+        """Gives them out."""
+
+    def close(self) -> None:
+        """Nothing more is given out."""
+
+
+def run(place: Place, doing: Doing, trials: Sequence[Trial], settings: SweepSettings) -> Iterator[JobResult]:
+    """Has the trials trained at `place`, whatever becomes of each."""
+    with Interrupt() as interrupt, doing.asked_by(interrupt), closing(place):
+        left, refused = _senders_for(trials, doing)
+        yield from refused
+        waiting: deque[Given] = deque()
+        for share in shares(doing, left, among=place.among) if settings.stack else (Share(trials=(trial,)) for trial in left):
+            if isinstance(share, JobResult):
+                yield share
+            else:
+                waiting.append(Given(doing, share, settings))
+        going: dict[Given, Going] = {}
+        while (waiting or going) and not interrupt():
+            given = [waiting.popleft() for _ in range(min(len(waiting), place.slots - len(going)))]
+            going.update(zip(given, place.begin([one.order for one in given]), strict=True)) if given else None
+            yield from _looked(going, waiting)
+            time.sleep(TICK)
+        if interrupt():
+            yield from _stopped(going, interrupt, [*going, *waiting])
+        for left_over in waiting:
+            left_over.close()
+        with suppress(OSError):  # not empty, where somebody still has one
+            (doing.journal.folder / ORDERS).rmdir()
+
+
+def _looked(going: dict[Given, Going], waiting: deque[Given]) -> Iterator[JobResult]:
+    """What came of the orders since the last look; what was lost waits again."""
+    for given, process in list(going.items()):
+        state = process.state()  # asked first: what an ended process wrote is there by now
+        yield from given.look()
+        if state is None:
+            continue
+        del going[given]
+        given.close()
+        if given.left:
+            if state:
+                complain(f"note: the process of {given.label} was lost ({state})")
+            for again in given.again():
+                if isinstance(again, JobResult):
+                    yield again
+                else:
+                    waiting.append(again)
+
+
+def _stopped(going: Mapping[Given, Going], interrupt: Interrupt, every: Sequence[Given]) -> Iterator[JobResult]:
+    """The early end: those who train save what they have, and one result says that the sweep was stopped."""
+    for process in going.values():
+        process.stop()
+    end = time.monotonic() + PATIENCE
+    while any(process.state() is None for process in going.values()) and time.monotonic() < end:
+        time.sleep(TICK)
+    for given in going:
+        yield from given.look()
+        given.close()
+    assert interrupt.signal is not None
+    trial = next((trial for given in every for trial in given.left.values()), None)
+    if trial is not None:
+        yield result_of(trial, None, Stopped(interrupt.signal, "stopped; what was trained is saved"))
+
+
+def _senders_for(trials: Sequence[Trial], doing: Doing) -> tuple[list[Trial], list[JobResult]]:
+    """The trials whose store takes runs, and what is said of the others."""
+    left, refused = list[Trial](), list[JobResult]()
+    for trial in trials:
+        try:
+            if trial.context.senders is not None:
+                trial.context.senders.get(trial.experiment.tracking, Path.cwd())
+            left.append(trial)
+        except PipelineError as error:
+            refused.append(doing.over(trial, None, error))
+    return left, refused
+
+
+class Given:
+    """An order as its giver knows it: `left` are its trials that are not over, `losses` the processes that died of it."""
+
+    def __init__(self, doing: Doing, share: Share, settings: SweepSettings, *, losses: int = 0) -> None:
+        self._doing, self._share, self._settings, self.losses = doing, share, settings, losses
+        self.left = {trial.name: trial for trial in share.trials}
+        head, folder = doing.journal.head, doing.journal.folder.absolute()
+        self.order = Order(
+            project=str(Path.cwd()),
+            folder=str(folder),
+            file=f"{ORDERS}/{share.trials[0].context.job}-{secrets.token_hex(3)}.jsonl",
+            sweep=str(head["id"]),
+            stack=settings.stack,
+            trials=tuple(asked_of(trial) for trial in share.trials),
+            memory=share.memory,
+            gpus=int(share.trials[0].experiment.backend.kind == "cupy"),
+        )
+        with closing(SweepJournal(folder, project=Path.cwd(), file=self.order.file)) as journal:
+            journal.write("sweep", id=self.order.sweep)
+            for trial in share.trials:  # to go on with
+                if trial.name in doing.journal.runs and doing.asked(trial)[0].resume is not None:
+                    journal.run(trial.name, trial.context.job or 0, doing.journal.runs[trial.name])
+        self._read = self.order.path.stat().st_size
+
+    @property
+    def label(self) -> str:
+        """Its jobs."""
+        numbers = [str(trial.context.job) for trial in self.left.values()]
+        return f"job{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}"
+
+    def look(self) -> list[JobResult]:
+        """What its journal says since the last look."""
+        with self.order.path.open("rb") as file:
+            file.seek(self._read)
+            text = file.read()
+        whole = text[: text.rfind(b"\n") + 1]
+        self._read += len(whole)
+        results = []
+        for line in whole.splitlines():
+            try:
+                event = json.loads(line)
+            except ValueError:  # the torn line of a killed process, closed by the one after it
+                continue
+            result = self._noted(event)
+            results += [result] if result is not None else []
+        return results
+
+    def close(self) -> None:
+        """Its journal has been read."""
+        self.order.path.unlink(missing_ok=True)
+
+    def again(self) -> list[Given | JobResult]:
+        """What is given out when its process was lost: all that is left, or, the second time, each by itself."""
+        losses = self.losses + 1
+        if losses >= LOST and len(self._share.trials) == 1:
+            (trial,) = self.left.values()
+            folder = self._doing.journal.runs.get(trial.name)
+            if folder is not None and folder.is_dir():
+                mark_killed(folder)
+            error = LostError(f"the process that trained it died {losses} times; give it more memory, or a machine of its own")
+            return [self._doing.over(trial, None, error)]
+        trials = tuple(self.left.values())
+        parts = [trials] if losses == 1 else [(trial,) for trial in trials]
+        memory = self._share.memory
+        return [Given(self._doing, replace(self._share, trials=part, memory=memory), self._settings, losses=losses) for part in parts]
+
+    def _noted(self, event: Mapping[str, Any]) -> JobResult | None:
+        match event["event"]:
+            case "run":
+                self._began(event)
+            case "end" if event["status"] != "killed" and event["trial"] in self.left:
+                trial = self.left.pop(event["trial"])
+                metrics = {name: float(value) for name, value in event["metrics"].items()}
+                return self._doing.over(trial, metrics, _error(event))
+            case "said":
+                self._say(event)
+        return None
+
+    def _began(self, event: Mapping[str, Any]) -> None:
+        folder = Path.cwd() / event["folder"]
+        self._doing.journal.run(event["trial"], event["job"], folder)
+        trial = self.left.get(event["trial"])
+        if trial is None or trial.context.senders is None:
+            return
+        store = locate(trial.experiment.tracking, Path.cwd())
+        if store is not None:
+            trial.context.senders.get(trial.experiment.tracking, Path.cwd()).add(folder, store)
+
+    def _say(self, event: Mapping[str, Any]) -> None:
+        """What its process said; a note once for all."""
+        text = event["text"]
+        if text.startswith("note: "):
+            if text in self._doing.said:
+                return
+            self._doing.said.add(text)
+        if event.get("error"):
+            complain(text)
+        else:
+            print(text, flush=True)
+
+
+def _error(event: Mapping[str, Any]) -> PipelineError | None:
+    match event["status"]:
+        case "finished":
+            return None
+        case "diverged":
+            return DivergedError(event["message"])
+    return PipelineError(event["message"])

@@ -1,0 +1,102 @@
+"""sweep.engine=processes: on this machine, a process for each stack, each with its share of the cores."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.config.sweep_settings import SweepSettings
+from pipeline.sweeps.doing import Doing
+from pipeline.sweeps.engines import driver
+from pipeline.sweeps.engines.orders import Order, do, order_of
+from pipeline.sweeps.jobs import JobResult, Trial
+
+CODE = Path(__file__).resolve().parents[3]
+PATIENCE = 20.0  # seconds that a process whose giver died has to save what it trains
+
+
+def run(doing: Doing, trials: Sequence[Trial], settings: SweepSettings) -> Iterator[JobResult]:
+    """Trains the trials in processes of this machine."""
+    return driver.run(Processes(settings.workers), doing, trials, settings)
+
+
+class Processes:
+    """As many at once as there are cores, or as are asked for; each has cores of its own where there are enough."""
+
+    def __init__(self, workers: int | None) -> None:
+        cores = sorted(os.sched_getaffinity(0))
+        self.slots = self.among = workers or len(cores)
+        self._free = [tuple(cores[number :: self.slots]) or tuple(cores) for number in range(self.slots)]
+
+    def begin(self, orders: Sequence[Order]) -> Sequence[Process]:
+        """A process each."""
+        return [Process(order, self._free) for order in orders]
+
+    def close(self) -> None:
+        """Nothing is kept."""
+
+
+class Process:
+    """A process that does one order; while it lives, its cores are not free."""
+
+    def __init__(self, order: Order, free: list[tuple[int, ...]]) -> None:
+        self._free, self._cores, self._ended = free, free.pop(0), False
+        path = os.pathsep.join(filter(None, (str(CODE), os.environ.get("PYTHONPATH", ""))))
+        # -P: the folder a user works in is no place to import from.  A session of its own: Ctrl-C in the terminal is for the giver.
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "pipeline.sweeps.engines.processes"],
+            env={**os.environ, "PYTHONPATH": path},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        assert self._process.stdin is not None
+        with suppress(OSError):  # dead already: seen at the next look
+            self._process.stdin.write(replace(order, cores=self._cores).text().encode() + b"\n")
+            self._process.stdin.flush()
+
+    def state(self) -> str | None:
+        """None while it runs; empty for an end of its own; else the signal that ended it."""
+        code = self._process.poll()
+        if code is None:
+            return None
+        if not self._ended:
+            self._ended = True
+            self._free.append(self._cores)
+            assert self._process.stdin is not None
+            with suppress(OSError):
+                self._process.stdin.close()
+        return "" if code == 0 else signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+    def stop(self) -> None:
+        """SIGTERM: it saves and ends."""
+        self._process.terminate()
+
+
+def main() -> None:
+    """Does the order that is the first line of the standard input, and ends when that input does, which is when its giver dies."""
+    order = order_of(sys.stdin.buffer.readline().decode())
+    os.sched_setaffinity(0, order.cores)
+    threading.Thread(target=_with_its_giver, daemon=True).start()
+    do(order)
+    os._exit(0)  # all is written: what is loaded needs no unloading
+
+
+def _with_its_giver() -> None:
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(PATIENCE)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
