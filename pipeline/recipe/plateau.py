@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -43,6 +44,13 @@ class Plateau:
     best: float | None = None
     waited: int = 0
     cooling: int = 0
+
+
+def watching(schedule: Schedule, learning_rate: float) -> Callable[[Plateau, float, int], Plateau] | None:
+    """The rule of a schedule that watches the loss: (where it stands, loss of the epoch, steps in all) -> where it stands then."""
+    if not isinstance(schedule, ReduceOnPlateau):
+        return None
+    return lambda now, loss, steps: after_epoch(schedule, now, loss, steps=steps, learning_rate=learning_rate)
 
 
 def after_epoch(schedule: ReduceOnPlateau, now: Plateau, loss: float, *, steps: int, learning_rate: float) -> Plateau:

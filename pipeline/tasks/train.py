@@ -25,7 +25,7 @@ from pipeline.errors import DivergedError, PipelineError, Stopped
 from pipeline.program.make import compile_experiment
 from pipeline.program.model import Model
 from pipeline.program.program import Program
-from pipeline.recipe.plateau import ReduceOnPlateau, after_epoch
+from pipeline.recipe.plateau import watching
 from pipeline.records import record
 from pipeline.screen.console import console_for, say
 from pipeline.tasks import results, resume, trained
@@ -43,7 +43,7 @@ from pipeline.training.checkpoint import Checkpoints, Stored
 from pipeline.training.events import EpochEnded, Event, Noted
 from pipeline.training.facts import facts_of
 from pipeline.training.interrupt import Interrupt
-from pipeline.training.loop import LossSchedule, Outcome
+from pipeline.training.loop import Outcome
 from pipeline.training.steps import Taken, alone
 
 LONGEST_NAME = 80  # characters of a job's overrides in its name
@@ -216,7 +216,7 @@ def _train(made: _Training, tracker: Tracker) -> Generator[Feed, Taken, tuple[Ou
             progress=None if found is None else found.progress,
             best_state=None if found is None else found.best_state,
             learning_rate=program.learning_rate,
-            schedule=_loss_schedule(asked),
+            schedule=watching(asked.schedule, asked.optimizer.learning_rate),
             budget=asked.budget,
             began=context.began,
             stop=interrupt,
@@ -256,15 +256,6 @@ def _name(made: _Training) -> str:
     context, name = made.ready.context, made.ready.begun.experiment.tracking.experiment
     name = made.ready.data.dataset.name if name == "default" else name
     return name if context.job is None else f"{name} {context.own if 0 < len(context.own) <= LONGEST_NAME else context.job}"
-
-
-def _loss_schedule(experiment: Experiment) -> LossSchedule | None:
-    """The rule of a schedule that watches the loss."""
-    schedule = experiment.schedule
-    if not isinstance(schedule, ReduceOnPlateau):
-        return None
-    rate = experiment.optimizer.learning_rate
-    return lambda now, loss, steps: after_epoch(schedule, now, loss, steps=steps, learning_rate=rate)
 
 
 def _all(display: progress.Display, tracker: Tracker, watch: Callable[[Event], None]) -> Callable[[Event], None]:

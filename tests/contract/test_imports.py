@@ -22,6 +22,7 @@ ORDER = (
     *("training", "tracking"),
     *("config", "compiler", "program"),  # the spine
     *("checks", "demonstrations", "tasks", "sweeps"),
+    "sklearn",
     *("api", "cli", "__init__", "__main__"),  # the doors
 )
 

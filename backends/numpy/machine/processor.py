@@ -59,6 +59,7 @@ def _x86() -> str:
     return str(triple) if triple.startswith("x86_64") else "x86_64-unknown-linux-gnu"
 
 
+@cache
 def host() -> Processor:
     """This machine."""
     _initialize()
