@@ -29,6 +29,13 @@ T = TypeVar("T")
 Rule = TypeVar("Rule")
 
 
+@dataclass(frozen=True)
+class PerRecord(Generic[Rule]):
+    """The rule of a record whose fields decide it, as those of a formula do."""
+
+    make: Callable[[Any], Rule]
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Family(Mapping[str, type[T]], Generic[T, Rule]):
     """The records that one config key may hold: a mapping from kind to record, with the rule of each.
@@ -39,7 +46,7 @@ class Family(Mapping[str, type[T]], Generic[T, Rule]):
     """
 
     name: str
-    rows: dict[str, tuple[type[T], Rule | None]]
+    rows: dict[str, tuple[type[T], Rule | PerRecord[Rule] | None]]
 
     def __getitem__(self, kind: str) -> type[T]:
         return self.rows[kind][0]
@@ -58,7 +65,7 @@ class Family(Mapping[str, type[T]], Generic[T, Rule]):
         """What `record` stands for."""
         rule = self.rows[self.kind_of(record)][1]
         assert rule is not None, f"{self.name} {self.kind_of(record)} has no rule"
-        return rule
+        return rule.make(record) if isinstance(rule, PerRecord) else rule
 
 
 def setting(

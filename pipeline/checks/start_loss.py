@@ -55,7 +55,7 @@ def expected(loss: Loss, material: Material) -> tuple[float, str]:
         y = np.zeros(1, np.int32)
         return constant_loss(loss, np.zeros((1, LOSSES.rule(loss).units(material.shape))), y), names.get(kind, "equal scores")
     if material.shape.labels:
-        return constant_loss(loss, np.zeros_like(material.y), material.y), "ln 2"
+        return constant_loss(loss, np.zeros_like(material.y), material.y), "ln 2" if kind == "binary_cross_entropy" else "equal scores"
     center = np.broadcast_to(material.y.mean(axis=0), material.y.shape)
     return constant_loss(loss, center, material.y), "variance of the target" if kind == "mean_squared_error" else "the mean as prediction"
 

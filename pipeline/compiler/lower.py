@@ -29,7 +29,7 @@ from pipeline.ops.reduce import mean
 from pipeline.optimizers import OPTIMIZERS
 from pipeline.optimizers.clipping import clip_values, clipped
 from pipeline.optimizers.rule import KEEP, LearningRate, Optimizer, decay_name, emit_update, max_norm_name
-from pipeline.recipe import augmentation, losses
+from pipeline.recipe import augmentation, losses, penalty
 from pipeline.recipe.augmentation import Augmentation
 from pipeline.recipe.losses import LOSSES
 from pipeline.recipe.regularization import Regularization
@@ -120,6 +120,8 @@ def values(network: LayerGraph, config: Experiment) -> dict[str, Value]:
                 result[_l1(p.name)] = p.regularization.l1
                 result[decay_name(p.name)] = _decay(rate, p.regularization.weight_decay)
                 result[max_norm_name(p.name)] = p.regularization.max_norm or 0.0
+                if p.regularization.penalty is not None:
+                    result |= penalty.values(p.regularization.penalty, _penalty_name(p.name))
     return result
 
 
@@ -180,7 +182,7 @@ def _target(b: Builder, network: LayerGraph, batch: int) -> str:
 
 
 def _penalty(b: Builder, network: LayerGraph) -> str | None:
-    """sum over the weights of l2 / 2 * sum(w^2) + l1 * sum(|w|), or None where no layer has either."""
+    """sum over the weights of l2 / 2 * sum(w^2) + l1 * sum(|w|) + the formula of the penalty, or None where no layer has any."""
     total: str | None = None
     for p in network.parameters:
         if p.regularization is None:
@@ -192,6 +194,8 @@ def _penalty(b: Builder, network: LayerGraph) -> str | None:
         if p.regularization.l1 > 0:
             sizes = b.add("sum", b.add("abs", w), axes=axes, name="sizes")
             terms.append(b.add("mul", sizes, b.value(_l1(p.name)), name="penalty"))
+        if p.regularization.penalty is not None:
+            terms.append(penalty.term(b, p.regularization.penalty, w, _penalty_name(p.name)))
         for term in terms:
             total = term if total is None else b.add("add", total, term, name="penalty")
     return total
@@ -199,6 +203,10 @@ def _penalty(b: Builder, network: LayerGraph) -> str | None:
 
 def _l1(parameter: str) -> str:
     return f"{parameter}.l1"
+
+
+def _penalty_name(parameter: str) -> str:
+    return f"{parameter}.penalty"
 
 
 def _half_l2(parameter: str) -> str:

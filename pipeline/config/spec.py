@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, cast
 
 from pipeline.config.automatic import with_auto, without_auto
 from pipeline.config.experiment import TASK_SETTINGS, Experiment
 from pipeline.errors import ConfigError, nearest
+from pipeline.formula.declared import WithFormulas
 from pipeline.layers import LAYERS
 from pipeline.layers.activate import ActivationLayer
 from pipeline.layers.add import Add
@@ -85,6 +86,27 @@ def _regularizations(config: Experiment) -> Iterator[tuple[str, Regularization]]
 def _some_layer(config: Experiment) -> None:
     if not config.architecture.layers and config.architecture.head is None:
         raise ConfigError(at="architecture.layers", got=[], rule="no head and no layer", hint="give architecture.head=auto")
+
+
+def _formulas(config: Experiment) -> None:
+    """Every formula can be computed."""
+    for at, record in declared_formulas(config):
+        try:
+            record.check()
+        except ConfigError as error:  # it knows the field, not where the record stands
+            raise ConfigError(at=f"{at}.{error.at}", got=error.got, rule=error.rule, hint=error.hint) from None
+
+
+def declared_formulas(value: object, at: str = "") -> Iterator[tuple[str, WithFormulas]]:
+    """Config path and record of everything in `value` that is written as a formula."""
+    if isinstance(value, WithFormulas):
+        yield at, value
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from declared_formulas(getattr(value, field.name), f"{at}.{field.name}" if at else field.name)
+    elif isinstance(value, tuple):
+        for index, entry in enumerate(value):
+            yield from declared_formulas(entry, f"{at}[{index}]")
 
 
 def _layer_names(config: Experiment) -> None:
@@ -254,6 +276,7 @@ def _run_and_resume(config: Experiment) -> None:
 
 
 RULES: tuple[Callable[[Experiment], None], ...] = (
+    _formulas,
     _some_layer,
     _layer_names,
     _layer_inputs,

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pipeline.graph.builder import Builder
 from pipeline.graph.values import Value
+from pipeline.layers.formula import FORMULA, FormulaActivation
 from pipeline.layers.graph import LayerNode, Parameter
 from pipeline.layers.kind import LayerKind, Shape
 from pipeline.layers.maxout import MAXOUT, Maxout
@@ -167,5 +168,6 @@ ACTIVATIONS: Family[Activation, LayerKind] = Family(
         "softmax": (Softmax, _simple("softmax", _softmax)),
         "tanh": (Tanh, _simple("tanh", lambda b, node, x: b.add("tanh", x))),
         "sigmoid": (Sigmoid, _simple("sigmoid", lambda b, node, x: b.add("sigmoid", x))),
+        "formula": (FormulaActivation, FORMULA),
     },
 )

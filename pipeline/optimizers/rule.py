@@ -28,6 +28,7 @@ class Rule:
     values  (record, learning rate with its schedule) -> the scalars that its ops read, by name
     update  (builder, gradient, slots) -> what is subtracted from the parameter, and the new slots
     decay   the value that it multiplies weights by to decay them itself; None where it does not
+    weight  what `slots` calls the parameter itself in `update`, where the rule reads it
     """
 
     kind: str
@@ -35,6 +36,7 @@ class Rule:
     values: Callable[[Any, LearningRate], dict[str, Value]]
     update: Callable[[Builder, str, dict[str, str]], tuple[str, dict[str, str]]]
     decay: str | None = None
+    weight: str | None = None
 
 
 def slot_name(rule: Rule, slot: str, parameter: str) -> str:
@@ -59,7 +61,7 @@ def emit_update(b: Builder, rule: Rule, parameter: Parameter, gradient: str, *, 
     p = b.input(parameter.name, parameter.shape, "state")
     slots = {slot: b.input(slot_name(rule, slot, parameter.name), parameter.shape, "state") for slot in rule.slots}
     old_slots = {slot: b.add("mul", name, b.value(KEEP), name="kept") if resets else name for slot, name in slots.items()}
-    change, new_slots = rule.update(b, gradient, old_slots)
+    change, new_slots = rule.update(b, gradient, {rule.weight: p, **old_slots} if rule.weight else old_slots)
     for decay in _decays(rule, parameter):
         change = b.add("add", change, b.add("mul", p, b.value(decay)), name="change")
     new = b.add("sub", p, change, name="new")

@@ -2,6 +2,7 @@
 
 initialization.py  how weights start
 regularization.py  dropout, penalties, clipping, label smoothing: one record
+penalty.py         a penalty that is a formula
 augmentation.py    random changes of training images
 losses.py          what is minimized
 schedule.py        what a schedule is: its record and its rule

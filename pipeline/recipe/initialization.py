@@ -7,7 +7,7 @@ fan_in is the number of inputs that one output sums over, fan_out the number of 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -15,11 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import random
+from pipeline.formula import host
+from pipeline.formula.declared import Formula, WithFormulas, check_names, check_used
 from pipeline.records import Family, record, setting
 
 Array = npt.NDArray[np.float64]
 Distribution = Literal["normal", "uniform"]
 VarianceNorm = Literal["fan_in", "fan_out", "average"]
+DRAWN = ("normal", "uniform", "fan_in", "fan_out")  # what a formula may name
 
 
 @record
@@ -122,6 +125,37 @@ class Rand(Initialization):
     scale: float | None = setting(None, above=0)
 
 
+@record
+class FormulaInitialization(Initialization, WithFormulas):
+    """w = weight, a formula of independent draws `normal`, from N(0, 1), and `uniform`, from U(0, 1), of fan_in and of fan_out.
+
+    values   numbers of the formula by name
+    """
+
+    weight: str = setting()
+    values: Mapping[str, float] = setting({})
+
+    def formulas(self) -> tuple[Formula, ...]:
+        """The one formula."""
+        return (Formula(field="weight", text=self.weight, numbers=(*DRAWN, *self.values)),)
+
+    def check(self) -> None:
+        """Whether it gives numbers.  Raises ConfigError."""
+        (formula,) = self.formulas()
+        check_names(self.values, DRAWN, at="values")
+        formula.check(self.values)
+        check_used(self.values, (formula,), at="values")
+        self.drawn({"normal": np.array([-0.5, 0.5]), "uniform": np.array([0.25, 0.75]), "fan_in": 4.0, "fan_out": 2.0})
+
+    def drawn(self, given: Mapping[str, host.Number]) -> Array:
+        """The weights for these draws [n] and fans -> float64 [n].  Raises ConfigError where one is not finite."""
+        (formula,) = self.formulas()
+        made = np.asarray(host.evaluate(formula.tree, {**self.values, **given}))
+        if not np.isfinite(made).all():
+            formula.refuse(formula.tree, "is not finite for every draw", "a weight must be a number")
+        return np.broadcast_to(made, np.shape(given["normal"])).copy()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawn:
     """A tensor to draw: its shape, fans and name, the seed, and the axis of its outputs, -1 or -2."""
@@ -209,6 +243,13 @@ def _sparse(initialization: Sparse, tensor: Drawn) -> Array:
     return np.ascontiguousarray(np.moveaxis(drawn.reshape(*others, outputs), -1, tensor.outputs))
 
 
+def _formula(initialization: FormulaInitialization, tensor: Drawn) -> Array:
+    """The uniform draws are apart from the normal ones, so that a formula may have both."""
+    uniform = replace(tensor, name=f"{tensor.name}.uniform").uniform()
+    fans = {"fan_in": float(tensor.fan_in), "fan_out": float(tensor.fan_out)}
+    return initialization.drawn({"normal": tensor.normal(), "uniform": uniform, **fans})
+
+
 INITIALIZATIONS: Family[Initialization, Draw] = Family(
     "initialization",
     {
@@ -224,5 +265,6 @@ INITIALIZATIONS: Family[Initialization, Draw] = Family(
         "orthogonal": (Orthogonal, _orthogonal),
         "sparse": (Sparse, _sparse),
         "rand": (Rand, _rand),
+        "formula": (FormulaInitialization, _formula),
     },
 )

@@ -3,16 +3,18 @@
 # N batch, C classes, T targets, L labels
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pipeline.data import DataShape
 from pipeline.errors import ConfigError
+from pipeline.formula import emit
+from pipeline.formula.declared import LAST, Formula, WithFormulas, check_names, check_used
 from pipeline.graph.builder import Builder
 from pipeline.graph.values import Value
 from pipeline.ops.reduce import mean
-from pipeline.records import Family, record, setting
+from pipeline.records import Family, PerRecord, record, setting
 
 ClassWeights = tuple[float, ...] | Literal["balanced"] | None  # see compiler/loss_weights.py
 
@@ -75,6 +77,39 @@ class Hinge(LossOfClasses):
 
     The prediction is softmax(scores): its order is that of the scores, but it is no calibrated probability.
     """
+
+
+@record
+class FormulaLoss(LossOfClasses, WithFormulas):
+    """The mean over the batch of `row`, a formula of one row; where it has a number for each target or label, of their mean.
+
+    takes    numbers: prediction and target, [N, T] each
+             classes: score, probability (softmax of the scores), log_probability and target, 1 for the class of the row and else 0, [N, C]
+             labels: the same [N, L], probability being the sigmoid of the score and target 0 or 1
+    values   numbers of the formula by name, which a sweep may change
+
+    Reductions run over the classes, targets or labels, axis=-1, as rows do not see each other.
+    """
+
+    takes: Literal["numbers", "classes", "labels"] = setting("numbers")
+    row: str = setting()
+    values: Mapping[str, float] = setting({})
+
+    def formulas(self) -> tuple[Formula, ...]:
+        """The one formula."""
+        made = ("prediction",) if self.takes == "numbers" else ("score", "probability", "log_probability")
+        return (Formula(field="row", text=self.row, tensors=(*made, "target"), numbers=tuple(self.values), reduces=(LAST,)),)
+
+    def check(self) -> None:
+        """Whether it gives a row's loss, and has a slope.  Raises ConfigError."""
+        (formula,) = self.formulas()
+        check_names(self.values, formula.tensors, at="values")
+        formula.check(self.values)
+        check_used(self.values, (formula,), at="values")
+        if not formula.slopes(formula.tensors[:-1]):
+            formula.refuse(formula.tree, f"does not change with {formula.tensors[0]}, but in steps", f"use {formula.tensors[0]}")
+        if self.takes == "classes" and emit.shape_of(formula, dict.fromkeys(formula.tensors, (2, 3))) == (2, 3):
+            formula.refuse(formula.tree, "gives a number for each class", "write sum(..., axis=-1)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +186,47 @@ def _hinge(b: Builder, scores: str, y: str) -> tuple[str, str]:
     return prediction, b.add("sum", broken, axes=(1,), name="row_loss")
 
 
+def _formula(record: FormulaLoss) -> LossRule:
+    """The rule of one record."""
+    (formula,) = record.formulas()
+
+    def lower(b: Builder, output: str, y: str) -> tuple[str, str]:
+        """output [N, C], y int32 [N], or both [N, T] -> prediction, row losses [N]."""
+        tensors, prediction = _formula_tensors(b, record.takes, output, y)
+        made = emit.emit(b, formula, {name: value for name, value in tensors.items() if name in formula.names}, "loss")
+        if b.shape(made)[1:] == (1,):
+            return prediction, b.reshape(made, b.shape(made)[:1])
+        return prediction, mean(b, made, (1,), "row_loss")
+
+    return LossRule(
+        units=_by_class if record.takes == "classes" else _by_target,
+        lower=lower,
+        classes=record.takes == "classes",
+        labels=record.takes == "labels",
+        values=lambda record: emit.values(formula, record.values, "loss"),
+    )
+
+
+def _formula_tensors(b: Builder, takes: str, output: str, y: str) -> tuple[dict[str, str], str]:
+    """What a formula may name, and the prediction."""
+    if takes == "numbers":
+        return {"prediction": output, "target": y}, output
+    if takes == "labels":
+        probability = b.add("sigmoid", output, name="probabilities")
+        logarithm = b.add("neg", b.add("softplus", b.add("neg", output)), name="log_probability")
+        return {"score": output, "probability": probability, "log_probability": logarithm, "target": y}, probability
+    n, classes = b.shape(output)
+    # no gradient flows through the maximum: the result does not depend on it
+    shifted = b.add("sub", output, b.reshape(b.add("max", output, axes=(1,)), (n, 1)))
+    powers = b.add("exp", shifted)
+    total = b.reshape(b.add("sum", powers, axes=(1,)), (n, 1))
+    logarithm = b.add("sub", shifted, b.add("log", total), name="log_probability")
+    probability = b.add("div", powers, total, name="probabilities")
+    hot = b.add("equal", b.add("column_index", columns=classes), b.reshape(y, (n, 1)), name="one_hot")
+    target = b.add("cast", hot, dtype=b.precision)
+    return {"score": output, "probability": probability, "log_probability": logarithm, "target": target}, probability
+
+
 def smoothed(b: Builder, logits: str, y: str, row_loss: str) -> str:
     """The softmax cross-entropy of labels that keep 1 - s and give s / C to every class (Szegedy et al. 2016, section 7) -> [N].
 
@@ -189,6 +265,7 @@ LOSSES: Family[Loss, LossRule] = Family(
         "mean_absolute": (MeanAbsolute, LossRule(units=_by_target, lower=_mean_absolute, classes=False)),
         "huber": (Huber, LossRule(units=_by_target, lower=_huber, classes=False, values=_huber_values)),
         "hinge": (Hinge, LossRule(units=_by_class, lower=_hinge, classes=True)),
+        "formula": (FormulaLoss, PerRecord(_formula)),
     },
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
+from pipeline.recipe.penalty import PENALTIES, FormulaPenalty
 from pipeline.records import record, setting
 
 KEEP_PROB = 0.8
@@ -22,6 +23,7 @@ class Regularization:
     l2            adds l2 / 2 * sum(w^2) over the weights to the loss (Krogh & Hertz 1991), which is a mean over rows:
                   neither penalty is divided by their number
     weight_decay  decoupled: w <- w - learning_rate * weight_decay * w beside the gradient step (Loshchilov & Hutter 2019)
+    penalty       adds a formula of the weights to the loss
     max_norm      after each step the weights into a unit are scaled down to this length where they are longer (Srivastava et al. 2014)
 
     and over the whole network, so not in a layer's own record:
@@ -39,6 +41,7 @@ class Regularization:
     l1: float = setting(0.0, least=0)
     l2: float = setting(0.0, least=0)
     weight_decay: float = setting(0.0, least=0)
+    penalty: FormulaPenalty | None = setting(None, kinds=PENALTIES)
     max_norm: float | None = setting(None, above=0)
     label_smoothing: float = setting(0.0, least=0, below=1)
     clip_value: float | None = setting(None, above=0)

@@ -23,11 +23,11 @@ class Schedule:
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleRule:
-    """factor  (record, where the training is [S]) -> the shares of the base learning rate [S]
-    whole   whether that is the share of the whole training that is done, and so needs its length; else the step
+    """factor  (record, steps [S], how many there are) -> the shares of the base learning rate [S]
+    whole   whether it needs to know how many there are, which is 0 where it does not
 
     Both are counted from the end of the warm-up.
     """
 
-    factor: Callable[[Any, Array], Array]
+    factor: Callable[[Any, Array, int], Array]
     whole: bool = False

@@ -9,15 +9,18 @@ step s < warmup has (s + 1) / warmup of it.  The schedule then counts its steps,
 # step counts from 0; total is the number of steps the run is planned to take
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import ConfigError
+from pipeline.formula import host
+from pipeline.formula.declared import Formula, WithFormulas, check_names, check_used
 from pipeline.recipe.plateau import ReduceOnPlateau
 from pipeline.recipe.schedule import Array, Schedule, ScheduleRule
-from pipeline.records import Family, record, setting
+from pipeline.records import Family, PerRecord, record, setting
 
 
 @record
@@ -96,6 +99,39 @@ class Cyclic(Schedule):
 
 
 @record
+class FormulaSchedule(Schedule, WithFormulas):
+    """factor = a formula of t, the step from 0, and of total, the steps of the training, both counted from the end of the warm-up.
+
+    values   numbers of the formula by name, which a sweep may change
+    """
+
+    factor: str = setting()
+    values: Mapping[str, float] = setting({})
+
+    def formulas(self) -> tuple[Formula, ...]:
+        """The one formula."""
+        return (Formula(field="factor", text=self.factor, numbers=("t", "total", *self.values)),)
+
+    def check(self) -> None:
+        """Whether it gives shares of a learning rate.  Raises ConfigError."""
+        (formula,) = self.formulas()
+        check_names(self.values, ("t", "total"), at="values")
+        formula.check(self.values)
+        check_used(self.values, (formula,), at="values")
+        self.shares(np.arange(100.0), 100)
+
+    def shares(self, at: Array, total: int) -> Array:
+        """The factors at the steps `at` [S] of `total` -> [S].  Raises ConfigError for what is no share of a learning rate."""
+        (formula,) = self.formulas()
+        made = np.broadcast_to(host.evaluate(formula.tree, {**self.values, "t": at, "total": float(total)}), at.shape)
+        bad = np.flatnonzero(~(np.isfinite(made) & (made >= 0)))
+        if len(bad):
+            rule = f"is {made[bad[0]]:g} at step {at[bad[0]]:.0f}" + (f" of {total}" if "total" in formula.names else "")
+            formula.refuse(formula.tree, rule, "a factor is a number of at least 0")
+        return made.copy()
+
+
+@record
 class Rising(Schedule):
     """factor = ratio^(step / (steps - 1)): from 1 to `ratio` in `steps` steps, for the learning-rate range test alone."""
 
@@ -103,18 +139,37 @@ class Rising(Schedule):
     steps: int = setting(least=2)
 
 
+def _done(at: Array, left: int) -> Array:
+    """The share of the training that is done."""
+    return at / left
+
+
 def _half_cosine(start: float, end: float, done: Array) -> Array:
     """From start (done = 0) to end (done = 1)."""
     return np.asarray(end + (start - end) * (1 + np.cos(np.pi * done)) / 2)
 
 
-def _one_cycle(schedule: OneCycle, done: Array) -> Array:
+def _polynomial(schedule: Polynomial, at: Array, left: int) -> Array:
+    return np.asarray(schedule.floor + (1 - schedule.floor) * (1 - _done(at, left)) ** schedule.power)
+
+
+def _cosine(schedule: Cosine, at: Array, left: int) -> Array:
+    return np.asarray(schedule.floor + (1 - schedule.floor) * (1 + np.cos(np.pi * _done(at, left))) / 2)
+
+
+def _formula(record: FormulaSchedule) -> ScheduleRule:
+    (formula,) = record.formulas()
+    return ScheduleRule(factor=lambda s, at, left: s.shares(at, left), whole="total" in formula.names)
+
+
+def _one_cycle(schedule: OneCycle, at: Array, left: int) -> Array:
+    done = _done(at, left)
     rising = _half_cosine(schedule.start, 1.0, np.minimum(done / schedule.rise, 1.0))
     falling = _half_cosine(1.0, schedule.end, np.maximum(done - schedule.rise, 0.0) / (1 - schedule.rise))
     return np.where(done < schedule.rise, rising, falling)
 
 
-def _cyclic(schedule: Cyclic, at: Array) -> Array:
+def _cyclic(schedule: Cyclic, at: Array, left: int) -> Array:
     return np.asarray(1.0 - (1.0 - schedule.floor) * np.abs(1.0 - at % (2 * schedule.half_cycle) / schedule.half_cycle))
 
 
@@ -122,22 +177,23 @@ def _cyclic(schedule: Cyclic, at: Array) -> Array:
 SCHEDULES: Family[Schedule, ScheduleRule] = Family(
     "schedule",
     {
-        "constant": (Constant, ScheduleRule(factor=lambda s, at: np.ones_like(at))),
-        "step": (Step, ScheduleRule(factor=lambda s, at: s.factor ** np.floor(at / s.every))),
-        "exponential": (Exponential, ScheduleRule(factor=lambda s, at: s.factor ** (at / s.every))),
-        "inverse_time": (InverseTime, ScheduleRule(factor=lambda s, at: 1.0 / (1.0 + s.decay * at / s.every))),
-        "inverse_sqrt": (InverseSqrt, ScheduleRule(factor=lambda s, at: 1.0 / np.sqrt(1.0 + at / s.every))),
-        "polynomial": (Polynomial, ScheduleRule(factor=lambda s, done: s.floor + (1 - s.floor) * (1 - done) ** s.power, whole=True)),
-        "cosine": (Cosine, ScheduleRule(factor=lambda s, done: s.floor + (1 - s.floor) * (1 + np.cos(np.pi * done)) / 2, whole=True)),
+        "constant": (Constant, ScheduleRule(factor=lambda s, at, left: np.ones_like(at))),
+        "step": (Step, ScheduleRule(factor=lambda s, at, left: s.factor ** np.floor(at / s.every))),
+        "exponential": (Exponential, ScheduleRule(factor=lambda s, at, left: s.factor ** (at / s.every))),
+        "inverse_time": (InverseTime, ScheduleRule(factor=lambda s, at, left: 1.0 / (1.0 + s.decay * at / s.every))),
+        "inverse_sqrt": (InverseSqrt, ScheduleRule(factor=lambda s, at, left: 1.0 / np.sqrt(1.0 + at / s.every))),
+        "polynomial": (Polynomial, ScheduleRule(factor=_polynomial, whole=True)),
+        "cosine": (Cosine, ScheduleRule(factor=_cosine, whole=True)),
         "one_cycle": (OneCycle, ScheduleRule(factor=_one_cycle, whole=True)),
         "cyclic": (Cyclic, ScheduleRule(factor=_cyclic)),
+        "formula": (FormulaSchedule, PerRecord(_formula)),
         # its scale comes with the clock: see plateau.py
-        "reduce_on_plateau": (ReduceOnPlateau, ScheduleRule(factor=lambda s, at: np.ones_like(at))),
+        "reduce_on_plateau": (ReduceOnPlateau, ScheduleRule(factor=lambda s, at, left: np.ones_like(at))),
     },
 )
 # and one that is no schedule to train with
 _ALL: Family[Schedule, ScheduleRule] = Family(
-    "schedule", {**SCHEDULES.rows, "rising": (Rising, ScheduleRule(factor=lambda s, at: s.ratio ** (at / (s.steps - 1))))}
+    "schedule", {**SCHEDULES.rows, "rising": (Rising, ScheduleRule(factor=lambda s, at, left: s.ratio ** (at / (s.steps - 1))))}
 )
 
 
@@ -149,11 +205,11 @@ def factor(schedule: Schedule, steps: npt.ArrayLike, total: int) -> Array:
     # always an array: numpy's power of a lone number may differ in the last bit
     at, warmup = np.asarray(steps, np.float64).reshape(-1), schedule.warmup
     after = np.maximum(at - warmup, 0.0)
-    rule = _ALL.rule(schedule)
+    rule, left = _ALL.rule(schedule), 0
     if rule.whole:
         left = _left(schedule, total)
-        after = np.minimum(after, left) / left
-    share = rule.factor(schedule, after)
+        after = np.minimum(after, left)
+    share = rule.factor(schedule, after, left)
     return np.asarray(share * np.minimum(at + 1, warmup) / warmup if warmup else share).reshape(np.shape(steps))
 
 

@@ -18,7 +18,7 @@ from pipeline.optimizers import OPTIMIZERS
 from pipeline.recipe.initialization import INITIALIZATIONS
 from pipeline.recipe.losses import LOSSES
 from pipeline.recipe.schedules import SCHEDULES
-from pipeline.records import Family, plain, read, read_kind
+from pipeline.records import Family, PerRecord, plain, read, read_kind
 
 FAMILIES = (LAYERS, ACTIVATIONS, NORMALIZATIONS, OPTIMIZERS, SCHEDULES, LOSSES, INITIALIZATIONS, SPACES)
 NEEDED: dict[str, dict[str, Any]] = {
@@ -31,18 +31,29 @@ NEEDED: dict[str, dict[str, Any]] = {
     **{kind: {"low": 0.1, "high": 0.9} for kind in ("linear", "log", "one_minus_log", "log_randn")},
     "integer": {"low": 1, "high": 9},
 }
+FORMULAS: dict[str, dict[str, Any]] = {
+    "activation": {"forward": "x"},
+    "optimizer": {"update": {"step": "learning_rate * g"}},
+    "schedule": {"factor": "1"},
+    "loss": {"row": "prediction - target"},
+    "initialization": {"weight": "normal"},
+}
+
+
+def _needed(family: Family[Any, Any], kind: str) -> dict[str, Any]:
+    return FORMULAS[family.name] if kind == "formula" else NEEDED.get(kind, {})
 
 
 @pytest.mark.parametrize(
     ("family", "kind"), [(family, kind) for family in FAMILIES for kind in family], ids=lambda value: getattr(value, "name", value)
 )
 def test_a_record_knows_its_kind_and_its_rule(family: Family[Any, Any], kind: str) -> None:
-    record = read_kind(family, {"kind": kind, **NEEDED.get(kind, {})}, at="here")
+    record = read_kind(family, {"kind": kind, **_needed(family, kind)}, at="here")
     assert type(record) is family[kind]
     assert family.kind_of(record) == kind
     if family.rows[kind][1] is None:
         assert kind in ("identity", "none", "auto")
-    else:
+    elif not isinstance(family.rows[kind][1], PerRecord):
         assert family.rule(record) is family.rows[kind][1]
     assert read_kind(family, {"kind": kind, **plain(record)}, at="here") == record
 

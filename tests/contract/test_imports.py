@@ -16,7 +16,7 @@ ORDER = (
     "backends",
     *("text", "errors", "files", "records", "random", "rows"),  # the ground
     "screen",
-    *("graph", "ops", "plan", "passes"),  # graph -> graph -> plan
+    *("graph", "ops", "formula", "plan", "passes"),  # graph -> graph -> plan
     *("preprocessing", "data"),
     *("recipe", "layers", "optimizers"),  # what can be declared
     *("training", "tracking"),

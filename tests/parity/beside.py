@@ -14,7 +14,7 @@ from pipeline.program.program import Program
 from tests.program.configs import data, order, program
 
 STEPS, BATCH, ROWS = 10, 16, 64
-LIMIT = 1e-4
+LIMIT = {"float32": 1e-4, "float64": 1e-10}
 SGD = {"kind": "sgd", "learning_rate": 0.1}
 IMAGES = DataShape(input_shape=(8, 7, 3), classes=4, targets=None)
 VECTORS = DataShape(input_shape=(9,), classes=4, targets=None)
@@ -23,8 +23,8 @@ NUMBERS = DataShape(input_shape=(9,), classes=None, targets=2)
 
 def compiled(shape: DataShape, layers: list[dict[str, Any]], **changes: Any) -> Program:
     """The program in float32 on the numpy backend, with plain SGD and without activations unless `changes` say otherwise."""
-    groups = {"optimizer": SGD, "activation": "identity", **changes}
-    backend = {"precision": "float32", "backend": {"kind": "numpy"}, "training": {"batch_size": BATCH}}
+    groups = {"optimizer": SGD, "activation": "identity", "precision": "float32", **changes}
+    backend = {"backend": {"kind": "numpy"}, "training": {"batch_size": BATCH, **groups.pop("training", {})}}
     return program(shape=shape, architecture={"layers": layers, "head": "auto"}, **groups, **backend)
 
 
@@ -52,12 +52,14 @@ def beside(
     x, y = data(ROWS, shape)
     start, rows = made.parameters(), order(STEPS, rows=ROWS, batch=BATCH)
     own = made.run(x, y, rows)
-    peer = Peer(start)
+    precision = made.structure.precision
+    number = getattr(torch, precision)
+    peer = Peer(start, number)
     weights = [t for name, t in peer.p.items() if name.endswith(".weight")]
     others = [t for name, t in peer.p.items() if not name.endswith(".weight")]
     stepping = optimizer(weights, others) if optimizer else torch.optim.SGD([*weights, *others], lr=SGD["learning_rate"])
-    images = torch.tensor(x, dtype=torch.float32)
-    labels = torch.tensor(y, dtype=torch.int64 if shape.classes else torch.float32)
+    images = torch.tensor(x, dtype=number)
+    labels = torch.tensor(y, dtype=torch.int64 if shape.classes else number)
     losses = []
     for step in rows:
         stepping.zero_grad()
@@ -71,16 +73,16 @@ def beside(
             with torch.no_grad():
                 after(peer)
         losses.append(float(lost.detach()))
-    np.testing.assert_allclose(own, losses, rtol=LIMIT)
-    compare(made.parameters(), peer.arrays(), start)
+    np.testing.assert_allclose(own, losses, rtol=LIMIT[precision])
+    compare(made.parameters(), peer.arrays(), start, LIMIT[precision])
     return peer
 
 
-def compare(found: Mapping[str, Array], expected: Mapping[str, Array], start: Mapping[str, Array]) -> None:
-    """Each tensor within LIMIT of the peer's, relative to its own length and to the way it went."""
+def compare(found: Mapping[str, Array], expected: Mapping[str, Array], start: Mapping[str, Array], limit: float) -> None:
+    """Each tensor within `limit` of the peer's, relative to its own length and to the way it went."""
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         length = float(np.linalg.norm(value))
         apart, moved = (float(np.linalg.norm(other - value)) / length for other in (found[name], start[name]))
         assert moved > 1e-3, f"{name} moved by {moved:.1e} of its length: too little to compare"
-        assert apart < LIMIT * min(1.0, moved), f"{name} is apart by {apart:.1e} of its length, and moved by {moved:.1e}"
+        assert apart < limit * min(1.0, moved), f"{name} is apart by {apart:.1e} of its length, and moved by {moved:.1e}"

@@ -17,8 +17,9 @@ from backends.contract import Array
 class Peer:
     """What a network is made of.  `p` holds the trained tensors, `running` the statistics that batch norm keeps."""
 
-    def __init__(self, parameters: Mapping[str, Array]) -> None:
-        self.p = {name: torch.tensor(value, dtype=torch.float32, requires_grad=True) for name, value in parameters.items()}
+    def __init__(self, parameters: Mapping[str, Array], number: torch.dtype = torch.float32) -> None:
+        self.number = number
+        self.p = {name: torch.tensor(value, dtype=number, requires_grad=True) for name, value in parameters.items()}
         self.running: dict[str, Tensor] = {}
 
     def dense(self, x: Tensor, name: str) -> Tensor:
@@ -48,8 +49,8 @@ class Peer:
     def batch_norm(self, x: Tensor, name: str, momentum: float = 0.9, epsilon: float = 1e-5) -> Tensor:
         """Our momentum is the share that is kept, PyTorch's the share that is new."""
         channels = x.shape[-1]
-        mean = self.running.setdefault(f"{name}.running_mean", torch.zeros(channels))
-        variance = self.running.setdefault(f"{name}.running_variance", torch.ones(channels))
+        mean = self.running.setdefault(f"{name}.running_mean", torch.zeros(channels, dtype=self.number))
+        variance = self.running.setdefault(f"{name}.running_variance", torch.ones(channels, dtype=self.number))
         gamma, beta = self.p[f"{name}.gamma"], self.p[f"{name}.beta"]
         flat = F.batch_norm(x.reshape(-1, channels), mean, variance, gamma, beta, True, 1 - momentum, epsilon)
         return flat.reshape(x.shape)

@@ -182,7 +182,8 @@ def test_sparse_counts_the_weights_into_an_output_channel_of_a_transposed_convol
 
 @pytest.mark.parametrize("kind", INITIALIZATIONS)
 def test_biases_of_hidden_layers_start_where_the_initialization_says(kind: str) -> None:
-    state = program(6, 5, initialization={"kind": kind, "bias_init": 0.01}).state()
+    own = {"weight": "normal"} if kind == "formula" else {}
+    state = program(6, 5, initialization={"kind": kind, "bias_init": 0.01, **own}).state()
     assert (state["fc1.bias"] == 0.01).all() and (state["fc2.bias"] == 0.01).all() and not state["fc3.bias"].any()
 
 

@@ -60,6 +60,17 @@ SWEEPS = {
     "cnn": (*CNN, "seed=0,1,2", "optimizer.learning_rate=0.1,0.01"),
     "cnn with batch norm and augmentation": (*CNN, "normalization=batch", "augmentation.shift=1", "seed=0,1"),
     "from coarse to fine": (*SMALL, "experiment=random_search", "search.stages=[3,3]", "seed=0,1", "trial=range(0,6)"),
+    "numbers of formulas": (
+        *SMALL,
+        "activation=selu",
+        "activation.values.alpha=1.6,1.2",
+        "optimizer=lion",
+        "optimizer.values.beta1=0.9,0.5",
+        "schedule=wsd",
+        "schedule.values.share=0.1,0.5",
+        "loss=focal",
+        "regularization=log_penalty",
+    ),
     "float64": (*SMALL, "precision=float64", "seed=0,1", "backend.threads=1"),
 }
 
