@@ -13,5 +13,6 @@ sweep_settings.py what a sweep as a whole is told
 automatic.py      values that follow the data, until these are known
 experiment.py     the record of a whole experiment
 spec.py           plain dicts -> Experiment, with the rules that go over several groups
+stored.py         the config of a run folder, and a fork's, laid over it
 help.py           what --help prints
 """

@@ -24,6 +24,7 @@ from pipeline.config.arms import with_arm
 from pipeline.config.overrides import CONF, forgiving, shown, unknown_option
 from pipeline.config.search import Tried, with_trial
 from pipeline.config.spec import experiment
+from pipeline.config.stored import with_origin
 from pipeline.config.words import as_written
 from pipeline.errors import ConfigError, PipelineError
 
@@ -58,13 +59,13 @@ def plain_config(config: object, overrides: Sequence[str] = ()) -> dict[str, Any
 
 
 def laid_out(config: Mapping[str, Any], overrides: Sequence[str] = (), tried: Sequence[Tried] = ()) -> dict[str, Any]:
-    """A plain config with its arm laid over it and its trial put in.
+    """A plain config with its arm laid over it, a fork's laid over that of its origin, and its trial put in.
 
     overrides   what the user asked for, as `path=value`
     tried       the trials that the sweep has behind it
-    Raises ConfigError for an arm or a trial that is none.
+    Raises ConfigError for an arm or a trial that is none, RunError for an origin that is none.
     """
-    return with_trial(with_arm(config, overrides), overrides, tried)
+    return with_trial(with_origin(with_arm(config, overrides), overrides), overrides, tried)
 
 
 def job_config(config: object) -> dict[str, Any]:

@@ -56,6 +56,7 @@ class Experiment:
 
     task: str = setting("train")
     run: str | None = setting(None)
+    step: int | None = setting(None, least=0)
     resume: str | None = setting(None)
     output: str | None = setting(None)
     keep: tuple[str, ...] = setting(())

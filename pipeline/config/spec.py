@@ -190,6 +190,13 @@ def _early_stopping(config: Experiment) -> None:
         raise ConfigError(at="data.split.validation", got=0.0, rule="early stopping needs a validation part", hint=hint)
 
 
+def _best_is_kept(config: Experiment) -> None:
+    stopping, saving = config.training.early_stopping, config.training.checkpoints
+    if stopping is not None and stopping.weights == "best" and not saving.best:
+        hint = "leave it out, or give training.early_stopping.weights=last"
+        raise ConfigError(at="training.checkpoints.best", got=False, rule="early stopping goes back to the best epoch", hint=hint)
+
+
 def _loss_for_task(config: Experiment) -> None:
     """The loss fits what the data is declared to be; with data.task=auto this is checked once the data is known."""
     if isinstance(config.loss, Auto):
@@ -284,6 +291,7 @@ RULES: tuple[Callable[[Experiment], None], ...] = (
     _dropout,
     _batch_statistics,
     _early_stopping,
+    _best_is_kept,
     _loss_for_task,
     _moved_targets,
     _whole_network,

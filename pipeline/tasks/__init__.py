@@ -31,6 +31,7 @@ class Task:
 
 TASKS: dict[str, Task] = {
     "train": Task(function="pipeline.tasks.train:run", takes_resume=True),
+    "fork": Task(function="pipeline.tasks.train:run", needs_run=True, takes_run=True),
     "evaluate": Task(function="pipeline.tasks.evaluate:run", needs_run=True, takes_run=True),
     "predict": Task(function="pipeline.tasks.predict:run", needs_run=True, takes_run=True),
     "data": Task(function="pipeline.tasks.data:run"),
@@ -54,6 +55,8 @@ def selected(experiment: Experiment) -> Task:
     if experiment.run is not None and not task.takes_run:
         hint = "give resume=FOLDER to continue a training" if task.takes_resume else "leave it out"
         raise ConfigError(at="run", got=experiment.run, rule=f"task={name} starts a new run", hint=hint)
+    if experiment.step is not None and name != "fork":
+        raise ConfigError(at="step", got=experiment.step, rule="only task=fork reads it", hint="leave it out")
     if experiment.rebuild and name != "sync":
         raise ConfigError(at="rebuild", got=True, rule=f"task={name} sends nothing again", hint="give task=sync, or leave it out")
     _only_own_settings(experiment)

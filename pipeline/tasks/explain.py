@@ -16,6 +16,7 @@ from pipeline.preprocessing import Fitted
 from pipeline.program.make import compile_experiment
 from pipeline.tasks import trained
 from pipeline.tasks.context import RunContext
+from pipeline.tracking.folder import read_info
 from pipeline.training import checkpoint
 
 ALLOWED = {"task": "", "run": "", "tracking": "", "explain": "", "backend": "backend", "precision": "precision"}
@@ -26,6 +27,8 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     shape, asked, told = None, experiment.explain or Explain(), ""
     if experiment.run is not None:
         folder = trained.find(experiment.run, experiment)
+        origin = read_info(folder).origin
+        told = "" if origin is None else origin.taken
         experiment = trained.with_overrides(trained.stored_experiment(folder), experiment, context.overrides, ALLOWED, task="task=explain")
         if checkpoint.exists(folder / trained.CHECKPOINTS):
             stored = checkpoint.load(folder / trained.CHECKPOINTS).stored

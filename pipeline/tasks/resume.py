@@ -15,7 +15,7 @@ from pipeline.recipe.schedules import SCHEDULES, needs_total
 from pipeline.records import record
 from pipeline.tasks import trained
 from pipeline.tracking import tracker as tracking
-from pipeline.tracking.folder import read_info
+from pipeline.tracking.folder import Origin, read_info
 from pipeline.tracking.journal import Metric, end_of, read_journal
 from pipeline.tracking.lock import Lock
 from pipeline.tracking.outbox import Sender
@@ -32,6 +32,7 @@ RESUMABLE = {
     "tracking": "tracking",
     "training.epochs": "training.epochs",
     "training.early_stopping.patience": "training.early_stopping.patience",
+    "training.checkpoints": "training.checkpoints",
     **{f"budget.{name}": f"budget.{name}" for name in ("epochs", "steps", "samples", "seconds")},
     "data.root": "data.root",
     "data.path": "data.path",
@@ -49,6 +50,7 @@ class Beginning:
     longer    whether its end is another than before
     changed   whether other things are asked of it than before
     tracking  where its record goes on
+    origin    of a fork, whose state `found` is; before, the experiment of that origin
     lock      of that folder: taken before its checkpoint is read, so that two cannot go on from the same one
     """
 
@@ -59,10 +61,14 @@ class Beginning:
     found: Checkpoint | None = None
     changed: bool = False
     longer: bool = False
+    origin: Origin | None = None
+    before: Experiment | None = None
 
     @property
     def where(self) -> str:
-        """Where a run that was stopped is taken up."""
+        """Where a run that was stopped is taken up, or what a fork begins with."""
+        if self.origin is not None:
+            return self.origin.taken
         if self.found is None:
             return "no checkpoint was saved yet: trains from the start"
         done = self.found.progress
@@ -151,6 +157,9 @@ def tell_again(tracker: Tracker, found: Checkpoint) -> None:
 def _found(experiment: Experiment, folder: Path) -> Checkpoint | None:
     """The checkpoint of the run, if it has one and epochs are left."""
     if not checkpoint.exists(folder / trained.CHECKPOINTS):
+        if (origin := read_info(folder).origin) is not None:
+            again = f"task=fork run={origin.folder} step={origin.step}"
+            raise RunError(f"{_asked(folder)}: the fork was stopped before its first checkpoint; make it again with {again}")
         return None
     found, settings = checkpoint.load(folder / trained.CHECKPOINTS), experiment.training
     done, at = found.progress, _asked(folder)

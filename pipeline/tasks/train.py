@@ -19,6 +19,7 @@ from pipeline import data, files
 from pipeline.compiler import loss_weights
 from pipeline.config import automatic, spec
 from pipeline.config.experiment import Experiment
+from pipeline.config.stored import FORK
 from pipeline.data.frames import Given
 from pipeline.data.prepared import Prepared, prepared
 from pipeline.errors import DivergedError, PipelineError, Stopped
@@ -28,7 +29,7 @@ from pipeline.program.program import Program
 from pipeline.recipe.plateau import watching
 from pipeline.records import record
 from pipeline.screen.console import console_for, say
-from pipeline.tasks import results, resume, trained
+from pipeline.tasks import fork, results, resume, trained
 from pipeline.tasks.context import RunContext
 from pipeline.tasks.results import Result
 from pipeline.tasks.resume import Beginning
@@ -39,11 +40,12 @@ from pipeline.tracking.outbox import WAIT, Sender, open_sender
 from pipeline.tracking.tracker import Receipt, Tracker
 from pipeline.training import checkpoint, loop, progress
 from pipeline.training.blocks import Feed
-from pipeline.training.checkpoint import Checkpoints, Stored
+from pipeline.training.checkpoint import Stored
 from pipeline.training.events import EpochEnded, Event, Noted
 from pipeline.training.facts import facts_of
 from pipeline.training.interrupt import Interrupt
 from pipeline.training.loop import Outcome
+from pipeline.training.saving import Checkpoints
 from pipeline.training.steps import Taken, alone
 
 LONGEST_NAME = 80  # characters of a job's overrides in its name
@@ -69,7 +71,7 @@ class Ready:
 def run(
     experiment: Experiment, config: Mapping[str, Any], context: RunContext, *, quiet: bool = False, given: Given | None = None
 ) -> Result:
-    """Trains, or goes on with the training of the run folder `experiment.resume`; on rows in memory where they are `given`.
+    """Trains, goes on with the run folder `experiment.resume`, or forks `experiment.run`; on rows in memory where they are `given`.
 
     Raises PipelineError, Stopped.
     """
@@ -83,7 +85,8 @@ def run(
 
 def opened(experiment: Experiment, context: RunContext, *, console: Console, given: Given | None = None) -> Ready:
     """All that comes before the program: where the run stands, its data, a sender.  Raises PipelineError; `close` ends it."""
-    begun = resume.beginning(experiment, context.overrides)
+    forks = experiment.task == FORK and experiment.resume is None
+    begun = fork.beginning(experiment) if forks else resume.beginning(experiment, context.overrides)
     with ExitStack() as undone:
         if begun.lock is not None:
             undone.callback(begun.lock.release)
@@ -95,6 +98,7 @@ def opened(experiment: Experiment, context: RunContext, *, console: Console, giv
         begun = replace(begun, experiment=asked)
         loop.check(dataset, asked.training, asked.budget)
         resume.check_rest(begun, dataset)
+        fork.check(begun, dataset)
         rows = shelf.prepared(asked) if given is None else prepared(dataset, asked.preprocessing, precision=asked.precision)
         undone.pop_all()
         return Ready(begun=begun, context=context, console=console, sender=sender, data=rows, settled=tuple(settled))
@@ -126,6 +130,8 @@ def steps(ready: Ready, program: Program) -> Generator[Feed, Taken, Result]:
         notes.append(loss_weights.note(program.class_weights, dataset.class_names))
     if crowded := backends.crowded(program.structure.backend.name, ready.begun.experiment.backend.threads):
         notes.append(crowded)
+    if ready.begun.origin is not None:
+        ready = replace(ready, begun=fork.taken(ready.begun, program, ready.data.dataset))
     return (yield from _trained(_Training(ready=ready, program=program, notes=tuple(notes))))
 
 
@@ -193,17 +199,20 @@ def _train(made: _Training, tracker: Tracker) -> Generator[Feed, Taken, tuple[Ou
     begun, context, program, ready = made.ready.begun, made.ready.context, made.program, made.ready.data
     asked, found = begun.experiment, begun.found
     stored = Stored(arrays=ready.arrays(), facts=facts_of(ready.dataset, program.digest))
-    checkpoints = Checkpoints(tracker.folder / trained.CHECKPOINTS, stored=stored, final=asked.training.final)
+    folder, saving = tracker.folder / trained.CHECKPOINTS, asked.training.checkpoints
+    checkpoints = Checkpoints(folder, stored=stored, final=asked.training.final, settings=saving)
     if found is not None:
         program.load_state(found.state)
         resume.tell_again(tracker, found)
-    if begun.folder is not None:
-        for text in filter(None, (begun.where, damage(begun.folder))):
+    if begun.origin is not None and found is not None:
+        checkpoints.save(program.state(), found.progress, found.best_state)  # a resumption never begins before it
+    if begun.folder is not None or begun.origin is not None:
+        for text in filter(None, (begun.where, "" if begun.folder is None else damage(begun.folder))):
             say(made.ready.console, text)
     shared = context.interrupt
     shown = progress.display(made.ready.console, job=context.label, said=context.said, bar=shared is None)
     with Interrupt() if shared is None else nullcontext(shared) as interrupt, shown as display:
-        for note in made.notes if found is None else ():
+        for note in made.notes if found is None or begun.origin is not None else ():
             display(Noted(text=note))
         program.prepare(weighted=ready.train.weight is not None)  # outside what the epochs, and a budget of seconds, count
         outcome = yield from loop.training(
@@ -248,6 +257,7 @@ def _tracker(made: _Training) -> Tracker:
         sweep=context.sweep,
         job=context.job,
         sender=made.ready.sender,
+        origin=begun.origin,
     )
 
 

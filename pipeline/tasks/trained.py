@@ -7,22 +7,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pipeline import files
-from pipeline.config import spec
+from pipeline.config import spec, stored
 from pipeline.config.experiment import Experiment
-from pipeline.data.files import located
 from pipeline.data.prepared import shape_after
-from pipeline.errors import ConfigError, PipelineError, RunError
+from pipeline.errors import ConfigError, RunError
 from pipeline.preprocessing import Fitted
 from pipeline.preprocessing.target_scale import TargetScale
 from pipeline.program.known import Known
 from pipeline.program.make import compile_experiment
 from pipeline.program.model import Model
-from pipeline.tracking.run import find_run
 from pipeline.tracking.settings import Tracking
-from pipeline.tracking.store import locate
 from pipeline.training import checkpoint
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.facts import Facts
@@ -45,60 +40,32 @@ class Trained:
         return self.checkpoint.stored.facts
 
 
-def stored_config(folder: Path) -> dict[str, Any]:
-    """The resolved config of a run folder.  Raises RunError."""
-    path = folder / "config.yaml"
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunError(f"{files.shown(path)}: no such file; give the folder of a run") from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise RunError(f"{files.shown(path)}: cannot be read ({' '.join(str(error).split())}); restore it from a copy") from error
-    if not isinstance(config, dict):
-        raise RunError(f"{files.shown(path)}: holds no config; restore it from a copy")
-    return config
-
-
 def stored_experiment(folder: Path) -> Experiment:
     """The experiment of a run folder.  Raises RunError, ConfigError."""
     try:
-        found = spec.experiment(stored_config(folder))
+        found = spec.experiment(stored.stored_config(folder))
     except ConfigError as error:
         raise RunError(f"{folder / 'config.yaml'}: {error}") from error
-    paths: dict[str, Any] = {name: _placed(getattr(found.data, name), folder) for name in ("path", "test_path", "validation_path", "root")}
-    return replace(found, data=replace(found.data, **paths))
-
-
-def _placed(text: str | None, folder: Path) -> str | None:
-    """A relative path of a run as it leads there from here: from a folder above the run's where the current one does not have it."""
-    if text is None or located(text).is_absolute() or Path(text).exists():
-        return text
-    return next((str(parent / text) for parent in folder.absolute().parents if (parent / text).exists()), text)
+    return found
 
 
 def find(text: str, experiment: Experiment | None = None, *, at: str = "run") -> Path:
     """The run folder that `text` (the config's value `at`) names: a folder or an MLflow run id.  Raises RunError."""
-    project = Path.cwd()
-    settings = Tracking() if experiment is None else experiment.tracking
-    try:
-        store = locate(settings, project)
-    except PipelineError:
-        store = None
-    return find_run(text, project=project, store=store, at=at)
+    return stored.found(text, Tracking() if experiment is None else experiment.tracking, at=at)
 
 
 def load(folder: Path, experiment: Experiment | None = None) -> Trained:
     """The trained run of `folder`; `experiment` takes the place of the stored one.  Raises RunError, BackendError."""
-    stored = experiment or stored_experiment(folder)
+    asked = experiment or stored_experiment(folder)
     found = checkpoint.load(folder / CHECKPOINTS)
     facts, arrays = found.stored.facts, found.stored.arrays
-    fitted = Fitted.restore(arrays, stored.preprocessing.steps, stored.precision)
-    program = compile_experiment(stored, shape_after(facts.shape, fitted))
+    fitted = Fitted.restore(arrays, asked.preprocessing.steps, asked.precision)
+    program = compile_experiment(asked, shape_after(facts.shape, fitted))
     if program.digest != facts.digest:
         raise RunError(f"{files.shown(folder)}: its network is not the one that config.yaml describes now; restore config.yaml from a copy")
     program.load_state(found.result)
     model = Model(program=program, fitted=fitted, target_scale=TargetScale.restore(arrays), known=known_of(facts))
-    return Trained(folder=folder, experiment=stored, checkpoint=found, program=model)
+    return Trained(folder=folder, experiment=asked, checkpoint=found, program=model)
 
 
 def known_of(facts: Facts) -> Known:
@@ -106,17 +73,17 @@ def known_of(facts: Facts) -> Known:
     return Known(shape=facts.shape, classes=facts.class_names, features=facts.feature_names, encoder=facts.encoder)
 
 
-def with_overrides(stored: Experiment, asked: Experiment, overrides: Iterable[str], allowed: Mapping[str, str], *, task: str) -> Experiment:
-    """`stored` with what `overrides` (`path=value`) ask for, the values taken from `asked`.
+def with_overrides(before: Experiment, asked: Experiment, overrides: Iterable[str], allowed: Mapping[str, str], *, task: str) -> Experiment:
+    """`before` with what `overrides` (`path=value`) ask for, the values taken from `asked`.
 
     allowed   path -> the path that is taken over as a whole (`backend.threads` -> `backend`); a path to "" is for the task itself
     Raises ConfigError for any other override that differs from the stored config: that is what was trained.
     """
-    result = stored
+    result = before
     for text in overrides:
         path, _, value = text.partition("=")
         known = next((name for name in allowed if path == name or path.startswith(f"{name}.")), None)
-        if known is None and _at(asked, path) != _at(stored, path):
+        if known is None and _at(asked, path) != _at(before, path):
             names = ", ".join(name for name, taken in allowed.items() if taken)
             raise ConfigError(
                 at=path, got=value, rule=f"{task} works with the stored config of the run", hint=f"only {names} can be changed"

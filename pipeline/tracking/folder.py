@@ -35,6 +35,17 @@ _SQLITE = "sqlite:///"
 
 
 @record
+class Origin:
+    """What a fork was made of: the run of `folder`, `uid` and `run_id` (of MLflow, empty without it), after `step` steps; `taken` of it."""
+
+    folder: str
+    uid: str
+    step: int
+    taken: str
+    run_id: str = ""
+
+
+@record
 class RunInfo:
     """The unchanging facts of a run.  `created` is milliseconds since 1970; uri is None for a run that is not tracked."""
 
@@ -46,6 +57,7 @@ class RunInfo:
     experiment: str = "default"
     artifacts: str | None = None
     sweep: str | None = None
+    origin: Origin | None = None
 
 
 def new_run_folder(root: Path | str = "runs", *, name: str = "run", path: Path | str | None = None) -> Path:

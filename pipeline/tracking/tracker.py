@@ -30,7 +30,7 @@ from pipeline.errors import RunError, sentence
 from pipeline.records import record
 from pipeline.text import hidden
 from pipeline.tracking.delivery import Sent
-from pipeline.tracking.folder import INFO, RunInfo, fill, new_run_folder, read_info, write_info
+from pipeline.tracking.folder import INFO, Origin, RunInfo, fill, new_run_folder, read_info, write_info
 from pipeline.tracking.journal import FILE, Artifact, Confusion, End, Journal, Metric, Resume, Start, Status, Tags, unwritable
 from pipeline.tracking.link import Link, link_to_run
 from pipeline.tracking.lock import Lock, take
@@ -143,10 +143,12 @@ def start(
     sweep: str | None = None,
     job: int | None = None,
     sender: Sender | None = None,
+    origin: Origin | None = None,
 ) -> Tracker:
     """Begins a run: makes its folder (`output` itself, or a new one of `root`), writes the journal's first lines, gives it to the sender.
 
     `config` is the resolved config, `project` the folder that relative paths count from.  Trials of one sweep share the word `sweep`.
+    A fork has an `origin`.
     Without a `sender` the run opens its own, after asking the store, and closes it when it ends.
     Raises TrackingError if the store refuses and RunError if the folder cannot be made; nothing is left behind then.
     """
@@ -157,7 +159,10 @@ def start(
         all_tags = {"pipeline.kind": "run", **provenance(seed=seed), **(tags or {})}
         all_tags |= {} if sweep is None else {"pipeline.sweep": sweep}
         all_tags |= {} if job is None else {"pipeline.job": str(job)}
-        lock, journal = _begin(folder, _info(name, settings, store, sweep), config, all_tags)
+        if origin is not None:
+            where = origin.run_id or origin.folder
+            all_tags |= {"pipeline.origin": f"{where} step {origin.step}", "pipeline.origin_taken": origin.taken}
+        lock, journal = _begin(folder, replace(_info(name, settings, store, sweep), origin=origin), config, all_tags)
     except BaseException:
         if sender is None:
             opened.close(0.0)

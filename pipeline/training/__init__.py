@@ -9,6 +9,7 @@ scores.py      accuracy, F1, ROC AUC, calibration error, r2, ...; confusion and 
 metrics.py     which scores are measured when
 facts.py       what is stored of the data beside the arrays
 checkpoint.py  where training stands, on disk
+saving.py      writes it, while the steps go on
 interrupt.py   Ctrl-C and SIGTERM
 steps.py       what the loop wants taken, and how a program alone takes it
 loop.py        epochs, early stopping, resume

@@ -4,19 +4,19 @@
     checkpoints/history.jsonl                              the metrics of each epoch, a line an epoch, only added to
     checkpoints/checkpoint.json                            where training stands; names the arrays of the last step and of the best
                                                            epoch (often one file) and the bytes of the history, with their sha256,
-                                                           and holds its own
+                                                           and holds its own; then the same of the checkpoints before it that are kept
 
 An arrays file is named after its content and never changed.  Renaming the manifest is the moment a checkpoint comes into being, and
 arrays that it does not name are deleted only after it: whenever the process dies, the manifest on disk names whole files.
+`saving.py` writes them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,15 +28,16 @@ import safetensors.numpy
 from pipeline import files
 from pipeline.errors import ConfigError, RunError
 from pipeline.recipe.plateau import Plateau
-from pipeline.records import plain, read
+from pipeline.records import read
 from pipeline.training import history
 from pipeline.training.facts import Facts
 from pipeline.training.history import History
 
 Array = npt.NDArray[Any]
 State = Mapping[str, Array]
-FORMAT = 2
-READABLE = (1, FORMAT)  # the first holds the whole history in the manifest
+FORMAT = 3
+READABLE = (1, 2, FORMAT)  # the first holds the whole history in the manifest, the second one checkpoint
+ENTRY = ("last", "best", "progress", "plateau", "best_plateau")  # what is written of each checkpoint
 MANIFEST = "checkpoint.json"
 
 
@@ -48,7 +49,7 @@ class Progress:
     spent     seconds since the command began, those of former commands included
     history   metrics of each epoch
     best      the value of the watched metric at epoch `best_epoch` (counted from 1; 0: none yet); waited, the epochs since
-    plateau   where a schedule that watches the loss stands
+    plateau   where a schedule that watches the loss stands; best_plateau, where it stood after epoch `best_epoch`
     """
 
     epoch: int = 0
@@ -61,6 +62,7 @@ class Progress:
     best_epoch: int = 0
     waited: int = 0
     plateau: Plateau = field(default_factory=Plateau)
+    best_plateau: Plateau = field(default_factory=Plateau)
 
     def steps(self, per_epoch: int) -> int:
         """Steps done in all."""
@@ -91,100 +93,94 @@ class Checkpoint:
         return self.best_state if self.final == "best" and self.best_state is not None else self.state
 
 
-class Checkpoints:
-    """Saves the checkpoints of one run under `folder`.
-
-    every     least time between two saves that nobody asked for, in seconds; they take at most a twentieth of the time
-    """
-
-    def __init__(self, folder: Path, *, stored: Stored, final: Literal["last", "best"] = "last", every: float = 5.0) -> None:
-        self.folder, self._stored, self._final, self._every = folder, stored, final, every
-        self._due = time.monotonic() + every
-        self._best: tuple[int, dict[str, Any] | None] = (0, None)
-        self._history = history.Writer(folder)
-
-    def due(self) -> bool:
-        """Whether it is time to save again."""
-        return time.monotonic() >= self._due
-
-    def save(self, state: State, progress: Progress, best_state: State | None) -> Path:
-        """Writes a checkpoint -> the manifest's path.  `best_state` belongs to `progress.best_epoch`.  Raises RunError."""
-        start = time.monotonic()
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            why = (error.strerror or "").lower()
-            raise RunError(f"{files.shown(self.folder)}: cannot be made ({why}); check its parent folder") from error
-        if best_state is not None and progress.best_epoch != self._best[0]:
-            self._best = (progress.best_epoch, self._arrays(best_state, np.zeros(0)))
-        manifest = {
-            "format": FORMAT,
-            "last": self._arrays(state, progress.losses),
-            "best": self._best[1],
-            "final": self._final,
-            "progress": {key: getattr(progress, key) for key in Progress.__slots__ if key not in ("losses", "history", "plateau")},
-            "plateau": asdict(progress.plateau),
-            "history": self._history.write(progress.history),
-            "model": plain(self._stored.facts),
-        }
-        path = self.folder / MANIFEST
-        files.write(path, _text(manifest))
-        self._sweep(manifest)
-        end = time.monotonic()
-        self._due = end + max(self._every, 20 * (end - start))
-        return path
-
-    def _arrays(self, state: State, losses: Array) -> dict[str, Any]:
-        """Writes an arrays file, unless it is there -> its entry in the manifest."""
-        groups = (("state/", state), ("model/", self._stored.arrays), ("", {"losses": losses}))
-        arrays = {prefix + name: value for prefix, group in groups for name, value in group.items()}
-        content = safetensors.numpy.save({name: np.ascontiguousarray(value).reshape(np.shape(value)) for name, value in arrays.items()})
-        digest = hashlib.sha256(content).hexdigest()
-        path = self.folder / f"step-{int(np.max(state.get('step', 0))):08d}-{digest[:12]}.safetensors"
-        if not path.exists():
-            files.write(path, content)
-        return {"file": path.name, "bytes": len(content), "sha256": digest}
-
-    def _sweep(self, manifest: Mapping[str, Any]) -> None:
-        """Deletes what the manifest does not name: older arrays, and the remains of writes that a crash cut off."""
-        named = {entry["file"] for entry in (manifest["last"], manifest["best"]) if entry}
-        for path in self.folder.iterdir():
-            if path.name.startswith(files.TEMPORARY) or (path.suffix == ".safetensors" and path.name not in named):
-                path.unlink(missing_ok=True)
-
-
 def exists(folder: Path) -> bool:
     """Whether `folder` (a run's checkpoints) holds a checkpoint."""
     return (folder / MANIFEST).exists()
 
 
-def load(folder: Path) -> Checkpoint:
-    """Reads and checks the checkpoint of `folder` (a run's checkpoints).  Raises RunError that names the damaged or missing file."""
+def load(folder: Path, *, step: int | None = None) -> Checkpoint:
+    """Reads and checks the checkpoint of `folder` (a run's checkpoints): the last one, or that of `step`.
+
+    Raises RunError that names the damaged or missing file, or the steps that there are.
+    """
     try:
-        return _loaded(folder)
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, safetensors.SafetensorError) as error:
+        return _loaded(folder, step)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, safetensors.SafetensorError) as error:
         # its digest is right, so somebody wrote it so
         raise _damaged(folder / MANIFEST, f"holds what no version of the pipeline writes ({type(error).__name__})") from error
 
 
-def _loaded(folder: Path) -> Checkpoint:
+def _loaded(folder: Path, step: int | None) -> Checkpoint:
     manifest = _manifest(folder / MANIFEST)
-    last = _read_arrays(folder, manifest["last"])
-    best = None if manifest["best"] is None else last if manifest["best"] == manifest["last"] else _read_arrays(folder, manifest["best"])
     told = _history(folder, manifest["history"])
-    before = {"spent": manifest["progress"]["seconds"] + sum(values.get("time/epoch_s", 0.0) for values in told)}  # of the first format
+    stored = manifest["last"] if step is None else _of_step(manifest, step)
+    entry = next((one for one in (manifest, *manifest.get("kept", [])) if one["last"] == stored), None)
+    arrays = _read_arrays(folder, stored)
+    if entry is None:  # the best epoch of one: nothing of the epochs after it
+        entry = next(one for one in (manifest, *manifest.get("kept", [])) if one["best"] == stored)
+        progress, best = _at_best(_progress(entry, told, arrays)), stored
+    else:
+        progress, best = _progress(entry, told, arrays), entry["best"]
+    best_arrays = None if best is None else arrays if best == stored else _read_arrays(folder, best)
     return Checkpoint(
-        state=_group(last, "state/"),
-        best_state=None if best is None else _group(best, "state/"),
-        stored=Stored(arrays=_group(last, "model/"), facts=_facts(folder / MANIFEST, manifest["model"])),
-        progress=Progress(
-            **(before | manifest["progress"]),
-            plateau=Plateau(**manifest.get("plateau", {})),
-            history=told,
-            losses=last["losses"],
-        ),
+        state=_group(arrays, "state/"),
+        best_state=None if best_arrays is None else _group(best_arrays, "state/"),
+        stored=Stored(arrays=_group(arrays, "model/"), facts=_facts(folder / MANIFEST, manifest["model"])),
+        progress=progress,
         final=manifest["final"],
     )
+
+
+def _progress(entry: Mapping[str, Any], told: History, arrays: State) -> Progress:
+    before = {"spent": entry["progress"]["seconds"] + sum(values.get("time/epoch_s", 0.0) for values in told)}  # of the first format
+    return Progress(
+        **(before | entry["progress"]),
+        plateau=Plateau(**entry.get("plateau", {})),
+        best_plateau=Plateau(**entry.get("best_plateau", {})),
+        history=History(told[: entry["progress"]["epoch"]]) if "history" not in entry else told,
+        losses=arrays["losses"],
+    )
+
+
+def _at_best(now: Progress) -> Progress:
+    """Where training stood after the best epoch."""
+    epoch, history = now.best_epoch, History(now.history[: now.best_epoch])
+    return replace(now, epoch=epoch, step=0, losses=np.zeros(0), seconds=0.0, waited=0, history=history, plateau=now.best_plateau)
+
+
+def _of_step(manifest: Mapping[str, Any], step: int) -> Any:
+    """The arrays that are those of `step`: of a checkpoint if there is one, else of a best epoch."""
+    entries = (manifest, *manifest.get("kept", []))
+    there = [entry[name] for name in ("last", "best") for entry in entries if entry[name]]
+    found = next((entry for entry in there if step_of(entry) == step), None)
+    if found is None:
+        steps = ", ".join(map(str, sorted({step_of(entry) for entry in there})))
+        hint = "training.checkpoints.keep and training.checkpoints.every_steps keep more of a run"
+        raise RunError(f"step = {step}: the run has checkpoints of step {steps}; give one of these ({hint})")
+    return found
+
+
+def step_of(entry: Mapping[str, Any]) -> int:
+    """The step of an arrays file, as its name says."""
+    return int(str(entry["file"]).split("-")[1])
+
+
+def standing(progress: Progress) -> dict[str, Any]:
+    """What the manifest says of where training stands."""
+    apart = ("losses", "history", "plateau", "best_plateau")
+    return {
+        "progress": {key: getattr(progress, key) for key in Progress.__slots__ if key not in apart},
+        "plateau": asdict(progress.plateau),
+        "best_plateau": asdict(progress.best_plateau),
+    }
+
+
+def written(folder: Path) -> dict[str, Any] | None:
+    """The manifest that lies in `folder`, if a whole one does."""
+    try:
+        return _manifest(folder / MANIFEST)
+    except RunError:
+        return None
 
 
 def _history(folder: Path, entry: Any) -> History:
@@ -221,7 +217,7 @@ def _group(arrays: State, prefix: str) -> dict[str, Array]:
     return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
 
 
-def _text(manifest: Mapping[str, Any]) -> str:
+def text(manifest: Mapping[str, Any]) -> str:
     """The manifest as JSON whose first key is the sha256 of the rest."""
     digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
     return json.dumps({"sha256": digest, **manifest}, indent=1) + "\n"
@@ -230,10 +226,10 @@ def _text(manifest: Mapping[str, Any]) -> str:
 def _manifest(path: Path) -> dict[str, Any]:
     content = _content(path)
     try:
-        text = content.decode()
-        manifest: dict[str, Any] = json.loads(text)
+        found = content.decode()
+        manifest: dict[str, Any] = json.loads(found)
         del manifest["sha256"]
-        whole = text == _text(manifest)
+        whole = found == text(manifest)
     except (ValueError, KeyError, TypeError, RecursionError):
         whole = False
     if not whole:

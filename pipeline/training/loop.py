@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -29,8 +30,9 @@ from pipeline.training import budget as budgets
 from pipeline.training import metrics
 from pipeline.training.blocks import Blocks, Feed
 from pipeline.training.budget import Budget, End
-from pipeline.training.checkpoint import Checkpoints, Progress, State
+from pipeline.training.checkpoint import Progress, State
 from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Saved, Started
+from pipeline.training.saving import Checkpoints
 from pipeline.training.scores import undefined
 from pipeline.training.settings import EarlyStopping, Training
 from pipeline.training.steps import Taken, Trainable, driven
@@ -156,6 +158,7 @@ class _Loop:
     clock: Callable[[], float]
     stop: Callable[[], bool]
     chunk: int = 1
+    unsaved: bool = False
 
     @property
     def dataset(self) -> Dataset:
@@ -207,6 +210,8 @@ class _Loop:
             return (yield from self._run(blocks))
         finally:
             blocks.close()
+            if self.checkpoints is not None:
+                self.checkpoints.wait()
 
     def _run(self, blocks: Blocks) -> Steps:
         while not self._complete():
@@ -254,7 +259,7 @@ class _Loop:
         last = self.steps if self.end.steps is None else min(self.steps, self.end.steps - self.progress.epoch * self.steps)
         while self.progress.step < self.steps and self._spent() is None:
             start = time.perf_counter()
-            feed = blocks.feed(self.progress.epoch, self.progress.step, min(self.chunk, last - self.progress.step))
+            feed = blocks.feed(self.progress.epoch, self.progress.step, self._next(last))
             waited = time.perf_counter() - start
             taken = yield feed
             seconds = waited + taken.seconds
@@ -270,6 +275,12 @@ class _Loop:
             if self.progress.step < last:
                 self._save_when_due()
         return True
+
+    def _next(self, last: int) -> int:
+        """How many steps the next call takes: no more than to the next checkpoint that is counted in steps."""
+        done = self.progress
+        until = None if self.checkpoints is None else self.checkpoints.until(done.steps(self.steps))
+        return min(self.chunk, last - done.step, *(() if until is None else (until,)))
 
     def _advance(self, losses: Sequence[float] | npt.NDArray[Any], seconds: float) -> None:
         """Notes the steps that gave `losses`."""
@@ -297,12 +308,14 @@ class _Loop:
         epoch, value = progress.epoch + 1, values.get(self.watched.metric, float("nan"))
         best = metrics.better(self.watched.metric, value, progress.best, self.watched.min_delta)
         standing: dict[str, Any] = {"best": value, "best_epoch": epoch, "waited": 0} if best else {"waited": progress.waited + 1}
-        if best:
+        if best and self.settings.checkpoints.best:
             self.best_state = self.program.state()
         history = progress.history.plus(values)
         self.progress = replace(progress, epoch=epoch, step=0, losses=np.zeros(0), seconds=0.0, history=history, **standing)
         self.emit(EpochEnded(epoch=epoch, values=values, best=best))
         self._watch_plateau(values)
+        if best:
+            self.progress = replace(self.progress, best_plateau=self.progress.plateau)
 
     def _watch_plateau(self, values: Mapping[str, float]) -> None:
         """Lowers the learning rate of the next epochs where the schedule says so."""
@@ -318,8 +331,24 @@ class _Loop:
             self.emit(Noted(text=f"learning rate lowered{rate} after epoch {self.progress.epoch}: {watched} has not fallen"))
 
     def _save_when_due(self) -> None:
-        if self.checkpoints is not None and self.checkpoints.due():
-            self._save()
+        """Begins a checkpoint where it is time, and says what came of the one before."""
+        if self.checkpoints is None:
+            return
+        match self.checkpoints.finished():
+            case RunError() as error:
+                self._say_unsaved(error)
+            case Path() as path:
+                self.unsaved = False
+                self.emit(Saved(path=path))
+        if self.checkpoints.due(self.progress.steps(self.steps)):
+            since = time.monotonic()
+            self.checkpoints.begin(self.program.state(), replace(self.progress, spent=self.clock()), self.best_state, since=since)
+
+    def _say_unsaved(self, error: RunError) -> None:
+        """Once, until one is written again."""
+        if not self.unsaved:
+            self.emit(Noted(text=f"no checkpoint was written, and the one before it is kept; training goes on: {error}"))
+        self.unsaved = True
 
     def _save(self) -> None:
         if self.checkpoints is not None:

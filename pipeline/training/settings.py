@@ -20,6 +20,25 @@ class EarlyStopping:
     weights: Literal["best", "last"] = setting("best")
 
 
+SECONDS = 5.0  # between two checkpoints, where nothing else is asked for
+
+
+@record
+class Saving:
+    """When a checkpoint is written, and which stay.  A thread writes it; the steps stand still for at most 1 % of the time.
+
+    keep           the last so many stay, for task=fork
+    best           the best epoch stays beside them
+    every_seconds  null: 5
+    every_steps    counts steps in place of the seconds: at its multiples, and at the end
+    """
+
+    keep: int = setting(1, least=1)
+    best: bool = setting(True)
+    every_seconds: float | None = setting(None, above=0)
+    every_steps: int | None = setting(None, least=1)
+
+
 @record
 class Training:
     """How long and in what portions: `epochs` passes over the training part, `batch_size` rows a step; what fills no batch is left out.
@@ -32,6 +51,7 @@ class Training:
     batch_size: int = setting(64, least=1)
     metrics: tuple[str, ...] | None = setting(None)
     early_stopping: EarlyStopping | None = setting(None)
+    checkpoints: Saving = setting(Saving())
 
     @property
     def final(self) -> Literal["last", "best"]:

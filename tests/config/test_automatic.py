@@ -118,7 +118,10 @@ def test_without_data_the_stated_values_are_taken_and_auto_is_written() -> None:
     assert got.automatic == (*DEFAULT, *TRAINING, "regularization.weight_decay")
     assert replace(got, automatic=()) == Experiment()
     written = spec.to_plain(got)
-    assert written["training"] == {"epochs": "auto", "batch_size": "auto", "metrics": None, "early_stopping": "auto"}
+    saving = {"keep": 1, "best": True, "every_seconds": None, "every_steps": None}
+    assert written["training"] == {
+        "epochs": "auto", "batch_size": "auto", "metrics": None, "early_stopping": "auto", "checkpoints": saving,
+    }  # fmt: skip
     assert [layer["units"] for layer in written["architecture"]["layers"]] == ["auto", "auto"]
     assert spec.experiment(written) == got
     assert pipeline.compile(pipeline.compose()).batch_size == 64

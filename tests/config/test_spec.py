@@ -61,9 +61,9 @@ def test_digits_may_name_a_run_or_an_experiment() -> None:
 def test_the_whole_config_is_written_in_the_order_of_the_groups_kind_first() -> None:
     got = to_plain(experiment(network({"name": "first", "activation": {"kind": "tanh"}})))
     assert list(got) == [
-        "task", "run", "resume", "output", "keep", "rebuild", "demonstration", "arm", "seed", "precision", "architecture", "initialization",
-        "normalization", "activation", "regularization", "optimizer", "schedule", "loss", "data", "preprocessing", "augmentation",
-        "training", "budget", "backend", "tracking",
+        "task", "run", "step", "resume", "output", "keep", "rebuild", "demonstration", "arm", "seed", "precision", "architecture",
+        "initialization", "normalization", "activation", "regularization", "optimizer", "schedule", "loss", "data", "preprocessing",
+        "augmentation", "training", "budget", "backend", "tracking",
     ]  # fmt: skip
     assert got["architecture"] == {
         "layers": [
@@ -141,7 +141,12 @@ REJECTED = [
     ({"seed": 2**32}, "seed = 4294967296: must be at most 4294967295"),
     ({"seed": 1.5}, "seed = 1.5: must be a whole number"),
     ({"precision": "float16"}, "precision = float16: unknown choice; use one of float32, float64"),
-    ({"training": 3}, "training = 3: must be a mapping; give epochs, batch_size, metrics, early_stopping"),
+    ({"training": 3}, "training = 3: must be a mapping; give epochs, batch_size, metrics, early_stopping, checkpoints"),
+    (
+        {"training": {"early_stopping": {}, "checkpoints": {"best": False}}},
+        "training.checkpoints.best = false: early stopping goes back "
+        "to the best epoch; leave it out, or give training.early_stopping.weights=last",
+    ),
     ({"training": {"epochs": 0}}, "training.epochs = 0: must be at least 1"),
     ({"backend": {"threads": 0}}, "backend.threads = 0: must be at least 1"),
     ({"backend": {"threads": "many"}}, "backend.threads = many: must be a whole number or auto"),

@@ -37,7 +37,8 @@ SMALLER = {
     "--config-dir": ("training.epochs=1", "tracking=none"),
     "task=evaluate": (),
     "task=predict": (),
-    "training.epochs=30": (),  # of one batch each
+    "task=fork": ("tracking=none",),  # of one batch each
+    "training.epochs=30": (),
     "resume=runs/FOLDER": ("training.epochs=2",),
     "resume=runs/sweeps/NAME": (),
     "data=csv": ("training.epochs=1", "training.batch_size=8", "architecture=linear", "tracking=none"),

@@ -13,8 +13,10 @@ import pytest
 
 from pipeline.errors import RunError
 from pipeline.training import checkpoint
-from pipeline.training.checkpoint import MANIFEST, Checkpoint, Checkpoints, Progress, load
+from pipeline.training.checkpoint import MANIFEST, Checkpoint, Progress, load
 from pipeline.training.history import History
+from pipeline.training.saving import Checkpoints
+from pipeline.training.settings import Saving
 from tests.refusal import refused
 from tests.training.softmax_program import stored
 
@@ -67,7 +69,7 @@ def test_facts_that_this_version_does_not_know_are_refused(tmp_path: Path) -> No
     manifest = json.loads((tmp_path / MANIFEST).read_text())
     del manifest["sha256"]
     manifest["model"]["colour"] = "red"
-    (tmp_path / MANIFEST).write_text(checkpoint._text(manifest))
+    (tmp_path / MANIFEST).write_text(checkpoint.text(manifest))
     with pytest.raises(RunError) as caught:
         load(tmp_path)
     assert str(caught.value).startswith(f"{tmp_path / MANIFEST}: model.colour = red: unknown key; ")
@@ -201,13 +203,13 @@ def test_at_every_write_that_fails_a_whole_checkpoint_is_left(tmp_path: Path, mo
 
 
 def test_the_format_of_another_version_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "FORMAT", 3)
-    monkeypatch.setattr(checkpoint, "READABLE", (3,))
+    monkeypatch.setattr(checkpoint, "FORMAT", 4)
+    monkeypatch.setattr(checkpoint, "READABLE", (4,))
     saved(tmp_path)
     monkeypatch.undo()
     with pytest.raises(RunError) as caught:
         load(tmp_path)
-    assert str(caught.value) == f"{tmp_path / MANIFEST}: format 3, this version reads 2; use the version of the pipeline that wrote it"
+    assert str(caught.value) == f"{tmp_path / MANIFEST}: format 4, this version reads 3; use the version of the pipeline that wrote it"
 
 
 def test_what_is_written_of_the_history_does_not_grow_with_it(tmp_path: Path) -> None:
@@ -247,13 +249,31 @@ def test_histories_share_their_epochs_and_stay_as_they_are() -> None:
         first[1]
 
 
+def test_the_last_so_many_are_kept_and_each_is_found_by_its_step(tmp_path: Path) -> None:
+    made, progress = Checkpoints(tmp_path, stored=STORED, settings=Saving(keep=3)), Progress()
+    for step in (10, 20, 30, 40, 50):
+        progress = replace(progress, epoch=step // 10, history=progress.history.plus({"loss/train": 1 / step}), best_epoch=1, best=0.1)
+        made.save({**STATE, "step": np.array(step)}, progress, {**BEST, "step": np.array(10)})
+        made = Checkpoints(tmp_path, stored=STORED, settings=Saving(keep=3))  # of a run that goes on
+    for step in (30, 40, 50):
+        found = load(tmp_path, step=step)
+        assert int(found.state["step"]) == step and len(found.progress.history) == found.progress.epoch == step // 10
+    best = load(tmp_path, step=10)
+    assert best.progress.epoch == 1 and np.array_equal(best.state["fc1.weight"], BEST["fc1.weight"]) and len(best.progress.history) == 1
+    asked = "step = 20: the run has checkpoints of step 10, 30, 40, 50; give one of these "
+    with refused(f"{asked}(training.checkpoints.keep and training.checkpoints.every_steps keep more of a run)", RunError):
+        load(tmp_path, step=20)
+    made.save({**STATE, "step": np.array(35)}, replace(progress, epoch=3, history=progress.history[:3]), None)  # training went back
+    assert [entry["progress"]["epoch"] for entry in json.loads((tmp_path / MANIFEST).read_text())["kept"]] == [3]
+
+
 def test_a_checkpoint_of_the_first_format_is_read(tmp_path: Path) -> None:
     saved(tmp_path)
     manifest = json.loads((tmp_path / MANIFEST).read_text())
     del manifest["sha256"], manifest["progress"]["spent"]
     manifest |= {"format": 1, "history": [{"loss/train": 1 / 3, "time/epoch_s": 2.0}, {"loss/train": 0.1, "time/epoch_s": 3.0}]}
     (tmp_path / "history.jsonl").unlink()
-    (tmp_path / MANIFEST).write_text(checkpoint._text(manifest))
+    (tmp_path / MANIFEST).write_text(checkpoint.text(manifest))
     found = load(tmp_path).progress
     assert len(found.history) == 2 and found.spent == 5.0 + PROGRESS.seconds
 
@@ -265,6 +285,6 @@ def test_a_manifest_of_right_digest_and_wrong_shape_is_told(tmp_path: Path, chan
     saved(tmp_path)
     manifest = json.loads((tmp_path / MANIFEST).read_text())
     del manifest["sha256"]
-    (tmp_path / MANIFEST).write_text(checkpoint._text(manifest | change))
+    (tmp_path / MANIFEST).write_text(checkpoint.text(manifest | change))
     with pytest.raises(RunError):
         load(tmp_path)
