@@ -31,12 +31,14 @@ class Converter:
     """Makes the cells of a column numbers, and remembers its words in order of first mention and the digest of all cells.
 
     hint  what to do about a cell that is not in the column's form
+    new   whether the rows are new to a model: where it knows the numbers 1 and 0, true and false are these (SQLite has no truth values)
     """
 
     source: Source
     name: str
     reading: Reading
     hint: str
+    new: bool = False
     small: bool = False  # whether all cells are whole numbers of a byte, in which case these are digested
     start: int = 0
     absent: int = 0
@@ -62,6 +64,8 @@ class Converter:
         if found is not None:
             kind, values = found
             if kind == self.reading.kind or (kind == "number" and self.reading.kind == "boolean" and np.isin(values, (0, 1)).all()):
+                return values
+            if self.new and kind == "boolean" and self.reading.kind == "number":
                 return values
             raise self._wrong(0, f"a {kind}")
         text = texts(block) if not isinstance(block, np.ndarray) else _truths(block)
@@ -108,7 +112,9 @@ class Converter:
 
     def _value(self, cell: str) -> float | None:
         if not self.reading.words:
-            return self.reading.value(cell)
+            value = self.reading.value(cell)
+            truth = value is None and self.new and self.reading.kind == "number"
+            return {"true": 1.0, "false": 0.0}.get(cell.casefold()) if truth else value
         place = self.words.setdefault(self.reading.spelled(cell), len(self.words))
         if len(self.words) > MOST_WORDS:
             rule = f"column {self.name} has more than {MOST_WORDS} different words"

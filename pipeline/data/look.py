@@ -297,14 +297,17 @@ def typed(array: Any, missing: Missing) -> tuple[Typed, Array] | None:
         return "boolean", _floats(array.cast(pa.int8()))
     if types.is_timestamp(kind) or types.is_date(kind):
         microseconds = array.cast(pa.timestamp("us", tz=getattr(kind, "tz", None)), safe=False).cast(pa.int64())
-        return "date", _floats(microseconds) / 86400e6
+        return "date", _floats(microseconds) / 1e6 / 86400  # rounded as the same moment in a text is
     if types.is_time(kind):
-        return "time", _floats(array.cast(pa.time64("us"), safe=False).cast(pa.int64())) / 3600e6
+        seconds = _floats(array.cast(pa.time64("us"), safe=False).cast(pa.int64())) / 1e6
+        return "time", seconds // 3600 + seconds // 60 % 60 / 60 + np.round(seconds % 60, 6) / 3600
     if types.is_duration(kind):
         return "number", _floats(array.cast(pa.duration("us"), safe=False).cast(pa.int64())) / 1e6
     if types.is_integer(kind):
         values = _without(_floats(array), missing)
         return None if np.nanmax(np.abs(values), initial=0) > EXACT else ("number", _small(values))
+    if types.is_decimal(kind):
+        array = array.cast(pa.string())  # the number nearest to the digits; the other way is rounded twice
     if types.is_floating(kind) or types.is_decimal(kind) or types.is_null(kind):
         return "number", _small(_without(_floats(array.cast(pa.float64(), safe=False)), missing))
     return None

@@ -58,9 +58,9 @@ def read_new(
     of a row, in order.
     Raises ConfigError without data.path, DataError for what does not fit.
     """
-    if config.path is None:
+    if config.path is None and config.kind != "sql":
         raise ConfigError(at="data.path", got="null", rule="must be the file with the rows to predict", hint="give data.path=FILE")
-    path = located(config.path)
+    path = located(str(config.path))
     name = path.name.lower()
     if name.endswith((".npz", ".npy")) or ("idx" in name and "ubyte" in name):
         if encoder is not None:

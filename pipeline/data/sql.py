@@ -18,6 +18,12 @@ from pipeline.errors import DataError
 _SQLITE = b"SQLite format 3\0"
 
 
+def is_database(path: Path) -> bool:
+    """Whether a file is a database by its first bytes.  Raises DataError."""
+    head = head_of(path, at="data.path")
+    return head == _SQLITE or head[8:12] == b"DUCK"
+
+
 def sql_source(config: Data) -> Source:
     """The rows that `data.query` asks for.  Raises DataError."""
     query = str(config.query).strip().rstrip(";")

@@ -179,7 +179,14 @@ def _converted(
     rows: Source, found: Mapping[str, Evidence], decisions: Mapping[str, Decision], hints: Mapping[str, str], config: Data | None
 ) -> tuple[Callable[[], Facts], Iterator[Array]]:
     converters = {
-        name: Converter(source=rows, name=name, reading=decision.reading, hint=hints[name], small=found[name].storage == np.dtype(np.uint8))
+        name: Converter(
+            source=rows,
+            name=name,
+            reading=decision.reading,
+            hint=hints[name],
+            small=found[name].storage == np.dtype(np.uint8),
+            new=config is None,
+        )
         for name, decision in decisions.items()
     }
     storage = np.result_type(*(found[name].storage for name in converters)) if converters else np.dtype(np.float64)

@@ -20,7 +20,9 @@ import numpy.typing as npt
 
 from pipeline import data, files
 from pipeline.config.experiment import Experiment
+from pipeline.data.files import located
 from pipeline.data.settings import target_columns
+from pipeline.data.sql import is_database
 from pipeline.errors import ConfigError, RunError
 from pipeline.screen.console import console_for, say
 from pipeline.tasks import trained
@@ -51,7 +53,8 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     folder = trained.find(experiment.run, experiment)
     stored = trained.stored_experiment(folder)
     asked = trained.with_overrides(stored, experiment, context.overrides, _allowed(context.overrides), task="task=predict")
-    if not any(text.startswith("data.path=") for text in context.overrides):
+    asked = replace(asked, data=_rows_to_predict(asked.data, context.overrides))
+    if asked.data.path is None and asked.data.kind != "sql":
         raise ConfigError(at="data.path", got=None, rule="task=predict reads the rows to predict from it", hint="give data.path=new.csv")
     run_ = trained.load(folder, replace(asked, data=stored.data))
     x = data.read_new(asked.data, run_.facts.encoder, run_.facts.shape, images=run_.facts.images)
@@ -59,6 +62,14 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     files.write(output, encoded(columns, output.suffix))
     say(console_for(), f"{len(x)} rows predicted, written to {output}")
     return output
+
+
+def _rows_to_predict(given: data.Data, overrides: tuple[str, ...]) -> data.Data:
+    """Where the rows lie: not where those of the training did, and no query is of them, unless that is said again."""
+    there = {text.partition("=")[0] for text in overrides}
+    path = given.path if "data.path" in there else None
+    asked = given.kind != "sql" or there & {"data", "data.kind", "data.query"} or (path is not None and is_database(located(path)))
+    return replace(given, path=path, kind=given.kind if asked else "table")
 
 
 def _beside(kept: Columns, predicted: Columns) -> Columns:
