@@ -17,6 +17,7 @@ A table goes this way:
 origin.py          its source by the content of the file
 sources.py, sql.py where its rows come from, batch by batch
 dialect.py         how delimited text is written
+lines.py           its lines that are no rows
 forms.py, dates.py how people write numbers, truth values, dates, times
 look.py            a first look at the cells
 infer.py           what the cells of a column are, or a doubt: findings.py

@@ -14,6 +14,7 @@ from pipeline.data.formats import infer_dates, other_format
 from pipeline.data.forms import Clock, Form, Moment, Number, Truth, said
 from pipeline.data.hints import column_setting, listed, matching
 from pipeline.data.infer import SIGNS_FOR_NOTHING, Separators, doubtful_points, infer, infer_numbers
+from pipeline.data.lines import skipping
 from pipeline.data.look import Evidence, look, recount
 from pipeline.data.sentinels import among, date_sentinel, sentinel
 from pipeline.data.settings import Data, Declared
@@ -263,7 +264,9 @@ def doubted(source: Source, decision: Decision, config: Data, alike: Sequence[st
         return DataError(f"{source.label}: {where} is {doubt.cells[0]}; {doubt.rule}, or give {ways[0]}")
     if name == config.target and doubt.rule.startswith("it must be a number"):
         ways = ["data.task=classification if the cells are names of classes"]
-    hint = f"{'mend it, or ' if doubt.rule.startswith('it must') else ''}give {' or '.join(ways)}"
+    line = "" if row is None or not doubt.alone else source.place(row)
+    skip = f"leave the line out with {skipping([*config.skip, int(line[5:])])}, " if line.startswith("line ") else ""
+    hint = f"{f'mend it, {skip}or ' if doubt.rule.startswith('it must') else ''}give {' or '.join(ways)}"
     if alike:
         hint += f"; the same is asked of column{'s' if len(alike) > 1 else ''} {column_list(alike)}"
     return DataError(f"{source.label}: {where} is {doubt.cells[0]!r}{others}; {doubt.rule}; {hint}")

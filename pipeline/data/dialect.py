@@ -20,6 +20,7 @@ from pipeline.data.findings import Doubt, Found
 from pipeline.data.forms import TRUTHS, plain
 from pipeline.data.hints import shell, written
 from pipeline.data.infer import infer
+from pipeline.data.lines import check_lines, number_in_file, without
 from pipeline.errors import ConfigError, DataError
 from pipeline.records import record
 
@@ -29,7 +30,7 @@ SAMPLE = 2**18  # bytes that are looked at, more where they hold less than three
 RECORDS = 200  # that are looked at, and cells
 CELLS = 20_000
 csv.field_size_limit(2**31 - 1)  # a cell may be a whole text
-_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
 @record
@@ -38,7 +39,7 @@ class Dialect:
     delimiter  between cells; a blank stands for any number of blanks
     header     whether the first record holds names
     columns    of the file, in their order, `names` those of them that are used: a column without name and cells is none
-    skipped    lines before the first row
+    skipped    lines before the first row, without those of `skip`, which are left out of the file (data.skip)
     by_hand    read by the csv module, as blanks between cells and before quotes ask for
     """
 
@@ -51,6 +52,7 @@ class Dialect:
     skipped: int
     by_hand: bool
     notes: tuple[str, ...] = ()
+    skip: tuple[int, ...] = ()
 
 
 class Unreadable(Exception):
@@ -81,12 +83,15 @@ def opened(path: Path) -> BinaryIO:
 
 def position(file: BinaryIO) -> int:
     """How many bytes of the file itself, packed or not, have been read."""
-    return cast(int, getattr(file, "fileobj", file).tell())
+    inner = getattr(file, "raw", file)
+    return cast(int, getattr(inner, "fileobj", inner).tell())
 
 
-def dialect(path: Path, *, encoding: str | None, delimiter: str | None, header: bool | None, names: Sequence[str]) -> Dialect:
+def dialect(
+    path: Path, *, encoding: str | None, delimiter: str | None, header: bool | None, names: Sequence[str], skip: Sequence[int] = ()
+) -> Dialect:
     """How `path` is written.  Raises DataError where it is blank, or where names and rows cannot be told apart."""
-    with opened(path) as file:
+    with without(opened(path), skip) as file:
         try:
             head = file.read(SAMPLE)
             while head.count(b"\n") < 3 and (more := file.read(len(head))):
@@ -94,16 +99,21 @@ def dialect(path: Path, *, encoding: str | None, delimiter: str | None, header: 
             whole = not file.read(1)
         except (EOFError, OSError) as error:
             raise DataError(f"data.path = {path}: its gzip stream is cut short or damaged; get the file again") from error
-    spoken = encoding or next((name for mark, name in _MARKS.items() if head.startswith(mark)), "utf-8")
+    spoken = encoding or next((name for mark, name in _MARKS.items() if head.startswith(mark)), _by_zeros(head))
     codec = _codec(spoken, head)
+    if skip and codec.startswith(("utf-16", "utf-32")):
+        raise ConfigError(at="data.skip", got=list(skip), rule=f"the file is written in {spoken.upper()}", hint="save it as UTF-8")
     text = _decoded(path, head, spoken, codec, whole=whole)
-    comments = _comments(text, delimiter)
+    marked = re.match(r"sep=(.)\r?\n", text)  # what Excel reads and writes
+    delimiter, comments = (marked[1], 1) if marked and delimiter is None else (delimiter, _comments(text, delimiter))
     body = "".join(text.splitlines(keepends=True)[comments:])
     separator = _given(delimiter) or _delimiter(body)
     by_hand = separator == BLANKS or bool(re.search(rf"{re.escape(separator)} +\"", body))
     rows = list(_records(path, body, separator, whole=whole, before=comments))
     if not rows:
         raise DataError(f"data.path = {path}: the file is blank; give a CSV with a header line and rows")
+    if header is not False:
+        check_lines(path, [(line + comments, cells) for line, cells in rows], skip)
     first = [cell.strip() for cell in rows[0][1]]
     below = [cells for _, cells in rows[1:]]
     look = _is_header if names else _has_header
@@ -112,10 +122,10 @@ def dialect(path: Path, *, encoding: str | None, delimiter: str | None, header: 
     if has and len(rows) == 1 and whole:
         raise DataError(f"data.path = {path}: has a header and no rows; give a CSV with data")
     start = rows[1][0] - 1 if has and len(rows) > 1 else rows[0][0] - 1
-    note = (f"{comments} line{'s' if comments > 1 else ''} with # at the head of the file left out",) if comments else ()
+    note = (f"{comments} line{'s' if comments > 1 else ''} with # at the head of the file left out",) if comments and not marked else ()
     return Dialect(
         encoding=spoken, codec=codec, delimiter=separator, header=has, columns=columns, names=used, skipped=comments + start,
-        by_hand=by_hand, notes=(*note, *notes),
+        by_hand=by_hand, notes=(*note, *notes), skip=tuple(skip),
     )  # fmt: skip
 
 
@@ -125,7 +135,7 @@ def numbered(text: TextIO, written: Dialect) -> Iterator[tuple[int, list[str]]]:
         text.readline()
     for line, cells in _read(text, written.delimiter):
         if any(cell.strip() for cell in cells) or len(cells) > 1:
-            yield line + written.skipped, cells
+            yield number_in_file(line + written.skipped, written.skip), cells
 
 
 def _read(text: TextIO, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -159,6 +169,13 @@ def _records(path: Path, text: str, delimiter: str, *, whole: bool, before: int)
     except Unreadable as error:
         if whole:
             raise error.sentence(f"data.path = {path}", before=before) from error
+
+
+def _by_zeros(head: bytes) -> str:
+    """The encoding of text without a mark: where every other byte is 0, it is UTF-16."""
+    odd, even = head[1:4096:2].count(0), head[:4096:2].count(0)
+    most = 0.4 * min(len(head), 4096) / 2
+    return "utf-16-le" if odd > most > even else "utf-16-be" if even > most > odd else "utf-8"
 
 
 def _codec(spoken: str, head: bytes) -> str:
@@ -221,6 +238,7 @@ def _delimiter(text: str) -> str:
         except Unreadable:
             return (0.0, 0.0, 0)
         counts = [len(cells) for cells in found]
+        counts = counts[1:] if len(counts) > 2 and counts[0] == counts[1] - 1 else counts  # R leaves the name of the row names out
         usual = max(set(counts), key=counts.count) if counts else 1
         if usual < 2:
             return (0.0, 0.0, 0)
@@ -292,29 +310,44 @@ def _like(cell: str, column: Sequence[str]) -> bool:
 def _columns(
     path: Path, first: Sequence[str], rows: Sequence[Sequence[str]], names: Sequence[str], *, has: bool, whole: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """The names of all columns, those that are used, and a note on others.  Raises DataError, ConfigError."""
+    """The names of all columns, those that are used, and notes on others.  Raises DataError, ConfigError."""
     found = list(first)
     if has and rows and all(len(row) == len(found) + 1 and not row[-1].strip() for row in rows):
         found.append("")  # a delimiter at the end of each row, but not of the header
     empty = {i for i in range(len(found)) if (not has or not found[i]) and all(i >= len(r) or not r[i].strip() for r in rows)}
     filled = max((i for i in range(len(found)) if i not in empty), default=-1)
-    trailing = empty if has else {i for i in empty if i > filled}
-    width = len(found) - len(trailing)
+    gone = empty if has else {i for i in empty if i > filled}
+    notes = [f"{len(gone)} column{'s' if len(gone) > 1 else ''} without a name and without a value left out"] if gone else []
+    if has and not names and not found[0] and 0 not in gone and len(found) - len(gone) > 1 and (what := _row_names(rows)):
+        gone = gone | {0}
+        keep = shell(f"data.names=[{','.join(map(written, ['row', *(name for name in found[1:] if name)]))}]")
+        notes.append(f"column 1 has no name and {what}: taken for the names of the rows, as pandas and R write them, and left out")
+        notes[-1] += f" (data.header=true {keep} keeps it)"
+    width = len(found) - len(gone)
     if names:
         if len(names) not in (width, len(found)):
             rule = f"{path} has {width} columns"
             raise ConfigError(at="data.names", got=list(names), rule=rule, hint="give one name for each")
-        trailing = trailing if len(names) == width else set()
+        gone = gone if len(names) == width else set()
         given = iter(names)
-        found = ["" if i in trailing else next(given) for i in range(len(found))]
+        found = ["" if i in gone else next(given) for i in range(len(found))]
     elif not has:
-        found = ["" if i in trailing else f"column_{i + 1}" for i in range(len(found))]
-    _check_names(path, found, trailing)
+        found = ["" if i in gone else f"column_{i + 1}" for i in range(len(found))]
+    _check_names(path, found, gone)
     columns = tuple(name or f"\0{index}" for index, name in enumerate(found))
-    used = tuple(name for index, name in enumerate(columns) if index not in trailing)
-    count = len(trailing)
-    note = (f"{count} column{'s' if count > 1 else ''} without a name and without a value left out",) if count else ()
-    return columns, used, note
+    used = tuple(name for index, name in enumerate(columns) if index not in gone)
+    return columns, used, tuple(notes)
+
+
+def _row_names(rows: Sequence[Sequence[str]]) -> str:
+    """What shows that the first cells of rows are their names; nothing where they are not."""
+    cells = [row[0].strip() for row in rows if row]
+    counted = {" ".join(map(str, range(start, start + len(cells)))) for start in (0, 1)}
+    if " ".join(cells) in counted:
+        return "counts the rows"
+    own = len(cells) >= 5 and len(set(cells)) == len(cells) and "" not in cells
+    names = not any("." in cell and plain(cell) is not None for cell in cells)
+    return "another cell in each row" if own and names else ""
 
 
 def _check_names(path: Path, names: Sequence[str], empty: Container[int]) -> None:
@@ -325,5 +358,11 @@ def _check_names(path: Path, names: Sequence[str], empty: Container[int]) -> Non
             hint = f"name it, or give data.header=true {given}" if len(names) <= 20 else "name it"
             raise DataError(f"data.path = {path}: column {index + 1} of the header has no name; {hint}")
         if name and name in seen:
-            raise DataError(f"data.path = {path}: two columns of the header are named {name}; rename one")
+            own = [f"{n}_{i + 1}" if n in names[:i] or n in names[i + 1 :] else n or f"column_{i + 1}" for i, n in enumerate(names)]
+            hint = "rename one" + (
+                f", or give data.header=true {shell(f'data.names=[{chr(44).join(map(written, own))}]')}" if len(names) <= 20 else ""
+            )
+            raise DataError(
+                f"data.path = {path}: two columns of the header are named {name}; {hint}, or data.skip=[1] if line 1 is a title"
+            )
         seen.add(name)

@@ -28,11 +28,15 @@ class Found:
 
 @record
 class Doubt:
-    """Why the cells are not taken for anything: up to three of them, and the settings of the column that would settle it."""
+    """Why the cells are not taken for anything: up to three of them, and the settings of the column that would settle it.
+
+    alone  whether it is a single row that does not fit, a sum or a remark perhaps
+    """
 
     rule: str
     cells: tuple[str, ...]
     settings: tuple[str, ...]
+    alone: bool = False
 
 
 def odd_among(others: Sequence[str], cells: Mapping[str, int], what: str) -> Doubt:
@@ -41,4 +45,4 @@ def odd_among(others: Sequence[str], cells: Mapping[str, int], what: str) -> Dou
     fitting = total - sum(cells[text] for text in others)
     rule = f"it must be {what} like {fitting} of the {total} cells"
     settings = (f"missing: [{', '.join(map(written, others[:3]))}]", "kind: category") if len(others) <= 3 else ("kind: category",)
-    return Doubt(rule=rule, cells=tuple(others), settings=(*settings, "kind: ignore"))
+    return Doubt(rule=rule, cells=tuple(others), settings=(*settings, "kind: ignore"), alone=total - fitting == 1 < fitting)

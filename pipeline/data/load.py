@@ -137,7 +137,7 @@ def _from_table(config: Data, seed: int, table: Table, name: str, notes: list[st
     notes += kept_notes + target_notes + split_notes + fit_notes + encode_notes
     weights = {} if config.sample_weight is None else {"train": read_weight(table, config.sample_weight)}
     own = {
-        part: labelled(place, config, encoder, task, class_names, at=f"data.{part}_path", say=notes.append)
+        part: labelled(place, replace(config, skip=()), encoder, task, class_names, at=f"data.{part}_path", say=notes.append)
         for part, place in (("validation", config.validation_path), ("test", config.test_path))
         if place is not None
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
 
 from pipeline.data.dialect import dialect, opened
@@ -24,7 +25,12 @@ def source(path: Path, config: Data) -> Source:
         raise DataError(f"data.path = {path}: is a zip or an Excel file; save the table as CSV or Parquet")
     if config.kind == "table" and _json(path):
         return JsonSource(path)
-    return TextSource(path, dialect(path, encoding=config.encoding, delimiter=config.delimiter, header=config.header, names=config.names))
+    if re.match(rb"\s*<(!doctype|\?xml|html|table)", head, re.IGNORECASE):
+        raise DataError(f"data.path = {path}: is a page of HTML or XML; save its table as CSV or Parquet")
+    written = dialect(
+        path, encoding=config.encoding, delimiter=config.delimiter, header=config.header, names=config.names, skip=config.skip
+    )
+    return TextSource(path, written)
 
 
 def _json(path: Path) -> bool:

@@ -41,6 +41,7 @@ READ_BY: dict[str, tuple[str, ...]] = {
     "names": TEXTS,
     "delimiter": TEXTS,
     "encoding": TEXTS,
+    "skip": TEXTS,
     "query": ("sql",),
     "image": (IMAGES,),
     "sample_weight": (*NAMED, "npz", "npy"),
@@ -140,6 +141,7 @@ class Data:
     missing_target  rows without a target: refuse the table, or drop them
     header        whether the first line holds names; names: of the columns, in their order
     delimiter     between cells (a blank: any number of blanks); encoding: of the text
+    skip          numbers of lines of `path` that are left out, from 1: titles, units, remarks, sums
     sample_weight column (tables) or array (npz, npy) with what each row counts in the loss; see compiler/loss_weights.py
     stream        rows stay as they are stored, bytes as bytes and files on disk, and each block of steps is made ready while the one
                   before it trains; the bits are the same.  auto: where the rows would fill more than half of the memory
@@ -170,6 +172,7 @@ class Data:
     names: tuple[str, ...] = setting(())
     delimiter: str | None = setting(None)
     encoding: str | None = setting(None)
+    skip: tuple[int, ...] = setting((), least=1)
     query: str | None = setting(None)
     image: Image = setting(Image())
     sample_weight: str | None = setting(None)

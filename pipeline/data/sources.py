@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline.data.dialect import Dialect, Unreadable, numbered, opened, position, undecodable
+from pipeline.data.lines import MOST_SHOWN, skipping, without
 from pipeline.data.progress import Progress
 from pipeline.errors import DataError
 
@@ -77,7 +78,7 @@ class TextSource:
         try:
             size = self.path.stat().st_size
             block = BLOCK if size > LONG else 2 * BLOCK
-            with opened(self.path) as file, Progress(self.path.name, size) as progress:
+            with without(opened(self.path), self.dialect.skip) as file, Progress(self.path.name, size) as progress:
                 reader = arrow.open_csv(
                     pa.PythonFile(file, mode="r"),
                     read_options=arrow.ReadOptions(
@@ -108,14 +109,14 @@ class TextSource:
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         """(line it starts on, cells) of every row, checked against the number of columns.  Slow and exact.  Raises DataError."""
         wanted = len(self.dialect.columns)
-        with opened(self.path) as raw:
+        with without(opened(self.path), self.dialect.skip) as raw:
             text = io.TextIOWrapper(raw, encoding=self.dialect.codec, newline="")
+            rows = numbered(text, self.dialect)
             try:
-                for line, cells in numbered(text, self.dialect):
+                for line, cells in rows:
                     if len(cells) != wanted:
-                        found = f"line {line} has {len(cells)} cell{'s' if len(cells) != 1 else ''}"
-                        against = f"the header {wanted}" if self.dialect.header else f"the others {wanted}"
-                        raise DataError(f"{self.label}: {found} and {against}; mend the line")
+                        more = (odd for odd, others in rows if len(others) != wanted)
+                        raise self._uneven([line, *itertools.islice(more, MOST_SHOWN)], len(cells))
                     yield line, cells
             except UnicodeDecodeError as error:
                 raise self._fault(error) from error
@@ -123,6 +124,17 @@ class TextSource:
                 raise DataError(f"{self.label}: its gzip stream is cut short or damaged; get the file again") from error
             except Unreadable as error:
                 raise error.sentence(self.label, before=self.dialect.skipped) from error
+
+    def _uneven(self, lines: Sequence[int], cells: int) -> DataError:
+        """Lines that have another number of cells than the header; the first has `cells`."""
+        found = f"line {lines[0]} has {cells} cell{'s' if cells != 1 else ''}"
+        wanted = len(self.dialect.columns)
+        against = f"the header {wanted}" if self.dialect.header else f"the others {wanted}"
+        if len(lines) > MOST_SHOWN:
+            return DataError(f"{self.label}: {found} and {against}, and so it is with {MOST_SHOWN} lines and more; mend them")
+        also = f" (lines {', '.join(map(str, lines[1:]))} too)" if len(lines) > 1 else ""
+        what = "the line, or leave it" if len(lines) == 1 else "the lines, or leave them"
+        return DataError(f"{self.label}: {found} and {against}{also}; mend {what} out with {skipping([*self.dialect.skip, *lines])}")
 
     def _fault(self, error: Exception) -> DataError:
         """What is wrong with the file, by a slow look at each of its lines."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pipeline import data, files
@@ -28,6 +29,7 @@ ALLOWED = {
     "data.root": "data.root",
     "data.path": "data.path",
     "data.query": "data.query",
+    "data.skip": "data.skip",
     "data.stream": "data.stream",
     "backend": "backend",
 }
@@ -42,7 +44,8 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     dataset = _own_data(asked, run_, context.overrides)
     name = "evaluation.json"
     if dataset is None:
-        dataset = data.other_rows(asked.data, run_.facts.encoder, run_.facts.known)
+        skip = asked.data.skip if any(text.startswith("data.skip=") for text in context.overrides) else ()  # lines of another file
+        dataset = data.other_rows(replace(asked.data, skip=skip), run_.facts.encoder, run_.facts.known)
         name = f"evaluation-{dataset.name}.json"
     result = evaluated(run_, dataset)
     if name != "evaluation.json":

@@ -40,7 +40,7 @@ ALLOWED = {
     "data.path": "data.path",
     "data.root": "data.root",
     "data.kind": "data.kind",
-    **{f"data.{name}": f"data.{name}" for name in ("header", "names", "delimiter", "encoding", "query")},
+    **{f"data.{name}": f"data.{name}" for name in ("header", "names", "delimiter", "encoding", "skip", "query")},
     "data": "data",
     "backend": "backend",
 }
@@ -57,6 +57,8 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     if asked.data.path is None and asked.data.kind != "sql":
         raise ConfigError(at="data.path", got=None, rule="task=predict reads the rows to predict from it", hint="give data.path=new.csv")
     run_ = trained.load(folder, replace(asked, data=stored.data))
+    if not any(text.startswith("data.skip=") for text in context.overrides):
+        asked = replace(asked, data=replace(asked.data, skip=()))  # those were lines of the training's file
     x = data.read_new(asked.data, run_.facts.encoder, run_.facts.shape, images=run_.facts.images)
     columns = _beside(data.read_kept(asked.data, experiment.keep, len(x)), table(run_.program.predict(x), run_.facts))
     files.write(output, encoded(columns, output.suffix))

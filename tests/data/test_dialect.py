@@ -140,17 +140,21 @@ def test_rows_keep_their_lines_past_quoted_breaks_and_blank_lines(tmp_path: Path
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("a,b\n1,2\n3\n", "line 3 has 1 cell and the header 2; mend the line"),
-        ("a,b\n1,2\n3,4,5\n", "line 3 has 3 cells and the header 2; mend the line"),
+        ("a,b\n1,2\n3\n", "line 3 has 1 cell and the header 2; mend the line, or leave it out with data.skip=[{line}]"),
+        ("a,b\n1,2\n3,4,5\n", "line 3 has 3 cells and the header 2; mend the line, or leave it out with data.skip=[{line}]"),
         ('a,b\n1,2\n"3,4\n', "the record at line 3 cannot be read (unexpected end of data); mend its quotes"),
-        ("a,b,a\n1,2,3\n", "two columns of the header are named a; rename one"),
     ],
 )
 def test_a_damaged_line_is_named(tmp_path: Path, text: str, sentence: str) -> None:
-    assert refusal(tmp_path, text) == f"data.path = F: {sentence}"
+    assert refusal(tmp_path, text) == f"data.path = F: {sentence}".replace("{line}", "3")
     long = text.replace("1,2", "\n".join(["1,2"] * 100_000))  # past what is looked at first
-    line = sentence.replace("line 3", "line 100002")
+    line = sentence.replace("line 3", "line 100002").replace("{line}", "100002")
     assert refusal(tmp_path, long) == f"data.path = F: {line}"
+
+
+def test_a_name_that_is_twice_there_is_told(tmp_path: Path) -> None:
+    ways = "rename one, or give data.header=true 'data.names=[a_1,b,a_3]', or data.skip=[1] if line 1 is a title"
+    assert refusal(tmp_path, "a,b,a\n1,2,3\n") == f"data.path = F: two columns of the header are named a; {ways}"
 
 
 def test_what_is_no_table_is_named(tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ DOUBTS = {
     ),
     "a word among numbers": (
         ("1", "2", "it's big", "4"),
-        'column c, line 4 is "it\'s big"; it must be a number like 3 of the 4 cells; mend it',
+        'column c, line 4 is "it\'s big"; it must be a number like 3 of the 4 cells; mend it, leave the line out with data.skip=[4]',
         ('missing: ["it\'s big"]', "kind: category", "kind: ignore"),
         ([1.0, 2.0, np.nan, 4.0], ["1", "2", "it's big", "4"], None),
     ),
@@ -203,7 +203,7 @@ def test_two_readings_are_asked_about_and_each_override_works_when_it_is_pasted(
     with pytest.raises(PipelineError) as error:
         column(tmp_path, *cells)
     ways = " or ".join(given(setting) for setting in settings)
-    joined = ", or give " if sentence.endswith(("mend it", "unknown")) else "; give "
+    joined = ", or give " if sentence.endswith(("mend it", "unknown", "]")) else "; give "
     assert str(error.value) == f"data.path = {tmp_path}/a.csv: {sentence}{joined}{ways}"
     for setting, answer in zip(settings, answers, strict=True):
         (override,) = shlex.split(given(setting))

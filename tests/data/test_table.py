@@ -201,7 +201,7 @@ def test_a_cell_error_names_the_line_in_the_file_with_quoted_line_breaks_and_bla
     config = csv(tmp_path, 'a,b,y\n1,"two\nlines",p\n\n2,w,q\n3,w,q\nbig,w,q\n')
     where, rule = "column a, line 7 is 'big'", "it must be a number like 3 of the 4 cells"
     ways = [f"'data.columns={{a: {{{setting}}}}}'" for setting in ("missing: [big]", "kind: category", "kind: ignore")]
-    hint = f"mend it, or give {' or '.join(ways)}"
+    hint = f"mend it, leave the line out with data.skip=[7], or give {' or '.join(ways)}"
     assert refusal(config) == f"data.path = {config.path}: {where}; {rule}; {hint}"
 
 
@@ -211,13 +211,18 @@ def test_a_cell_error_names_the_line_in_the_file_with_quoted_line_breaks_and_bla
         ("", {}, "data.path = {path}: the file is empty; give a file with data"),
         ("\n \n", {}, "data.path = {path}: the file is blank; give a CSV with a header line and rows"),
         ("a,y\n", {}, "data.path = {path}: has a header and no rows; give a CSV with data"),
-        ("a,y\n1,p\n2\n", {}, "data.path = {path}: line 3 has 1 cell and the header 2; mend the line"),
+        ("a,y\n1,p\n2\n", {}, "data.path = {path}: line 3 has 1 cell and the header 2; mend the line, or leave it out with data.skip=[3]"),
         (
             "a,,y\n1,2,p\n",
             {},
             "data.path = {path}: column 2 of the header has no name; name it, or give data.header=true 'data.names=[a,column_2,y]'",
         ),
-        ("a,a,y\n1,2,p\n", {}, "data.path = {path}: two columns of the header are named a; rename one"),
+        (
+            "a,a,y\n1,2,p\n",
+            {},
+            "data.path = {path}: two columns of the header are named a; rename one, or give data.header=true 'data.names=[a_1,a_2,y]', "
+            "or data.skip=[1] if line 1 is a title",
+        ),
         (
             "1.5,2\n1,2\n",
             {},
@@ -263,7 +268,7 @@ def test_a_cell_error_names_the_line_in_the_file_with_quoted_line_breaks_and_bla
             "a,y\n1,5\n2,6\n3,x\n",
             {"task": "regression"},
             "data.path = {path}: column y, line 4 is 'x'; it must be a number like 2 of the 3 cells; "
-            "mend it, or give data.task=classification if the cells are names of classes",
+            "mend it, leave the line out with data.skip=[4], or give data.task=classification if the cells are names of classes",
         ),
     ],
 )

@@ -122,11 +122,11 @@ ASKED = {
         ('missing: ["2023-02-30"]', "kind: category", "kind: ignore"),
     ),
     "a word among dates": (
-        ("soon", "19.05.2023", "20.05.2023"), "it must be a date like 2 of the 3 cells; mend it",
+        ("soon", "19.05.2023", "20.05.2023"), "it must be a date like 2 of the 3 cells; mend it, leave the line out with data.skip=[2]",
         ("missing: [soon]", "kind: category", "kind: ignore"),
     ),
     "a word among times": (
-        ("noon", "12:30", "6:00"), "it must be a time of the day like 2 of the 3 cells; mend it",
+        ("noon", "12:30", "6:00"), "it must be a time of the day like 2 of the 3 cells; mend it, leave the line out with data.skip=[2]",
         ("missing: [noon]", "kind: category", "kind: ignore"),
     ),
     "the last day of all": (
@@ -154,7 +154,7 @@ def test_other_cells_are_asked_about_and_every_override_settles_it(tmp_path: Pat
     with pytest.raises(PipelineError) as error:
         column(tmp_path, *cells)
     told = str(error.value)
-    joined = ", or give " if rule.endswith("mend it") else "; give "
+    joined = ", or give " if rule.endswith(("mend it", "]")) else "; give "
     assert told.startswith(f"data.path = {tmp_path}/a.csv: column c, line 2 is ")
     assert told.endswith(f"; {rule}{joined}{' or '.join(map(given, settings))}")
     for setting in settings:
