@@ -120,12 +120,15 @@ class Quantity:
     """A column of numbers, of true and false as 1 and 0, of dates, times or ordered words: a column of x, or one for each of `parts`.
 
     fill   what a missing cell becomes: the median of the training rows
+    low, high  the least and the greatest value of the training rows; None where they have none
     parts  of a date
     """
 
     name: str = setting()
     reading: Reading = setting()
     fill: float = setting()
+    low: float | None = setting(None)
+    high: float | None = setting(None)
     parts: tuple[DateFeature, ...] = setting(("days",))
 
     @property

@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from pipeline.data.columns import Reading
 from pipeline.data.forms import Form, Number, said
-from pipeline.data.hints import column_setting, ignoring
-from pipeline.data.infer import LEAST_NAMES
+from pipeline.data.hints import column_setting, ignoring, listed
+from pipeline.data.infer import LEAST_NAMES, SIGNS_FOR_NOTHING, WORDS_FOR_NOTHING
 from pipeline.data.look import MOST_WORDS, plain_numbers, texts, typed
 from pipeline.data.sources import Source
 from pipeline.errors import DataError
@@ -31,7 +31,8 @@ class Converter:
     """Makes the cells of a column numbers, and remembers its words in order of first mention and the digest of all cells.
 
     hint  what to do about a cell that is not in the column's form
-    new   whether the rows are new to a model: where it knows the numbers 1 and 0, true and false are these (SQLite has no truth values)
+    new   whether the rows are new to a model: where it knows the numbers 1 and 0, true and false are these (SQLite has no truth values),
+          and words that people write for nothing are missing cells, though the training had none of them; `nothing` counts these
     """
 
     source: Source
@@ -40,6 +41,7 @@ class Converter:
     hint: str
     new: bool = False
     small: bool = False  # whether all cells are whole numbers of a byte, in which case these are digested
+    nothing: dict[str, int] = field(default_factory=dict)
     start: int = 0
     absent: int = 0
     words: dict[str, int] = field(default_factory=dict)
@@ -90,16 +92,20 @@ class Converter:
         cells = ["" if cell is None else cell.strip() for cell in coded.dictionary.to_pylist()]
         values = np.empty(len(cells) + 1)
         values[-1] = np.nan  # null
-        bad: list[int] = []
+        bad, nothing = list[int](), list[int]()
         for place, cell in enumerate(cells):
             value = np.nan if self.reading.missing.holds(cell) else self._value(cell)
             values[place] = np.nan if value is None else value
-            bad += [place] if value is None else []
+            missing = value is None and self.new and cell.casefold() in SIGNS_FOR_NOTHING | WORDS_FOR_NOTHING
+            nothing += [place] if missing else []
+            bad += [place] if value is None and not missing else []
         places = np.asarray(coded.indices.fill_null(len(cells)).to_numpy(zero_copy_only=False), np.int64)
         if bad:
             row = int(np.flatnonzero(np.isin(places, bad))[0])
             present = np.array([not self.reading.missing.holds(cell) for cell in cells] + [False])[places]
             raise self._wrong(row, repr(cells[places[row]]), present=int(present.sum()), bad=int(np.isin(places, bad).sum()))
+        for place in nothing:
+            self.nothing[cells[place]] = self.nothing.get(cells[place], 0) + int(np.count_nonzero(places == place))
         made = values[places]
         if self.reading.words:
             self.digest.update("".join("\1" if c is None else f"{c}\0" for c in self._written(cells, places)).encode())
@@ -148,6 +154,13 @@ class Converter:
             rule = f"{len(self.words)} of the {present} cells differ, so they may be names and no categories"
             ways = " or ".join(column_setting(self.name, f"kind: {kind}") for kind in ("category", "hash", "ignore"))
             raise DataError(f"{self.source.label}: column {self.name} holds {first!r} and others; {rule}; give {ways}")
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What is to be said of cells that were taken as missing."""
+        count = sum(self.nothing.values())
+        cells = f"{count} cell{'s' if count > 1 else ''}, {listed(list(self.nothing))},"
+        return (f"{cells} taken as missing, though the training had none of the kind",) if count else ()
 
     @property
     def sha(self) -> str:

@@ -250,7 +250,8 @@ def _fit_quantity(table: Table, column: Column, declared: Declared, train: Rows,
     elif column.reading.kind == "number" and declared.kind is None and _own_number(column, present):
         notes.append((column.name, f"every row has a number of its own; if it names the row, give {ignoring(column.name)}"))
     fill = _median(present) if len(present) else 0.0
-    return Quantity(name=column.name, reading=column.reading, fill=fill, parts=declared.features)
+    low, high = (float(present.min()), float(present.max())) if len(present) else (None, None)
+    return Quantity(name=column.name, reading=column.reading, fill=fill, low=low, high=high, parts=declared.features)
 
 
 def _median(values: Array) -> float:
@@ -338,12 +339,45 @@ def _filled_notes(counts: Mapping[Quantity, int]) -> list[str]:
     return [f"columns {names}: {sum(counts.values())} missing values filled with the medians of the training part"]
 
 
+def beyond(table: Table, encoder: Encoder) -> list[str]:
+    """Values of new rows beyond the least and the greatest of the training rows: a line for each of a few columns, else one for all."""
+    found: list[tuple[Quantity, int, int]] = []
+    for entry in encoder.columns:
+        if isinstance(entry, Quantity) and entry.low is not None and entry.high is not None:
+            values = table.values(entry.name)
+            odd = np.flatnonzero((values < entry.low) | (values > entry.high))
+            found += [(entry, len(odd), int(odd[0]))] if len(odd) else []
+    if len(found) > FEW:
+        names = column_list([entry.name for entry, _, _ in found])
+        return [f"columns {names}: {sum(count for _, count, _ in found)} values beyond those of the training rows"]
+    return [
+        f"column {entry.name}: {_count(count, 'row')} beyond the values of the training rows, {_end(entry, entry.low)} to "
+        f"{_end(entry, entry.high)} ({_end(entry, float(table.values(entry.name, np.array([first]))[0]))}, {table.place(first)})"
+        for entry, count, first in found
+    ]
+
+
+def _end(entry: Quantity, value: float | None) -> str:
+    assert value is not None, "there are values"
+    return str(np.datetime64(0, "D") + int(np.floor(value))) if entry.reading.kind == "date" else f"{value:g}"
+
+
 def _unknown_note(table: Table, entry: Category, count: int, first: int) -> str:
     place = float(table.values(entry.name, np.array([first]))[0])
     words = table.column(entry.name).words or ()
     word = "no value" if place != place else repr(words[int(place)])
     rule = f"{_count(count, 'row')} with a category that the training part does not have"
-    return f"column {entry.name}: {rule} ({word}, {table.place(first)}); its columns are all 0 there"
+    near = "" if place != place else _nearly(words[int(place)], entry.values)
+    return f"column {entry.name}: {rule} ({word}, {table.place(first)}{near}); its columns are all 0 there"
+
+
+def _nearly(word: str, known: Sequence[str]) -> str:
+    """A known word that may be meant: with zeros before it, or in other capitals."""
+    for how, other in ((lambda text: text.lstrip("0"), "leading zeros"), (str.casefold, "capitals")):
+        same = next((each for each in known if how(each) == how(word)), None)
+        if same is not None:
+            return f", and it has {same!r}: {other} may have changed"
+    return ""
 
 
 def _count(number: int, noun: str) -> str:

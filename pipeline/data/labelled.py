@@ -15,14 +15,14 @@ import numpy.typing as npt
 from pipeline.data.archive import npz
 from pipeline.data.columns import Encoder, canonical
 from pipeline.data.dataset import Dataset, Part, Task
-from pipeline.data.encoder import encode, read_weight, target_rows
+from pipeline.data.encoder import read_weight, target_rows
 from pipeline.data.files import located
 from pipeline.data.image_folder import new_images
 from pipeline.data.listing import by_class
-from pipeline.data.new import match_columns
+from pipeline.data.new import matched
 from pipeline.data.origin import source
 from pipeline.data.settings import Data, Split, target_columns
-from pipeline.data.table import Table, read_new_table, read_table
+from pipeline.data.table import Table, read_table
 from pipeline.errors import DataError
 from pipeline.records import record
 
@@ -95,10 +95,7 @@ def _images(root: Path, known: Dataset) -> tuple[Array, Array]:
 def _read(text: str, config: Data, encoder: Encoder, task: Task, class_names: Sequence[str], say: Callable[[str], None]) -> Labelled:
     path = located(text)
     rows = source(path, config)
-    match_columns(rows, encoder, say)
-    readings = {column.name: column.reading for column in encoder.columns}
-    table = read_new_table(rows, readings, hint="mend it, the model was trained on {} here")
-    x, notes = encode(table, encoder)
+    x, table = matched(rows, encoder, lambda note: say(f"{path.name}: {note}"), far=False)
     targets = target_columns(encoder.target)
     lacking = next((name for name in targets if name not in rows.names), None)
     if lacking is not None:
@@ -109,14 +106,14 @@ def _read(text: str, config: Data, encoder: Encoder, task: Task, class_names: Se
         path, replace(config, columns={k: v for k, v in config.columns.items() if k in used}, categorical=(), ignore=others)
     )
     kept, kept_notes = target_rows(beside, replace(config, target=encoder.target))
-    for note in (*kept_notes, *notes):
+    for note in kept_notes:
         say(f"{path.name}: {note}")
     if task == "classification":
         y = _labels(beside, targets[0], kept, class_names)
     else:
         y = np.concatenate([_numbers(beside, name, kept) for name in targets], axis=1)
     weight = None if config.sample_weight is None else read_weight(beside, config.sample_weight)[kept]
-    return Labelled(x=np.asarray(x[:])[kept], y=y, weight=weight, digest=table.digest(readings))
+    return Labelled(x=np.asarray(x[:])[kept], y=y, weight=weight, digest=table.digest(column.name for column in encoder.columns))
 
 
 def _numbers(table: Table, name: str, rows: npt.NDArray[np.int64]) -> Array:

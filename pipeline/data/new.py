@@ -20,7 +20,7 @@ from pipeline.data.archive import numeric, read_npz
 from pipeline.data.columns import Encoder, Missing, Reading
 from pipeline.data.dataset import DataShape
 from pipeline.data.decide import column_list, nearest_column
-from pipeline.data.encoder import encode
+from pipeline.data.encoder import beyond, encode
 from pipeline.data.files import located, read_bytes
 from pipeline.data.forms import Number
 from pipeline.data.frames import frame_source
@@ -31,8 +31,9 @@ from pipeline.data.listing import all_images
 from pipeline.data.origin import source
 from pipeline.data.settings import Data, target_columns
 from pipeline.data.sources import Source
-from pipeline.data.table import read_new_table
+from pipeline.data.table import Table, grouped, read_new_table
 from pipeline.errors import ConfigError, DataError
+from pipeline.rows import Streamed
 
 Array = npt.NDArray[Any]
 FILE = "file"  # of an image, from the folder that holds it
@@ -75,18 +76,28 @@ def read_new(
     if encoder is None:
         names = [name for name in rows.names if name not in (*target_columns(config.target), *config.ignore)]
         return _shaped(_plain_columns(rows, names, shape), shape, rows.label)
-    return read_columns(rows, encoder, shape, say=say)
+    return read_columns(rows, encoder, shape, say=say, far=True)
 
 
-def read_columns(rows: Source, encoder: Encoder, shape: DataShape, *, say: Callable[[str], None]) -> Array:
-    """The columns of a table, by their names, as those of the training were read -> x [N, *input_shape].  Raises DataError."""
+def read_columns(rows: Source, encoder: Encoder, shape: DataShape, *, say: Callable[[str], None], far: bool = False) -> Array:
+    """The columns of a table, by their names, as those of the training were read -> x [N, *input_shape].  Raises DataError.
+
+    far   whether values beyond those of the training are told
+    """
+    x, _ = matched(rows, encoder, say, far=far)
+    return _shaped(x[:], shape, rows.label)
+
+
+def matched(rows: Source, encoder: Encoder, say: Callable[[str], None], *, far: bool) -> tuple[Streamed, Table]:
+    """x [N, D] of a table's columns, by their names, and the table; `say` is told what is odd.  Raises DataError."""
     match_columns(rows, encoder, say)
     readings = {column.name: column.reading for column in encoder.columns}
     table = read_new_table(rows, readings, hint="mend it, the model was trained on {} here")
     x, notes = encode(table, encoder)
-    for note in notes:
+    taken = [(column.name, note) for column in table.facts.columns for note in column.notes]
+    for note in (*grouped(taken), *notes, *(beyond(table, encoder) if far else ())):
         say(note)
-    return _shaped(x[:], shape, rows.label)
+    return x, table
 
 
 def read_frame(frame: Any, encoder: Encoder | None, names: Sequence[str], shape: DataShape) -> Array:

@@ -210,7 +210,7 @@ def _converted(
                 digest=convert.sha,
                 absent=convert.absent,
                 why=decisions[name].why,
-                notes=decisions[name].notes,
+                notes=(*decisions[name].notes, *convert.told),
             )
             for name, convert in converters.items()
         )

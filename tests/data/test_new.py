@@ -54,7 +54,7 @@ def test_what_is_filled_unknown_or_not_used_is_said(tmp_path: Path, trained: Dat
 
 
 def test_unless_told_otherwise_it_says_so_on_stderr(tmp_path: Path, trained: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
-    read_new(written(tmp_path, "size,town,new,more\n1,Bern,true,2\n"), trained.encoder, trained.shape)
+    read_new(written(tmp_path, "size,town,new,more\n61,Bern,true,2\n"), trained.encoder, trained.shape)
     assert capsys.readouterr().err == "note: not used, as the model was not trained on them: more\n"
 
 
@@ -127,3 +127,44 @@ def test_other_faults_of_the_file_are_named(tmp_path: Path) -> None:
     x[1, 5] = np.nan
     np.save(path, x)
     assert refusal(Data(path=str(path))) == f"data.path = {path}: row 1, column 5 is nan; every number must be finite"
+
+
+def test_words_for_nothing_and_values_beyond_those_of_the_training_are_said(tmp_path: Path, trained: Dataset) -> None:
+    said: list[str] = []
+    config = written(tmp_path, "size,town,new\n-,Bern,true\nunknown,Basel,-\n500,bern,false\n70,Bern,true\n")
+    x = read_new(config, trained.encoder, trained.shape, say=said.append)
+    np.testing.assert_array_equal(x[:, 0], [70, 70, 500, 70])
+    assert said == [
+        "column size: 2 cells, '-', 'unknown', taken as missing, though the training had none of the kind",
+        "column new: 1 cell, '-', taken as missing, though the training had none of the kind",
+        "column size: 2 missing values filled with 70, the median of the training part",
+        "column new: 1 missing value filled with 0.5, the median of the training part",
+        "column town: 1 row with a category that the training part does not have ('bern', line 4, and it has 'Bern': "
+        "capitals may have changed); its columns are all 0 there",
+        "column size: 1 row beyond the values of the training rows, 60 to 100 (500, line 4)",
+    ]
+    with pytest.raises(DataError, match="is 'soon'; it must be a number like 1 of the 2 cells"):
+        read_new(written(tmp_path, "size,town,new\nsoon,Bern,true\n60,Bern,true\n"), trained.encoder, trained.shape)
+
+
+def test_a_code_that_lost_its_zeros_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "codes.csv"
+    path.write_text("branch,day,y\n007,2023-01-01,a\n010,2023-01-02,b\n007,2023-01-03,a\n010,2023-01-04,b\n")
+    found = load(Data(kind="csv", path=str(path), target="y", split=Split(validation=0.0, test=0.0)), seed=0)
+    said: list[str] = []
+    read_new(written(tmp_path, "branch,day\n7,2023-01-02\n010,2024-05-01\n"), found.encoder, found.shape, say=said.append)
+    assert said == [
+        "column branch: 1 row with a category that the training part does not have ('7', line 2, and it has '007': "
+        "leading zeros may have changed); its columns are all 0 there",
+        "column day: 1 row beyond the values of the training rows, 2023-01-01 to 2023-01-04 (2024-05-01, line 3)",
+    ]
+
+
+def test_what_lies_beyond_in_many_columns_is_one_line(tmp_path: Path) -> None:
+    names = [f"c{i}" for i in range(8)]
+    path = tmp_path / "wide.csv"
+    path.write_text("\n".join([",".join([*names, "y"]), *(",".join([str(row + 0.5)] * 8 + ["ab"[row % 2]]) for row in range(9))]))
+    found = load(Data(kind="csv", path=str(path), target="y", split=Split(validation=0.0, test=0.0)), seed=0)
+    said: list[str] = []
+    read_new(written(tmp_path, f"{','.join(names)}\n{','.join(['77'] * 8)}\n"), found.encoder, found.shape, say=said.append)
+    assert said == [f"columns {', '.join(names)}: 8 values beyond those of the training rows"]

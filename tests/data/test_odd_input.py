@@ -122,7 +122,7 @@ def test_a_word_in_a_target_of_numbers_is_named_and_the_hint_leads_on(tmp_path: 
     text = "a,y\n1,5\n2,6\n3,x\n"
     config = table(tmp_path, text)
     where, rule = "column y, line 4 is 'x'", "it must be a number like 2 of the 3 cells"
-    hint = "mend it, or give data.task=classification if the cells are names of classes"
+    hint = "mend it, leave the line out with data.skip=[4], or give data.task=classification if the cells are names of classes"
     assert refusal(config) == f"data.path = {config.path}: {where}; {rule}; {hint}"
     assert load(table(tmp_path, text, task="classification"), seed=0).class_names == ("5", "6", "x")
 
