@@ -14,6 +14,7 @@ import shutil
 import sqlite3
 import time
 import uuid
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -236,12 +237,13 @@ def _template() -> Path:
 
 
 def _make(path: Path) -> None:
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415  # seconds that hardly a run needs
-
     partial = path.with_name(f".{path.name}.{os.getpid()}.new")
     partial.unlink(missing_ok=True)
-    made = SqlAlchemyStore(f"sqlite:///{partial}", (path.parent / "mlruns").as_uri())
-    made.engine.dispose()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow and its database layer warn of each other's future as they load
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415  # seconds that hardly a run needs
+
+        SqlAlchemyStore(f"sqlite:///{partial}", (path.parent / "mlruns").as_uri()).engine.dispose()
     os.replace(partial, path)
 
 
