@@ -3,7 +3,8 @@
 overrides.py      the words of a command line, made forgiving
 words.py          words that Hydra's grammar has no letters for
 synonyms.py       what papers and other tools call an option or a key
-compose.py        Hydra: overrides -> nested plain dicts; Hydra is seen by this file, overrides.py, words.py and cli.py alone
+claims.py         what the file of an experiment says of itself
+compose.py        Hydra: overrides -> nested plain dicts; Hydra is seen by this file, claims.py, overrides.py, words.py and cli.py alone
 jobs.py           the configs of the jobs of a sweep
 arms.py           the arms of a comparison, laid over a config
 spaces.py         search spaces and the points drawn from them

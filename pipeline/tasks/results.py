@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,12 +19,17 @@ from pipeline.records import record
 from pipeline.screen.console import say, say_once
 from pipeline.screen.tables import results_table
 from pipeline.screen.wording import in_words, newest
+from pipeline.tasks import page
 from pipeline.tasks.context import RunContext
 from pipeline.text import cell
+from pipeline.tracking.delivery import NOTE
+from pipeline.tracking.journal import read_journal, start_of
 from pipeline.tracking.tracker import Receipt, Tracker
 from pipeline.training import metrics
 from pipeline.training.loop import Outcome
 from pipeline.training.scores import confusion
+
+LOOK = 0.1  # seconds between two looks whether MLflow has a run
 
 
 @record
@@ -57,6 +63,32 @@ def test(program: Program, ready: Prepared, tracker: Tracker, epoch: int) -> dic
         classes = dataset.class_names
         tracker.confusion(classes, confusion(part.y, prediction.argmax(axis=1), len(classes)), part="test")
     return values
+
+
+class LinkAtStart:
+    """Tells the link of a run alone once, as soon as MLflow has the run; looks for it now and then, and waits for nothing."""
+
+    def __init__(self, console: Console, context: RunContext, tracker: Tracker) -> None:
+        self._console, self._tracker, self._again = console, tracker, 0.0
+        self._told = context.sweep is not None or tracker.store is None
+
+    def look(self) -> None:
+        """Between two steps of the training."""
+        now = time.monotonic()
+        if self._told or now < self._again:
+            return
+        self._again = now + LOOK
+        link = self._tracker.link()
+        if link is not None:
+            self._told = True
+            say(self._console, f"MLflow      {link}")
+
+
+def note(tracker: Tracker, message: str, values: Mapping[str, float]) -> None:
+    """The results, put into the description of the run."""
+    before = str(start_of(read_journal(tracker.folder)).tags.get(NOTE, ""))
+    shown = {name: value for name, value in values.items() if not name.startswith("time/")}
+    tracker.tags({NOTE: page.result_note(before, shown, message)})
 
 
 def parameter_count(program: Program) -> int:

@@ -28,8 +28,8 @@ from pipeline.program.model import Model
 from pipeline.program.program import Program
 from pipeline.recipe.plateau import watching
 from pipeline.records import record
-from pipeline.screen.console import console_for, say
-from pipeline.tasks import fork, results, resume, trained
+from pipeline.screen.console import console_for, say, say_once
+from pipeline.tasks import fork, page, results, resume, trained
 from pipeline.tasks.context import RunContext
 from pipeline.tasks.results import Result
 from pipeline.tasks.resume import Beginning
@@ -37,6 +37,7 @@ from pipeline.tasks.shelf import Shelf
 from pipeline.tracking import tracker as tracking
 from pipeline.tracking.journal import damage
 from pipeline.tracking.outbox import WAIT, Sender, open_sender
+from pipeline.tracking.settings import from_environment
 from pipeline.tracking.tracker import Receipt, Tracker
 from pipeline.training import checkpoint, loop, progress
 from pipeline.training.blocks import Feed
@@ -90,6 +91,8 @@ def opened(experiment: Experiment, context: RunContext, *, console: Console, giv
     with ExitStack() as undone:
         if begun.lock is not None:
             undone.callback(begun.lock.release)
+        if told := from_environment(begun.tracking or begun.experiment.tracking):
+            say_once(console, told, context.said if context.said is not None else set())
         sender = _sender(begun, context)
         undone.callback(_close, sender, context)
         asked, shelf = begun.experiment, context.shelf or Shelf()
@@ -150,6 +153,7 @@ def _trained(made: _Training) -> Generator[Feed, Taken, Result]:
     tracker = _tracker(made)
     context.placed(tracker.folder)
     outcome, values = yield from _recorded(made, tracker)
+    results.note(tracker, outcome.message, values)
     results.tell(ready.console, context, ready.data.dataset, made.program, outcome, values, tracker.folder)
     try:
         receipt = tracker.finish("FINISHED", outcome.message, wait=ready.wait)
@@ -220,7 +224,7 @@ def _train(made: _Training, tracker: Tracker) -> Generator[Feed, Taken, tuple[Ou
             ready,
             asked.training,
             seed=asked.seed,
-            emit=_all(display, tracker, context.watch),
+            emit=_all(display, tracker, context.watch, results.LinkAtStart(made.ready.console, context, tracker)),
             checkpoints=checkpoints,
             progress=None if found is None else found.progress,
             best_state=None if found is None else found.best_state,
@@ -238,10 +242,11 @@ def _tracker(made: _Training) -> Tracker:
     begun, context, dataset, program = made.ready.begun, made.ready.context, made.ready.data.dataset, made.program
     if begun.folder is not None:
         return resume.tracker_of(begun.folder, begun, made.ready.sender, Path.cwd())
+    config = spec.to_plain(begun.experiment)
     return tracking.start(
         begun.experiment.tracking,
         name=_name(made),
-        config=spec.to_plain(begun.experiment),
+        config=config,
         project=Path.cwd(),
         output=begun.experiment.output,
         seed=begun.experiment.seed,
@@ -258,23 +263,38 @@ def _tracker(made: _Training) -> Tracker:
         job=context.job,
         sender=made.ready.sender,
         origin=begun.origin,
+        page=page.page(
+            config,
+            dataset,
+            context,
+            base=_base(made),
+            parameters=results.parameter_count(program),
+            notes=made.notes,
+            source=begun.experiment.data.path,
+        ),
     )
 
 
 def _name(made: _Training) -> str:
-    """The experiment's name (the data's where it has none), and in a sweep what sets the job apart: `digits learning_rate=0.1`."""
-    context, name = made.ready.context, made.ready.begun.experiment.tracking.experiment
-    name = made.ready.data.dataset.name if name == "default" else name
+    """What its folder is called: in a sweep also by what sets the job apart, `digits learning_rate=0.1`."""
+    context, name = made.ready.context, _base(made)
     return name if context.job is None else f"{name} {context.own if 0 < len(context.own) <= LONGEST_NAME else context.job}"
 
 
-def _all(display: progress.Display, tracker: Tracker, watch: Callable[[Event], None]) -> Callable[[Event], None]:
+def _base(made: _Training) -> str:
+    """The experiment's name, the data's where it has none."""
+    name = made.ready.begun.experiment.tracking.experiment
+    return made.ready.data.dataset.name if name == "default" else name
+
+
+def _all(display: progress.Display, tracker: Tracker, watch: Callable[[Event], None], link: results.LinkAtStart) -> Callable[[Event], None]:
     """To the journal first, then to the eye."""
 
     def emit(event: Event) -> None:
         if isinstance(event, EpochEnded):
             tracker.metrics(event.epoch, event.values)
         display(event)
+        link.look()
         watch(event)
 
     return emit

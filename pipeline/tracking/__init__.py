@@ -3,9 +3,11 @@
 settings.py    the `tracking` group
 process.py     whose run it is, and whether that process lives
 journal.py     what happened, one line an event: the truth
+machine.py     how busy the machine is
 folder.py      run folders
 lock.py        one process at a time in a run folder
 provenance.py  config as parameters; commit, versions, command as tags
+page.py        what MLflow's page of a run shows of its journal
 database.py    an SQLite file of MLflow, written without loading MLflow
 store.py       where MLflow keeps runs, whether it takes them
 client.py      what the sender asks of a store

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pipeline.tracking.database import Database, Point, create_database, is_ours
+from pipeline.tracking.database import CONTEXT, Database, Point, create_database, is_ours
+from pipeline.tracking.journal import Data
 from pipeline.tracking.store import Store, artifacts_of, connect
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ class Client(Protocol):
 
     def log(self, run_id: str, *, points: Sequence[Point], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
         """Metrics, parameters and tags of a run; what is there already is left as it is."""
+
+    def data(self, experiment_id: str, run_id: str, data: Data) -> None:
+        """Notes what a run was trained on."""
 
     def set_status(self, run_id: str, status: str, *, end: int | None = None) -> None:
         """Where a run stands; `end` is when it ended."""
@@ -107,6 +111,13 @@ class Server:
             "tags": [entities.RunTag(name, value) for name, value in tags.items()],
         }
         self._client.log_batch(run_id, **batch)
+
+    def data(self, experiment_id: str, run_id: str, data: Data) -> None:
+        """Notes what a run was trained on."""
+        from mlflow import entities  # noqa: PLC0415  # only who sends loads MLflow
+
+        made = entities.Dataset(data.name, data.digest, data.kind, data.source, data.schema, data.profile)
+        self._client.log_inputs(run_id, [entities.DatasetInput(made, [entities.InputTag(CONTEXT, "training")])])
 
     def set_status(self, run_id: str, status: str, *, end: int | None = None) -> None:
         """Where a run stands; `end` is when it ended."""

@@ -22,8 +22,10 @@ from urllib.parse import quote, unquote, urlsplit
 
 from pipeline.errors import TrackingError
 from pipeline.records import record
+from pipeline.tracking.journal import Data
 
 REVISION = "dc11669786a5"  # of the tables of MLflow 3.17: alembic_version
+CONTEXT = "mlflow.data.context"  # the tag that says what a data set was for
 FIRST = "default"  # what the experiment is called that each new database has: ours and MLflow's `Default` would be two
 BUSY = 20.0  # seconds that another writer may take
 LARGEST = 1.7976931348623157e308  # what MLflow keeps of an infinity
@@ -145,6 +147,28 @@ class Database:
                 metrics,
             )
             _set_tags(rows, run_id, tags)
+
+    def data(self, experiment_id: str, run_id: str, data: Data) -> None:
+        """Notes what a run was trained on."""
+        with self.together() as rows:
+            found = rows.execute(
+                "SELECT dataset_uuid FROM datasets WHERE experiment_id = ? AND name = ? AND digest = ?",
+                (int(experiment_id), data.name, data.digest),
+            ).fetchone()
+            dataset, link = (uuid.uuid4().hex if found is None else str(found[0])), uuid.uuid4().hex
+            if found is None:
+                rows.execute(
+                    "INSERT INTO datasets (dataset_uuid, experiment_id, name, digest, dataset_source_type, dataset_source, dataset_schema,"
+                    " dataset_profile) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (dataset, int(experiment_id), data.name, data.digest, data.kind, data.source, data.schema, data.profile),
+                )
+            made = rows.execute(
+                "INSERT OR IGNORE INTO inputs (input_uuid, source_type, source_id, destination_type, destination_id, step)"
+                " VALUES (?, 'DATASET', ?, 'RUN', ?, 0)",
+                (link, dataset, run_id),
+            )
+            if made.rowcount:
+                rows.execute("INSERT INTO input_tags (input_uuid, name, value) VALUES (?, ?, 'training')", (link, CONTEXT))
 
     def set_status(self, run_id: str, status: str, *, end: int | None = None) -> None:
         """Where a run stands; `end` is when it ended."""

@@ -20,6 +20,7 @@ from pipeline import files
 from pipeline.errors import PipelineError, RunError
 from pipeline.records import read, record
 from pipeline.text import HIDDEN, hidden
+from pipeline.tracking import page
 from pipeline.tracking.client import Client, open_client
 from pipeline.tracking.database import Point
 from pipeline.tracking.figures import draw
@@ -27,8 +28,10 @@ from pipeline.tracking.folder import RunInfo, read_info, replace_text
 from pipeline.tracking.journal import (
     FILE,
     Artifact,
+    Data,
     End,
     Event,
+    Machine,
     Metric,
     Resume,
     Start,
@@ -40,11 +43,12 @@ from pipeline.tracking.journal import (
     start_of,
     whole_length,
 )
-from pipeline.tracking.provenance import LONGEST_NAME, LONGEST_PARAM, LONGEST_TAG
+from pipeline.tracking.provenance import LONGEST_PARAM, LONGEST_TAG
 from pipeline.tracking.store import Store
 
 STATE = "mlflow.json"
 STANDING = "pipeline.state"
+NOTE = "mlflow.note.content"
 TRIAL, FIGURES = "pipeline.trial", "pipeline.figures"  # tags: a run is one of many; its figures are asked for
 
 
@@ -83,6 +87,7 @@ class Clients:
 
     def __init__(self) -> None:
         self._made: dict[tuple[str, str], tuple[Client, str]] = {}
+        self._described: set[tuple[str, str]] = set()
 
     def get(self, store: Store) -> tuple[Client, str]:
         """The client of a store and the id of the experiment; raises as `open_client`."""
@@ -90,6 +95,15 @@ class Clients:
         if key not in self._made:
             self._made[key] = open_client(store)
         return self._made[key]
+
+    def describe(self, store: Store, about: str) -> None:
+        """Notes what the experiment is about where its page says nothing yet."""
+        key = (store.uri, store.experiment)
+        if about and key not in self._described:
+            client, experiment_id = self.get(store)
+            if not client.experiment_tags(experiment_id).get(NOTE):
+                client.describe(experiment_id, {NOTE: about[:LONGEST_TAG]})
+            self._described.add(key)
 
 
 class Delivery:
@@ -157,7 +171,7 @@ class Delivery:
         run_id = self.sent.run_id or self._find_or_create(client, experiment_id, start_of(whole))
         if run_id != self.sent.run_id:
             self._save(run_id=run_id, experiment_id=experiment_id)
-        self._log(client, run_id, events)
+        self._log(client, experiment_id, run_id, events)
         before = End(status="FINISHED") if self.sent.ended else None
         ended = end_of(events, before=before) is not None
         drawn = ended and not (self._draws or _wants_figures(whole))
@@ -197,37 +211,40 @@ class Delivery:
         found = "" if first else client.find(experiment_id, self.info.uid)
         if found:
             return found
+        self.clients.describe(self.store, start.about)
         self._created = _tags({"pipeline.uid": self.info.uid, "pipeline.folder": str(self.folder), **start.tags, STANDING: "running"})
-        name = self.info.name[:LONGEST_NAME]
+        name = (start.name or self.info.name)[: page.LONGEST_NAME]
         return client.create(experiment_id, uid=self.info.uid, name=name, time=self.info.created, tags=self._created)
 
-    def _log(self, client: Client, run_id: str, events: Sequence[Event]) -> None:
+    def _log(self, client: Client, experiment_id: str, run_id: str, events: Sequence[Event]) -> None:
         metrics: dict[tuple[str, int], Point] = {}
         params: dict[str, Any] = {}
         tags: dict[str, Any] = {}
         for event in events:
             tags |= _standing(event)
             match event:
-                case Metric(step=step, values=values):
+                case Metric(step=step, values=values) | Machine(step=step, values=values):
                     # A resumed run tells the steps after its checkpoint again, with the same bits: MLflow keeps the first.
                     for name, value in values.items():
                         if (name, step) not in self._told:
-                            point = Point(name=name[:LONGEST_NAME], value=float(value), time=event.time, step=step)
-                            metrics.setdefault((name, step), point)
+                            shown, at = page.metric(name, step)
+                            metrics.setdefault((name, step), Point(name=shown, value=float(value), time=event.time, step=at))
                 case Start():
-                    params |= event.params
+                    params |= event.params if event.shown is None else event.shown
                     tags |= event.tags
                 case Tags():
                     tags |= event.values
         client.log(
             run_id,
             points=list(metrics.values()),
-            params={name[:LONGEST_NAME]: str(value)[:LONGEST_PARAM] for name, value in params.items() if value != "null"},
+            params={page.named(name): str(value)[:LONGEST_PARAM] for name, value in params.items() if value != "null"},
             tags={name: value for name, value in _tags(tags).items() if self._created.get(name) != value},
         )
         self._told |= set(metrics)
         self._created = {}
         for event in events:
+            if isinstance(event, Data):
+                client.data(experiment_id, run_id, event)
             _act(client, run_id, self.folder, event)
 
     def _mark(self) -> Sent:
@@ -287,11 +304,11 @@ def inside(folder: Path, path: str) -> bool:
 
 
 def _points(events: Sequence[Event]) -> set[tuple[str, int]]:
-    return {(name, event.step) for event in events if isinstance(event, Metric) for name in event.values}
+    return {(name, event.step) for event in events if isinstance(event, Metric | Machine) for name in event.values}
 
 
 def _tags(tags: dict[str, Any]) -> dict[str, str]:
-    return {name[:LONGEST_NAME]: str(value)[:LONGEST_TAG] for name, value in tags.items()}
+    return {page.named(name): value[:LONGEST_TAG] for name, value in page.tags(tags).items()}
 
 
 def _standing(event: Event) -> dict[str, str]:

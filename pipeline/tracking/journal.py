@@ -2,7 +2,9 @@
 
     {"time": 1763700000000, "event": "start", "uid": ..., "name": ..., "params": {...}, "tags": {...}}
     {"time": ..., "event": "tags", "values": {...}}
+    {"time": ..., "event": "data", "name": "digits", "digest": ..., "source": "{...}", "schema": "{...}", "profile": "{...}"}
     {"time": ..., "event": "metric", "step": 3, "values": {"loss/train": 0.21, ...}}
+    {"time": ..., "event": "machine", "step": 0, "values": {"system/cpu_utilization_percentage": 41.5, ...}}
     {"time": ..., "event": "artifact", "path": "config.yaml", "into": ""}
     {"time": ..., "event": "confusion", "part": "test", "classes": [...], "counts": [[...], ...]}     # counts[true][predicted]
     {"time": ..., "event": "end", "status": "FINISHED", "message": ""}
@@ -52,12 +54,14 @@ class Event:
 
 @record
 class Start(Event):
-    """The run begins: params is its config by path."""
+    """The run begins: params is its config by path, `shown` what of it MLflow's page shows, about what its experiment is about."""
 
     uid: str = setting("")
     name: str = setting("")
     params: Mapping[str, Any] = setting({})
     tags: Mapping[str, Any] = setting({})
+    shown: Mapping[str, Any] | None = setting(None)
+    about: str = setting("")
 
 
 @record
@@ -70,6 +74,26 @@ class Tags(Event):
 @record
 class Metric(Event):
     """The metrics of an epoch, which is the step."""
+
+    step: int = setting()
+    values: Mapping[str, Number] = setting()
+
+
+@record
+class Data(Event):
+    """What the run was trained on; source, schema and profile as JSON, in MLflow's terms."""
+
+    name: str = setting()
+    digest: str = setting()
+    kind: str = setting("code")
+    source: str = setting("{}")
+    schema: str = setting("")
+    profile: str = setting("")
+
+
+@record
+class Machine(Event):
+    """How busy the machine is: the sample `step`."""
 
     step: int = setting()
     values: Mapping[str, Number] = setting()
@@ -121,7 +145,9 @@ EVENTS: Family[Event, None] = Family(
     {
         "start": (Start, None),
         "tags": (Tags, None),
+        "data": (Data, None),
         "metric": (Metric, None),
+        "machine": (Machine, None),
         "artifact": (Artifact, None),
         "confusion": (Confusion, None),
         "compare": (Compare, None),

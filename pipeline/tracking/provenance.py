@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import platform
 import shlex
@@ -20,7 +21,7 @@ from pipeline.tracking.process import this_process
 
 # Parts of the config that say where and how a run is kept, not what it is.
 ASIDE = ("task", "run", "resume", "output", "rebuild", "tracking")
-LONGEST_PARAM, LONGEST_TAG, LONGEST_NAME = 6000, 8000, 250  # of MLflow's SQL store, which cuts what is longer without a word
+LONGEST_PARAM, LONGEST_TAG = 6000, 8000  # of MLflow's SQL store, which cuts what is longer without a word
 
 
 def flatten(config: Mapping[str, Any], *, aside: Sequence[str] = ASIDE) -> dict[str, str]:
@@ -50,6 +51,8 @@ def provenance(*, seed: int | None = None, command: Sequence[str] | None = None,
         "pipeline.host": process.host,
         "pipeline.pid": str(process.pid),
         "mlflow.source.name": "python -m pipeline",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.user": _user(),
         "pipeline.command": shlex.join(map(leaving, sys.orig_argv if command is None else command)),
         "pipeline.version": _version("caviar-pipeline"),
         "pipeline.python": platform.python_version(),
@@ -59,6 +62,15 @@ def provenance(*, seed: int | None = None, command: Sequence[str] | None = None,
     if seed is not None:
         tags["pipeline.seed"] = str(seed)
     return tags | (_own_git() if code is None else _git(code))
+
+
+@cache
+def _user() -> str:
+    """Who runs it; a container may know no name."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
 
 
 @cache

@@ -23,7 +23,7 @@ from pipeline.errors import TrackingError
 from pipeline.records import record
 from pipeline.text import hidden
 from pipeline.tracking.database import FIRST, create_database, deleted, is_ours
-from pipeline.tracking.settings import Tracking
+from pipeline.tracking.settings import Tracking, address, experiment
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -60,24 +60,24 @@ class Store:
 def locate(settings: Tracking, project: Path) -> Store | None:
     """The store that the settings name, None for kind none.
 
-    Without a uri it is mlflow.db of the project folder, the folder the program was started in.  Raises TrackingError.
+    Where neither they nor the environment give an address it is mlflow.db of the project folder, the folder the program was started in.
+    Raises TrackingError.
     """
     if settings.kind == "none":
         return None
-    uri = settings.uri or "sqlite:///mlflow.db"
-    if not settings.experiment.strip():
+    uri, name = address(settings) or "sqlite:///mlflow.db", experiment(settings)
+    if not name.strip():
         raise TrackingError("tracking.experiment = '': must have a name; give tracking.experiment=...")
     if uri.startswith("sqlite:"):
         path = uri.removeprefix("sqlite:").removeprefix("///")
         if not uri.startswith("sqlite:///") or not path or "?" in path:
-            raise _refused(settings.uri, "is no SQLite address", "write sqlite:///mlflow.db, or sqlite:////absolute/path/mlflow.db")
+            raise _refused(uri, "is no SQLite address", "write sqlite:///mlflow.db, or sqlite:////absolute/path/mlflow.db")
         database = (project / path).absolute()
         if "?" in str(database):
             hint = "give a tracking.uri elsewhere, or keep the run folder only with tracking=none"
             raise _refused(f"sqlite:///{database}", "a ? in a path ends an SQLite address", hint)
-        artifacts = artifacts_of(database, settings.experiment)
-        return Store(uri=f"sqlite:///{database}", experiment=settings.experiment, artifacts=artifacts)
-    return Store(uri=uri.rstrip("/"), experiment=settings.experiment)
+        return Store(uri=f"sqlite:///{database}", experiment=name, artifacts=artifacts_of(database, name))
+    return Store(uri=uri.rstrip("/"), experiment=name)
 
 
 def artifacts_of(database: Path, experiment: str) -> str:

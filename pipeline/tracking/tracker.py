@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shlex
 import shutil
 import time
@@ -29,16 +30,20 @@ from pipeline import files
 from pipeline.errors import RunError, sentence
 from pipeline.records import record
 from pipeline.text import hidden
-from pipeline.tracking.delivery import Sent
+from pipeline.tracking.delivery import Sent, read_sent
 from pipeline.tracking.folder import INFO, Origin, RunInfo, fill, new_run_folder, read_info, write_info
 from pipeline.tracking.journal import FILE, Artifact, Confusion, End, Journal, Metric, Resume, Start, Status, Tags, unwritable
 from pipeline.tracking.link import Link, link_to_run
 from pipeline.tracking.lock import Lock, take
+from pipeline.tracking.machine import Watch
 from pipeline.tracking.outbox import WAIT, Sender, open_sender
+from pipeline.tracking.page import Page
 from pipeline.tracking.process import alive, here, this_process
-from pipeline.tracking.provenance import flatten, provenance
-from pipeline.tracking.settings import Tracking
+from pipeline.tracking.provenance import LONGEST_TAG, flatten, provenance
+from pipeline.tracking.settings import Tracking, experiment, watches
 from pipeline.tracking.store import Store, check, locate
+
+SAMPLING = 10.0  # seconds between two looks at the machine
 
 
 @record
@@ -59,6 +64,16 @@ class Tracker:
         self.folder, self.journal, self.lock, self.store = folder, journal, lock, store
         self._sender, self._own_sender = sender, own_sender
         self._receipt: Receipt | None = None
+        self._watch: Watch | None = None
+
+    def link(self) -> Link | None:
+        """The way to the run's page, as soon as MLflow has the run."""
+        sent = read_sent(self.folder)
+        return link_to_run(self.store, sent.experiment_id, sent.run_id) if self.store is not None and sent.run_id else None
+
+    def watch(self, seconds: float) -> None:
+        """Also tells how busy the machine is."""
+        self._watch = Watch(self.journal, seconds)
 
     def metrics(self, step: int, values: Mapping[str, float], *, durable: bool = False) -> None:
         """Metrics of an epoch (`step` counts epochs), by names such as loss/train: MLflow charts by what stands before the slash."""
@@ -90,6 +105,8 @@ class Tracker:
         A second call changes nothing.
         """
         if self._receipt is None:
+            if self._watch is not None:
+                self._watch.close()
             with self.lock, contextlib.closing(self.journal):
                 self.journal.write(End(status=status, message=message), durable=True)
             self._receipt = self._settle((WAIT if self._own_sender else 0.0) if wait is None else wait)
@@ -144,6 +161,7 @@ def start(
     job: int | None = None,
     sender: Sender | None = None,
     origin: Origin | None = None,
+    page: Page | None = None,
 ) -> Tracker:
     """Begins a run: makes its folder (`output` itself, or a new one of `root`), writes the journal's first lines, gives it to the sender.
 
@@ -162,14 +180,19 @@ def start(
         if origin is not None:
             where = origin.run_id or origin.folder
             all_tags |= {"pipeline.origin": f"{where} step {origin.step}", "pipeline.origin_taken": origin.taken}
-        lock, journal = _begin(folder, replace(_info(name, settings, store, sweep), origin=origin), config, all_tags)
+        page = page or Page()
+        all_tags |= {"mlflow.note.content": page.note[:LONGEST_TAG]} if page.note else {}
+        lock, journal = _begin(folder, replace(_info(name, settings, store, sweep), origin=origin), config, all_tags, page)
     except BaseException:
         if sender is None:
             opened.close(0.0)
         raise
     if store is not None:
         opened.add(folder, store)
-    return Tracker(folder, journal, lock, store, opened, own_sender=sender is None)
+    tracker = Tracker(folder, journal, lock, store, opened, own_sender=sender is None)
+    if store is not None and watches(settings):
+        tracker.watch(float(os.environ.get("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL") or SAMPLING))
+    return tracker
 
 
 def _info(name: str, settings: Tracking, store: Store | None, sweep: str | None) -> RunInfo:
@@ -179,19 +202,22 @@ def _info(name: str, settings: Tracking, store: Store | None, sweep: str | None)
         created=time.time_ns() // 1_000_000,
         process=this_process(),
         uri=None if store is None else store.uri,
-        experiment=settings.experiment,
+        experiment=experiment(settings),
         artifacts=None if store is None else store.artifacts,
         sweep=sweep,
     )
 
 
-def _begin(folder: Path, info: RunInfo, config: Mapping[str, Any], tags: Mapping[str, str]) -> tuple[Lock, Journal]:
+def _begin(folder: Path, info: RunInfo, config: Mapping[str, Any], tags: Mapping[str, str], page: Page) -> tuple[Lock, Journal]:
     """Fills a new run folder, or removes it."""
     lock = _taken(folder, at="output")
     try:
         fill(folder, info, config_text(config))
         journal = Journal(folder)
-        journal.write(Start(uid=info.uid, name=info.name, params=flatten(config), tags=tags), durable=True)
+        begun = Start(uid=info.uid, name=page.name or info.name, params=flatten(config), tags=tags, shown=page.params, about=page.about)
+        journal.write(begun, durable=True)
+        if page.data is not None:
+            journal.write(page.data)
         journal.write(Artifact(path="config.yaml"))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

@@ -17,6 +17,8 @@ from pipeline.tracking import database as module
 from pipeline.tracking.client import Server, open_client
 from pipeline.tracking.database import FIRST, Database, create_database, is_ours
 from pipeline.tracking.delivery import STATE, Clients, Delivery
+from pipeline.tracking.journal import Data, Machine
+from pipeline.tracking.page import Page
 from pipeline.tracking.sender import sync
 from pipeline.tracking.store import Store, artifacts_of, connect
 from pipeline.tracking.tracker import Tracker, resume
@@ -60,10 +62,12 @@ def test_rows_are_those_that_mlflow_writes(begin: Begin, project: Path, store: S
     """The same journals, in the same two steps, once through MLflow's interface and once without it."""
     empty = project / "empty.db"
     shutil.copy(project / "mlflow.db", empty)
-    first, second = begin(tags={"mlflow.user": "ann", "odd": "x" * 20}), begin(name="other")
+    told = Page(name="bn seed=3", params={"seed": "3"}, note="**bn**", about="what it shows", data=Data(name="digits", digest="f" * 36))
+    first, second = begin(tags={"mlflow.user": "ann", "odd": "x" * 20}, page=told), begin(name="other", page=told)
+    first.journal.write(Machine(step=0, values={"system/cpu_utilization_percentage": 41.5}))
     first.metrics(1, {"loss/train": 0.5, "odd": float("nan"), "far": float("inf"), "deep": float("-inf")})
     first.metrics(2, {"loss/train": 0.25, "loss/validation": 3})
-    first.metrics(1, {"late": 1.0})
+    first.metrics(1, {"late": 1.0, "f1/test": 0.5, "accuracy/validation": 0.25})
     first.text("classes.csv", "class\n")
     second.metrics(3, {"loss/train": 1.0})
     second.finish("FAILED", "diverged", wait=0)
@@ -94,7 +98,8 @@ def test_rows_are_those_that_mlflow_writes(begin: Begin, project: Path, store: S
         assert sorted(path.name for path in (project / "mlruns").rglob("*") if path.is_file()) == ["classes.csv", *2 * ["config.yaml"]]
     by_mlflow, by_us = found
     assert by_us == by_mlflow
-    assert len(by_us["runs"]) == 2 and len(by_us["metrics"]) == 10 and by_us["latest_metrics"] and by_us["tags"] and by_us["params"]
+    assert len(by_us["runs"]) == 2 and len(by_us["metrics"]) == 13 and by_us["latest_metrics"] and by_us["tags"] and by_us["params"]
+    assert len(by_us["datasets"]) == 1 and len(by_us["inputs"]) == len(by_us["input_tags"]) == 2 and by_us["experiment_tags"]
 
 
 def test_a_new_database_is_that_of_mlflow_with_one_experiment(tmp_path: Path) -> None:

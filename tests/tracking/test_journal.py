@@ -20,9 +20,11 @@ from pipeline.tracking.journal import (
     Artifact,
     Compare,
     Confusion,
+    Data,
     End,
     Event,
     Journal,
+    Machine,
     Metric,
     Resume,
     Start,
@@ -52,8 +54,14 @@ def test_events_are_read_back_with_their_times(tmp_path: Path) -> None:
 
 
 LINES: dict[str, Event] = {
-    '"event": "start", "uid": "u", "name": "bn", "params": {"seed": 0}, "tags": {"pipeline.kind": "run"}': Start(
-        uid="u", name="bn", params={"seed": 0}, tags={"pipeline.kind": "run"}
+    '"event": "start", "uid": "u", "name": "bn", "params": {"seed": 0}, "tags": {"a": "b"}, "shown": {"seed": 0}, "about": "x"': Start(
+        uid="u", name="bn", params={"seed": 0}, tags={"a": "b"}, shown={"seed": 0}, about="x"
+    ),
+    '"event": "data", "name": "digits", "digest": "d", "kind": "code", "source": "{}", "schema": "", "profile": ""': Data(
+        name="digits", digest="d"
+    ),
+    '"event": "machine", "step": 1, "values": {"system/cpu_utilization_percentage": 41.5}': Machine(
+        step=1, values={"system/cpu_utilization_percentage": 41.5}
     ),
     '"event": "tags", "values": {"pipeline.digest": "d"}': Tags(values={"pipeline.digest": "d"}),
     '"event": "metric", "step": 3, "values": {"loss/train": 0.25, "loss/validation": "nan"}': Metric(
