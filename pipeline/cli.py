@@ -18,11 +18,10 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import NoReturn
 
-from hydra._internal.utils import get_args_parser
-
 from pipeline import tasks
 from pipeline.config.compose import asked_overrides, compose, job_config, run_hydra
 from pipeline.config.help import help_text
+from pipeline.config.others import arguments_parser
 from pipeline.config.overrides import as_one_run, asks_for_several, forgiving, without_dashes
 from pipeline.errors import PipelineError, Stopped, complain, exit_code, sentence
 from pipeline.sweeps.run import run_sweep, sweep_to_resume
@@ -73,7 +72,7 @@ def _arguments(argv: list[str]) -> Namespace:
     for flag in argv:
         if (override := without_dashes(flag)) is not None:  # argparse takes --experiment for its own --experimental-rerun
             raise PipelineError(f"command line: {flag}: what a config holds is set without dashes; write {override}")
-    parser = get_args_parser()
+    parser = arguments_parser()
     parser.error = _refuse  # type: ignore[method-assign]  # argparse has no other way to say a mistake in one line
     return parser.parse_intermixed_args(argv)
 

@@ -6,14 +6,14 @@ import os
 from pathlib import Path
 
 from pipeline.errors import RunError
-from pipeline.text import hidden
+from pipeline.text import without_credentials
 
 TEMPORARY = ".writing-"
 
 
 def write(path: Path, data: bytes | str) -> None:
     """Writes `data` (text as UTF-8) to `path` in one step that a crash cannot split.  Raises RunError when the disk refuses."""
-    content = hidden(data).encode() if isinstance(data, str) else data
+    content = without_credentials(data).encode() if isinstance(data, str) else data
     temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
     try:
         with open(temporary, "wb") as file:

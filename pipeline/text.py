@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 HIDDEN = "***"
 # scheme://user:SECRET@host.  A secret that is not encoded may hold any letter: the last @ of the address ends it.  Behind a port (digits up
@@ -18,11 +19,25 @@ _TOKEN = re.compile(r"(https?://|git\+\w+://)([^\s:/@\"'?#]+)(?=@)")  # https://
 _NAMES = r"[\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|credentials?|api_?key|access_?key|private_?key)"
 _PAIR = re.compile(rf"(?i)(?<![\w.-])({_NAMES})(=|%3D)(?!\*\*\*)((?:(?!%3B|%26)[^\s&;\"'#])+)")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)(\s+)(?!\*\*\*)[\w.~+/=-]{8,}")
+_concealed: set[str] = set()  # what this process was told in confidence: values of the environment
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _TURNS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2028\u2029\u2066\u2067\u2068\u2069")  # they reorder or break a line
 
 
+def conceal(values: Iterable[str]) -> None:
+    """From now on these are hidden too, as whole words, wherever text of the config may leave."""
+    _concealed.update(values)
+
+
 def hidden(text: str) -> str:
+    """The text without credentials, and without what was told in confidence, each as ***."""
+    for value in _concealed:
+        if value in text:
+            text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", HIDDEN, text)
+    return without_credentials(text)
+
+
+def without_credentials(text: str) -> str:
     """The text with each credential as ***: in an address (user:SECRET@host, TOKEN@host, ?password=SECRET) and in name=SECRET."""
     if "://" in text:
         text = (_LOGIN if re.search(r"\s", text.split("://", 1)[0]) or "\n" in text else _WHOLE).sub(rf"\1\2:{HIDDEN}@", text)

@@ -20,6 +20,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigIndexError, MissingMandatoryValue, OmegaConfBaseException
 
+from pipeline.config import others
 from pipeline.config.arms import with_arm
 from pipeline.config.overrides import CONF, forgiving, shown, unknown_option
 from pipeline.config.search import Tried, with_trial
@@ -77,7 +78,8 @@ def job_config(config: object) -> dict[str, Any]:
 
 
 def resolved(config: object) -> dict[str, Any]:
-    """A composed config as nested plain dicts, as it is written.  Raises OmegaConf's errors; see `explained`."""
+    """A composed config as nested plain dicts, as it is written.  Raises OmegaConf's errors (see `explained`), ConfigError."""
+    others.check(config)
     plain = OmegaConf.to_container(cast(Any, config), resolve=True, throw_on_missing=True, enum_to_str=True)
     return cast("dict[str, Any]", as_written(plain))
 
@@ -101,13 +103,13 @@ def explained(error: Exception) -> PipelineError:
 
 def run_hydra(argv: list[str], job: Callable[[Any], None]) -> int:
     """Lets Hydra do what `argv` says, with `job` for each composed config.  Raises PipelineError for what Hydra rejects."""
-    with _command_line(argv):
-        try:
+    try:
+        with others.guarded(argv) as arguments, _command_line(arguments):
             hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(job)()
-        except SystemExit as end:  # after --help and the like
-            return PipelineError.exit_code if end.code else 0
-        except (HydraException, OmegaConfBaseException, ValueError, TypeError, yaml.YAMLError) as error:
-            raise explained(error) from None
+    except SystemExit as end:  # after --help and the like
+        return PipelineError.exit_code if end.code else 0
+    except (HydraException, OmegaConfBaseException, ValueError, TypeError, yaml.YAMLError) as error:
+        raise explained(error) from None
     return 0
 
 
