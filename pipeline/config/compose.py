@@ -1,6 +1,6 @@
 """Overrides -> the plain config that the command line would see, from any working directory.
 
-This package and `cli.py` are the only places that see Hydra and OmegaConf objects.
+This package is the only place that sees Hydra and OmegaConf objects.
 """
 
 from __future__ import annotations
