@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import numpy as np
 
-from pipeline.data.columns import Quantity
+from pipeline.data.columns import Category, Encoder, Hashed, Quantity
 from pipeline.data.dates import EPOCH
-from pipeline.data.decide import UNUSED, Decision, decide, declarations, doubted, nearest_column
+from pipeline.data.decide import UNUSED, Decision, column_list, decide, declarations, doubted, nearest_column
 from pipeline.data.files import located
 from pipeline.data.hints import ignoring
 from pipeline.data.look import Evidence
@@ -40,6 +40,20 @@ class Row:
     examples: str
     inputs: int
     wrong: str
+
+
+def summary(encoder: Encoder) -> str:
+    """Which columns of a table are of which kind, and how many inputs they become: `number size, price; category town (3 inputs)`."""
+    kinds: dict[str, list[Quantity | Category | Hashed]] = {}
+    for column in encoder.columns:
+        kinds.setdefault("hash" if isinstance(column, Hashed) else column.reading.kind, []).append(column)
+    parts = [f"target {column_list(target_columns(encoder.target))}"]
+    for kind, columns in kinds.items():
+        inputs = sum(len(column.features) for column in columns)
+        more = f" ({inputs} inputs)" if inputs != len(columns) else ""
+        parts.append(f"{kind} {column_list([column.name for column in columns])}{more}")
+    parts += [f"left out {column_list(encoder.ignore)}"] if encoder.ignore else []
+    return "; ".join(parts)
 
 
 def report(config: Data) -> tuple[list[Row], int, tuple[str, ...]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from typing import Any
+from typing import IO, Any, cast
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,8 +16,28 @@ from pipeline.text import leaving
 
 def console_for(*, quiet: bool = False) -> Console:
     """The console of standard output, or one that swallows everything."""
-    width = None if sys.stdout.isatty() else 200  # a file has no edge at which a table would have to fold
-    return Unheard(file=sys.stdout, quiet=quiet, highlight=False, emoji=False, width=width)  # a class `a:boom:b` is shown as written
+    if sys.stdout.isatty():
+        return Unheard(file=sys.stdout, quiet=quiet, highlight=False, emoji=False)  # a class `a:boom:b` is shown as written
+    width = 500  # a file has no edge at which a table would have to fold
+    return Unheard(file=cast(IO[str], Trimmed()), quiet=quiet, highlight=False, emoji=False, width=width)
+
+
+class Trimmed:
+    """Standard output, as it is when it is written to, without the blanks with which a table fills its lines."""
+
+    encoding = "utf-8"
+
+    def write(self, text: str) -> int:
+        """Whole lines, which is what a console writes."""
+        return sys.stdout.write(re.sub(r" +(?=\n)", "", text))
+
+    def flush(self) -> None:
+        """Of standard output."""
+        sys.stdout.flush()
+
+    def isatty(self) -> bool:
+        """Never."""
+        return False
 
 
 class Unheard(Console):

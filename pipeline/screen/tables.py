@@ -6,10 +6,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from pipeline.screen.wording import MACRO, number
+
+
+def fits(console: Console, table: Table) -> bool:
+    """Whether no cell of a table is folded at the width of the console."""
+    return Measurement.get(console, console.options.update(width=10_000), table).maximum <= console.width
 
 
 def results_table(title: str, metrics: Mapping[str, float], parts: Sequence[str] = ("train", "validation", "test")) -> Table:

@@ -10,11 +10,11 @@ from pathlib import Path
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
 from rich.markup import escape
-from rich.measure import Measurement
 from rich.table import Table
 
 from pipeline import files
 from pipeline.screen.console import console_for, say
+from pipeline.screen.tables import fits
 from pipeline.sweeps import comparison
 from pipeline.sweeps.jobs import SweepResult
 from pipeline.sweeps.table import Sweep, receipt_of, record_sweep, summarize_sweep
@@ -109,8 +109,7 @@ def _table(sweep: Sweep) -> Table:
 
 def _fitting(console: Console, table: Table) -> RenderableType:
     """The table where its lines fit the console, else a block for each of its rows: a cell is never broken into letters."""
-    unbounded = console.options.update(width=10_000)
-    if Measurement.get(console, unbounded, table).maximum <= console.width:
+    if fits(console, table):
         return table
     cells = [[str(cell) for cell in column.cells] for column in table.columns]
     blocks = Table.grid(padding=(0, 3, 0, 0))

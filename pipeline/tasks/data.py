@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Group
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from pipeline.config.experiment import Experiment
 from pipeline.data.image_report import image_report
@@ -15,7 +18,9 @@ from pipeline.data.report import Row, report
 from pipeline.data.settings import IMAGES, TABLES, Data, check_source
 from pipeline.errors import ConfigError
 from pipeline.screen.console import console_for, say
+from pipeline.screen.tables import fits
 from pipeline.tasks.context import RunContext
+from pipeline.text import leaving
 
 HEADINGS = ("column", "kind", "why", "missing", "distinct", "range", "examples", "inputs")
 
@@ -30,7 +35,15 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
         return _images(data)
     rows, count, notes = report(data)
     console = console_for()
-    console.print(columns_table(rows, f"{data.path or 'query'}: {count:,} rows, {len(rows)} columns"))
+    title = f"{data.path or 'query'}: {count:,} rows, {len(rows)} columns"
+    table = columns_table(rows, title)
+    if fits(console, table):
+        console.print(table)
+    else:
+        say(console, f"{title}\n")
+        for row in rows:
+            console.print(block(row))
+        say(console, "")
     for row in rows:
         if row.wrong:
             say(console, f"{row.name}: {row.wrong}")
@@ -57,6 +70,17 @@ def _images(data: Data) -> list[Row]:
     for note in found.notes:
         say(console, f"note: {note}")
     return []
+
+
+def block(row: Row) -> Group:
+    """A column in a few lines, where the table is too wide: its name and kind, then what is in it."""
+    head = Text.assemble((leaving(row.name), "bold"), f"  {row.kind}", f": {row.why}" if row.why else "")
+    head.append(f" -> {row.inputs} input{'' if row.inputs == 1 else 's'}" if row.inputs >= 0 else "")
+    inside = [f"{row.missing} missing"] if row.missing else []
+    inside += [f"{row.distinct} distinct"] if row.distinct else []
+    inside += [row.span] if row.span else []
+    text = ", ".join(inside) + (f": {row.examples}" if row.examples else "")
+    return Group(head, Padding(Text(leaving(text)), (0, 0, 0, 4))) if text else Group(head)
 
 
 def columns_table(rows: Sequence[Row], title: str) -> Table:

@@ -10,7 +10,8 @@ from pipeline.config import automatic
 from pipeline.config.experiment import Experiment
 from pipeline.config.task_settings import Explain, chosen
 from pipeline.data.prepared import shape_after
-from pipeline.data.settings import check_source
+from pipeline.data.report import summary
+from pipeline.data.settings import TABLES, check_source
 from pipeline.errors import ConfigError
 from pipeline.preprocessing import Fitted
 from pipeline.program.make import compile_experiment
@@ -28,16 +29,16 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     if experiment.run is not None:
         folder = trained.find(experiment.run, experiment)
         origin = read_info(folder).origin
-        told = "" if origin is None else origin.taken
+        told = "" if origin is None or not origin.taken else f"recipe {origin.taken}"
         experiment = trained.with_overrides(trained.stored_experiment(folder), experiment, context.overrides, ALLOWED, task="task=explain")
         if checkpoint.exists(folder / trained.CHECKPOINTS):
             stored = checkpoint.load(folder / trained.CHECKPOINTS).stored
             shape = shape_after(stored.facts.shape, Fitted.restore(stored.arrays, experiment.preprocessing.steps))
-    elif experiment.automatic:
+    elif experiment.automatic or experiment.data.kind in TABLES:
         experiment, told = _settled(experiment)
     text = compile_experiment(experiment, shape).explain(asked.parts)
     if "recipe" in chosen(asked.parts) and told:
-        text = f"recipe {told}\n\n{text}"
+        text = f"{told}\n\n{text}"
     print(text)
     return text
 
@@ -47,6 +48,12 @@ def _settled(experiment: Experiment) -> tuple[Experiment, str]:
     try:
         check_source(experiment.data)
     except ConfigError:
-        return experiment, f"without data: {automatic.fallback(experiment)}; training settles by the rows what is automatic"
-    settled, notes = automatic.settled(experiment, data.load(experiment.data, seed=experiment.seed))
-    return settled, "; ".join(notes)
+        if not experiment.automatic:
+            return experiment, ""
+        return experiment, f"recipe without data: {automatic.fallback(experiment)}; training settles by the rows what is automatic"
+    dataset = data.load(experiment.data, seed=experiment.seed)
+    settled, notes = automatic.settled(experiment, dataset)
+    lines = [f"recipe {'; '.join(notes)}"] if notes else []
+    if dataset.encoder is not None:
+        lines += [f"data   {summary(dataset.encoder)}; task=data shows each column", *(f"       {note}" for note in dataset.notes)]
+    return settled, "\n".join(lines)

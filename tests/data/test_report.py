@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,32 @@ def test_it_looks_at_tables_alone() -> None:
     with pytest.raises(ConfigError) as error:
         run(experiment(config), config, RunContext())
     assert str(error.value) == "data = iris: task=data looks at a table; give data=table, csv, parquet, sql, image_folder"
+
+
+@pytest.mark.parametrize("width", [60, 80, 140, 0])
+def test_it_can_be_read_at_any_width(
+    config: dict[str, object], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    if width:
+        monkeypatch.setenv("COLUMNS", str(width))
+        monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    run(experiment(config), config, RunContext())
+    said = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    lines = said.partition("\nId: ")[0].splitlines()[1:]  # the first is the path
+    assert len(lines) <= 2 * 9 + 4 and (not width or max(map(len, lines)) <= width)
+    if width in (60, 80):
+        at = lines.index("price  number: numbers with a decimal comma -> 1 input")
+        assert lines[at + 1].rstrip() == "    40 distinct, 0.5 to 39.5: 0,5, 1,5, 2,5"
+    else:
+        assert lines[1].split() == ["column", "kind", "why", "missing", "distinct", "range", "examples", "inputs"]
+    assert width or not any(line.endswith(" ") for line in said.splitlines())
+
+
+def test_explain_names_what_was_found(config: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = ["task=explain", "data=table", f"data.path={tmp_path}/t.csv", "data.target=kind", "data.ignore=[Id,note,empty,income]"]
+    found = pipeline.compose(settings)
+    run(experiment(found), found, RunContext(overrides=tuple(settings)))
+    lines = capsys.readouterr().out.splitlines()
+    told = "target kind; number price; date day; category town, zip (35 inputs); left out Id, income, note, empty"
+    assert lines[1] == f"data   {told}; task=data shows each column"
+    assert lines[2] == "       column price: numbers with a decimal comma"
