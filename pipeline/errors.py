@@ -10,6 +10,7 @@ PipelineError                 every mistake of a user; the command line prints i
 ├── CheckFailed               task=check found something                                                exit 1
 └── DivergedError             training reached a non-finite value                                       exit 1
 
+Paused                        a search lets others go on first; a KeyboardInterrupt, not a mistake
 Stopped                       a signal asked training to end; a KeyboardInterrupt, not a mistake   exit 128 + signal
 
 A mistake of ours is an assertion, never one of these.
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline.text import leaving
 
@@ -86,6 +87,14 @@ class Stopped(KeyboardInterrupt):
     def __init__(self, number: int, message: str) -> None:
         super().__init__(message)
         self.exit_code = 128 + number
+
+
+class Paused(KeyboardInterrupt):
+    """Training has come to the epoch up to which it was asked for, and is saved; `metrics` are those of that epoch."""
+
+    def __init__(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        self.epoch, self.metrics = epoch, metrics
+        super().__init__(f"stopped at a rung, after epoch {epoch}")
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

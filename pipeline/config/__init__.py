@@ -8,8 +8,7 @@ compose.py        Hydra: overrides -> nested plain dicts; Hydra is seen by it, o
 others.py         config files that are not ours: what they may say
 jobs.py           the configs of the jobs of a sweep
 arms.py           the arms of a comparison, laid over a config
-spaces.py         search spaces and the points drawn from them
-search.py         which trial of a search a config is
+searched.py       what a search is asked on the command line
 task_settings.py  what a task alone is told
 sweep_settings.py what a sweep as a whole is told
 automatic.py      values that follow the data, until these are known

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any, cast
 
 import hydra
@@ -23,11 +24,11 @@ from omegaconf.errors import ConfigIndexError, MissingMandatoryValue, OmegaConfB
 from pipeline.config import others
 from pipeline.config.arms import with_arm
 from pipeline.config.overrides import CONF, forgiving, shown, unknown_option
-from pipeline.config.search import Tried, with_trial
 from pipeline.config.spec import experiment
 from pipeline.config.stored import with_origin
 from pipeline.config.words import as_written
-from pipeline.errors import ConfigError, PipelineError
+from pipeline.errors import ConfigError, PipelineError, nearest
+from pipeline.search.settings import AT, Search
 
 _alone = threading.RLock()  # Hydra's state is one for all threads
 
@@ -59,14 +60,12 @@ def plain_config(config: object, overrides: Sequence[str] = ()) -> dict[str, Any
     return laid_out(resolved(config), overrides)
 
 
-def laid_out(config: Mapping[str, Any], overrides: Sequence[str] = (), tried: Sequence[Tried] = ()) -> dict[str, Any]:
-    """A plain config with its arm laid over it, a fork's laid over that of its origin, and its trial put in.
+def laid_out(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """A plain config with its arm laid over it, and a fork's laid over that of its origin; `overrides`: what was asked, as `path=value`.
 
-    overrides   what the user asked for, as `path=value`
-    tried       the trials that the sweep has behind it
-    Raises ConfigError for an arm or a trial that is none, RunError for an origin that is none.
+    Raises ConfigError for an arm that is none, RunError for an origin that is none.
     """
-    return with_trial(with_origin(with_arm(config, overrides), overrides), overrides, tried)
+    return with_origin(with_arm(config, overrides), overrides)
 
 
 def job_config(config: object) -> dict[str, Any]:
@@ -96,6 +95,10 @@ def explained(error: Exception) -> PipelineError:
         return ConfigError(
             at=str(inner.full_key), got="(missing)", rule=f"there are {held}", hint=f"the last is [{held - 1}]" if held else ""
         )
+    if inner is not None and str(inner.full_key).startswith(f"{AT}."):
+        key = str(inner.full_key)
+        hint = nearest(key.removeprefix(f"{AT}."), [field.name for field in fields(Search)])
+        return ConfigError(at=key, got="(given)", rule="unknown key", hint=hint)
     message = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
     where = f"{inner.full_key}: " if inner is not None and str(inner.full_key) not in message else ""
     return PipelineError(f"config: {where}{message}")

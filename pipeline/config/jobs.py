@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.config.compose import explained, laid_out, resolved, sweep_params
 from pipeline.config.overrides import parsed, plain_value, planned, shown
-from pipeline.config.search import Search, Tried, declared
+from pipeline.config.searched import Asked, is_range, searched
 from pipeline.config.sweep_settings import SweepSettings, taken_out
 from pipeline.errors import ConfigError
 from pipeline.records import record
@@ -30,8 +30,13 @@ Plain = dict[str, Any]
 def jobs_of(overrides: Sequence[str]) -> list[tuple[str, ...]]:
     """The jobs that the overrides and the config ask for, while Hydra is at work.  Raises PipelineError."""
     if (sweeper := _plugin("sweeper")) != "basic":
-        hint = "leave hydra/sweeper out, and give several values, or an experiment with a search.space"
-        raise ConfigError(at="hydra/sweeper", got=sweeper, rule="a sweep is a grid, or a search that the config declares", hint=hint)
+        hint = "leave it out for a grid, or give hydra/sweeper=search"
+        raise ConfigError(at="hydra/sweeper", got=sweeper, rule="a sweep is a grid or a search", hint=hint)
+    for text in overrides:
+        if is_range(text):
+            path, _, value = text.lstrip("+").partition("=")
+            hint = "give hydra/sweeper=search hydra.sweeper.trials=64 too"
+            raise ConfigError(at=path, got=value, rule="a grid has values, and this is a range", hint=hint)
     try:
         jobs = planned(sweep_params(), overrides)
     except HydraException as error:
@@ -40,6 +45,14 @@ def jobs_of(overrides: Sequence[str]) -> list[tuple[str, ...]]:
         path, _, value = next(text for text in overrides if "glob(" in text).lstrip("+").partition("=")
         raise ConfigError(at=path, got=value, rule="matches nothing", hint="a glob finds the options of a group")
     return jobs
+
+
+def asked_search(overrides: Sequence[str]) -> Asked | None:
+    """The search that is asked for, while Hydra is at work; None for a grid.  Raises ConfigError."""
+    if _plugin("sweeper") != "search":
+        return None
+    given = OmegaConf.to_container(HydraConfig.get().sweeper, resolve=True)
+    return searched(cast("dict[str, Any]", given), overrides)
 
 
 def check_folders() -> None:
@@ -73,16 +86,15 @@ def save_whole(path: Path) -> None:
 
 @record
 class Composed:
-    """What Hydra makes of a job: its plain config before arm and trial are put in, its search and trial if it is one."""
+    """What Hydra makes of a job: its plain config before its arm is laid over it, and what it says of its sweep."""
 
     config: Plain
     asked: tuple[str, ...]
-    searched: tuple[Search, int] | None
     sweep: SweepSettings
 
-    def plain(self, tried: Sequence[Tried] = ()) -> Plain:
-        """The config that is run; `tried`: the trials of the search before it.  Raises ConfigError."""
-        return laid_out(self.config, self.asked, tried)
+    def plain(self) -> Plain:
+        """The config that is run.  Raises ConfigError."""
+        return laid_out(self.config, self.asked)
 
 
 class Configs:
@@ -97,21 +109,23 @@ class Configs:
         """The config of a job by its overrides.  Raises PipelineError."""
         try:
             config, sweep = taken_out(self._plain(job))
-            return Composed(config=config, asked=shown(job), searched=declared(config), sweep=sweep)
+            return Composed(config=config, asked=shown(job), sweep=sweep)
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             raise explained(error) from None
 
-    def check(self, jobs: Sequence[Sequence[str]]) -> None:
-        """Whether every option that a job chooses is one, by one job of each, and what the sweep is told.  Raises PipelineError."""
+    def check(self, jobs: Sequence[Sequence[str]]) -> SweepSettings:
+        """Whether every option that a job chooses is one, by one job of each -> what the sweep is told.  Raises PipelineError."""
         met: set[str] = set()
+        told = SweepSettings()
         for job in jobs:
             options = {text for text in job if plain_value(text) is None}
             if not options <= met or not met:
                 met |= options
                 try:
-                    taken_out(self._plain(job))
+                    _, told = taken_out(self._plain(job))
                 except (HydraException, OmegaConfBaseException, ValueError) as error:
                     raise explained(error) from None
+        return told
 
     def _plain(self, job: Sequence[str]) -> Plain:
         values = [plain_value(text) for text in job]

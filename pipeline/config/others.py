@@ -36,6 +36,7 @@ from pipeline.text import conceal
 
 ALLOW = "--allow-env"
 _OURS = ("mode", "runtime", "overrides", "job", "sweeper")  # what Hydra fills in itself, or a sweep is declared in; see `_hydra_parts`
+SEARCHER = "hydra_plugins.caviar.search.SearchSweeper"
 _HARMLESS = ("oc.select", "oc.dict.keys", "oc.dict.values", "oc.deprecated")  # they read the config alone
 _PLACES = ("data.path", "data.test_path", "data.validation_path", "data.root", "tracking.uri")  # what a variable may give
 _BY_NAME = ("tracking.uri", "output")
@@ -208,12 +209,16 @@ def _check_hydra(folder: str | None, main: str | None, name: str | None, overrid
     except HydraException:
         at, _, value = next(text for text in own if "/" in text.partition("=")[0]).lstrip("+").partition("=")
         raise _refused(at, value, "an option of these config files would set up Hydra itself", "use one that Hydra has") from None
+    sweeper = found["hydra"]["sweeper"]
+    searches = sweeper.get("_target_") == SEARCHER  # a search is declared as a grid is, in more words
     for path in sorted({*theirs, *ours}):
         got = theirs.get(path)
+        if searches and path.startswith("hydra.sweeper."):
+            continue
         if got != ours.get(path) and not guard.gives(path):
             hint = f"give {path}=... on the command line if that is meant"
             raise _refused(path, got, "a config file would set up Hydra itself, not an experiment", hint)
-    for path, value in _entries(found["hydra"]["sweeper"].get("params"), "hydra.sweeper.params"):
+    for path, value in _entries({name: sweeper.get(name) for name in ("params", "space")}, "hydra.sweeper"):
         if "$" in f"{path}{value}" and not guard.gives(path):  # they are read twice, as a config and as overrides
             raise _refused(path, value, "the values of a sweep are written out", "give them on the command line")
 

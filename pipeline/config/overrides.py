@@ -25,7 +25,6 @@ from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType
 from hydra.errors import HydraException
 
 from pipeline.config.experiment import Experiment
-from pipeline.config.search import SEARCH, TRIAL
 from pipeline.config.synonyms import KEYS, OPTIONS
 from pipeline.config.words import as_hydra, as_written
 from pipeline.errors import ConfigError, nearest
@@ -115,8 +114,8 @@ def _of_words(value: object) -> bool:
 
 
 def _root(known: Iterable[str]) -> set[str]:
-    """The first words of paths: more than `spec` knows, which never sees the groups that are added, nor a search and its trial."""
-    return {*known, *(f.name for f in fields(Experiment)), SEARCH, TRIAL, "hydra"}
+    """The first words of paths: more than `spec` knows, which never sees the groups that are added."""
+    return {*known, *(f.name for f in fields(Experiment)), "hydra"}
 
 
 def _nearest_path(key: str, root: set[str]) -> str:

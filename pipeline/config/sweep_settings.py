@@ -23,6 +23,10 @@ class SweepSettings:
     dry_run   every trial is named, how they stack and what memory they take; nothing is run
     engine    where trials are trained: local, in this process; processes, in several of this machine
     workers   how many stacks are trained at once where not in this process; null: as many as there are cores
+    metric    what trials are judged by; several: the first ranks them, and the Pareto front is told; null: the validation accuracy,
+              RMSE or loss, the first there is
+    direction whether less or more of it is better; auto: more of accuracies, r2, f1 and the like, else less
+    value     last: of the epoch whose weights are kept; best: the best of all epochs
     """
 
     stack: bool = setting(True)
@@ -30,6 +34,9 @@ class SweepSettings:
     dry_run: bool = setting(False)
     engine: Literal["local", "processes"] = setting("local")
     workers: int | None = setting(None, least=1)
+    metric: str | tuple[str, ...] | None = setting(None)
+    direction: Literal["auto", "minimize", "maximize"] | tuple[Literal["auto", "minimize", "maximize"], ...] = setting("auto")
+    value: Literal["last", "best"] = setting("last")
 
     @property
     def retries(self) -> int:

@@ -9,7 +9,6 @@ import numpy as np
 
 from pipeline import data, preprocessing, random
 from pipeline.config.experiment import Experiment
-from pipeline.config.spaces import Log, draw
 from pipeline.data import Dataset
 from pipeline.demonstrations.figure import Figure, at_least, near
 from pipeline.demonstrations.network import described
@@ -17,6 +16,7 @@ from pipeline.graph.values import Array
 from pipeline.preprocessing import Preprocessing
 from pipeline.program.make import compile_experiment, compile_stack
 from pipeline.program.program import Program
+from pipeline.search.spaces import Log, draw
 
 BATCH, TRIALS, EPOCHS = 32, 8, 2  # caviar: 8 trials of 2 epochs; the panda: 1 of 16
 RATES = Log(low=1e-3, high=0.3)

@@ -7,9 +7,9 @@ import math
 import numpy as np
 
 from pipeline.config.experiment import Experiment
-from pipeline.config.spaces import Linear, Log, LogRandn, OneMinusLog, draw, grid, zoom
 from pipeline.demonstrations.figure import Figure, at_least, near
 from pipeline.graph.values import Array
+from pipeline.search.spaces import Linear, Log, LogRandn, OneMinus, draw, grid, zoom
 
 DRAWS = 20_000
 SEARCHES = 4_000
@@ -25,7 +25,7 @@ def log_scale(config: Experiment) -> list[Figure]:
     within = (math.erf(1 / math.sqrt(2))) / 2  # 0 < -z < 1
     figures.append(_share("randn in place of rand: share in [1e-4, 1]", within, (wrong >= 1e-4) & (wrong <= 1)))
     figures.append(_share("randn in place of rand: share above 1", 0.5, wrong > 1))
-    momentum = draw(OneMinusLog(low=0.9, high=0.999), DRAWS, seed=config.seed, path="momentum")
+    momentum = draw(OneMinus(low=0.9, high=0.999), DRAWS, seed=config.seed, path="momentum")
     return [*figures, _share("one minus log: share of momenta above 0.99", 0.5, momentum > 0.99)]
 
 

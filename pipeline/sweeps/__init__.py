@@ -2,6 +2,8 @@
 
 run.py         a sweep from its command to its end
 jobs.py        what each job is asked to do, and what came of it
+source.py      where jobs come from: a grid, or a search
+searching.py   a search at work: points, rungs, what came of them
 journal.py     what the sweep is, and which run folder is whose
 work.py        each job met once: run by an engine, gone on with, or only read where it is over
 engines/       where trials are trained
@@ -10,7 +12,10 @@ again.py       the command that runs one trial again
 together.py    which trials train together
 stacks.py      trials of one structure trained in step
 adopt.py       what a killed process left unsaid
+objective.py   what trials are judged by
 table.py       the trials of a sweep as one table, and its summary run
 comparison.py  arms over seeds: means, intervals, paired differences
+importance.py  which parameters mattered
+forms.py       a table as Markdown, LaTeX, CSV
 finish.py      what is written and printed when the last job is over
 """

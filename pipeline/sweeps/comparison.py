@@ -14,10 +14,12 @@ from dataclasses import replace
 
 from pipeline.records import record
 from pipeline.screen.wording import number, significant
-from pipeline.sweeps.table import Sweep, Trial, grows
+from pipeline.search.settings import REPEATS
+from pipeline.sweeps import forms
+from pipeline.sweeps.table import Sweep, Trial
 
-REPEATS = ("seed", "data.split.fold")
 LEVEL = 0.95
+POWER, MOST_SEEDS = 0.8, 1000
 
 
 @record
@@ -52,6 +54,7 @@ class Arm:
     trials      how many seeds were run, and of these done, how many finished with a finite value
     values      metric -> its mean over the seeds that are done
     difference  of the ranking metric, this arm minus the best, over the seeds that both have; None for the best itself and without pairs
+    pairs       the differences of which that is the mean
     p           that luck alone makes one as large: of a paired t-test, by Holm's rule for all arms together; None without two pairs
     """
 
@@ -60,6 +63,7 @@ class Arm:
     done: int
     values: Mapping[str, Interval]
     difference: Interval | None = None
+    pairs: tuple[float, ...] = ()
     p: float | None = None
 
 
@@ -84,8 +88,8 @@ def compare(sweep: Sweep) -> tuple[Arm, ...]:
     for trial in sweep.trials:  # a seed counts once, as it was run last
         seeds.setdefault(tuple(trial.params.get(name, "") for name in names), {})[_repeat(trial)] = trial
     groups = {key: list(of_it.values()) for key, of_it in seeds.items()}
-    scores = {key: {_repeat(t): t.metrics[sweep.metric] for t in group if math.isfinite(sweep.rank(t))} for key, group in groups.items()}
-    sign = -1.0 if grows(sweep.metric) else 1.0
+    scores = {key: {_repeat(t): sweep.value(t) for t in group if math.isfinite(sweep.score(t))} for key, group in groups.items()}
+    sign = -1.0 if sweep.objective.grows else 1.0
 
     def rank(key: tuple[str, ...]) -> tuple[bool, float]:
         found = scores[key]
@@ -94,8 +98,8 @@ def compare(sweep: Sweep) -> tuple[Arm, ...]:
     ordered = sorted(groups, key=rank)
     best = scores[ordered[0]]
     arms = [_arm(sweep, names, key, groups[key], scores[key], None if key == ordered[0] else best) for key in ordered]
-    pairs = [[scores[key][seed] - best[seed] for seed in scores[key] if seed in best] for key in ordered[1:]]
-    return tuple(replace(arm, p=p) for arm, p in zip(arms, [None, *holm([paired_t(own) for own in pairs])], strict=True))
+    adjusted = [None, *holm([paired_t(arm.pairs) for arm in arms[1:]])]
+    return tuple(replace(arm, p=p) for arm, p in zip(arms, adjusted, strict=True))
 
 
 def paired_t(differences: Sequence[float]) -> float | None:
@@ -123,6 +127,28 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
+def seeds_needed(differences: Sequence[float]) -> int | None:
+    """How many pairs a paired t-test at 5 % needs to find, four times in five, a difference such as these [n] show; None for too many.
+
+    The power of n pairs is that of Student's t with n - 1 degrees of freedom and the non-centrality d / s * sqrt(n) beyond its limits.
+    """
+    from scipy.special import nctdtr, stdtrit  # noqa: PLC0415  # needed at the end of a sweep only
+
+    count, mean = len(differences), math.fsum(differences) / len(differences)
+    spread = math.sqrt(math.fsum((value - mean) ** 2 for value in differences) / (count - 1))
+    if not mean:
+        return None
+    effect = abs(mean) / spread if spread else math.inf
+
+    def power(pairs: int) -> float:
+        limit, off = float(stdtrit(pairs - 1, (1 + LEVEL) / 2)), effect * math.sqrt(pairs)
+        return float(1 - nctdtr(pairs - 1, off, limit) + nctdtr(pairs - 1, off, -limit))
+
+    if effect > 50:  # two pairs show that, and the series of the non-central t has no use for it
+        return 2
+    return next((pairs for pairs in range(2, MOST_SEEDS + 1) if power(pairs) >= POWER), None)
+
+
 def as_good(arms: Sequence[Arm]) -> list[Arm]:
     """The arms that their seeds do not part from the best, which is not among them."""
     return [arm for arm in arms[1:] if arm.p is not None and arm.p > 1 - LEVEL]
@@ -139,12 +165,14 @@ def _arm(
     done = [trial for trial in group if _repeat(trial) in scores]
     values = {}
     for metric in shown_metrics(sweep):
-        found = [trial.metrics[metric] for trial in done if math.isfinite(trial.metrics.get(metric, math.nan))]
+        told = scores.values() if metric == sweep.metric else [trial.metrics.get(metric, math.nan) for trial in done]
+        found = [value for value in told if math.isfinite(value)]
         if found:
             values[metric] = interval(found)
-    pairs = [scores[seed] - best[seed] for seed in scores if seed in best] if best is not None else []
+    pairs = tuple(scores[seed] - best[seed] for seed in scores if seed in best) if best is not None else ()
     difference = interval(pairs) if pairs else None
-    return Arm(params=dict(zip(names, key, strict=True)), trials=len(group), done=len(done), values=values, difference=difference)
+    params = dict(zip(names, key, strict=True))
+    return Arm(params=params, trials=len(group), done=len(done), values=values, difference=difference, pairs=pairs)
 
 
 def repeats(sweep: Sweep) -> str:
@@ -182,5 +210,4 @@ def table(sweep: Sweep, arms: Sequence[Arm]) -> list[list[str]]:
 def markdown(sweep: Sweep, arms: Sequence[Arm]) -> str:
     """The table as text for a page."""
     heading, *rows = table(sweep, arms)
-    cells = [heading, ["---"] * len(heading), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in cells) + "\n"
+    return forms.markdown(heading, rows)

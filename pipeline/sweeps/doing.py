@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline import tasks
 from pipeline.config.experiment import Experiment
-from pipeline.errors import DivergedError, sentence
+from pipeline.errors import DivergedError, Paused, sentence
 from pipeline.sweeps.jobs import JobResult, Trial
 from pipeline.sweeps.journal import SweepJournal
 from pipeline.tasks.context import RunContext
@@ -49,13 +49,16 @@ class Doing:
         def begun(folder: Path) -> None:
             self.journal.run(trial.name, number, folder)
 
-        context = replace(trial.context, trial=trial.name, began=time.monotonic(), placed=begun, said=self.said)
-        if folder is not None and folder.is_dir() and (end is None or end["status"] == "killed"):
+        context = replace(trial.context, trial=trial.name, began=time.monotonic(), placed=begun, said=self.said, until=trial.until)
+        if folder is not None and folder.is_dir() and (end is None or end["status"] in ("killed", "paused")):
             return replace(trial.experiment, resume=str(folder)), replace(context, overrides=())
         return trial.experiment, context
 
     def over(self, trial: Trial, value: object, error: BaseException | None) -> JobResult:
         """Writes down how a trial ended, and tells a failure."""
+        if isinstance(error, Paused):
+            self.journal.end(trial.name, "paused", error.metrics, str(error))
+            return result_of(trial, error.metrics, None, rung=error.epoch)
         metrics = getattr(value, "metrics", value)  # a training's program would keep its memory to the end of the sweep
         told = metrics if isinstance(metrics, Mapping) else {}
         self.journal.end(trial.name, status_of(error), told, sentence(error) if error else "")
@@ -83,7 +86,7 @@ def status_of(error: BaseException | None) -> str:
     return "killed" if isinstance(error, KeyboardInterrupt) else "diverged" if isinstance(error, DivergedError) else "failed"
 
 
-def result_of(trial: Trial, value: object, error: BaseException | None, *, found: bool = False) -> JobResult:
+def result_of(trial: Trial, value: object, error: BaseException | None, *, found: bool = False, rung: int | None = None) -> JobResult:
     """What came of a trial."""
     return JobResult(
         context=trial.context,
@@ -93,5 +96,5 @@ def result_of(trial: Trial, value: object, error: BaseException | None, *, found
         error=error,
         seconds=time.perf_counter() - trial.began,
         found=found,
-        search=trial.searched,
+        rung=rung,
     )

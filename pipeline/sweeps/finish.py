@@ -31,7 +31,7 @@ def finished(sweep: SweepResult) -> None:
     """Prints the trials, best marked, and writes the summary run.  Raises PipelineError."""
     console = console_for()
     done = sum(job.error is None for job in sweep.jobs)
-    say(console, f"sweep {sweep.folder.name}: {done} of {len(sweep.planned)} jobs done{', stopped' if sweep.stopped else ''}")
+    say(console, f"sweep {sweep.folder.name}: {done} of {sweep.count} jobs done{', stopped' if sweep.stopped else ''}")
     if sweep.stopped:
         say(console, f"note: go on with {sweep.again}, or with the same command and hydra.sweep.dir={sweep.folder}")
     experiment = next((job.experiment for job in sweep.jobs if job.experiment is not None), None)
@@ -40,7 +40,7 @@ def finished(sweep: SweepResult) -> None:
     if experiment is None or not folders:
         return
     asked = {str(job.number): dict(text.partition("=")[::2] for text in job.asked) for job in sweep.planned}
-    summary = summarize_sweep(sweep.id, folders, asked=asked)
+    summary = summarize_sweep(sweep.id, folders, settings=sweep.settings, asked=asked)
     console.print(_fitting(console, _table(summary)))
     if len(summary.trials) > MOST:
         say(console, f"the best {TOP} of {len(summary.trials)} trials; all are in trials.csv of the sweep's own run")
@@ -52,8 +52,13 @@ def finished(sweep: SweepResult) -> None:
             say(console, f"not told apart from the best by these {comparison.repeats(summary)} (p above 0.05): {names}")
     elif len(summary.trials) > 1 and summary.params:
         say(console, "note: one seed of each: the order may be luck; seed=0,1,2,3,4 gives means with intervals")
+    if front := summary.front():
+        names = " and ".join(each.metric for each in summary.objectives)
+        say(console, f"best by {names}, none better in all (Pareto front): {'; '.join(trial.label for trial in front)}")
     if summary.best is not None:
         say(console, f"best run    {files.shown(summary.best.folder)}")
+    for note in sweep.notes:
+        say(console, f"note: {note}")
     sender = (sweep.senders or Senders()).get(experiment.tracking, project)
     if experiment.tracking.kind != "none":
         if summary.best is not None:

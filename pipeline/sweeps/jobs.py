@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.config.experiment import Experiment
 from pipeline.config.overrides import shown, values_of
-from pipeline.config.search import Search
+from pipeline.config.sweep_settings import SweepSettings
 from pipeline.records import record
 from pipeline.sweeps.journal import SweepJournal
 from pipeline.tasks.context import RunContext, Senders
@@ -38,7 +38,7 @@ class JobResult:
 
     trial   what its values are known by; empty where they were refused
     found   whether it was over before: nothing was run now
-    search  the search and the number of its trial, if it is one
+    rung    the epoch at which it waits to be told whether it goes on; `value` is that of this epoch
     """
 
     context: RunContext
@@ -48,19 +48,19 @@ class JobResult:
     error: BaseException | None = None
     seconds: float = 0.0
     found: bool = False
-    search: tuple[Search, int] | None = None
+    rung: int | None = None
 
 
 @record
 class Trial:
-    """A job whose values are known: what is to be run."""
+    """A job whose values are known: what is to be run, up to the epoch `until` or to its end."""
 
     context: RunContext
     experiment: Experiment
     plain: Mapping[str, Any]
     name: str
     began: float
-    searched: tuple[Search, int] | None = None
+    until: int | None = None
 
 
 @record
@@ -68,14 +68,18 @@ class SweepResult:
     """A sweep when its last job is over, or when it was stopped.
 
     jobs     those that are over, each trial once
-    planned  all of it
+    planned  all that is known of it, of `count` in all
+    notes    what is to be said of its best
     """
 
     id: str
     folder: Path
     jobs: tuple[JobResult, ...]
     planned: tuple[Job, ...]
+    count: int
     journal: SweepJournal
+    notes: tuple[str, ...] = ()
+    settings: SweepSettings = SweepSettings()
     stopped: bool = False
     senders: Senders | None = None
 

@@ -1,6 +1,7 @@
 """The journal of a sweep: what it is, and which run folder is whose; one JSON object a line, only ever appended to.
 
     {"event": "sweep", "id": "2026-11-28_17-20-01-3f2a", "flags": [], "overrides": ["optimizer.learning_rate=0.1,0.01", ...], "jobs": [...]}
+    {"event": "points", "first": 0, "points": [{"optimizer.learning_rate": 0.0123, ...}, ...]}
     {"event": "run", "trial": "9c0f1e...", "job": 0, "folder": "runs/2026-11-28_17-20-02_digits"}
     {"event": "end", "trial": "9c0f1e...", "status": "finished", "metrics": {"accuracy/validation": 0.97, ...}}
     {"event": "summary", "folder": "runs/2026-11-28_17-21-00_sweep"}
@@ -25,9 +26,11 @@ from pipeline import files
 from pipeline.config.experiment import Experiment
 from pipeline.config.spec import to_plain
 from pipeline.errors import RunError
+from pipeline.search.parameters import Point
 
 FILE = "sweep.jsonl"
 ORDERS = "orders"  # the folder of the journals of its orders (pipeline/sweeps/engines/orders.py)
+PRUNED = "pipeline.pruned"  # the tag of a run that a search stopped at a rung: the epoch
 ASIDE = ("output", "tracking")  # what is no value of a trial: where it is kept
 
 
@@ -40,6 +43,7 @@ def identity(experiment: Experiment) -> str:
 class SweepJournal:
     """The journal of the sweep in `folder`; `head` is its first line, {} where there is none yet.
 
+    points    of a search: number of the first -> the points that were asked for together
     runs      trial -> its run folder, in the order of the jobs
     ends      trial -> the line that says how it ended
     summary   the folder of the run that sums the sweep up
@@ -51,6 +55,7 @@ class SweepJournal:
         self.folder, self._project = folder, project
         self.head: dict[str, Any] = {}
         self.ends: dict[str, dict[str, Any]] = {}
+        self.points: dict[int, list[Point]] = {}
         self.summary: Path | None = None
         self._runs: dict[str, tuple[int, Path]] = {}
         path = self._path = folder / file
@@ -82,10 +87,18 @@ class SweepJournal:
         """The number of a trial that has a run folder."""
         return self._runs[trial][0]
 
-    def begin(self, *, id: str, flags: Sequence[str], overrides: Sequence[str], jobs: Sequence[Mapping[str, str]]) -> None:
-        """The first line: which sweep this is."""
-        self.write("sweep", id=id, flags=list(flags), overrides=list(overrides), jobs=list(jobs))
+    def begin(
+        self, *, id: str, flags: Sequence[str], overrides: Sequence[str] | None, jobs: Sequence[Mapping[str, str]], search: object = None
+    ) -> None:
+        """The first line: which sweep this is, its jobs or its search; overrides None: it is one of Python."""
+        self.write(
+            "sweep", id=id, flags=list(flags), overrides=None if overrides is None else list(overrides), jobs=list(jobs), search=search
+        )
         os.fsync(self._file)
+
+    def asked_for(self, first: int, points: Sequence[Point]) -> None:
+        """The points of a search from number `first` on."""
+        self.write("points", first=first, points=[dict(point) for point in points])
 
     def run(self, trial: str, job: int, folder: Path) -> None:
         """The run folder of a trial has begun to be written."""
@@ -119,6 +132,8 @@ class SweepJournal:
         match event["event"]:
             case "sweep":
                 self.head = dict(event)
+            case "points":
+                self.points[event["first"]] = event["points"]
             case "run":
                 self._runs[event["trial"]] = (event["job"], self._project / event["folder"])
                 self.ends.pop(event["trial"], None)

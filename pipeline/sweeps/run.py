@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 from pipeline import files
 from pipeline.config.arms import ARM, ARMS, check_name
 from pipeline.config.compose import run_hydra
-from pipeline.config.jobs import Configs, check_folders, chosen_folder, jobs_of, launcher, save_whole
-from pipeline.config.overrides import without_several
-from pipeline.config.search import Tried, at_the_end
+from pipeline.config.jobs import Configs, asked_search, check_folders, chosen_folder, jobs_of, launcher, save_whole
+from pipeline.config.overrides import values_of, without_several
+from pipeline.config.sweep_settings import SweepSettings
 from pipeline.errors import ConfigError
 from pipeline.sweeps.jobs import Job, JobResult, SweepResult
 from pipeline.sweeps.journal import FILE, SweepJournal, is_sweep
+from pipeline.sweeps.objective import check as check_objectives
+from pipeline.sweeps.searching import Searching
+from pipeline.sweeps.source import Grid, Source
 from pipeline.sweeps.work import Worker
 from pipeline.tasks.context import Senders
+from pipeline.tasks.job import described
 
 SOME_FAILED = 3
 SWEEPS = Path("runs/sweeps")
@@ -41,7 +46,7 @@ def run_sweep(flags: list[str], overrides: list[str]) -> int:
 
     def work(config: object) -> None:
         try:
-            results.append(_Sweep(config, flags, overrides, gone_on).run())
+            results.append(_asked(config, flags, overrides, gone_on).run())
         except BaseException as error:  # kept from Hydra, which would print its own lines
             failures.append(error)
 
@@ -67,47 +72,47 @@ def _asked_then(folder: Path, overrides: Sequence[str]) -> tuple[list[str], list
         if path != "resume" and text not in how:
             raise ConfigError(at=path, got=value, rule="a sweep goes on with the values that it was begun with", hint="leave it out")
     with closing(SweepJournal(folder, project=Path.cwd())) as journal:
+        if journal.head.get("overrides") is None:
+            hint = "go on from Python: pipeline.sweep(..., folder=...) with the same config and space"
+            raise ConfigError(at="resume", got=files.shown(folder), rule="the sweep was begun from Python, which has its config", hint=hint)
         return list(journal.head.get("flags", ())), [*journal.head.get("overrides", ()), *how]
 
 
-class _Sweep:
-    """One command's work on a sweep, begun while Hydra has composed what its jobs have in common; `id` is that of a new one."""
+@dataclass(eq=False)
+class SweepRun:
+    """One command's work on a sweep; `chosen` is the folder that was asked for, None for a new one.
 
-    def __init__(self, config: object, flags: list[str], overrides: list[str], folder: Path | None) -> None:
-        self.flags, self.overrides = flags, overrides
-        check_folders()
-        self.planned = _plan(config, overrides)
-        if (other := launcher()) != "basic":
-            print(f"note: hydra/launcher = {other}: trials train together in this process, the launcher is not used", flush=True)
-        self.configs = Configs()
-        self.configs.check([job.texts for job in self.planned])
-        chosen = folder or chosen_folder(f"{SWEEPS}/${{now:")
-        self.folder = chosen or _new_folder()
-        self.id = self.folder.name if chosen is None else f"{chosen.name}-{secrets.token_hex(3)}"
-        self.new = not self.folder.exists()
-        self.results: list[JobResult] = []
-        self.senders = Senders()
+    source    where its jobs come from
+    settings  how they are run and judged
+    save      told the folder of a new sweep, to write there what its jobs have in common
+    """
+
+    source: Source
+    configs: Configs
+    settings: SweepSettings
+    flags: Sequence[str]
+    overrides: Sequence[str] | None
+    chosen: Path | None
+    save: Callable[[Path], None] = lambda folder: None
+    results: list[JobResult] = field(default_factory=list)
+    senders: Senders = field(default_factory=Senders)
+    finished: SweepResult | None = None
 
     def run(self) -> int:
         """Runs what is left -> exit code.  Raises PipelineError, KeyboardInterrupt."""
-        with closing(SweepJournal(self.folder, project=Path.cwd())) as journal:
-            self._begin(journal)
-            from pipeline.tasks.shelf import Shelf  # noqa: PLC0415  # the command line starts without it
-
-            worker = Worker(journal=journal, planned=self.planned, senders=self.senders, shelf=Shelf())
-            stop = None
+        folder = self.chosen or _new_folder()
+        new = not folder.exists()
+        with closing(SweepJournal(folder, project=Path.cwd())) as journal:
             try:
-                self._work(worker)
-            except KeyboardInterrupt as interrupt:
-                stop = interrupt
-            started = any(result.experiment is not None for result in self.results)
-            if self.new and not started:  # every job was refused: nothing stays behind
-                _remove(self.folder)
+                self._begin(journal)
+                stop = self._work(journal)
+            finally:
+                started = any(result.experiment is not None for result in self.results)
+                if new and not started and not journal.runs:  # every job was refused: nothing stays behind
+                    _remove(folder)
             try:
                 if started:
                     self._end(journal, stopped=stop is not None)
-                for note in _notes(worker.tried):
-                    print(f"note: {note}", flush=True)
             finally:
                 self.senders.close()
         if stop is not None:
@@ -116,41 +121,56 @@ class _Sweep:
         return 0 if done == len(self.results) else SOME_FAILED if done else 1
 
     def _begin(self, journal: SweepJournal) -> None:
-        """Takes up the sweep of the folder, or begins one there; the first line on the screen."""
-        count, before = len(self.planned), ""
+        """Takes up the sweep of the folder, or begins one there; the first lines on the screen."""
+        folder, before = journal.folder, ""
+        jobs, search = [job.values for job in self.source.planned], self.source.described()
         if journal.head:
             from pipeline.sweeps.adopt import adopt  # noqa: PLC0415  # the command line starts without it
 
-            _check_space(self.folder, journal.head["jobs"], [job.values for job in self.planned])
+            _check_space(folder, journal.head["jobs"], jobs)
+            _check_search(folder, journal.head.get("search"), search)
             adopt(journal, Path.cwd())
-            over = sum(end["status"] in ("finished", "diverged") for trial, end in journal.ends.items() if trial in journal.runs)
+            ended = ("finished", "diverged", "pruned")
+            over = sum(end["status"] in ended for trial, end in journal.ends.items() if trial in journal.runs)
             before = f", {over} of them over" if over else ", goes on"
         else:
-            save_whole(self.folder / "multirun.yaml")
-            journal.begin(id=self.id, flags=self.flags, overrides=self.overrides, jobs=[job.values for job in self.planned])
-        print(f"sweep {self.folder.name}: {count} job{'s' if count > 1 else ''}{before}", flush=True)
+            self.save(folder / "multirun.yaml")
+            id = folder.name if self.chosen is None else f"{folder.name}-{secrets.token_hex(3)}"
+            journal.begin(id=id, flags=self.flags, overrides=self.overrides, jobs=jobs, search=search)
+        count = self.source.count
+        print(f"sweep {folder.name}: {count} job{'s' if count > 1 else ''}{before}", flush=True)
+        for line in self.source.said():
+            print(line, flush=True)
 
-    def _work(self, worker: Worker) -> None:
+    def _work(self, journal: SweepJournal) -> KeyboardInterrupt | None:
+        """Does the jobs -> what stopped them before their end."""
+        from pipeline.tasks.shelf import Shelf  # noqa: PLC0415  # the command line starts without it
+
         stop: KeyboardInterrupt | None = None
-        for result in worker.work(self.planned, self.configs):
-            self.results.append(result)
-            if isinstance(result.error, KeyboardInterrupt):  # meant for the sweep, not for the job
-                stop = result.error
-        if stop is not None:
-            raise stop
+        try:
+            worker = Worker(journal=journal, senders=self.senders, shelf=Shelf())
+            for result in self.source.results(worker, self.configs):
+                self.results.append(result)
+                if isinstance(result.error, KeyboardInterrupt):  # meant for the sweep, not for the job
+                    stop = result.error
+        except KeyboardInterrupt as interrupt:
+            stop = interrupt
+        return stop
 
     def _end(self, journal: SweepJournal, *, stopped: bool) -> None:
-        sweep_finished(
-            SweepResult(
-                id=str(journal.head["id"]),
-                folder=self.folder,
-                jobs=tuple(self.results),
-                planned=self.planned,
-                journal=journal,
-                stopped=stopped,
-                senders=self.senders,
-            )
+        self.finished = SweepResult(
+            id=str(journal.head["id"]),
+            folder=journal.folder,
+            jobs=tuple(self.results),
+            planned=tuple(self.source.planned),
+            count=self.source.count,
+            journal=journal,
+            notes=() if stopped else self.source.notes(),
+            settings=self.settings,
+            stopped=stopped,
+            senders=self.senders,
         )
+        sweep_finished(self.finished)
 
 
 def sweep_finished(sweep: SweepResult) -> None:
@@ -160,15 +180,51 @@ def sweep_finished(sweep: SweepResult) -> None:
     finished(sweep)
 
 
-def _plan(config: object, overrides: Sequence[str]) -> tuple[Job, ...]:
-    """The jobs of a sweep.  Raises ConfigError for an arm that the experiment has not."""
-    jobs = tuple(Job(number=number, texts=texts) for number, texts in enumerate(jobs_of(overrides)))
-    values = [job.values for job in jobs]
+def _asked(config: object, flags: list[str], overrides: list[str], folder: Path | None) -> SweepRun:
+    """A sweep of the command line, while Hydra has composed what its jobs have in common.  Raises ConfigError."""
+    check_folders()
+    search = asked_search(overrides)
+    if (other := launcher()) != "basic":
+        print(f"note: hydra/launcher = {other}: trials train together in this process, the launcher is not used", flush=True)
+    if not any(flag in ("-m", "--multirun") for flag in flags) and any(text.startswith("+sweep=") for text in overrides):
+        print("note: +sweep=... asks for several runs: this is a sweep, as with -m", flush=True)
+    configs = Configs()
+    source: Source = (
+        Grid([Job(number=k, texts=texts) for k, texts in enumerate(jobs_of(overrides))]) if search is None else Searching(search)
+    )
+    tried = [job.texts for job in source.planned] if search is None else search.corners()
+    _check_arms(config, [values_of(texts) for texts in tried])
+    settings = configs.check(tried)
+    if search is not None:
+        _check_paths(configs, tried[0])
+    check_objectives(settings)
+    source.settings = settings
+    return SweepRun(
+        source=source,
+        configs=configs,
+        settings=settings,
+        flags=flags,
+        overrides=overrides,
+        chosen=folder or chosen_folder(f"{SWEEPS}/${{now:"),
+        save=save_whole,
+    )
+
+
+def _check_paths(configs: Configs, texts: Sequence[str]) -> None:
+    """Raises ConfigError where a search would put its values at a path that no config has: each job would say so of its own value."""
+    try:
+        described(configs.of(texts).plain())
+    except ConfigError as error:
+        if error.rule == "unknown key":
+            raise
+
+
+def _check_arms(config: object, values: Sequence[Mapping[str, str]]) -> None:
+    """Raises ConfigError for an arm that the experiment has not."""
     if len({own.get("experiment") for own in values}) == 1:  # else each has arms of its own
         arms = cast(Any, config).get(ARMS)
         for name in dict.fromkeys(own[ARM] for own in values if own.get(ARM, "null") != "null"):
             check_name(arms, name)
-    return jobs
 
 
 def _new_folder() -> Path:
@@ -187,14 +243,26 @@ def _check_space(folder: Path, before: Sequence[Mapping[str, str]], now: Sequenc
     raise ConfigError(at="hydra.sweep.dir", got=files.shown(folder), rule=rule, hint=hint)
 
 
+def _check_search(folder: Path, before: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> None:
+    """Whether a search is the one that was begun.  Raises ConfigError with the difference."""
+    if before == now:
+        return
+    then, asked = before or {}, now or {}
+    told = [
+        f"{name} {_listed(then.get(name))} -> {_listed(asked.get(name))}" for name in {**then, **asked} if then.get(name) != asked.get(name)
+    ]
+    rule = f"holds another search ({'; '.join(told)})"
+    hint = f"give another folder, or go on with resume={files.shown(folder)}"
+    raise ConfigError(at="hydra.sweep.dir", got=files.shown(folder), rule=rule, hint=hint)
+
+
+def _listed(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else "(not given)" if value is None else str(value)
+
+
 def _said(path: str, jobs: Sequence[Mapping[str, str]]) -> str:
     values = list(dict.fromkeys(job[path] for job in jobs if path in job))
     return ",".join(values) if values else "(not given)"
-
-
-def _notes(tried: Sequence[tuple[Any, Tried]]) -> list[str]:
-    """What is to be said of the best of a search."""
-    return at_the_end(tried[-1][0], [each for _, each in tried]) if tried else []
 
 
 def _remove(folder: Path) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import html
-import io
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,10 +12,15 @@ from types import MappingProxyType
 from typing import Any
 
 from pipeline import files
-from pipeline.records import record
+from pipeline.config.sweep_settings import SweepSettings
+from pipeline.records import record, setting
 from pipeline.screen.wording import number
+from pipeline.search.told import dominates
+from pipeline.sweeps import forms
+from pipeline.sweeps.journal import PRUNED
+from pipeline.sweeps.objective import Objective, grows, objectives
 from pipeline.tracking.delivery import read_sent
-from pipeline.tracking.journal import Compare, end_of, last_values, read_journal, series, start_of
+from pipeline.tracking.journal import Compare, Tags, end_of, last_values, read_journal, series, start_of
 from pipeline.tracking.link import Link, link_to_sweep
 from pipeline.tracking.outbox import Sender
 from pipeline.tracking.provenance import LONGEST_TAG
@@ -25,14 +28,16 @@ from pipeline.tracking.settings import Tracking
 from pipeline.tracking.store import Store, locate
 from pipeline.tracking.tracker import Receipt, receipt, resume, start
 
-PREFERRED = ("accuracy/validation", "rmse/validation", "loss/validation", "loss/train")
-GROWING = ("r2", "r2_weighted", "f1", "precision", "recall", "roc_auc")  # and accuracies: quantities of which more is better
 ASIDE = ("time", "learning_rate")
 
 
 @record
 class Trial:
-    """One run of a sweep.  `params` holds only what the trials differ in; `metrics` the last values; `curve` the chosen metric by epoch."""
+    """One run of a sweep.  `params` holds only what the trials differ in; `metrics` the last values; `curve` the chosen metric by epoch.
+
+    curves  of the further metrics that the sweep is judged by
+    rung    the epoch at which it was stopped for others to go on
+    """
 
     job: str
     name: str
@@ -43,6 +48,8 @@ class Trial:
     params: Mapping[str, str]
     metrics: Mapping[str, float]
     curve: Mapping[int, float]
+    curves: Mapping[str, Mapping[int, float]] = setting({})
+    rung: int | None = None
 
     @property
     def label(self) -> str:
@@ -52,26 +59,54 @@ class Trial:
 
 @record
 class Sweep:
-    """The trials of a sweep in the order of their jobs.  `metric` is the one that ranks them; `params` and `metrics` are the columns."""
+    """The trials of a sweep in the order of their jobs.  `metric` is the one that ranks them; `params` and `metrics` are the columns.
+
+    objectives  what the trials are judged by, `metric` first
+    """
 
     name: str
     metric: str
     params: tuple[str, ...]
     metrics: tuple[str, ...]
     trials: tuple[Trial, ...]
+    objectives: tuple[Objective, ...] = ()
+
+    @property
+    def objective(self) -> Objective:
+        """What ranks the trials."""
+        return self.objectives[0] if self.objectives else Objective(metric=self.metric, grows=grows(self.metric))
 
     @property
     def best(self) -> Trial | None:
-        """The finished trial with the best last value of `metric`; None when none finished with a finite one."""
+        """The finished trial with the best value of `metric`; None when none finished with a finite one."""
         first = min(self.trials, key=self.rank, default=None)
-        return None if first is None or math.isinf(self.rank(first)) else first
+        return None if first is None or not math.isfinite(self.score(first)) else first
 
-    def rank(self, trial: Trial) -> float:
-        """What the trials are sorted by, best first; infinite for one that did not finish or has no finite value."""
-        value = trial.metrics.get(self.metric, math.nan)
-        if trial.status != "FINISHED" or not math.isfinite(value):
-            return math.inf
-        return -value if grows(self.metric) else value
+    def value(self, trial: Trial) -> float:
+        """What counts of a trial: its last value of `metric`, or its best."""
+        return self.objective.value(trial.metrics, trial.curve)
+
+    def score(self, trial: Trial) -> float:
+        """The same so that less is better; infinite for a trial that did not finish or has no finite value."""
+        return self.objective.score(self.value(trial)) if trial.status == "FINISHED" else math.inf
+
+    def rank(self, trial: Trial) -> tuple[float, int, float]:
+        """What the trials are sorted by, best first: finished ones, then those stopped at a rung, the highest rung first, then the rest."""
+        if trial.rung is not None:
+            return math.inf, -trial.rung, self.objective.score(self.value(trial))
+        return self.score(trial), 0 if trial.status == "FINISHED" and math.isfinite(self.score(trial)) else 1, 0.0
+
+    def front(self) -> list[Trial]:
+        """The Pareto front of several metrics: trials that none beats in one and equals in all others; none with one metric."""
+        if len(self.objectives) < 2:
+            return []
+        scored = [
+            (tuple(o.score(o.value(trial.metrics, trial.curves.get(o.metric, {}))) for o in self.objectives), trial)
+            for trial in self.trials
+            if trial.status == "FINISHED"
+        ]
+        sound = [(scores, trial) for scores, trial in scored if all(map(math.isfinite, scores))]
+        return [trial for scores, trial in sound if not any(dominates(other, scores) for other, _ in sound)]
 
     def header(self) -> list[str]:
         """The names of the columns."""
@@ -92,22 +127,24 @@ class Sweep:
 
     def csv(self) -> str:
         """With every digit, the folder and the run id of each trial."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([*self.header(), "message", "run_id", "folder"])
+        middle, rows = 1 + len(self.params), []
         for trial, row in zip(self.trials, self.rows(), strict=True):
             exact = [repr(trial.metrics[name]) if name in trial.metrics else "" for name in self.metrics]
-            middle = 1 + len(self.params)
-            writer.writerow([*row[:middle], *exact, row[-1], trial.message, trial.run_id, trial.folder])
-        return text.getvalue()
+            rows.append([*row[:middle], *exact, row[-1], trial.message, trial.run_id, str(trial.folder)])
+        return forms.comma_separated([*self.header(), "message", "run_id", "folder"], rows)
 
     def markdown(self, *, most: int = 1000) -> str:
         """The table, the best trial in bold; at most `most` rows."""
-        lines, best = [_line(self.header()), _line(["---"] * len(self.header()))], self.best
-        for trial, row in list(zip(self.trials, self.rows(), strict=True))[:most]:
-            lines.append(_line([f"**{cell}**" if cell and trial is best else cell for cell in row]))
         left = len(self.trials) - most
-        return "\n".join(lines + ([f"\n{left} more in trials.csv"] if left > 0 else [])) + "\n"
+        return forms.markdown(self.header(), self.rows()[:most], bold=self._bold) + (f"\n{left} more in trials.csv\n" if left > 0 else "")
+
+    def latex(self) -> str:
+        """The whole table for a paper, the best trial in bold."""
+        return forms.latex(self.header(), self.rows(), bold=self._bold)
+
+    @property
+    def _bold(self) -> int | None:
+        return next((number for number, trial in enumerate(self.trials) if trial is self.best), None)
 
     def html(self) -> str:
         """A page of its own: MLflow shows it beside the artifact."""
@@ -129,27 +166,16 @@ _PAGE = """<!doctype html><meta charset="utf-8"><title>{name}</title>
 """
 
 
-def grows(metric: str) -> bool:
-    """Whether more of this metric is better."""
-    quantity = metric.split("/")[0]
-    return quantity in GROWING or quantity.endswith("accuracy")
-
-
-def score(metrics: Mapping[str, float]) -> float:
-    """What a trial is ranked by where there is no table: its preferred metric, less being better; infinite without a finite one."""
-    name = next((name for name in PREFERRED if name in metrics), None)
-    value = math.nan if name is None else metrics[name]
-    if name is None or not math.isfinite(value):
-        return math.inf
-    return -value if grows(name) else value
-
-
 def summarize_sweep(
-    name: str, folders: Iterable[Path], *, metric: str | None = None, asked: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+    name: str,
+    folders: Iterable[Path],
+    *,
+    settings: SweepSettings = SweepSettings(),  # noqa: B008  # frozen
+    asked: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> Sweep:
-    """Reads the table from the journals of the trials.
+    """Reads the table from the journals of the trials.  Raises ConfigError for a metric that they do not tell.
 
-    `metric` ranks them; by default it is the validation accuracy, RMSE or loss, the first there is.
+    `settings` say what ranks them; by default it is the validation accuracy, RMSE or loss, the first there is.
     `asked` is what the command line says of each job, as path -> value: the columns are what differs in it, not what that implies.
     """
     journals = [(folder, read_journal(folder)) for folder in folders]
@@ -161,26 +187,38 @@ def summarize_sweep(
         found_params = [{**asked[job], **found} for job, found in zip(jobs, found_params, strict=True)]  # 0.1 where 1e-1 was asked
     params = swept or _differing(found_params)
     values = [last_values(events) for _, events in journals]
-    names = sorted({name for found in values for name in found if name.split("/")[0] not in ASIDE}, key=_order)
-    metric = metric or next((wanted for wanted in PREFERRED if wanted in names), names[0] if names else "loss/validation")
+    told = sorted({name for found in values for name in found}, key=_order)
+    shown = [name for name in told if name.split("/")[0] not in ASIDE]
+    judged = objectives(settings, told if settings.metric else shown)
+    names = [*shown, *(each.metric for each in judged if each.metric in told and each.metric not in shown)]
+    metric = judged[0].metric
     trials = []
     for index, (folder, events) in enumerate(journals):
         end = end_of(events)
-        begun, own = starts[index], found_params[index]
+        begun, own, curves = starts[index], found_params[index], series(events)
+        rung = _rung(events)
         trials.append(
             Trial(
                 job=jobs[index],
                 name=begun.name or folder.name,
                 folder=folder,
-                status="RUNNING" if end is None else end.status,
+                status="PRUNED" if rung is not None else "RUNNING" if end is None else end.status,
                 message="" if end is None else end.message,
                 run_id=read_sent(folder).run_id,
                 params={key: own[key] for key in params if key in own},
                 metrics=values[index],
-                curve=series(events).get(metric, {}),
+                curve=curves.get(metric, {}),
+                curves={each.metric: curves.get(each.metric, {}) for each in judged[1:]} if len(judged) > 1 else {},
+                rung=rung,
             )
         )
-    return Sweep(name=name, metric=metric, params=tuple(params), metrics=tuple(names), trials=tuple(trials))
+    return Sweep(name=name, metric=metric, params=tuple(params), metrics=tuple(names), trials=tuple(trials), objectives=judged)
+
+
+def _rung(events: Sequence[object]) -> int | None:
+    """The epoch at which a search stopped the run for others to go on; None where it went on, or was never stopped."""
+    told = [event.values[PRUNED] for event in events if isinstance(event, Tags) and PRUNED in event.values]
+    return int(told[-1]) if told else None
 
 
 def record_sweep(
@@ -196,7 +234,7 @@ def record_sweep(
     before: Path | None = None,
     begun: Callable[[Path], None] = lambda folder: None,
 ) -> Receipt:
-    """Writes the summary run: the table as csv, md and html, the best values, the curves of all trials in one figure.
+    """Writes the summary run: the table as csv, md, tex and html, the best values, the curves of all trials in one figure.
 
     texts   further artifacts by file name
     name    what the sweep is called; its id where it has no other name
@@ -227,7 +265,8 @@ def record_sweep(
             sender=sender,
         )
     begun(tracker.folder)
-    for file, text in (("trials.csv", sweep.csv()), ("trials.md", sweep.markdown()), ("trials.html", sweep.html()), *texts.items()):
+    own = {"trials.csv": sweep.csv(), "trials.md": sweep.markdown(), "trials.tex": sweep.latex(), "trials.html": sweep.html()}
+    for file, text in {**own, **texts}.items():
         tracker.text(file, text)
     best = sweep.best
     if best is not None:
@@ -295,7 +334,3 @@ def _order(metric: str) -> tuple[int, str]:
     """Validation first, then test, then the rest."""
     part = metric.rpartition("/")[2]
     return ({"validation": 0, "test": 1}.get(part, 2), metric)
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

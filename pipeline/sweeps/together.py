@@ -233,8 +233,10 @@ def _trained(doing: Doing, structure: Structure, group: Sequence[Opened], around
             results.append(doing.over(trial, value, error))
 
         members.append(Member(ready=one.ready, program=program, start=start, over=over))
-    with around.shown([one.trial for one in group]):
-        stacks.train_together(stack, members, pool)
-    for one in group:
-        train.close(one.ready)
+    try:
+        with around.shown([one.trial for one in group]):
+            stacks.train_together(stack, members, pool)
+    finally:
+        for one in group:
+            train.close(one.ready)
     return results

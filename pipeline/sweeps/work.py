@@ -6,60 +6,78 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
-from itertools import groupby
+from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pipeline import tasks
 from pipeline.config.jobs import Composed, Configs
-from pipeline.config.search import Search, Tried, stage_of
-from pipeline.config.spec import to_plain
 from pipeline.config.sweep_settings import SweepSettings
 from pipeline.errors import ConfigError, DataError, DivergedError, PipelineError, complain, sentence
 from pipeline.sweeps.again import command_of
 from pipeline.sweeps.doing import Doing, result_of
 from pipeline.sweeps.engines import engine
 from pipeline.sweeps.jobs import Job, JobResult, Trial
-from pipeline.sweeps.journal import SweepJournal, identity
+from pipeline.sweeps.journal import PRUNED, SweepJournal, identity
 from pipeline.tasks.context import RunContext, Senders
 from pipeline.tasks.job import described
+from pipeline.tracking.journal import Journal, Tags, read_journal, series
+from pipeline.tracking.store import locate
 
 if TYPE_CHECKING:
     from pipeline.tasks.shelf import Shelf
 
 
 class Worker:
-    """Works through jobs; `tried` are those of them that were trials of a search, each with that search."""
+    """Works through jobs; `stops`: a failure has stopped the sweep."""
 
-    def __init__(self, *, journal: SweepJournal, planned: Sequence[Job], senders: Senders | None, shelf: Shelf) -> None:
+    def __init__(self, *, journal: SweepJournal, senders: Senders | None, shelf: Shelf) -> None:
         self.journal, self.senders, self.shelf = journal, senders, shelf
-        self.tried: list[tuple[Search, Tried]] = []
         self.doing = Doing(journal, failed=self._failed)
         self._sweep = SweepSettings()  # of the jobs that are done now
-        self._stops = False  # whether a failure stops the sweep
+        self.stops = False
         self._told: Counter[str] = Counter()  # how often each error came
         self._numbers: dict[str, int] = {}  # trial -> the job that it was first met in
-        values = [job.values for job in planned]
-        self._varied = {path for own in values for path in own if len({other.get(path) for other in values}) > 1}
+        self._values: dict[str, set[str | None]] = {}  # path -> what it is in the jobs so far
+        self._planned = 0
 
-    def work(self, jobs: Sequence[Job], configs: Configs) -> Iterator[JobResult]:
+    def plan(self, jobs: Sequence[Job]) -> None:
+        """Takes note of jobs that are to be done: what they differ in is how each is called."""
+        for job in jobs:
+            own = job.values
+            for path in own.keys() - self._values.keys():
+                self._values[path] = {None} if self._planned else set()
+            for path, met in self._values.items():
+                met.add(own.get(path))
+            self._planned += 1
+
+    def work(self, jobs: Sequence[Job], configs: Configs, until: Mapping[int, int] = MappingProxyType({})) -> Iterator[JobResult]:
         """Does the jobs; a failure is told at once, and whether the others go on, `sweep.on_error` says.
 
-        Those of one stage of a search go together: their values do not wait for each other's results.
+        until  job -> the epoch at which it pauses
         """
-        composed = ((job, self._composed(job, configs)) for job in jobs)
-        for _, group in groupby(composed, key=lambda pair: _batch(pair[1])):
-            results = self._batch(list(group))
-            yield from results
-            if any(isinstance(result.error, KeyboardInterrupt) for result in results):
-                return
-            if self._stops:
-                complain("the sweep stops at its first failure, as sweep.on_error = stop asks")
-                return
+        yield from self._batch([(job, self._composed(job, configs)) for job in jobs], until)
+        if self.stops:
+            complain("the sweep stops at its first failure, as sweep.on_error = stop asks")
+
+    def prune(self, result: JobResult, rung: int, why: str) -> None:
+        """Writes down, in the journal and for MLflow, that a trial stays at the rung to which it came."""
+        folder, end = self.journal.runs[result.trial], self.journal.ends.get(result.trial)
+        if end is not None and end["status"] == "pruned":
+            return
+        self.journal.end(result.trial, "pruned", result.value if isinstance(result.value, Mapping) else {}, why)
+        with closing(Journal(folder)) as journal:
+            journal.write(Tags(values={PRUNED: str(rung), f"{PRUNED}_because": why}))
+        assert result.experiment is not None
+        store = locate(result.experiment.tracking, Path.cwd())
+        if store is not None and self.senders is not None:
+            self.senders.get(result.experiment.tracking, Path.cwd()).add(folder, store)
 
     def context(self, job: Job) -> RunContext:
         """What its task is told of a job."""
-        varied = tuple(text for text in job.asked if text.partition("=")[0] in self._varied)
+        varied = tuple(text for text in job.asked if len(self._values.get(text.partition("=")[0], ())) > 1)
         return RunContext(
             sweep=str(self.journal.head["id"]),
             job=job.number,
@@ -70,14 +88,14 @@ class Worker:
             shelf=self.shelf,
         )
 
-    def _batch(self, batch: Sequence[tuple[Job, Composed | JobResult]]) -> list[JobResult]:
+    def _batch(self, batch: Sequence[tuple[Job, Composed | JobResult]], until: Mapping[int, int]) -> list[JobResult]:
         """The jobs of a batch, in their order."""
         results: dict[int, JobResult] = {}
         waiting: list[Trial] = []
         settings = [made.sweep for _, made in batch if isinstance(made, Composed)] or [self._sweep]
         self._sweep = replace(settings[0], stack=all(one.stack for one in settings), dry_run=any(one.dry_run for one in settings))
         for job, made in batch:
-            met = self._met(job, made) if isinstance(made, Composed) else made
+            met = self._met(job, made, until.get(job.number)) if isinstance(made, Composed) else made
             if isinstance(met, JobResult):
                 results[job.number] = met
             elif met is not None:
@@ -89,9 +107,7 @@ class Worker:
         for result in self._run(waiting):
             results[result.context.job or 0] = result
         self._tell_how_many()
-        ordered = [results[number] for number in sorted(results)]
-        self.tried += [(made.search[0], _tried(made.search[1], made)) for made in ordered if made.search is not None]
-        return ordered
+        return [results[number] for number in sorted(results)]
 
     def _show(self, trials: Sequence[Trial]) -> None:
         """Names the trials that are left, and says how they would be run."""
@@ -109,14 +125,14 @@ class Worker:
         while left:
             by_name, again = {trial.name: trial for trial in left}, []
             for result in self._once(left):
-                if self._stops and isinstance(result.error, KeyboardInterrupt):
+                if self.stops and isinstance(result.error, KeyboardInterrupt):
                     continue  # stopped because another failed: not over
                 if tries and _may_pass(result.error):
                     complain(f"{result.context.label}: is tried again, {tries} more time{'s' if tries > 1 else ''} at most")
                     again.append(by_name[result.trial])
                     continue
                 yield result
-            left, tries = [] if self._stops else again, tries - 1
+            left, tries = [] if self.stops else again, tries - 1
 
     def _once(self, trials: Sequence[Trial]) -> Iterator[JobResult]:
         """Trainings by the engine, the rest here; nothing after a stop."""
@@ -126,10 +142,10 @@ class Worker:
             for result in engine(self._sweep)(self.doing, trainings, self._sweep):
                 yield result
                 stopped = stopped or isinstance(result.error, KeyboardInterrupt)
-        for trial in [] if stopped or self._stops else [trial for trial in trials if trial not in trainings]:
+        for trial in [] if stopped or self.stops else [trial for trial in trials if trial not in trainings]:
             result = self.doing.run_alone(trial)
             yield result
-            if self._stops or isinstance(result.error, KeyboardInterrupt):
+            if self.stops or isinstance(result.error, KeyboardInterrupt):
                 return
 
     def _composed(self, job: Job, configs: Configs) -> Composed | JobResult:
@@ -138,21 +154,28 @@ class Worker:
         except Exception as error:
             return self._refused(job, error)
 
-    def _met(self, job: Job, made: Composed) -> Trial | JobResult | None:
+    def _met(self, job: Job, made: Composed, until: int | None) -> Trial | JobResult | None:
         """The trial of a job, or what came of it where it is over; None where its values are those of an earlier job."""
         context = self.context(job)
         try:
-            experiment, plain = described(made.plain([each for _, each in self.tried]))
+            experiment, plain = described(made.plain())
         except Exception as error:
             return self._refused(job, error)
         name = identity(experiment)
-        if name in self._numbers:
+        if self._numbers.get(name, job.number) != job.number:
             complain(f"note: {context.label} has the values of job {self._numbers[name]}, which is run once")
             return None
         self._numbers[name] = job.number
-        trial = Trial(context=context, experiment=experiment, plain=plain, name=name, began=time.perf_counter(), searched=made.searched)
+        trial = Trial(context=context, experiment=experiment, plain=plain, name=name, began=time.perf_counter(), until=until)
         end, folder = self.journal.ends.get(name), self.journal.runs.get(name)
-        if end is None or folder is None or not folder.is_dir() or end["status"] not in ("finished", "diverged"):
+        if end is None or folder is None or not folder.is_dir():
+            return trial
+        if until is not None and end["status"] in ("finished", "paused", "pruned"):
+            values = series(read_journal(folder))
+            there = {metric: curve[until] for metric, curve in values.items() if until in curve}
+            if there:  # it has been at this rung
+                return result_of(trial, there, None, found=True, rung=until)
+        if end["status"] not in ("finished", "diverged"):
             return trial
         diverged = DivergedError(str(end["message"])) if end["status"] == "diverged" else None
         return result_of(trial, None if diverged else end["metrics"], diverged, found=True)
@@ -167,7 +190,7 @@ class Worker:
         if self._tell(trial.context, error):
             complain(f"this one again: {command_of(trial, self.journal.head.get('flags', ()))}")
         if self._sweep.on_error == "stop":
-            self._stops = True
+            self.stops = True
             if self.doing.interrupt is not None:
                 self.doing.interrupt.ask()
 
@@ -189,22 +212,6 @@ class Worker:
             self._told[told] = 1
 
 
-def _batch(made: Composed | JobResult) -> tuple[bool, int]:
-    """Jobs that follow each other and have this in common do not wait for each other."""
-    if isinstance(made, JobResult) or made.searched is None:
-        return False, 0
-    return True, stage_of(*made.searched)
-
-
 def _may_pass(error: BaseException | None) -> bool:
     """Whether what went wrong may go well another time: the same values, data and program give the same again."""
     return isinstance(error, Exception) and not isinstance(error, (ConfigError, DataError, DivergedError))
-
-
-def _tried(trial: int, result: JobResult) -> Tried:
-    """A job as the later stages of its search see it."""
-    from pipeline.sweeps.table import score  # noqa: PLC0415  # the command line starts without it
-
-    assert result.experiment is not None
-    metrics = result.value if isinstance(result.value, Mapping) else {}
-    return Tried(trial=trial, config=to_plain(result.experiment), score=score(metrics))

@@ -54,6 +54,7 @@ class RunContext:
     shelf      the data that its jobs share
     interrupt  what asks all trials of a stack to stop; None: the run listens for signals itself
     watch      told what happens in a training
+    until      the epoch after which a training pauses; None: it goes on to its end
     """
 
     sweep: str | None = None
@@ -68,6 +69,7 @@ class RunContext:
     shelf: Shelf | None = None
     interrupt: Interrupt | None = None
     watch: Callable[[Event], None] = lambda event: None
+    until: int | None = None
 
     @property
     def own(self) -> str:

@@ -22,13 +22,13 @@ from pipeline.config.experiment import Experiment
 from pipeline.config.stored import FORK
 from pipeline.data.frames import Given
 from pipeline.data.prepared import Prepared, prepared
-from pipeline.errors import DivergedError, PipelineError, Stopped
+from pipeline.errors import DivergedError, Paused, PipelineError, Stopped
 from pipeline.program.make import compile_experiment
 from pipeline.program.model import Model
 from pipeline.program.program import Program
 from pipeline.recipe.plateau import watching
 from pipeline.records import record
-from pipeline.screen.console import console_for, say, say_once
+from pipeline.screen.console import console_for, say_once
 from pipeline.tasks import fork, page, results, resume, trained
 from pipeline.tasks.context import RunContext
 from pipeline.tasks.results import Result
@@ -178,6 +178,8 @@ def _recorded(made: _Training, tracker: Tracker) -> Generator[Feed, Taken, tuple
     """Trains and tests; whatever ends it early is recorded as the end of the run."""
     try:
         outcome, signal = yield from _train(made, tracker)
+        if outcome.status == "KILLED" and signal is None and (until := made.ready.context.until) is not None:
+            raise Paused(until, outcome.history[until - 1])
         if outcome.status == "KILLED":
             raise Stopped(signal or SIGINT, f"{outcome.message}; go on with resume={files.shown(tracker.folder)}")
         return outcome, {**outcome.metrics, **results.test(made.program, made.ready.data, tracker, outcome.epoch)}
@@ -212,8 +214,9 @@ def _train(made: _Training, tracker: Tracker) -> Generator[Feed, Taken, tuple[Ou
         checkpoints.save(program.state(), found.progress, found.best_state)  # a resumption never begins before it
     if begun.folder is not None or begun.origin is not None:
         for text in filter(None, (begun.where, "" if begun.folder is None else damage(begun.folder))):
-            say(made.ready.console, text)
+            say_once(made.ready.console, text, context.said if context.said is not None else set())
     shared = context.interrupt
+    rung = _Rung(context.until, 0 if found is None else found.progress.epoch)
     shown = progress.display(made.ready.console, job=context.label, said=context.said, bar=shared is None)
     with Interrupt() if shared is None else nullcontext(shared) as interrupt, shown as display:
         for note in made.notes if found is None or begun.origin is not None else ():
@@ -224,7 +227,7 @@ def _train(made: _Training, tracker: Tracker) -> Generator[Feed, Taken, tuple[Ou
             ready,
             asked.training,
             seed=asked.seed,
-            emit=_all(display, tracker, context.watch, results.LinkAtStart(made.ready.console, context, tracker)),
+            emit=_all(display, tracker, context.watch, results.LinkAtStart(made.ready.console, context, tracker), rung),
             checkpoints=checkpoints,
             progress=None if found is None else found.progress,
             best_state=None if found is None else found.best_state,
@@ -232,7 +235,7 @@ def _train(made: _Training, tracker: Tracker) -> Generator[Feed, Taken, tuple[Ou
             schedule=watching(asked.schedule, asked.optimizer.learning_rate),
             budget=asked.budget,
             began=context.began,
-            stop=interrupt,
+            stop=lambda: interrupt() or rung.reached,
         )
     return outcome, interrupt.signal
 
@@ -287,7 +290,21 @@ def _base(made: _Training) -> str:
     return made.ready.data.dataset.name if name == "default" else name
 
 
-def _all(display: progress.Display, tracker: Tracker, watch: Callable[[Event], None], link: results.LinkAtStart) -> Callable[[Event], None]:
+class _Rung:
+    """The epoch at which a training pauses, and whether it is there."""
+
+    def __init__(self, until: int | None, epoch: int) -> None:
+        self._until, self.reached = until, until is not None and epoch >= until
+
+    def __call__(self, event: Event) -> None:
+        """Takes the events of the training."""
+        if isinstance(event, EpochEnded) and self._until is not None:
+            self.reached = event.epoch >= self._until
+
+
+def _all(
+    display: progress.Display, tracker: Tracker, watch: Callable[[Event], None], link: results.LinkAtStart, rung: _Rung
+) -> Callable[[Event], None]:
     """To the journal first, then to the eye."""
 
     def emit(event: Event) -> None:
@@ -296,5 +313,6 @@ def _all(display: progress.Display, tracker: Tracker, watch: Callable[[Event], N
         display(event)
         link.look()
         watch(event)
+        rung(event)
 
     return emit

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import typing
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 import pytest
 
 from pipeline.config.experiment import Architecture, Experiment
-from pipeline.config.search import Search
-from pipeline.config.spaces import SPACES
 from pipeline.layers import LAYERS
 from pipeline.layers.activation import ACTIVATIONS
 from pipeline.layers.normalization import NORMALIZATIONS
@@ -18,7 +17,9 @@ from pipeline.optimizers import OPTIMIZERS
 from pipeline.recipe.initialization import INITIALIZATIONS
 from pipeline.recipe.losses import LOSSES
 from pipeline.recipe.schedules import SCHEDULES
-from pipeline.records import Family, PerRecord, plain, read, read_kind
+from pipeline.records import Family, PerRecord, plain, read, read_kind, record, setting
+from pipeline.search.settings import Search
+from pipeline.search.spaces import SPACES, Space
 
 FAMILIES = (LAYERS, ACTIVATIONS, NORMALIZATIONS, OPTIMIZERS, SCHEDULES, LOSSES, INITIALIZATIONS, SPACES)
 NEEDED: dict[str, dict[str, Any]] = {
@@ -28,8 +29,9 @@ NEEDED: dict[str, dict[str, Any]] = {
     "reshape": {"shape": [3]},
     "add": {"inputs": ["a", "b"]},
     "concat": {"inputs": ["a", "b"]},
-    **{kind: {"low": 0.1, "high": 0.9} for kind in ("linear", "log", "one_minus_log", "log_randn")},
-    "integer": {"low": 1, "high": 9},
+    **{kind: {"low": 0.1, "high": 0.9} for kind in ("linear", "log", "one_minus", "log_randn")},
+    **{kind: {"low": 1, "high": 9} for kind in ("integer", "log_integer")},
+    "choice": {"values": ["a", "b"]},
 }
 FORMULAS: dict[str, dict[str, Any]] = {
     "activation": {"forward": "x"},
@@ -52,7 +54,7 @@ def test_a_record_knows_its_kind_and_its_rule(family: Family[Any, Any], kind: st
     assert type(record) is family[kind]
     assert family.kind_of(record) == kind
     if family.rows[kind][1] is None:
-        assert kind in ("identity", "none", "auto")
+        assert kind in ("identity", "none", "auto", "choice")
     elif not isinstance(family.rows[kind][1], PerRecord):
         assert family.rule(record) is family.rows[kind][1]
     assert read_kind(family, {"kind": kind, **plain(record)}, at="here") == record
@@ -64,7 +66,7 @@ def test_a_record_without_a_rule_is_not_asked_for_one() -> None:
 
 
 def test_no_field_of_a_config_may_hold_anything() -> None:
-    for owner in (Architecture, Experiment, Search, *(record for family in FAMILIES for record in family.values())):
+    for owner in (Architecture, Experiment, Search, *(each for family in FAMILIES for each in family.values())):
         assert is_dataclass(owner)
         types = typing.get_type_hints(owner)
         assert not [f.name for f in fields(owner) if types[f.name] in (object, Any)], owner
@@ -78,8 +80,13 @@ def test_a_record_is_written_with_its_own_fields_before_those_that_it_inherits()
     assert list(plain(read_kind(NORMALIZATIONS, "group", at=""))) == ["groups", "position", "epsilon"]
 
 
+@record
+class Spaces:
+    space: Mapping[str, Space] = setting(kinds=SPACES)
+
+
 def test_a_mapping_of_records_is_read_and_written_back() -> None:
     spaces = {"seed": {"kind": "integer", "low": 0, "high": 9}, "optimizer.learning_rate": {"kind": "log", "low": 0.1, "high": 1.0}}
-    search = read(Search, {"space": spaces}, at="search")
-    assert search.space["seed"] == SPACES["integer"](low=0, high=9)
-    assert plain(search)["space"] == spaces
+    made = read(Spaces, {"space": spaces}, at="here")
+    assert made.space["seed"] == SPACES["integer"](low=0, high=9)
+    assert {path: {name: value[name] for name in spaces[path]} for path, value in plain(made)["space"].items()} == spaces

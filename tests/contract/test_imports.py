@@ -19,7 +19,7 @@ ORDER = (
     *("graph", "ops", "formula", "plan", "passes"),  # graph -> graph -> plan
     *("preprocessing", "data"),
     *("recipe", "layers", "optimizers"),  # what can be declared
-    *("training", "tracking"),
+    *("training", "tracking", "search"),
     *("config", "compiler", "program"),  # the spine
     *("checks", "demonstrations", "tasks", "sweeps"),
     "sklearn",
@@ -91,7 +91,7 @@ def test_tracking_knows_runs_and_no_sweeps() -> None:
 
 def test_hydra_dies_at_the_gate() -> None:
     users = {m for m in MODULES if any(_inside(i, "hydra", "omegaconf") for i in _imports(m))}
-    config = {f"pipeline.config.{name}" for name in ("claims", "compose", "jobs", "others", "overrides", "words")}
+    config = {f"pipeline.config.{name}" for name in ("claims", "compose", "jobs", "others", "overrides", "searched", "words")}
     assert users == config, users
 
 

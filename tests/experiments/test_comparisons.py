@@ -112,7 +112,7 @@ def test_a_second_stage_is_better_than_the_first_and_near_its_best(
     monkeypatch.chdir(tmp_path)
     assert cli.main(["+experiment=coarse_to_fine", "tracking=none", "training.epochs=3"]) == 0
     out = capsys.readouterr().out
-    assert "lies at an end" not in out
+    assert "end of log(" not in out
     lines = out.splitlines()
     start = next(index for index, line in enumerate(lines) if line.startswith("ranked by accuracy/validation"))
     rows = {int(line.split()[0]): [float(cell) for cell in line.split()[1:4]] for line in lines[start + 4 : start + 22]}
@@ -123,11 +123,8 @@ def test_a_second_stage_is_better_than_the_first_and_near_its_best(
 
 
 def test_trials_of_a_search_are_chosen_on_the_command_line(compared: Compared, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["+experiment=random_search", "hydra.mode=RUN", "trial=3", "training.epochs=1", "tracking=none", "output=one"]) == 0
-    stored = yaml.safe_load(Path("one/config.yaml").read_text())
-    assert stored["optimizer"]["learning_rate"] == 0.0001931 and "trial" not in stored
-    capsys.readouterr()
-    assert cli.main(["+experiment=random_search", "trial=range(1,3)", "search.seed=1", "training.epochs=1", "tracking=none"]) == 0
+    words = ["+experiment=random_search", "hydra.sweeper.trials=2", "hydra.sweeper.seed=1", "training.epochs=1", "tracking=none"]
+    assert cli.main(words) == 0
     assert "2 of 2 jobs done" in capsys.readouterr().out
 
 

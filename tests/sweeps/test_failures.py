@@ -73,7 +73,7 @@ def test_a_fault_that_all_share_is_told_once(command: Command, capsys: pytest.Ca
 def test_the_command_that_runs_a_trial_again_works_when_pasted(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     import shlex
 
-    assert command("-m", "+experiment=random_search", "trial=0,1", "seed=1", train="diverge_at_seed_1") == 1
+    assert command("-m", "+experiment=random_search", "hydra.sweeper.trials=2", "seed=1", train="diverge_at_seed_1") == 1
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("this one again: ")]
     words = shlex.split(lines[0])[3:]
     assert words[:3] == ["python", "-m", "pipeline"] and words[-1] == "hydra.mode=RUN"
@@ -81,7 +81,7 @@ def test_the_command_that_runs_a_trial_again_works_when_pasted(command: Command,
     assert drawn == []
     assert command(*words[3:]) == 0
     (asked,) = recorder.calls
-    assert command("-m", "+experiment=random_search", "trial=0", "seed=1") == 0
+    assert command("-m", "+experiment=random_search", "hydra.sweeper.trials=1", "seed=1") == 0
     assert recorder.calls[1][0] == asked[0]
 
 

@@ -59,7 +59,7 @@ SWEEPS = {
     "two structures": (*SMALL, "activation=relu,tanh", "seed=0,1"),
     "cnn": (*CNN, "seed=0,1,2", "optimizer.learning_rate=0.1,0.01"),
     "cnn with batch norm and augmentation": (*CNN, "normalization=batch", "augmentation.shift=1", "seed=0,1"),
-    "from coarse to fine": (*SMALL, "experiment=random_search", "search.stages=[3,3]", "seed=0,1", "trial=range(0,6)"),
+    "from coarse to fine": (*SMALL, "experiment=random_search", "hydra.sweeper.stages=2", "seed=0,1", "hydra.sweeper.trials=6"),
     "numbers of formulas": (
         *SMALL,
         "activation=selu",

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline.config.sweep_settings import SweepSettings
-from pipeline.errors import DivergedError, PipelineError, RunError, Stopped, complain
+from pipeline.errors import DivergedError, Paused, PipelineError, RunError, Stopped, complain
 from pipeline.sweeps.doing import Doing, result_of
 from pipeline.sweeps.engines.orders import Order, asked_of
 from pipeline.sweeps.jobs import JobResult, Trial
@@ -209,7 +209,7 @@ class Given:
             case "end" if event["status"] != "killed" and event["trial"] in self.left:
                 trial = self.left.pop(event["trial"])
                 metrics = {name: float(value) for name, value in event["metrics"].items()}
-                return self._doing.over(trial, metrics, _error(event))
+                return self._doing.over(trial, metrics, _error(event, trial, metrics))
             case "said":
                 self._say(event)
         return None
@@ -237,8 +237,11 @@ class Given:
             print(text, flush=True)
 
 
-def _error(event: Mapping[str, Any]) -> PipelineError | None:
+def _error(event: Mapping[str, Any], trial: Trial, metrics: Mapping[str, float]) -> PipelineError | Paused | None:
     match event["status"]:
+        case "paused":
+            assert trial.until is not None
+            return Paused(trial.until, metrics)
         case "finished":
             return None
         case "diverged":

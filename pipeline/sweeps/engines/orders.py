@@ -41,7 +41,7 @@ class Order:
     folder    of the sweep; file, the journal of the order in it
     sweep     the id of the sweep
     stack     whether its trials train together
-    trials    job, trial, overrides, varied and plain config of each
+    trials    job, trial, overrides, varied, plain config of each, and the epoch after which it pauses
     cores     those that it may use; none: all there are
     memory    bytes that it is expected to take, 0 where that is not known
     gpus      devices that it needs
@@ -77,7 +77,7 @@ def asked_of(trial: Trial) -> dict[str, Any]:
     """A trial as an order has it."""
     context = trial.context
     own = {"overrides": list(context.overrides), "varied": list(context.varied)}
-    return {"job": context.job, "trial": trial.name, **own, "plain": trial.plain}
+    return {"job": context.job, "trial": trial.name, **own, "plain": trial.plain, "until": trial.until}
 
 
 def do(order: Order) -> bool:
@@ -107,7 +107,8 @@ def _trial(given: Mapping[str, Any], order: Order, shelf: Shelf) -> Trial:
         shelf=shelf,
     )
     plain = given["plain"]
-    return Trial(context=context, experiment=experiment(plain), plain=plain, name=given["trial"], began=time.perf_counter())
+    asked, began = experiment(plain), time.perf_counter()
+    return Trial(context=context, experiment=asked, plain=plain, name=given["trial"], began=began, until=given["until"])
 
 
 def _with_its_traceback(trial: Trial, error: BaseException) -> None:
