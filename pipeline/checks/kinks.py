@@ -23,7 +23,7 @@ def loss_and_pattern(graph: Graph) -> Graph:
     total: str | None = None
     for node in forward.nodes:
         side = _side(b, node)
-        if side is None:
+        if side is None or not b.shape(side):  # one number for the whole step, such as a value of a formula, is no unit
             continue
         shape, path = b.shape(side), random.path_word(f"pattern/{node.outputs[0]}")
         number = b.add("uniform", *words, shape=shape, stream=random.GENERATOR, path=path, dtype="float64")

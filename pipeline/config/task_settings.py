@@ -6,8 +6,8 @@ from typing import Literal
 
 from pipeline.records import record, setting
 
-Part = Literal["recipe", "layers", "decay", "variance", "compilation", "memory", "graphs", "plan", "program", "all"]
-SHORT: tuple[Part, ...] = ("recipe", "layers", "decay", "variance", "compilation", "memory")
+Part = Literal["recipe", "layers", "formulas", "decay", "variance", "compilation", "memory", "graphs", "plan", "program", "all"]
+SHORT: tuple[Part, ...] = ("recipe", "layers", "formulas", "decay", "variance", "compilation", "memory")
 FULL: tuple[Part, ...] = (*SHORT, "graphs", "plan", "program")
 
 
@@ -17,6 +17,7 @@ class Explain:
 
     recipe       what follows the rows of the data (see config/automatic.py)
     layers       names, shapes, parameters, and what the passes over the layers did
+    formulas     each formula of the config, its derivative and the kernels that it runs in
     decay        which parameters a decay may touch
     variance     mean and variance of each layer's values that the initialization leads one to expect
     compilation  what each pass did to each form of the network, in one line

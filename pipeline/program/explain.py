@@ -8,23 +8,27 @@ from collections.abc import Callable, Iterator
 from backends.contract import ITEM_BYTES
 from pipeline.compiler.lower import Form
 from pipeline.compiler.structure import Structure
+from pipeline.config.experiment import Experiment
 from pipeline.config.task_settings import SHORT, Part, chosen
 from pipeline.graph.text import print_graph
 from pipeline.layers.graph import print_decay, print_layers
 from pipeline.plan import print_memory, print_plan
+from pipeline.program.formulas import print_formulas
 from pipeline.program.variance import print_predicted
 
 
-def explain(structure: Structure, *, parts: tuple[Part, ...], seed: int) -> str:
-    """The parts that are asked for, for training and for evaluation; `seed` is that of the initial weights."""
+def explain(structure: Structure, config: Experiment, *, parts: tuple[Part, ...]) -> str:
+    """The parts that are asked for, for training and for evaluation, of the structure of `config`."""
     asked = chosen(parts)
     text = [f"backend {structure.backend.name} ({structure.backend_reason}), {structure.precision}, structure {structure.digest}"]
     if "layers" in asked:
         text += _layers(structure)
+    if "formulas" in asked and (formulas := print_formulas(structure, config)):
+        text.append(_titled("formulas", formulas))
     if "decay" in asked:
         text.append(_titled("decay", print_decay(structure.network)))
     if "variance" in asked:
-        text.append(_titled("variance", print_predicted(structure.network, seed)))
+        text.append(_titled("variance", print_predicted(structure.network, config.seed)))
     for part, overview in _OVERVIEWS.items():
         if part in asked:
             lines = [overview(structure, *form) for form in _forms(structure)]

@@ -263,7 +263,7 @@ class Program:
     def explain(self, parts: Sequence[str] = SHORT) -> str:
         """The parts that `pipeline.explanation.Explain` lists, or ["all"].  Raises ConfigError for another."""
         asked = read(Explain, {"parts": list(parts)}, at="explain").parts
-        return explain(self.structure, parts=asked, seed=self.seed)
+        return explain(self.structure, self.config, parts=asked)
 
     def feed(self, form: Form, x: Array | Streamed, y: Array, order: npt.NDArray[np.int64], weight: Array | None = None) -> Feed:
         """What the plan of `form` consumes for this trial alone; its first step is the next one.

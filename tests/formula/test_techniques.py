@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,16 +13,21 @@ import numpy as np
 import pytest
 import yaml
 
+from pipeline.checks.gradients import check_gradients
+from pipeline.checks.material import material
 from pipeline.config.overrides import CONF
 from pipeline.data import DataShape
+from pipeline.formula.declared import Formula
+from pipeline.formula.host import evaluate
 from pipeline.graph.values import Array, Clock
+from pipeline.program.formulas import derivative
 from pipeline.program.program import Program
 from pipeline.recipe.initialization import INITIALIZATIONS, draw
 from pipeline.recipe.schedules import SCHEDULES, factor
 from pipeline.records import read_kind
 from tests.layers.test_activations import single
 from tests.optimizers.test_first_steps import STEPS, line, points, walk
-from tests.program.configs import data, order, program, slope_and_difference
+from tests.program.configs import config, data, order, program, slope_and_difference
 
 BACKENDS = ("reference", "numpy")
 ROOT2 = math.sqrt(2.0)
@@ -343,3 +350,38 @@ ADAM: dict[str, Any] = {
         "step": "learning_rate / (1 - beta1 ** t) * m / (sqrt(v / (1 - beta2 ** t)) + epsilon)",
     },
 }
+
+
+def test_explain_says_formula_derivative_and_kernels() -> None:
+    changes = {"activation": option("activation", "mish"), "optimizer": option("optimizer", "lion"), "loss": option("loss", "log_cosh")}
+    text = program(6, shape=NUMBERS, backend={"kind": "numpy"}, schedule=option("schedule", "wsd"), **changes).explain(["formulas"])
+    lines = text.splitlines()[2:]
+    assert lines[0] == "== formulas =="
+    assert "activation.forward = x * tanh(softplus(x))" in lines
+    assert "  by x: s1 + ((x * (1 - (s1 * s1))) * sigmoid(x)), s1 = tanh(softplus(x))" in lines
+    assert any(line.startswith("  formula1 forward: fused in formula1/") for line in lines)
+    assert any(line.startswith("  formula1 backward: fused in ") for line in lines)
+    assert any(line.startswith("  update: fused in ") for line in lines)
+    assert "schedule.factor = min(1, (total - t) / (share * total))" in lines and "  computed on the host, in float64" in lines
+
+
+def test_the_derivative_that_is_printed_is_the_derivative() -> None:
+    """The text itself, computed on the host, beside a difference."""
+    text = "scale * x ** 3 / (1 + exp(-x)) + where(x > 0, x, alpha * expm1(x)) + log(cosh(x))"
+    formula = Formula(field="forward", text=text, tensors=("x",), numbers=("scale", "alpha"))
+    written, *shared = re.split(r", (?=s\d+ = )", derivative(formula, "x"))
+    definitions = dict(part.split(" = ", 1) for part in shared)
+    while any(name in written for name in definitions):
+        for name, inner in definitions.items():
+            written = re.sub(rf"\b{name}\b", lambda _, inner=inner: f"({inner})", written)  # type: ignore[misc]
+    for x in (-1.3, 0.7):
+        numbers = {"x": x, "scale": 0.3, "alpha": 1.2}
+        above, below = (float(evaluate(formula.tree, {**numbers, "x": x + h})) for h in (1e-6, -1e-6))
+        assert float(evaluate(ast.parse(written, mode="eval").body, numbers)) == pytest.approx((above - below) / 2e-6, rel=1e-8)
+
+
+def test_check_looks_at_the_gradients_of_formulas() -> None:
+    changes = {"activation": option("activation", "mish"), "loss": option("loss", "focal"), "optimizer": option("optimizer", "lion")}
+    made = config(6, data={"kind": "iris"}, **changes)
+    findings = check_gradients(made, material(made), elements=4)
+    assert findings and all(finding.passed for finding in findings)
