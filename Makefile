@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow integration parity check bench clean
+.PHONY: help setup run test test-slow soak integration parity check bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ test: $(VENV)/.test ## the test suite (long tests left out)
 
 test-slow: $(VENV)/.test ## the long tests
 	$(BIN)/python -m pytest -m slow
+
+soak: $(VENV)/.test ## hours of random cases
+	$(BIN)/python -m pytest -m soak
 
 integration: $(VENV)/.integration ## the tests beside real parts of others: Ray, submitit, a browser, NVRTC (installs them)
 	$(BIN)/python -m pytest -m integration

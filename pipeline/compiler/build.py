@@ -18,7 +18,7 @@ from pipeline.layers.dropout import Dropout
 from pipeline.layers.graph import LayerGraph, LayerNode, Parameter
 from pipeline.layers.kind import Shape
 from pipeline.layers.names import INPUT, layer_names
-from pipeline.layers.normalization import NoNormalization
+from pipeline.layers.normalization import BatchNormalization, NoNormalization
 from pipeline.layers.part import Layer, MeanAndVariance, Merge, Normalization, OneInput, Part
 from pipeline.layers.weighted import Weighted
 from pipeline.recipe.losses import LOSSES, SoftmaxCrossEntropy, resolve
@@ -56,6 +56,7 @@ def build(config: Experiment, data: DataShape) -> LayerGraph:
     network = LayerGraph(input_shape=tuple(data.input_shape), nodes=tuple(nodes), loss=loss)
     _check_output(network, units, config)
     _check_used(network, layers, names, ends)
+    _check_statistics(network, config)
     return network
 
 
@@ -143,6 +144,14 @@ def _check_output(network: LayerGraph, units: int, config: Experiment) -> None:
         rule = f"the last layer needs {units} units for this data and loss={LOSSES.kind_of(network.loss)}"
         hint = f"give units={units}, or architecture.head=auto"
         raise ConfigError(at=f"architecture.layers[{last}].units", got=network.output.shape[-1], rule=rule, hint=hint)
+
+
+def _check_statistics(network: LayerGraph, config: Experiment) -> None:
+    """The variance of one number is 0: batch norm would pass beta alone.  A channel of an image has as many numbers as there are pixels."""
+    alone = [n.name for n in network.nodes if isinstance(n.record, BatchNormalization) and math.prod(n.shape[:-1]) == 1]
+    if alone and config.training.batch_size == 1:
+        rule = f"batch norm needs at least 2 rows a batch, as {alone[0]} has one number a channel in each"
+        raise ConfigError(at="training.batch_size", got=1, rule=rule, hint="use normalization=layer or none")
 
 
 def _check_used(network: LayerGraph, layers: Sequence[Layer], names: Sequence[str], ends: dict[str, str]) -> None:

@@ -23,7 +23,6 @@ from pipeline.layers.add import Add
 from pipeline.layers.dense import Dense
 from pipeline.layers.maxout import Maxout
 from pipeline.layers.names import INPUT, layer_names
-from pipeline.layers.normalization import BatchNormalization
 from pipeline.layers.part import Layer, Merge, OneInput
 from pipeline.layers.weighted import Weighted
 from pipeline.optimizers.adamw import AdamW
@@ -169,15 +168,6 @@ def _dropout(config: Experiment) -> None:
             raise ConfigError(at=f"{at}.rate", got=part.rate, rule=rule, hint="give one of them, the other as null or not at all")
 
 
-def _batch_statistics(config: Experiment) -> None:
-    """The variance of one row is 0: batch norm would pass beta alone."""
-    normalizations = [config.normalization, *(layer.normalization for _, layer in _weighted(config))]
-    if config.training.batch_size == 1 and any(isinstance(entry, BatchNormalization) for entry in normalizations):
-        raise ConfigError(
-            at="training.batch_size", got=1, rule="batch norm needs at least 2 rows a batch", hint="use normalization=layer or none"
-        )
-
-
 def _early_stopping(config: Experiment) -> None:
     stopping = config.training.early_stopping
     if (
@@ -289,7 +279,6 @@ RULES: tuple[Callable[[Experiment], None], ...] = (
     _layer_inputs,
     _maxout,
     _dropout,
-    _batch_statistics,
     _early_stopping,
     _best_is_kept,
     _loss_for_task,

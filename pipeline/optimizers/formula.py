@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pipeline.errors import ConfigError, nearest
 from pipeline.formula import emit
-from pipeline.formula.declared import ALL, LAST, Formula, WithFormulas, check_names, check_used
+from pipeline.formula.declared import ALL, LAST, Formula, WithFormulas, check_names, check_used, key
 from pipeline.graph.builder import Builder
 from pipeline.graph.values import Value
 from pipeline.optimizers.rule import LearningRate, Optimizer, Rule
@@ -14,6 +14,7 @@ from pipeline.records import record, setting
 
 STEP = "step"
 CLOCK = ("learning_rate", "t")
+ONE = "optimizer.one"
 
 
 @record
@@ -59,8 +60,12 @@ class FormulaOptimizer(Optimizer, WithFormulas):
         for name in wanted:
             if name not in self.update:
                 raise ConfigError(at=f"update.{name}", got="(missing)", rule="has no value", hint=f"give a formula for {name}")
+        known: dict[str, str] = {}
         for formula in self.formulas():
             formula.check(self.values)
+            twin = known.setdefault(key(formula.tree), formula.field)
+            if twin != formula.field and f"update.{STEP}" not in (twin, formula.field):
+                formula.refuse(formula.tree, f"is the formula of {twin}", "one slot is enough for both")
             emit.shape_of(formula, dict.fromkeys(formula.tensors, (2, 3)))
         check_used((*self.values, *self.slots), self.formulas(), at="values")
         if not any("learning_rate" in formula.names for formula in self.formulas()):
@@ -75,7 +80,7 @@ def rule(record: FormulaOptimizer) -> Rule:
 
     def values(record: FormulaOptimizer, rate: LearningRate) -> dict[str, Value]:
         numbers: dict[str, Value] = {**record.values, "learning_rate": rate, "t": lambda clock: clock.updates + 1.0}
-        found: dict[str, Value] = {}
+        found: dict[str, Value] = {ONE: 1.0}
         for name, formula in formulas.items():
             found |= emit.values(formula, numbers, f"optimizer.{name}")
         return found
@@ -85,6 +90,8 @@ def rule(record: FormulaOptimizer) -> Rule:
         made: dict[str, str] = {}
         for name, formula in formulas.items():
             value = emit.emit(b, formula, tensors, f"optimizer.{name}")
+            if name != STEP and value in tensors.values():  # a slot that remembers another tensor needs numbers of its own
+                value = b.add("mul", value, b.value(ONE))
             made[name] = emit.spread_to(b, value, b.shape(gradient))
             tensors |= {name: made[name]} if name != STEP else {}
         return made.pop(STEP), made

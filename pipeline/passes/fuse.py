@@ -7,7 +7,7 @@ than stored, when all they need is stored anyway.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from backends.contract import Body, Instruction
 from pipeline.graph.ir import Graph, Node
@@ -15,6 +15,7 @@ from pipeline.ops import OPS
 from pipeline.ops.fused import fused_node
 from pipeline.passes.domain import levels
 from pipeline.passes.groups import Group, grow
+from pipeline.plan.order import circle
 
 RECOMPUTE_LIMIT = 8  # nodes recomputed for one value
 
@@ -22,23 +23,71 @@ Kernels = dict[Group, list[Node]]
 
 
 def fuse(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
-    """`graph` with its element-wise chains and reductions as `fused` nodes."""
-    order = grow(graph)
-    kernels = _kernels(graph, order)
-    # what is computed again may read a state; where its kernel runs after that state is replaced, the value is stored after all
-    while late := _read_too_late(graph, kernels):
+    """`graph` with its element-wise chains and reductions as `fused` nodes.
+
+    A state is replaced where it lies, so a kernel that replaces one waits for all that read it.  Kernels may not wait for each other in a
+    circle: what one of them computes again from the state is stored after all, and where it reads the state itself, the update becomes a
+    kernel of its own.
+    """
+    alone: set[str] = set()
+    order = grow(graph, alone)
+    while True:
+        kernels = _kernels(graph, order)
+        late = _read_too_late(graph, kernels)
         for group, state in late:
             group.avoids.add(state)
-        kernels = _kernels(graph, order)
+        if late:
+            continue
+        result = graph.replace(nodes=tuple(_nodes(graph, order, kernels)))
+        ring = circle(result)
+        if not ring:
+            break
+        again = _computed_again(graph, result, kernels, ring)
+        if again is not None:
+            group, state = again
+            group.avoids.add(state)
+            continue
+        update = next(value for value in _written(result, ring) if value not in alone)
+        alone.add(update)
+        order = grow(graph, alone)
+    bodies = [node.fused.body for node in result.nodes if node.fused]
+    inside = sum(len(body.instructions) for body in bodies)
+    return result, (f"{inside} element-wise ops and reductions run in {len(bodies)} kernels",)
+
+
+def _nodes(graph: Graph, order: list[Group], kernels: Kernels) -> list[Node]:
+    """The kernels, and the views that are still read by name, each after what it shows."""
     views = _views(graph, order)
     nodes = [view for i in graph.inputs for view in views.get(i.name, [])]
     for made in kernels.values():
         made = [node for node in made if node.outputs]  # all that a group makes may be cheaper to make again where it is read
         nodes += made
         nodes += [view for node in made for name in node.outputs for view in views.get(name, [])]
-    bodies = [node.fused.body for node in nodes if node.fused]
-    inside = sum(len(body.instructions) for body in bodies)
-    return graph.replace(nodes=tuple(nodes)), (f"{inside} element-wise ops and reductions run in {len(bodies)} kernels",)
+    return nodes
+
+
+def _written(fused: Graph, ring: Sequence[int]) -> list[str]:
+    """The updates that kernels of the ring make and whose state another of the ring reads."""
+    found = []
+    for state, value in fused.updates.items():
+        number = fused.places.get(fused.resolve(value))
+        if number in ring and any(reader in ring and reader != number for reader in fused.readers[state]):
+            found.append(value)
+    return found
+
+
+def _computed_again(graph: Graph, fused: Graph, kernels: Kernels, ring: Sequence[int]) -> tuple[Group, str] | None:
+    """A group of the ring that reads a state which another replaces, only to compute a value again, and that state."""
+    home = {name: group for group in kernels for name in group.values}
+    states = {state for state, value in graph.updates.items() if value in _written(fused, ring)}
+    for number in ring:
+        node = fused.nodes[number]
+        group = home[node.outputs[0]]
+        own = {name for member in group.nodes for name in graph.operands(member)}
+        for name in map(fused.resolve, node.inputs):
+            if name in states - own - group.avoids:
+                return group, name
+    return None
 
 
 def _views(graph: Graph, order: list[Group]) -> dict[str, list[Node]]:

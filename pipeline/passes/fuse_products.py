@@ -6,11 +6,13 @@ Bias, activation and residual after a product forward; the optimizer's update af
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 from backends.contract import Body, Target
 from pipeline.graph.ir import Graph, Node
 from pipeline.ops.fused import fused_node
+from pipeline.plan.order import circle
 
 DEEP = 1024  # a longer sum is taken up again from memory, where the product must lie by itself
 
@@ -23,8 +25,19 @@ def join(graph: Graph, target: Target) -> tuple[Graph, tuple[str, ...]]:
             first = next(iter(graph.readers[node.outputs[0]]), None)
             if first is not None and first not in partner and _may_follow(graph, node, graph.nodes[first]):
                 partner[first] = node
-    if not partner:
-        return graph, ()
+    while partner:
+        joined = graph.replace(nodes=tuple(_nodes(graph, partner)))
+        ring = circle(joined)
+        if not ring:
+            return joined, (f"{len(partner)} products go on in the kernel that reads them",)
+        # a product reads a state that its end would wait to see replaced: it runs by itself
+        outputs = {name for number in ring for name in joined.nodes[number].outputs}
+        del partner[next(number for number in partner if not outputs.isdisjoint(graph.nodes[number].outputs))]
+    return graph, ()
+
+
+def _nodes(graph: Graph, partner: Mapping[int, Node]) -> list[Node]:
+    """The nodes with the products of `partner` in the fused nodes that they belong to."""
     moved = {product.outputs[0] for product in partner.values()}  # products that are made later now
     nodes: list[Node] = []
     waiting: dict[str, list[Node]] = {}  # their views, which come later too
@@ -40,7 +53,7 @@ def join(graph: Graph, target: Target) -> tuple[Graph, tuple[str, ...]]:
             nodes.append(node)
         elif node.is_view:
             waiting.setdefault(root, []).append(node)
-    return graph.replace(nodes=tuple(nodes)), (f"{len(partner)} products go on in the kernel that reads them",)
+    return nodes
 
 
 def _stored(graph: Graph, product: str) -> bool:

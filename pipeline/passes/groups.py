@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from backends.contract import Level
@@ -28,9 +28,12 @@ class Group:
     avoids: set[str] = field(default_factory=set)
 
 
-def grow(graph: Graph) -> list[Group]:
-    """The groups of `graph`, each after those that it needs.  Views belong to none, nor do literals, which are part of each reader."""
-    growing = _Growing(graph)
+def grow(graph: Graph, alone: Collection[str] = ()) -> list[Group]:
+    """The groups of `graph`, each after those that it needs.  Views belong to none, nor do literals, which are part of each reader.
+
+    alone: values whose nodes are groups of their own.
+    """
+    growing = _Growing(graph, alone)
     escaping = graph.escaping()
     for node in graph.nodes:
         if not node.is_view and (node.op != "constant" or node.outputs[0] in escaping):
@@ -45,8 +48,8 @@ class _Growing:
     for_updates   what nothing but an update is made of
     """
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, alone: Collection[str]) -> None:
+        self.graph, self.alone = graph, alone
         self.home: dict[str, Group] = {}
         self.groups: list[Group] = []
         guard = {graph.guard} if graph.guard else set[str]()
@@ -88,6 +91,8 @@ class _Growing:
     def _common(self, producer: Group, group: Group) -> Domain | None:
         """The grid on which both run as one kernel, or None."""
         if producer.domain is None or group.domain is None or self._guarded_apart(producer, group):
+            return None
+        if not (producer.values | group.values).isdisjoint(self.alone):
             return None
         nodes = self.graph.binding(producer.values | group.values)
         # where no grid refines both, one of the two may still hold all values

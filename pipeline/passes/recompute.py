@@ -14,7 +14,7 @@ from backends.contract import Body
 from pipeline.graph.ir import Fused, Graph, Node, rename
 from pipeline.ops import OPS
 from pipeline.ops.fused import fused_node
-from pipeline.plan.order import phases
+from pipeline.plan.order import circle, phases
 
 
 def recompute(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
@@ -26,7 +26,9 @@ def recompute(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
         if node.fused:
             for value in node.outputs:
                 work.consider(node.fused, value)
-    return work.result()
+    made, reasons = work.result()
+    # what is made again may read a state that its kernel would wait to see replaced; then all is kept
+    return (graph, ()) if circle(made) else (made, reasons)
 
 
 class _Recomputing:

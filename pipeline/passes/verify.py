@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pipeline.graph.ir import Graph
 from pipeline.ops import OPS
+from pipeline.plan.order import circle
 
 
 def verify(graph: Graph) -> None:
     """Asserts: every name bound once and before use, every op known, every type what the op's shape rule promises,
-    updates keep the type of the state they replace, and the guard is a scalar."""
+    updates keep the type of the state they replace, the guard is a scalar, and no two nodes wait for each other: one that replaces a state
+    waits for all that read it."""
     bound = [i.name for i in graph.inputs]
     assert len(set(bound)) == len(bound), "an input is declared twice"
     seen = set(bound)
@@ -28,3 +30,5 @@ def verify(graph: Graph) -> None:
     for public, value in graph.outputs.items():
         assert value in seen, f"output {public}: {value} is not bound"
     assert graph.guard is None or graph.types[graph.guard].shape == (), "the guard must be a scalar"
+    ring = circle(graph)
+    assert not ring, f"{', '.join(graph.nodes[index].outputs[-1] for index in ring)} wait for each other"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 
 from pipeline.graph.ir import Graph
 
@@ -14,20 +14,37 @@ def phases(graph: Graph) -> tuple[dict[int, int], int]:
     and for every other reader of that state.
     Phase 0 gathers the batch.
     """
-    producer = graph.places
-    waits = {index: {producer[name] for name in node.inputs if name in producer} for index, node in enumerate(graph.nodes)}
-    for index, node in enumerate(graph.nodes):
-        waits[index] |= {producer[name] for name in (node.fused.after if node.fused else ())}
-    for index, states in _writers(graph).items():
-        waits[index] |= {reader for state in states for reader in graph.readers[state]} - {index}
-        if graph.guard:
-            waits[index].add(producer[graph.guard])
+    producer, waiting = graph.places, waits(graph)
     phase: dict[int, int] = {}
-    # a circle here would be a kernel that writes a state which a later kernel still reads
-    for index in TopologicalSorter(waits).static_order():
+    for index in TopologicalSorter(waiting).static_order():
         view = graph.nodes[index].is_view  # takes no time
-        phase[index] = max([0 if view else 1, *(phase[w] + (not view) for w in waits[index])])
+        phase[index] = max([0 if view else 1, *(phase[w] + (not view) for w in waiting[index])])
     return phase, phase[producer[graph.guard]] + 1 if graph.guard else 1
+
+
+def waits(graph: Graph) -> dict[int, set[int]]:
+    """index of each node -> those that must have run before it: what makes its inputs, and of a state that it writes every other reader."""
+    producer = graph.places
+    waiting = {index: {producer[name] for name in node.inputs if name in producer} for index, node in enumerate(graph.nodes)}
+    for index, node in enumerate(graph.nodes):
+        waiting[index] |= {producer[name] for name in (node.fused.after if node.fused else ())}
+    for index, states in _writers(graph).items():
+        waiting[index] |= {reader for state in states for reader in graph.readers[state]} - {index}
+        if graph.guard:
+            waiting[index].add(producer[graph.guard])
+    return waiting
+
+
+def circle(graph: Graph) -> tuple[int, ...]:
+    """The indices of nodes that wait for each other, one that writes a state which another still reads among them; () where none do.
+
+    The first waits for the last.
+    """
+    try:
+        TopologicalSorter(waits(graph)).prepare()
+    except CycleError as error:
+        return tuple(error.args[1][:-1])
+    return ()
 
 
 def _writers(graph: Graph) -> dict[int, list[str]]:

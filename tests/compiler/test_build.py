@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipeline.compiler.build import build
@@ -12,7 +13,7 @@ from pipeline.data import DataShape
 from pipeline.layers.graph import LayerGraph
 from pipeline.recipe.initialization import He, Zeros
 from pipeline.recipe.losses import LOSSES
-from tests.program.configs import CLASSES, NUMBERS, TWO_CLASSES, config
+from tests.program.configs import CLASSES, NUMBERS, TWO_CLASSES, config, data, order, program
 from tests.refusal import refused
 
 
@@ -158,3 +159,28 @@ relu1  relu                   bn1    [5]
 fc2    dense                  relu1  [3]           18          fc2.weight [5, 3], fc2.bias [3]
 loss   softmax_cross_entropy  fc2
 48 parameters"""
+
+
+def test_batch_norm_of_one_row_a_step_needs_more_than_one_number_a_channel() -> None:
+    one = {"training": {"batch_size": 1}, "normalization": {"kind": "batch"}}
+    rule = "batch norm needs at least 2 rows a batch, as bn1 has one number a channel in each; use normalization=layer or none"
+    with refused(f"training.batch_size = 1: {rule}"):
+        layered({"kind": "dense", "units": 3}, **one)
+    images = DataShape(input_shape=(3, 4, 2), classes=3, targets=None)
+    conv = {"kind": "conv", "channels": 3}
+    assert "bn1" in layers(layered(conv, shape=images, **one))
+    with refused(f"training.batch_size = 1: {rule.replace('bn1', 'bn2')}"):
+        layered(conv, {"kind": "conv", "channels": 3, "kernel": [3, 4], "padding": "valid"}, shape=images, **one)
+
+
+@pytest.mark.parametrize("statistics", ["ema", "population"])
+def test_batch_norm_over_an_image_trains_with_one_row_a_step(statistics: str) -> None:
+    images = DataShape(input_shape=(3, 4, 2), classes=3, targets=None)
+    groups = {"training": {"batch_size": 1}, "normalization": {"kind": "batch", "statistics": statistics}}
+    architecture = {"layers": [{"kind": "conv", "channels": 3}]}
+    made = [program(shape=images, architecture=architecture, backend={"kind": kind}, **groups) for kind in ("reference", "numpy")]
+    (x, y), rows = data(8, images), order(8, rows=8, batch=1)
+    first, second = (one.run(x, y, rows) for one in made)
+    np.testing.assert_allclose(first, second, rtol=1e-9)
+    for name, value in made[0].state().items():
+        np.testing.assert_allclose(made[1].state()[name], value, rtol=1e-6, atol=1e-9, err_msg=name)

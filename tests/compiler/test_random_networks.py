@@ -6,21 +6,34 @@ Sizes are small and odd on purpose: batches of one, images one place wide, singl
 from __future__ import annotations
 
 import random
+from graphlib import CycleError
 from typing import Any
 
 import numpy as np
 import pytest
 
+import backends
+from pipeline.compiler.structure import Structure
 from pipeline.data import DataShape
 from pipeline.errors import ConfigError
 from pipeline.layers import LAYERS
 from pipeline.layers.activation import ACTIVATIONS
 from pipeline.layers.normalization import NORMALIZATIONS
 from pipeline.optimizers import OPTIMIZERS
-from tests.program.configs import program
+from tests.program.configs import config, program
 
 LOSSES = {"classes": ("softmax_cross_entropy", "hinge"), "two classes": ("logistic",), "numbers": ("mean_squared_error", "huber")}
 PENALTIES = {"l1": 0.01, "l2": 0.02, "weight_decay": 0.03, "max_norm": 1.0, "clip_norm": 0.5, "clip_value": 0.1}
+
+FORMULAS: list[dict[str, Any]] = [
+    {"kind": "formula", "forward": "x * tanh(softplus(x))"},
+    {"kind": "formula", "forward": "x * sigmoid(beta * x) + a", "values": {"a": 0.1}, "learned": {"beta": {"per": "channel"}}},
+    {"kind": "formula", "forward": "x - mean(x, axis=-1) * beta", "learned": {"beta": {"per": "layer", "start": 0.5}}},
+]
+STEPS: list[dict[str, Any]] = [
+    {"slots": ["m"], "update": {"step": "learning_rate * sign(0.9 * m + 0.1 * g)", "m": "0.99 * m + 0.01 * g"}},
+    {"update": {"step": "learning_rate * g * norm(w) / max(norm(g), 0.01)"}},
+]
 
 
 def normalization(r: random.Random) -> dict[str, Any]:
@@ -35,7 +48,14 @@ def normalization(r: random.Random) -> dict[str, Any]:
 
 def activation(r: random.Random) -> dict[str, Any]:
     kind = r.choice([*ACTIVATIONS])
+    if kind == "formula":
+        return r.choice(FORMULAS)
     return {"kind": kind, "shared": r.random() < 0.5} if kind == "prelu" else {"kind": kind}
+
+
+def optimizer(r: random.Random) -> dict[str, Any]:
+    kind = r.choice([*OPTIMIZERS])
+    return {**(r.choice(STEPS) if kind == "formula" else {}), "kind": kind, "learning_rate": 0.01}
 
 
 def layer(r: random.Random, earlier: list[str]) -> dict[str, Any]:
@@ -74,10 +94,10 @@ def network(r: random.Random) -> tuple[DataShape, dict[str, Any]]:
         "architecture": {"layers": layers, "head": "auto"},
         "loss": r.choice(LOSSES[task]),
         "regularization": regularization,
-        "optimizer": {"kind": r.choice([*OPTIMIZERS]), "learning_rate": 0.01},
+        "optimizer": optimizer(r),
         "activation": activation(r),
         "normalization": normalization(r),
-        "training": {"batch_size": r.choice([1, 1, 2, 3, 5])},
+        "training": {"batch_size": r.choice([1, 1, 2, 3, 4, 5])},
     }
     return DataShape(input_shape=input_shape, classes=classes, targets=None if classes else r.choice([1, 2, 3])), groups
 
@@ -111,3 +131,52 @@ def test_a_few_random_networks(first: int) -> None:
 @pytest.mark.parametrize("first", range(10_000, 20_000, 1000))
 def test_many_random_networks(first: int) -> None:
     check_some(first, 30)
+
+
+def compile_some(first: int, count: int) -> None:
+    """The first `count` networks from seed `first` on that fit together, each made a plan for training and one for evaluation.
+
+    No native code is made: what is looked at are the passes, whose verifier looks at every graph, and the order of the plan.
+    """
+    backend, seed, done = backends.load("numpy"), first, 0
+    while done < count:
+        shape, groups = network(random.Random(seed))
+        batch = groups["training"]["batch_size"]
+        try:
+            made = Structure(config(**groups, backend={"kind": "numpy", "recompute": seed % 3 == 0}), shape, backend)
+            made.lowered("train", batch)
+        except ConfigError:
+            continue
+        finally:
+            seed += 1
+        done += 1
+        for form, rows in (("train", batch), ("evaluate", 1 + seed % 5)):
+            try:
+                made.compiled(form, rows)
+            except (AssertionError, CycleError) as error:
+                raise AssertionError(f"seed {seed - 1}, {form} of {rows} rows: {groups}") from error
+
+
+def test_updates_that_read_each_others_parameter_are_kept_apart() -> None:
+    """With one row a step a bias and a gamma are as long as a row: each one's update computed a value again from the other."""
+    shape = DataShape(input_shape=(4,), classes=3, targets=None)
+    groups = {"normalization": {"kind": "layer", "position": "post"}, "training": {"batch_size": 1}}
+    made = [program(32, 32, shape=shape, backend={"kind": kind}, **groups) for kind in ("reference", "numpy")]
+    rng = np.random.default_rng(0)
+    x, y, rows = rng.normal(size=(6, 4)), rng.integers(0, 3, 6), rng.integers(0, 6, (9, 1))
+    losses = [one.run(x, y, rows) for one in made]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-9)
+
+
+def test_random_networks_compile() -> None:
+    compile_some(100_000, 500)
+
+
+@pytest.mark.slow
+def test_two_thousand_random_networks_compile() -> None:
+    compile_some(200_000, 2_000)
+
+
+@pytest.mark.soak
+def test_a_hundred_thousand_random_networks_compile() -> None:
+    compile_some(1_000_000, 100_000)

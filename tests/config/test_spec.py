@@ -198,14 +198,6 @@ REJECTED = [
         "give one of them, the other as null or not at all",
     ),
     (
-        {"normalization": "batch", "training": {"batch_size": 1}},
-        "training.batch_size = 1: batch norm needs at least 2 rows a batch; use normalization=layer or none",
-    ),
-    (
-        {"training": {"batch_size": 1}, **network({"normalization": "batch"})},
-        "training.batch_size = 1: batch norm needs at least 2 rows a batch; use normalization=layer or none",
-    ),
-    (
         {"training": {"early_stopping": {}}, "data": {"split": {"validation": 0}}},
         "data.split.validation = 0.0: early stopping needs a validation part; "
         "give data.split.validation=0.1 or training.early_stopping=null",

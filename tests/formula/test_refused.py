@@ -84,6 +84,10 @@ def test_the_place_in_a_layer_is_named() -> None:
         ({"update": {"m": "g"}}, "optimizer.update.m = g: m is no slot; use one of step or put it under slots"),
         ({"slots": ["m"], "update": {"step": "learning_rate * m"}}, "optimizer.update.m = (missing): has no value; give a formula for m"),
         ({"slots": ["g"], "update": {}}, "optimizer.slots = g: means something else in a formula; use another name"),
+        (
+            {"slots": ["m", "n"], "update": {"m": "m + g", "n": "m + g", "step": "learning_rate * (m + n)"}},
+            "optimizer.update.n = ^m + g: is the formula of update.m; one slot is enough for both",
+        ),
         ({"slots": ["m"], "values": {"m": 1}, "update": {}}, "optimizer.slots = m: is declared twice; give each name once"),
     ],
     ids=str,

@@ -385,3 +385,23 @@ def test_check_looks_at_the_gradients_of_formulas() -> None:
     made = config(6, data={"kind": "iris"}, **changes)
     findings = check_gradients(made, material(made), elements=4)
     assert findings and all(finding.passed for finding in findings)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_slots_may_remember_the_gradient_and_the_weight(backend: str) -> None:
+    """w <- w - 0.1 (g + (g - last g)) - 0.01 (w - last w)."""
+    update = {"step": "learning_rate * (2 * g - last) + 0.01 * (w - before)", "last": "g", "before": "w"}
+
+    def optimistic() -> Callable[[float, float, int], float]:
+        last = before = 0.0
+
+        def change(p: float, g: float, t: int) -> float:
+            nonlocal last, before
+            step = 0.05 * (2 * g - last) + 0.01 * (p - before)
+            last, before = g, p
+            return step
+
+        return change
+
+    found = points({"kind": "formula", "learning_rate": 0.05, "slots": ["last", "before"], "update": update}, backend, one_by_one=True)
+    np.testing.assert_allclose(found, walk(optimistic), rtol=1e-12)

@@ -216,3 +216,23 @@ def test_join_leaves_an_update_alone_whose_product_the_guard_needs() -> None:
     b.guard = b.outputs["norm"] = b.add("sum", b.add("mul", gradient, gradient), axes=(0, 1), name="norm")
     graph, _ = compile_passes(b.graph(), Target(fuses=True, joins=frozenset({"matmul"})))
     assert not any(n.fused and n.fused.product and "new" in n.outputs for n in graph.nodes)
+
+
+def test_the_verifier_refuses_updates_that_wait_for_each_other() -> None:
+    """Each replaces where it lies what the other still reads."""
+    b = _builder()
+    b.input("v", (3,), "state")
+    b.updates = {"w": b.add("add", "w", "v", name="new_w"), "v": b.add("sub", "v", "w", name="new_v")}
+    with pytest.raises(AssertionError, match=r"new_[vw], new_[vw] wait for each other"):
+        verify(b.graph())
+
+
+def test_an_update_that_closes_a_circle_becomes_a_kernel_of_its_own() -> None:
+    """new_w and new_v each read both states through a step of their own: fused with it they would wait for each other."""
+    b = _builder()
+    b.input("v", (3,), "state")
+    both = [b.add("exp", b.add("mul", "w", "v"), name=f"step_{n}") for n in "wv"]
+    b.updates = {"w": b.add("sub", "w", both[0], name="new_w"), "v": b.add("div", "v", both[1], name="new_v")}
+    graph, _ = fuse(b.graph())
+    verify(graph)
+    assert set(graph.updates) == {"w", "v"}
