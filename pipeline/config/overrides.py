@@ -11,6 +11,7 @@ Overrides of `hydra.*` stay as they are.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import lru_cache
@@ -57,12 +58,26 @@ def parsed(text: str) -> Override:
 def forgiving(texts: Sequence[str], *, several: bool) -> list[str]:
     """The overrides as Hydra is given them; `several`: a key may have several values (a sweep).  Raises ConfigError."""
     known = groups()
-    made = [_forgiving(text, known, several=several) for text in texts]
+    made = [_forgiving(text, known, several=several) for text in [*texts, *_kind_of_data(texts)]]
     for group in ADDED_GROUPS:
         several_of = [text.partition("=")[2] for text in made if text.startswith(f"+{group}=")]
         if len(several_of) > 1:
             raise ConfigError(at=group, got=",".join(several_of), rule="takes one option at a time", hint="give one of them")
     return made
+
+
+def _kind_of_data(texts: Sequence[str]) -> list[str]:
+    """`data=table` and the like where a path or a query is given and nothing says what data it is: the default, digits, has neither."""
+    given = _given(texts)
+    path, chosen = given.get("data.path", ""), {"data", "data.kind", "experiment", "run", "resume"}
+    if chosen & given.keys() or any(text.startswith(("--", "~data")) for text in texts):
+        return []
+    if "data.query" in given:
+        return ["data=sql"]
+    if not path or path == "null":
+        return []
+    name = os.path.expanduser(path.strip("\"'"))
+    return ["data=image_folder" if os.path.isdir(name) else "data=npz" if name.lower().endswith(".npz") else "data=table"]
 
 
 def _forgiving(text: str, known: dict[str, list[str]], *, several: bool) -> str:
@@ -84,12 +99,14 @@ def _forgiving(text: str, known: dict[str, list[str]], *, several: bool) -> str:
         if isinstance(override.value(), dict):
             hint = f"write {key}=OPTION {key}.KEY=VALUE; the options are {', '.join(known[key])}"
             raise ConfigError(at=as_written(key), got=given, rule="a group takes the name of an option", hint=hint)
-        if override.value() is None and key not in ADDED_GROUPS:
+        if override.value() in (None, "") and key not in ADDED_GROUPS:
             raise ConfigError(at=as_written(key), got=None, rule="a group needs an option", hint=f"use one of {', '.join(known[key])}")
         return f"+{bare}" if key in ADDED_GROUPS else bare
     root = _root(known)
     if key.partition(".")[0] not in root:
         raise ConfigError(at=as_written(key), got=given, rule="unknown key", hint=_nearest_path(key, root))
+    if given.startswith("="):
+        raise ConfigError(at=as_written(key), got=given, rule="has one = too many", hint=f"write {as_written(key)}{given}")
     return f"++{bare}"
 
 

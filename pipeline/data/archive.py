@@ -65,10 +65,19 @@ def _raw(arrays: dict[str, Array], config: Data, source: str, holder: str, check
     own = {part: (x, labels[part]) for part, (x, _) in pairs.items()}
     notes += [f"the {part} part is that of the {holder}; data.split.{part} is not used" for part in own if part != "train"]
     x, y = own["train"]
+    notes += _channels_first(x.shape[1:])
     weights = _weights(arrays, config, {part: (name, len(own[part][0])) for part, name in names.items()}, source)
     return Raw(
         x=x, y=y, task=task, class_names=class_names, validation=own.get("validation"), test=own.get("test"), notes=notes, weights=weights
     )
+
+
+def _channels_first(shape: tuple[int, ...]) -> list[str]:
+    """A note on rows [C, H, W], which are taken as [H, W, C]."""
+    if len(shape) != 3 or shape[0] not in (1, 2, 3, 4) or min(shape[1:]) <= 4:
+        return []
+    text = f"rows of shape {list(shape)} are taken as images [H, W, C] of {shape[2]} channels"
+    return [f"{text}; if the channels come first, store x.transpose(0, 2, 3, 1)"]
 
 
 def map_npy(root: Path) -> dict[str, Array]:

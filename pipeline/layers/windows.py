@@ -73,7 +73,9 @@ def slide(shape: Shape, kernel: Size, stride: Size, padding: Around, dilation: S
     out = positions((h, w), k, s, around, d)
     if min(out) < 1:
         rule = f"with padding={padding} it does not fit in the {h} x {w} image"
-        raise ConfigError(at="kernel", got=kernel, rule=rule, hint="use a smaller one, or padding=same")
+        hint = "use a smaller one, or padding=same"
+        hint += "; images are [H, W, C] here, of [C, H, W] store x.transpose(0, 2, 3, 1)" if h <= 4 < w else ""
+        raise ConfigError(at="kernel", got=kernel, rule=rule, hint=hint)
     return Window(window=k, stride=s, padding=around, dilation=d, out=out)
 
 

@@ -165,3 +165,12 @@ def test_a_constant_target_is_refused_and_one_of_several_is_noted(tmp_path: Path
     assert refusal(config) == "data = npz: all rows have the target 14.62; nothing can be learned from one value"
     dataset = loaded(tmp_path, x=X, y=np.stack([np.full(40, 0.5), GENERATOR.normal(size=40)], axis=1))
     assert "target 0 is 0.5 in every row of the training part: nothing can be learned of it" in dataset.notes
+
+
+def test_channels_that_come_first_are_told(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.random.default_rng(0).random((20, 3, 8, 9)), y=np.arange(20) % 2)
+    config = Data(kind="npz", path=str(tmp_path / "a.npz"))
+    text = "rows of shape [3, 8, 9] are taken as images [H, W, C] of 9 channels; if the channels come first, store x.transpose(0, 2, 3, 1)"
+    assert text in load(config, seed=0).notes
+    np.savez(tmp_path / "a.npz", x=np.random.default_rng(0).random((20, 8, 9, 3)), y=np.arange(20) % 2)
+    assert load(config, seed=0).notes == ()
