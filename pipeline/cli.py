@@ -21,6 +21,7 @@ from typing import NoReturn
 from pipeline import tasks
 from pipeline.config.compose import asked_overrides, compose, job_config, run_hydra
 from pipeline.config.help import help_text
+from pipeline.config.jobs import check_folders
 from pipeline.config.others import arguments_parser
 from pipeline.config.overrides import as_one_run, asks_for_several, forgiving, without_dashes
 from pipeline.errors import PipelineError, Stopped, complain, exit_code, sentence
@@ -95,6 +96,7 @@ def _single(argv: list[str], began: float) -> int:
 
     def job(config: object) -> None:
         try:
+            check_folders()
             tasks.run(*described(job_config(config)), RunContext(overrides=asked_overrides(), began=began))
         except Exception as error:  # kept from Hydra, which would print its own lines
             failures.append(error)

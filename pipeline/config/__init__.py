@@ -4,9 +4,11 @@ overrides.py      the words of a command line, made forgiving
 words.py          words that Hydra's grammar has no letters for
 synonyms.py       what papers and other tools call an option or a key
 claims.py         what the file of an experiment says of itself
-compose.py        Hydra: overrides -> nested plain dicts; Hydra is seen by it, others.py, claims.py, overrides.py, words.py, jobs.py
+compose.py        Hydra: overrides -> nested plain dicts; Hydra is seen by it, others.py, claims.py, overrides.py, words.py, jobs.py,
+                  launchers.py
 others.py         config files that are not ours: what they may say
 jobs.py           the configs of the jobs of a sweep
+launchers.py      launchers and sweepers of Hydra, given the jobs of a sweep
 arms.py           the arms of a comparison, laid over a config
 searched.py       what a search is asked on the command line
 task_settings.py  what a task alone is told

@@ -138,7 +138,7 @@ def job_number() -> int:
 
 def sweep_params() -> Mapping[str, str]:
     """`hydra.sweeper.params`: what a config asks to be swept."""
-    return cast("Mapping[str, str]", HydraConfig.get().sweeper.params or {})
+    return cast("Mapping[str, str]", HydraConfig.get().sweeper.get("params") or {})
 
 
 def asked_overrides() -> tuple[str, ...]:

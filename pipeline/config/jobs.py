@@ -7,6 +7,7 @@ copies of it with the values put in, by the rule that Hydra itself follows, one 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, cast
@@ -29,9 +30,6 @@ Plain = dict[str, Any]
 
 def jobs_of(overrides: Sequence[str]) -> list[tuple[str, ...]]:
     """The jobs that the overrides and the config ask for, while Hydra is at work.  Raises PipelineError."""
-    if (sweeper := _plugin("sweeper")) != "basic":
-        hint = "leave it out for a grid, or give hydra/sweeper=search"
-        raise ConfigError(at="hydra/sweeper", got=sweeper, rule="a sweep is a grid or a search", hint=hint)
     for text in overrides:
         if is_range(text):
             path, _, value = text.lstrip("+").partition("=")
@@ -56,16 +54,25 @@ def asked_search(overrides: Sequence[str]) -> Asked | None:
 
 
 def check_folders() -> None:
-    """Whether Hydra is asked to make folders for the jobs, which make their own.  Raises ConfigError."""
-    subdir = HydraConfig.get().sweep.subdir
-    if subdir not in (".", "${hydra.job.num}"):
-        hint = "leave it out; output=... gives one run a folder"
-        raise ConfigError(at="hydra.sweep.subdir", got=subdir, rule="each run makes a folder of its own in runs/", hint=hint)
+    """Whether Hydra is asked to make folders for runs, which make their own.  Raises ConfigError."""
+    hydra = HydraConfig.get()
+    for at, folder in (("hydra.sweep.subdir", hydra.sweep.subdir), ("hydra.run.dir", hydra.run.dir)):
+        if folder not in (".", "${hydra.job.num}"):
+            if at == "hydra.run.dir":
+                with suppress(OSError):  # not empty: it was there before
+                    Path(folder).rmdir()
+            hint = "leave it out; output=... gives one run a folder"
+            raise ConfigError(at=at, got=folder, rule="each run makes a folder of its own in runs/", hint=hint)
 
 
 def launcher() -> str:
-    """The launcher of Hydra that is asked for: basic, or the name of another."""
-    return _plugin("launcher")
+    """The launcher of Hydra that is asked for: stacked, also where Hydra is not at work, or the name of another."""
+    return _plugin("launcher") if HydraConfig.initialized() else "stacked"
+
+
+def sweeper() -> str:
+    """The sweeper of Hydra that is asked for: basic, or the name of another."""
+    return _plugin("sweeper")
 
 
 def _plugin(kind: str) -> str:

@@ -92,6 +92,9 @@ def _forgiving(text: str, known: dict[str, list[str]], *, several: bool) -> str:
         raise ConfigError(at=as_written(key), got=given, rule="one run takes one value", hint=hint)
     if override.type == OverrideType.DEL and key.partition(".")[0] in _root(known) - {"hydra"} and not key.startswith("data.columns."):
         raise ConfigError(at=text, got="(removed)", rule="nothing can be taken out of a config", hint=_instead_of_removing(key, known))
+    if key.startswith("hydra.sweeper.params"):  # Hydra itself breaks on them
+        hint = f"write {key.removeprefix('hydra.sweeper.params').lstrip('.') or 'seed'}=... on the command line"
+        raise ConfigError(at=as_written(key), got=given, rule="is read in config files", hint=hint)
     if key.startswith("hydra.") or "/" in key or override.package is not None or override.type == OverrideType.DEL:
         return text
     bare = text.lstrip("+")

@@ -7,6 +7,7 @@ searching.py   a search at work: points, rungs, what came of them
 journal.py     what the sweep is, and which run folder is whose
 work.py        each job met once: run by an engine, gone on with, or only read where it is over
 engines/       where trials are trained
+chosen.py      sweeps whose trials a sweeper of others chooses
 doing.py       a trial trained in this process, and written down
 again.py       the command that runs one trial again
 together.py    which trials train together

@@ -53,7 +53,7 @@ class JobResult:
 
 @record
 class Trial:
-    """A job whose values are known: what is to be run, up to the epoch `until` or to its end."""
+    """A job whose values are known: what is to be run, up to the epoch `until` or to its end; `texts`: its overrides as Hydra has them."""
 
     context: RunContext
     experiment: Experiment
@@ -61,6 +61,7 @@ class Trial:
     name: str
     began: float
     until: int | None = None
+    texts: tuple[str, ...] = ()
 
 
 @record

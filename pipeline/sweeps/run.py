@@ -1,7 +1,7 @@
 """A sweep from its command to its end: its jobs, each once, whatever was run before; one that fails is told at once, the others go on.
 
-Hydra composes the configs and walks the grid; the trials train together in this process.  Other launchers of Hydra are noted and not
-used, other sweepers are refused.
+Hydra composes the configs; the trials go to an engine (pipeline/sweeps/engines/), or to another launcher of Hydra where one is asked for.
+The jobs are those of a grid or of a search, unless another sweeper of Hydra chooses them (chosen.py).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, cast
 from pipeline import files
 from pipeline.config.arms import ARM, ARMS, check_name
 from pipeline.config.compose import run_hydra
-from pipeline.config.jobs import Configs, asked_search, check_folders, chosen_folder, jobs_of, launcher, save_whole
+from pipeline.config.jobs import Configs, asked_search, check_folders, chosen_folder, jobs_of, save_whole, sweeper
 from pipeline.config.overrides import values_of, without_several
 from pipeline.config.sweep_settings import SweepSettings
 from pipeline.errors import ConfigError
@@ -33,7 +33,7 @@ from pipeline.tasks.job import described
 SOME_FAILED = 3
 SWEEPS = Path("runs/sweeps")
 HOW = ("sweep.", "hydra/launcher=", "hydra.launcher.")  # overrides that say how the trials of a sweep are run, not which
-OVER = ("hydra", "tracking", "output", "resume", "sweep")  # what may be another when a sweep goes on
+OVER = ("hydra", "hydra/launcher", "tracking", "output", "resume", "sweep")  # what may be another when a sweep goes on
 
 
 def run_sweep(flags: list[str], overrides: list[str]) -> int:
@@ -138,7 +138,8 @@ class SweepRun:
             id = folder.name if self.chosen is None else f"{folder.name}-{secrets.token_hex(3)}"
             journal.begin(id=id, flags=self.flags, overrides=self.overrides, jobs=jobs, search=search)
         count = self.source.count
-        print(f"sweep {folder.name}: {count} job{'s' if count > 1 else ''}{before}", flush=True)
+        what = f"{count} job{'s' if count > 1 else ''}" if count else "its jobs are chosen one batch after another"
+        print(f"sweep {folder.name}: {what}{before}", flush=True)
         for line in self.source.said():
             print(line, flush=True)
 
@@ -184,15 +185,11 @@ def _asked(config: object, flags: list[str], overrides: list[str], folder: Path 
     """A sweep of the command line, while Hydra has composed what its jobs have in common.  Raises ConfigError."""
     check_folders()
     search = asked_search(overrides)
-    if (other := launcher()) != "basic":
-        print(f"note: hydra/launcher = {other}: trials train together in this process, the launcher is not used", flush=True)
     if not any(flag in ("-m", "--multirun") for flag in flags) and any(text.startswith("+sweep=") for text in overrides):
         print("note: +sweep=... asks for several runs: this is a sweep, as with -m", flush=True)
     configs = Configs()
-    source: Source = (
-        Grid([Job(number=k, texts=texts) for k, texts in enumerate(jobs_of(overrides))]) if search is None else Searching(search)
-    )
-    tried = [job.texts for job in source.planned] if search is None else search.corners()
+    source = _source(overrides) if search is None else Searching(search)
+    tried = search.corners() if search is not None else [job.texts for job in source.planned] or [tuple(without_several(overrides))]
     _check_arms(config, [values_of(texts) for texts in tried])
     settings = configs.check(tried)
     if search is not None:
@@ -208,6 +205,15 @@ def _asked(config: object, flags: list[str], overrides: list[str], folder: Path 
         chosen=folder or chosen_folder(f"{SWEEPS}/${{now:"),
         save=save_whole,
     )
+
+
+def _source(overrides: Sequence[str]) -> Source:
+    """Where the jobs come from that are not searched for.  Raises ConfigError."""
+    if sweeper() == "basic":
+        return Grid([Job(number=k, texts=texts) for k, texts in enumerate(jobs_of(overrides))])
+    from pipeline.sweeps.chosen import Chosen  # noqa: PLC0415  # the command line starts without it
+
+    return Chosen(overrides, {path: value for path, value in values_of(overrides).items() if path.split(".")[0] not in OVER})
 
 
 def _check_paths(configs: Configs, texts: Sequence[str]) -> None:

@@ -31,13 +31,14 @@ if TYPE_CHECKING:
 
 
 class Worker:
-    """Works through jobs; `stops`: a failure has stopped the sweep."""
+    """Works through jobs; `stops`: a failure has stopped the sweep; `first`: job -> an earlier one of the same values."""
 
     def __init__(self, *, journal: SweepJournal, senders: Senders | None, shelf: Shelf) -> None:
         self.journal, self.senders, self.shelf = journal, senders, shelf
         self.doing = Doing(journal, failed=self._failed)
         self._sweep = SweepSettings()  # of the jobs that are done now
         self.stops = False
+        self.first: dict[int, int] = {}
         self._told: Counter[str] = Counter()  # how often each error came
         self._numbers: dict[str, int] = {}  # trial -> the job that it was first met in
         self._values: dict[str, set[str | None]] = {}  # path -> what it is in the jobs so far
@@ -152,7 +153,7 @@ class Worker:
         try:
             return configs.of(job.texts)
         except Exception as error:
-            return self._refused(job, error)
+            return self.refused(job, error)
 
     def _met(self, job: Job, made: Composed, until: int | None) -> Trial | JobResult | None:
         """The trial of a job, or what came of it where it is over; None where its values are those of an earlier job."""
@@ -160,13 +161,15 @@ class Worker:
         try:
             experiment, plain = described(made.plain())
         except Exception as error:
-            return self._refused(job, error)
+            return self.refused(job, error)
         name = identity(experiment)
         if self._numbers.get(name, job.number) != job.number:
+            self.first[job.number] = self._numbers[name]
             complain(f"note: {context.label} has the values of job {self._numbers[name]}, which is run once")
             return None
         self._numbers[name] = job.number
-        trial = Trial(context=context, experiment=experiment, plain=plain, name=name, began=time.perf_counter(), until=until)
+        began = time.perf_counter()
+        trial = Trial(context=context, experiment=experiment, plain=plain, name=name, began=began, until=until, texts=job.texts)
         end, folder = self.journal.ends.get(name), self.journal.runs.get(name)
         if end is None or folder is None or not folder.is_dir():
             return trial
@@ -180,7 +183,8 @@ class Worker:
         diverged = DivergedError(str(end["message"])) if end["status"] == "diverged" else None
         return result_of(trial, None if diverged else end["metrics"], diverged, found=True)
 
-    def _refused(self, job: Job, error: BaseException) -> JobResult:
+    def refused(self, job: Job, error: BaseException) -> JobResult:
+        """What came of a job whose values are refused, which is told."""
         context = self.context(job)
         self._tell(context, error)
         return JobResult(context=context, experiment=None, error=error)

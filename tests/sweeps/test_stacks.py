@@ -79,7 +79,12 @@ def run(project: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> dict[str
     project.mkdir()
     monkeypatch.chdir(project)
     code = cli.main(["-m", *words, "tracking=none"])
-    return {"code": code, **{what: told for folder in run_folders(project / "runs") for what, told in _told(folder)}}
+    return {"code": code, **told_of_runs(project)}
+
+
+def told_of_runs(project: Path) -> dict[str, Any]:
+    """What the runs of a project have come to: trial -> its journal, checkpoint, end."""
+    return {what: told for folder in run_folders(project / "runs") for what, told in _told(folder)}
 
 
 def _told(folder: Path) -> list[tuple[str, Any]]:

@@ -111,9 +111,9 @@ def test_an_error_at_the_end_of_a_sweep_is_not_swallowed(
 
 
 def test_the_jobs_that_a_stopped_sweep_leaves_are_counted(command: Command) -> None:
-    assert command("-m", "seed=1,2,3", "optimizer=glob([sgd,ada*],exclude=ad*g*)", "training.epochs=3", train="interrupt_at_seed_1") == 130
+    assert command("-m", "seed=1,2,3", "optimizer=glob([sgd,adam*],exclude=*x)", "training.epochs=3", train="interrupt_at_seed_1") == 130
     (sweep,) = recorder.sweeps
-    assert (len(sweep.jobs), len(sweep.planned)) == (1, 18)  # sgd, adabelief, adadelta, adam, adamax, adamw
+    assert (len(sweep.jobs), len(sweep.planned)) == (1, 9)  # sgd, adam, adamw
 
 
 @pytest.mark.parametrize(

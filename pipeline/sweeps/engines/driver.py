@@ -12,7 +12,6 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -66,41 +65,47 @@ class Place(Protocol):
 def run(place: Place, doing: Doing, trials: Sequence[Trial], settings: SweepSettings) -> Iterator[JobResult]:
     """Has the trials trained at `place`, whatever becomes of each."""
     with Interrupt() as interrupt, doing.asked_by(interrupt), closing(place):
-        left, refused = _senders_for(trials, doing)
+        left, refused = with_senders(trials, doing)
         yield from refused
         waiting: deque[Given] = deque()
         for share in shares(doing, left, among=place.among) if settings.stack else (Share(trials=(trial,)) for trial in left):
             if isinstance(share, JobResult):
                 yield share
             else:
-                waiting.append(Given(doing, share, settings))
+                waiting.append(given(doing, share, settings))
         going: dict[Given, Going] = {}
         while (waiting or going) and not interrupt():
-            given = [waiting.popleft() for _ in range(min(len(waiting), place.slots - len(going)))]
-            going.update(zip(given, place.begin([one.order for one in given]), strict=True)) if given else None
+            out = [waiting.popleft() for _ in range(min(len(waiting), place.slots - len(going)))]
+            if out:
+                going.update(zip(out, place.begin([one.order for one in out]), strict=True))
             yield from _looked(going, waiting)
             time.sleep(TICK)
         if interrupt():
             yield from _stopped(going, interrupt, [*going, *waiting])
         for left_over in waiting:
             left_over.close()
-        with suppress(OSError):  # not empty, where somebody still has one
-            (doing.journal.folder / ORDERS).rmdir()
+        no_more_orders(doing.journal.folder)
+
+
+def no_more_orders(folder: Path) -> None:
+    """Removes the place of the orders of the sweep in `folder`, unless somebody still has one."""
+    with suppress(OSError):
+        (folder / ORDERS).rmdir()
 
 
 def _looked(going: dict[Given, Going], waiting: deque[Given]) -> Iterator[JobResult]:
     """What came of the orders since the last look; what was lost waits again."""
-    for given, process in list(going.items()):
+    for order, process in list(going.items()):
         state = process.state()  # asked first: what an ended process wrote is there by now
-        yield from given.look()
+        yield from order.look()
         if state is None:
             continue
-        del going[given]
-        given.close()
-        if given.left:
+        del going[order]
+        order.close()
+        if order.left:
             if state:
-                complain(f"note: the process of {given.label} was lost ({state})")
-            for again in given.again():
+                complain(f"note: the process of {order.label} was lost ({state})")
+            for again in order.again():
                 if isinstance(again, JobResult):
                     yield again
                 else:
@@ -114,16 +119,16 @@ def _stopped(going: Mapping[Given, Going], interrupt: Interrupt, every: Sequence
     end = time.monotonic() + PATIENCE
     while any(process.state() is None for process in going.values()) and time.monotonic() < end:
         time.sleep(TICK)
-    for given in going:
-        yield from given.look()
-        given.close()
+    for order in going:
+        yield from order.look()
+        order.close()
     assert interrupt.signal is not None
-    trial = next((trial for given in every for trial in given.left.values()), None)
+    trial = next((trial for order in every for trial in order.left.values()), None)
     if trial is not None:
         yield result_of(trial, None, Stopped(interrupt.signal, "stopped; what was trained is saved"))
 
 
-def _senders_for(trials: Sequence[Trial], doing: Doing) -> tuple[list[Trial], list[JobResult]]:
+def with_senders(trials: Sequence[Trial], doing: Doing) -> tuple[list[Trial], list[JobResult]]:
     """The trials whose store takes runs, and what is said of the others."""
     left, refused = list[Trial](), list[JobResult]()
     for trial in trials:
@@ -136,29 +141,45 @@ def _senders_for(trials: Sequence[Trial], doing: Doing) -> tuple[list[Trial], li
     return left, refused
 
 
-class Given:
-    """An order as its giver knows it: `left` are its trials that are not over, `losses` the processes that died of it."""
+def new_order(folder: Path, sweep: str, trials: Sequence[Trial], *, stack: bool, memory: int = 0) -> Order:
+    """An order of the sweep in `folder`, whose journal is not there yet."""
+    return Order(
+        project=str(Path.cwd()),
+        folder=str(folder.absolute()),
+        file=f"{ORDERS}/{trials[0].context.job}-{secrets.token_hex(3)}.jsonl",
+        sweep=sweep,
+        stack=stack,
+        trials=tuple(asked_of(trial) for trial in trials),
+        memory=memory,
+        gpus=int(trials[0].experiment.backend.kind == "cupy"),
+    )
 
-    def __init__(self, doing: Doing, share: Share, settings: SweepSettings, *, losses: int = 0) -> None:
-        self._doing, self._share, self._settings, self.losses = doing, share, settings, losses
-        self.left = {trial.name: trial for trial in share.trials}
-        head, folder = doing.journal.head, doing.journal.folder.absolute()
-        self.order = Order(
-            project=str(Path.cwd()),
-            folder=str(folder),
-            file=f"{ORDERS}/{share.trials[0].context.job}-{secrets.token_hex(3)}.jsonl",
-            sweep=str(head["id"]),
-            stack=settings.stack,
-            trials=tuple(asked_of(trial) for trial in share.trials),
-            memory=share.memory,
-            gpus=int(share.trials[0].experiment.backend.kind == "cupy"),
-        )
-        with closing(SweepJournal(folder, project=Path.cwd(), file=self.order.file)) as journal:
-            journal.write("sweep", id=self.order.sweep)
-            for trial in share.trials:  # to go on with
-                if trial.name in doing.journal.runs and doing.asked(trial)[0].resume is not None:
-                    journal.run(trial.name, trial.context.job or 0, doing.journal.runs[trial.name])
-        self._read = self.order.path.stat().st_size
+
+def given(doing: Doing, share: Share, settings: SweepSettings, *, losses: int = 0) -> Given:
+    """An order for a share of the trials; its journal says which of them go on."""
+    sweep = str(doing.journal.head["id"])
+    order = new_order(doing.journal.folder, sweep, share.trials, stack=settings.stack, memory=share.memory)
+    with closing(SweepJournal(Path(order.folder), project=Path.cwd(), file=order.file)) as journal:
+        journal.write("sweep", id=sweep)
+        for trial in share.trials:
+            if trial.name in doing.journal.runs and doing.asked(trial)[0].resume is not None:
+                journal.run(trial.name, trial.context.job or 0, doing.journal.runs[trial.name])
+    return Given(doing, order, share.trials, losses=losses)
+
+
+class Given:
+    """An order as its giver knows it.
+
+    left    its trials that are not over
+    begun   whether it was seen to train
+    losses  how many processes have died of it
+    """
+
+    def __init__(self, doing: Doing, order: Order, trials: Sequence[Trial], *, losses: int = 0, read: int | None = None) -> None:
+        self._doing, self.order, self.losses, self.begun = doing, order, losses, False
+        self.left = {trial.name: trial for trial in trials}
+        self._count = len(trials)
+        self._read = order.path.stat().st_size if read is None else read
 
     @property
     def label(self) -> str:
@@ -190,17 +211,22 @@ class Given:
     def again(self) -> list[Given | JobResult]:
         """What is given out when its process was lost: all that is left, or, the second time, each by itself."""
         losses = self.losses + 1
-        if losses >= LOST and len(self._share.trials) == 1:
-            (trial,) = self.left.values()
-            folder = self._doing.journal.runs.get(trial.name)
-            if folder is not None and folder.is_dir():
-                mark_killed(folder)
-            error = LostError(f"the process that trained it died {losses} times; give it more memory, or a machine of its own")
-            return [self._doing.over(trial, None, error)]
+        if losses >= LOST and self._count == 1:
+            return [self.lost(losses)]
         trials = tuple(self.left.values())
         parts = [trials] if losses == 1 else [(trial,) for trial in trials]
-        memory = self._share.memory
-        return [Given(self._doing, replace(self._share, trials=part, memory=memory), self._settings, losses=losses) for part in parts]
+        settings = SweepSettings(stack=self.order.stack)
+        return [given(self._doing, Share(trials=part, memory=self.order.memory), settings, losses=losses) for part in parts]
+
+    def lost(self, times: int) -> JobResult:
+        """Its one trial fails, because its process died."""
+        (trial,) = self.left.values()
+        folder = self._doing.journal.runs.get(trial.name)
+        if folder is not None and folder.is_dir():
+            mark_killed(folder)
+        how = f"{times} times; " if times > 1 else ""
+        error = LostError(f"the process that trained it died {how}give it more memory, or a machine of its own")
+        return self._doing.over(trial, None, error)
 
     def _noted(self, event: Mapping[str, Any]) -> JobResult | None:
         match event["event"]:
@@ -210,12 +236,15 @@ class Given:
                 trial = self.left.pop(event["trial"])
                 metrics = {name: float(value) for name, value in event["metrics"].items()}
                 return self._doing.over(trial, metrics, _error(event, trial, metrics))
+            case "found" if event["trial"] in self.left:
+                trial, end = self.left.pop(event["trial"]), self._doing.journal.ends[event["trial"]]
+                return result_of(trial, end["metrics"], _error(end, trial, end["metrics"]), found=True)
             case "said":
                 self._say(event)
         return None
 
     def _began(self, event: Mapping[str, Any]) -> None:
-        folder = Path.cwd() / event["folder"]
+        self.begun, folder = True, Path.cwd() / event["folder"]
         self._doing.journal.run(event["trial"], event["job"], folder)
         trial = self.left.get(event["trial"])
         if trial is None or trial.context.senders is None:

@@ -80,30 +80,36 @@ def asked_of(trial: Trial) -> dict[str, Any]:
     return {"job": context.job, "trial": trial.name, **own, "plain": trial.plain, "until": trial.until}
 
 
-def do(order: Order) -> bool:
-    """Trains the trials of an order that are not over -> whether all are now.  Raises RunError where another process has the order."""
+def do(order: Order, *, apart: bool = True) -> bool:
+    """Trains the trials of an order that are not over -> whether all are now.
+
+    apart  what is said goes into its journal: it is another process than the one that reads that
+    Raises RunError where another process has the order, Stopped where a signal ends it early.
+    """
     with (
         contextlib.chdir(order.project),
         contextlib.closing(SweepJournal(Path(order.folder), project=Path(order.project), file=order.file)) as journal,
-        _spoken(journal),
+        _spoken(journal) if apart else contextlib.nullcontext(),
         stopping(),
     ):
         shelf = Shelf()
-        trials = [_trial(given, order, shelf) for given in order.trials]
+        trials = [trial_of(given, order, Elsewhere(), shelf) for given in order.trials]
         left = [trial for trial in trials if journal.ends.get(trial.name, {"status": "killed"})["status"] == "killed"]
         doing = Doing(journal, failed=_with_its_traceback)
-        for _ in local.run(doing, left, SweepSettings(stack=order.stack)):
-            pass
+        for result in local.run(doing, left, SweepSettings(stack=order.stack)):
+            if isinstance(result.error, KeyboardInterrupt):
+                raise result.error
         return all(journal.ends.get(trial.name, {"status": "killed"})["status"] != "killed" for trial in trials)
 
 
-def _trial(given: Mapping[str, Any], order: Order, shelf: Shelf) -> Trial:
+def trial_of(given: Mapping[str, Any], order: Order, senders: Senders | None, shelf: Shelf | None = None) -> Trial:
+    """One of the trials of an order."""
     context = RunContext(
         sweep=order.sweep,
         job=given["job"],
         overrides=tuple(given["overrides"]),
         varied=tuple(given["varied"]),
-        senders=Elsewhere(),
+        senders=senders,
         shelf=shelf,
     )
     plain = given["plain"]

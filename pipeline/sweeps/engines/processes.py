@@ -87,7 +87,8 @@ def main() -> None:
     order = order_of(sys.stdin.buffer.readline().decode())
     os.sched_setaffinity(0, order.cores)
     threading.Thread(target=_with_its_giver, daemon=True).start()
-    do(order)
+    with suppress(KeyboardInterrupt):  # asked to stop: what is not over goes on another time
+        do(order)
     os._exit(0)  # all is written: what is loaded needs no unloading
 
 
