@@ -49,7 +49,7 @@ soak: $(VENV)/.test ## hours of random cases
 	$(BIN)/python -m pytest -m soak
 
 integration: $(VENV)/.integration ## the tests beside real parts of others: Ray, submitit, a browser, NVRTC (installs them)
-	$(BIN)/python -m pytest -m integration
+	$(BIN)/python -m pytest -m "integration and not slow"
 
 parity: $(VENV)/.peers ## train beside PyTorch (installs it): the same weights after ten steps
 	$(BIN)/python -m pytest -m parity

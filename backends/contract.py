@@ -217,6 +217,7 @@ class Feed:
             that STORED names, or of the plan's precision.  None: the numbers are those that are stored.
     done    int64 [K], zeros: the completed steps of each trial are counted here, where the backend can while they are made; None: in an
             array of the results alone
+    fixed   whether nobody changes x, y and weight as long as they are there: rows of a data set, which may be sent to a device once
     """
 
     x: Array
@@ -228,6 +229,7 @@ class Feed:
     affine: Array | None = None
     x_order: Array | None = None
     done: Array | None = None
+    fixed: bool = False
 
     def rows_of(self, source: str) -> Array:
         """The row numbers [K, S, B] that a gather of `source` takes."""

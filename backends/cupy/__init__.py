@@ -1,41 +1,52 @@
-"""The plan run call by call on CuPy arrays: the debugging mode of the GPU backend.
+"""The CuPy backend: the plan as CUDA C, one launch a phase, all trials at once, many steps a graph; the bits are the NumPy backend's.
 
-Written against an array namespace `xp`, so that the tests run every line of it under NumPy.
-It has not been run on a GPU yet; nothing is claimed here of its speed or of the device's rounding.
+Its kernels are run on the CPU, in the tests, and compiled for GPUs; none of it has been run on a device yet.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
+from backends import Unavailable
 from backends.contract import Buffer, Plan, Target
-from backends.cupy.arena import Memory
-from backends.cupy.executor import Executable
+from backends.cupy.device import Device
+from backends.cupy.executor import GRAPH_STEPS, Executable, arena_sizes
+from backends.cupy.memory import Memory
+from backends.cupy.source.body import Refused
+from backends.cupy.source.program import program
 
 
 class CupyBackend:
-    """Runs the fused plan op by op; `xp` is the module `cupy`, or `numpy` to run the same code on the host."""
+    """Plans on `device`; captured: steps run as graphs (see `Executable`)."""
 
     name = "cupy"
-    target = Target(fuses=True)
+    target = Target(fuses=True, joins=frozenset({"matmul", "conv", "conv_data_gradient"}))  # as the NumPy backend: the same plan
 
-    def __init__(self, xp: Any) -> None:
-        self.xp = xp
+    def __init__(self, device: Device, *, captured: bool = True) -> None:
+        self.device, self.captured = device, captured
 
     def allocate(self, state: tuple[Buffer, ...], trials: int) -> Memory:
         """Zeroed memory on the device for the state of `trials` trials."""
-        return Memory(self.xp, state, trials)
+        return Memory(self.device, state, trials)
 
     def load(self, plan: Plan) -> Executable:
-        """`plan` made ready to run."""
-        return Executable(self.xp, plan)
+        """`plan` compiled.  Raises Unavailable where no source is made for one of its ops."""
+        try:
+            return Executable(self.device, plan, captured=self.captured)
+        except Refused as refused:
+            raise Unavailable(kind="cupy", reason=str(refused), hint="use numpy") from None
 
-    def scratch_bytes(self, plan: Plan) -> None:
-        """Unknown: each operation makes arrays of its own."""
+    def scratch_bytes(self, plan: Plan) -> int:
+        """What a run of one trial takes on the device beside state and work: tables and rings of a graph's steps, rooms of kernels."""
+        sizes = arena_sizes(plan, program(plan), 1, GRAPH_STEPS)
+        return sum(sizes.values()) - plan.work_bytes
 
 
 def create(*, threads: int | Literal["auto"] = "auto") -> CupyBackend:
     """The CuPy backend on the current device; `threads` concerns the host and is not used."""
-    import cupy  # noqa: PLC0415  # an optional heavy dependency: only who asks for this backend needs it
+    from backends.cupy.cuda import CudaDevice  # noqa: PLC0415  # imports cupy, an optional heavy dependency
 
-    return CupyBackend(cupy)
+    return CupyBackend(CudaDevice())
+
+
+__all__ = ["CupyBackend", "create"]

@@ -1,172 +1,236 @@
-"""Runs a fused plan trial by trial, step by step, call by call, on device arrays."""
+"""Plans made ready and run: tables and data go to the device, then launch after launch, many steps in a graph."""
 
-# K trials, S steps, B batch rows, R x C the grid of a fused body
+# K trials, S steps, B batch rows
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from backends.contract import Array, Body, Buffer, Call, Feed, Instruction, Level, Plan, Results
-from backends.cupy.arena import Memory, Slabs, host
-from backends.cupy.kernels import KERNELS
+from backends.contract import ALIGNMENT, STORED, Array, Feed, Plan, Results
+from backends.cupy.device import Device, Launches, Room
+from backends.cupy.memory import Memory
+from backends.cupy.source.program import CLOCK, Kernel, Source, forms, program
+
+GRAPH_STEPS = 32  # of a graph
+SHARE = 0.5  # of the free memory of the device that a data set may take
 
 
 class Executable:
-    """A plan on the array namespace `xp`."""
+    """A plan on a device; captured: steps are recorded as graphs of GRAPH_STEPS and replayed, else each kernel is launched by itself."""
 
-    def __init__(self, xp: Any, plan: Plan) -> None:
-        self.xp, self.plan = xp, plan
-        ordered = sorted(plan.calls, key=lambda call: call.phase)
-        before = plan.phases if plan.guard is None else plan.guard_phase
-        self._before_guard = [call for call in ordered if call.phase < before]
-        self._after_guard = [call for call in ordered if call.phase >= before]
+    def __init__(self, device: Device, plan: Plan, *, captured: bool = True) -> None:
+        self.device, self.plan, self.captured = device, plan, captured
+        self.made: Source = program(plan)
+        self.code = device.compile(self.made)
+        self.precision = np.dtype(plan.precision)
+        self._arena: _Arena | None = None
+        self._data = _Data(device)
+        self._graphs: dict[tuple[Any, ...], Launches] = {}
+        self._gathers = {str(c.attributes["source"]): c.outputs[0] for c in plan.calls if c.op == "gather"}
 
     def run(self, memory: Memory, feed: Feed) -> Results:
-        """Runs every step of `feed` for every trial.  A trial whose guard is not finite stops there, its state as before that step.
-
-        The guard is read back at every step, so the device waits for the host: this is the mode to debug in, not the one to time.
-        """
+        """Runs every step of `feed` for every trial.  A trial whose guard is not finite stops there, its state as before that step."""
         trials, steps = feed.order.shape[:2]
-        given = {name: getattr(feed, name) for name in ("y", "order", "values", "words", "weight", "affine")}
-        given["x"], given["x_order"] = _needed(feed)
-        tables = Feed(**{name: self.xp.asarray(array) for name, array in given.items() if array is not None})
-        outputs = {name: self._blank((trials, steps, *b.shape), b.dtype) for name, b in self.plan.outputs}
+        assert (memory.trials == trials and memory.stride == self.plan.state_bytes) or not self.plan.state
+        arena = self._ready(trials, steps)
+        arguments = self._filled(arena, memory, feed)
         done = np.zeros(trials, np.int64) if feed.done is None else feed.done
-        # a diverging step overflows; the guard deals with it, a warning would only repeat it
-        with np.errstate(all="ignore"):
-            for trial in range(trials):
-                done[trial] = self._run_trial(_Trial(self.xp, self.plan, memory, tables, trial), steps, outputs)
-        return Results(outputs={name: host(self.xp, value) for name, value in outputs.items()}, done=done)
+        try:
+            self._launch(arena, arguments, trials, steps)
+        finally:  # a signal may come between two launches: what is on its way is waited for, and counted
+            self.device.download(arena.places["done"], done)
+        return Results(outputs=self._outputs(arena, trials, steps, done), done=done)
 
     def again(self, memory: Memory, feed: Feed, x: Array) -> Mapping[str, Array]:
         """The outputs for other rows x [rows, ...]."""
         return self.run(memory, replace(feed, x=x)).outputs
 
     def source(self) -> str:
-        """The plan as text, one line a call and one an instruction: this mode generates no code."""
-        return "\n".join(line for call in (*self._before_guard, *self._after_guard) for line in _lines(call))
+        """The kernels as CUDA C."""
+        return described(self.plan, self.made)
 
-    def _run_trial(self, trial: _Trial, steps: int, outputs: dict[str, Any]) -> int:
-        guard = self.plan.guard
-        for step in range(steps):
-            for call in self._before_guard:
-                trial.make(call, step)
-            stopped = guard is not None and not bool(self.xp.isfinite(trial.tensor(guard, step)))
-            for call in () if stopped else self._after_guard:
-                trial.make(call, step)
-            for name, buffer in self.plan.outputs:
-                if not stopped or buffer == guard:
-                    outputs[name][trial.number, step] = trial.tensor(buffer, step)
-            if stopped:
-                return step
-        return steps
+    # -- memory ---------------------------------------------------------------------------------------------------------------------
 
-    def _blank(self, shape: tuple[int, ...], dtype: str) -> Any:
-        return self.xp.full(shape, np.nan if dtype.startswith("float") else 0, np.dtype(dtype))
+    def _ready(self, trials: int, steps: int) -> _Arena:
+        """Room for a run of so many trials and steps: that of earlier runs, where it is large enough."""
+        if self._arena is None or not self._arena.holds(trials, steps):
+            self._graphs.clear()
+            self._arena = None  # what it held is free before more is asked for
+            self._arena = _Arena(self.device, self.plan, self.made, trials, max(steps, GRAPH_STEPS))
+        return self._arena
 
+    def _filled(self, arena: _Arena, memory: Memory, feed: Feed) -> tuple[Any, ...]:
+        """Puts the tables of `feed` where the kernels read them -> the arguments of every kernel, but for the number of the step."""
+        device, places, plan = self.device, arena.places, self.plan
+        trials, steps = feed.order.shape[:2]
+        given = self._stored(feed)
+        tables: dict[str, tuple[Array, Any]] = {"orders": (given["order"], np.int64), "x_orders": (given["x_order"], np.int64)}
+        tables |= {"value_table": (feed.values, self.precision)} if plan.values else {}
+        tables |= {"word_table": (feed.words, np.uint32)} if plan.words else {}
+        for name, (array, dtype) in tables.items():
+            device.upload(places[name], np.ascontiguousarray(array, dtype))
+        starts = arena.ring_starts(trials, steps)
+        device.upload(places["clock"], np.array([0, steps, *starts], np.int64))
+        device.clear(places["done"], arena.sizes["done"] + arena.sizes["stopped"])
+        data = {name: self._data.place(name, given.get(name), fixed=feed.fixed) for name in ("x", "y", "weight", "pairs")}
+        pairs = given.get("pairs")
+        return (
+            memory.address, places["work"], data["x"], data["y"], data["weight"], places["orders"], places["x_orders"],
+            places["value_table"], places["word_table"], data["pairs"], np.int32(0 if pairs is None else len(pairs)),
+            np.int32(given["x_form"]), places["done"], places["stopped"], places["clock"], places["rings"],
+        )  # fmt: skip
 
-class _Trial:
-    """One trial of a run: finds its tensors and makes its calls."""
+    def _stored(self, feed: Feed) -> dict[str, Any]:
+        """The data as they lie on the device, in which of the forms x is, and the row numbers of y and of x."""
+        given: dict[str, Any] = {"x_form": 0, "order": feed.order, "x_order": feed.rows_of("x")}
+        if "x" in self._gathers:
+            (x, given["x_order"]), pairs = self._rows(feed), feed.affine
+            alone = pairs is None or not len(pairs)
+            if alone and (x.dtype == self.precision or str(x.dtype) not in STORED):
+                given["x"] = np.ascontiguousarray(x, self.precision)
+            else:
+                given["x"], given["x_form"] = np.ascontiguousarray(x), 1 + forms(self.plan.precision).index(str(x.dtype))
+                given["pairs"] = None if alone else np.ascontiguousarray(pairs, self.precision)
+        for name in ("y", "weight"):
+            if name in self._gathers:
+                given[name] = np.ascontiguousarray(getattr(feed, name), np.dtype(self._gathers[name].dtype))
+        return given
 
-    def __init__(self, xp: Any, plan: Plan, memory: Memory, feed: Feed, number: int) -> None:
-        self.xp, self.memory, self.feed, self.number = xp, memory, feed, number
-        self.work = Slabs(xp, 1, plan.work_bytes)
+    def _rows(self, feed: Feed) -> tuple[Array, Array]:
+        """x and the row numbers of its gather: all rows of a data set that the device has room for, else those of these steps alone."""
+        order, free = feed.rows_of("x"), self.device.free()
+        resident = feed.fixed and (free is None or feed.x.nbytes < free * SHARE or self._data.holds("x", feed.x))
+        if resident or order.size >= len(feed.x):
+            return feed.x, order
+        used, places = np.unique(order, return_inverse=True)
+        return feed.x[used], places.reshape(order.shape)
 
-    def make(self, call: Call, step: int) -> None:
-        """Makes one call.  All results are there before the first is stored: an output may lie on an input's bytes."""
-        inputs = [self.tensor(buffer, step) for buffer in call.inputs]
-        if call.op == "gather":
-            results = [self.gather(call.attributes["source"], call.outputs[0], step)]
-        elif call.body is not None:
-            results = interpret(self.xp, call.body, inputs)
-        else:
-            made = KERNELS[call.op](self.xp, *inputs, **call.attributes)
-            results = list(made) if isinstance(made, tuple) else [made]
-        for buffer, result in zip(call.outputs, results, strict=True):
-            self.tensor(buffer, step)[...] = result.reshape(buffer.shape)
+    # -- steps ----------------------------------------------------------------------------------------------------------------------
 
-    def gather(self, source: str, buffer: Buffer, step: int) -> Any:
-        """The rows of this step's batch: x [rows, ...] -> [B, ...], their numbers made as the feed says."""
-        rows = getattr(self.feed, source)[self.feed.rows_of(source)[self.number, step]]
-        if source == "x" and self.feed.affine is not None:
-            rows = rows.reshape(len(rows), -1).astype(buffer.dtype)
-            for shift, factor in self.feed.affine.astype(buffer.dtype):
-                rows = (rows - shift) * factor
-        return rows
+    def _launch(self, arena: _Arena, arguments: tuple[Any, ...], trials: int, steps: int) -> None:
+        """Single steps, then graphs; a graph is recorded when every kernel has run."""
+        whole, alone = divmod(steps, GRAPH_STEPS) if self.captured else (0, steps)
+        key = (arguments, trials)
+        if whole and not alone and key not in self._graphs:
+            whole, alone = whole - 1, GRAPH_STEPS
+        for number in range(alone):
+            self._step(arguments, trials, number)
+        if not whole:
+            return
+        self._advance(arena, alone)
+        if key not in self._graphs:
+            self._graphs.clear()  # its memory has moved
+            self._graphs[key] = self.device.record(lambda: self._graph(arena, arguments, trials))
+        for _ in range(whole):
+            self._graphs[key]()
 
-    def tensor(self, buffer: Buffer, step: int) -> Any:
-        """The tensor of `buffer`: a view for state and work, a scalar of the step's row for values and words."""
-        match buffer.region:
-            case "state":
-                return self.memory.view(self.number, buffer)
-            case "work":
-                return self.work.view(0, buffer)
-            case "values":
-                return self.xp.asarray(self.feed.values[self.number, step, buffer.offset], np.dtype(buffer.dtype))
-            case "words":
-                return self.xp.asarray(self.feed.words[self.number, step, buffer.offset])
+    def _graph(self, arena: _Arena, arguments: tuple[Any, ...], trials: int) -> None:
+        """The launches of a graph: its steps, and then the clock goes on."""
+        for number in range(GRAPH_STEPS):
+            self._step(arguments, trials, number)
+        self._advance(arena, GRAPH_STEPS)
 
+    def _advance(self, arena: _Arena, steps: int) -> None:
+        self.code.launch("advance", (1, 1), (arena.places["clock"], np.int32(steps)))
 
-def _needed(feed: Feed) -> tuple[Any, Any]:
-    """x and the row numbers of its gather; the rows of these steps alone where x has more, as all of them may fit no device."""
-    order = feed.rows_of("x")
-    if order.size >= len(feed.x):
-        return feed.x, order
-    used, places = np.unique(order, return_inverse=True)
-    return feed.x[used], places.reshape(order.shape)
+    def _step(self, arguments: tuple[Any, ...], trials: int, number: int) -> None:
+        for kernel in self.made.kernels:
+            self.code.launch(kernel.name, (kernel.blocks, trials), (*arguments, np.int32(number)))
 
-
-def interpret(xp: Any, body: Body, inputs: list[Any]) -> list[Any]:
-    """The results of a fused body, instruction by instruction.
-
-    Every value is seen on the grid: full [R, C], column [1, C], row [R, 1], scalar [1, 1].
-    """
-    values = {name: x.reshape(_extent(body, level)) for (name, level), x in zip(body.inputs, inputs, strict=True)}
-    for instruction in body.instructions:
-        operands = [values[name] for name in instruction.operands]
-        if body.blocks > 1 and instruction.reduces:
-            values[instruction.name] = _by_blocks(xp, instruction.op, operands[0], body.blocks)
-        else:
-            values[instruction.name] = _result(xp, instruction, operands, _extent(body, instruction.level))
-    return [values[name] for name in body.outputs]
-
-
-def _by_blocks(xp: Any, op: str, x: Any, blocks: int) -> Any:
-    """[R, C] -> [blocks, C]: the columns of each run of rows summed up."""
-    limits = [len(x) * n // blocks for n in range(blocks + 1)]
-    return xp.stack([getattr(xp, op)(x[a:b], axis=0) for a, b in pairwise(limits)])
-
-
-def _result(xp: Any, instruction: Instruction, operands: list[Any], extent: tuple[int, int]) -> Any:
-    if instruction.op in ("sum", "max"):
-        (x,) = operands
-        axes = tuple(axis for axis in (0, 1) if x.shape[axis] != extent[axis])
-        return getattr(xp, instruction.op)(x, axis=axes, keepdims=True) if axes else x.copy()
-    if instruction.op == "spread":
-        # a copy, not a view: a result must not change when another result is stored on its input's bytes
-        return xp.broadcast_to(operands[0], extent).copy()
-    result = KERNELS[instruction.op](xp, *operands, **instruction.attributes)
-    return result.reshape(extent) if result.size == extent[0] * extent[1] else xp.broadcast_to(result, extent).copy()
+    def _outputs(self, arena: _Arena, trials: int, steps: int, done: Array) -> dict[str, Array]:
+        """What the rings hold [K, S, ...]; of steps that a stopped trial did not take nothing is known."""
+        made = {}
+        for (name, buffer), start in zip(self.plan.outputs, arena.ring_starts(trials, steps), strict=True):
+            array = np.empty((trials, steps, *buffer.shape), np.dtype(buffer.dtype))
+            self.device.download(arena.places["rings"] + start, array)
+            for trial in np.flatnonzero(done < steps) if self.plan.guard is not None else ():
+                first = int(done[trial]) + (buffer == self.plan.guard)
+                array[trial, first:] = np.nan if array.dtype.kind == "f" else 0
+            made[name] = array
+        return made
 
 
-def _extent(body: Body, level: Level) -> tuple[int, int]:
-    return (body.rows if level in ("full", "row") else 1, body.columns if level in ("full", "column") else 1)
+class _Arena:
+    """One allocation for all that a run of K trials and S steps needs beside state and data."""
+
+    def __init__(self, device: Device, plan: Plan, source: Source, trials: int, steps: int) -> None:
+        self.plan, self.trials, self.steps = plan, trials, steps
+        self.sizes = arena_sizes(plan, source, trials, steps)
+        offsets, size = {}, 0
+        for name, wanted in self.sizes.items():
+            offsets[name] = size
+            size += wanted
+        self.room: Room = device.allocate(size)
+        self.places = {name: self.room.address + offset for name, offset in offsets.items()}
+
+    def holds(self, trials: int, steps: int) -> bool:
+        """Whether a run of so many trials and steps fits; the work of a trial is a slab, so trials count by themselves."""
+        return trials <= self.trials and trials * steps <= self.trials * self.steps
+
+    def ring_starts(self, trials: int, steps: int) -> list[int]:
+        """Where the ring of each output starts, in a run of so many trials and steps."""
+        starts, size = [], 0
+        for _, buffer in self.plan.outputs:
+            starts.append(size)
+            size += _aligned(trials * steps * buffer.bytes)
+        return starts
 
 
-def _lines(call: Call) -> list[str]:
-    results, inputs = (", ".join(buffer.name for buffer in buffers) for buffers in (call.outputs, call.inputs))
-    if call.body is None:
-        return [f"{call.phase:4d}  {results} = {call.op}({inputs}{_written(call.attributes)})"]
-    head = f"{call.phase:4d}  {results} = fused {call.body.kind} [{call.body.rows} x {call.body.columns}] ({inputs})"
-    return [
-        head,
-        *(f"        {i.name}: {i.level} = {i.op}({', '.join(i.operands)}{_written(i.attributes)})" for i in call.body.instructions),
-    ]
+def arena_sizes(plan: Plan, source: Source, trials: int, steps: int) -> dict[str, int]:
+    """The bytes of each part of an arena for so many trials and steps."""
+    places = trials * steps
+    item = np.dtype(plan.precision).itemsize
+    sizes = {
+        "work": trials * source.work, "orders": places * plan.batch * 8, "x_orders": places * plan.batch * 8,
+        "value_table": places * len(plan.values) * item, "word_table": places * len(plan.words) * 4, "done": trials * 8,
+        "stopped": trials * 4, "clock": 8 * (CLOCK + len(plan.outputs)),
+        "rings": sum(_aligned(places * buffer.bytes) for _, buffer in plan.outputs),
+    }  # fmt: skip
+    return {name: _aligned(max(1, size)) for name, size in sizes.items()}
 
 
-def _written(attributes: Any) -> str:
-    return "".join(f"; {key}={value!r}" for key, value in sorted(attributes.items()))
+class _Data:
+    """The arrays of a data set on the device: one that nobody changes is sent once, any other at each run."""
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self._held: dict[str, tuple[Array | None, Room]] = {}
+
+    def holds(self, name: str, array: Array) -> bool:
+        """Whether `array` lies there, as `name`."""
+        return name in self._held and self._held[name][0] is array
+
+    def place(self, name: str, array: Array | None, *, fixed: bool) -> int:
+        """Where `array` lies now; 0 for none."""
+        if array is None:
+            return 0
+        if fixed and self.holds(name, array):
+            return self._held[name][1].address
+        room = self._held[name][1] if name in self._held else None
+        if room is None or room.size < array.nbytes:
+            self._held.pop(name, None)  # what it held is free before more is asked for
+            room = self.device.allocate(max(ALIGNMENT, array.nbytes))
+        self.device.upload(room.address, array)
+        self._held[name] = (array if fixed else None, room)
+        return room.address
+
+
+def described(plan: Plan, source: Source) -> str:
+    """The program as text: how many launches a step takes, then the source."""
+    blocks = sum(kernel.blocks for kernel in source.kernels)
+    head = f"{len(source.kernels)} launches a step, whatever the number of trials, and one more a graph of {GRAPH_STEPS} steps"
+    lines = [f"// step {plan.name}: {head}", f"// {blocks:,} blocks of 256 threads for each trial", *map(_launched, source.kernels)]
+    return "\n".join([*lines, "", source.gathers, source.text])
+
+
+def _launched(kernel: Kernel) -> str:
+    calls = f"{len(kernel.calls)} call{'s' if len(kernel.calls) != 1 else ''}" if kernel.calls else "outputs"
+    return f"//   {kernel.name}: {calls}, {kernel.blocks} blocks a trial"
+
+
+def _aligned(size: int) -> int:
+    return math.ceil(size / ALIGNMENT) * ALIGNMENT

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ def run_once(
     rows = len(next(iter(data.values()), [0]))
     clock = Clock(steps=np.zeros(1, np.int64))
     tables = value_table(_named(graph, "value"), values, clock), word_table(_named(graph, "word"), seed, clock)
-    given = {"x": np.zeros((1, 1)), "y": np.zeros(1), **data}
+    given: dict[str, Any] = {"x": np.zeros((1, 1)), "y": np.zeros(1), **data}
     feed = Feed(**given, order=np.arange(rows)[None, None], values=tables[0][None], words=tables[1][None])
     return run_fed(graph, inputs, feed, backend=backend)
 

@@ -27,7 +27,7 @@ from pipeline.program.steps import Pace, in_steps, rows_of
 from pipeline.recipe import schedules
 from pipeline.recipe.course import Course
 from pipeline.records import read
-from pipeline.rows import Streamed
+from pipeline.rows import Streamed, is_known_finite
 
 FEW = FEW_ROWS[-1]  # rows at most that a web server, say, predicts in one call: what they need beside the rows is kept ready
 CHUNK = 64  # evaluation steps in one native call, at most
@@ -275,7 +275,8 @@ class Program:
         plan = self.structure.compiled(form, order.shape[1], weight is not None).plan
         values, words = self._tables(plan, len(order))
         stored = x.store if isinstance(x, Streamed) else x
-        feed = Feed(x=stored, y=y, order=order[None], values=values[None], words=words[None])
+        fixed = isinstance(x, Streamed) or is_known_finite(x)
+        feed = Feed(x=stored, y=y, order=order[None], values=values[None], words=words[None], fixed=fixed)
         if isinstance(x, Streamed):
             assert x.raw, "rows that no gather can make are made before"
             feed = replace(feed, affine=x.pairs, x_order=None if x.rows is None else x.rows[order][None])

@@ -91,7 +91,7 @@ class Stack:
         executable = self.members[0].structure.executable("train", orders.shape[2], weight is not None)
         with self.members[0].access:
             feeds = [program.feed("train", x, y, order, weight) for program, order in zip(self.members, orders, strict=True)]
-            tables = {name: np.concatenate([getattr(feed, name) for feed in feeds]) for name in ("values", "words", "order")}
+            tables: dict[str, Any] = {n: np.concatenate([getattr(feed, n) for feed in feeds]) for n in ("values", "words", "order")}
             if feeds[0].x_order is not None:
                 tables["x_order"] = np.concatenate([feed.x_order for feed in feeds if feed.x_order is not None])
             for place, program in enumerate(self.members):

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import importlib.util
 
-import numpy as np
 import pytest
 
 import backends
 from backends.contract import Backend
 from backends.cupy import CupyBackend
 from backends.cupy.probe import available
+from tests.cuda.shim import ShimDevice, compiler
 
 USABLE, REASON = available()
 NUMPY_BACKEND = importlib.util.find_spec("backends.numpy") is not None
 PRESENT = (
     "reference",
     pytest.param("numpy", marks=pytest.mark.skipif(not NUMPY_BACKEND, reason="backends/numpy is not here")),
-    "cupy on numpy arrays",
+    pytest.param("cupy in the shim", marks=[pytest.mark.integration, pytest.mark.skipif(not compiler(), reason="no C++ compiler")]),
     pytest.param("cupy", marks=[pytest.mark.gpu, pytest.mark.skipif(not USABLE, reason=f"not run on a GPU: {REASON}")]),
 )
 
 
 def _load(name: str) -> Backend:
-    return CupyBackend(np) if name == "cupy on numpy arrays" else backends.load(name)
+    return CupyBackend(ShimDevice()) if name == "cupy in the shim" else backends.load(name)
 
 
 @pytest.fixture(params=PRESENT, scope="session")
 def backend(request: pytest.FixtureRequest) -> Backend:
-    """Every backend of this machine, and the CuPy backend's code on NumPy arrays."""
+    """Every backend of this machine, and the CuPy backend's CUDA C on the CPU."""
     return _load(request.param)
 
 

@@ -9,28 +9,9 @@ import math
 
 from llvmlite import ir
 
+from backends import constants
+from backends.constants import BIAS, LN2_HIGH, LN2_LOW, MANTISSA
 from backends.numpy.emit.emitter import I32, I64, Emitter, Number, Value, vector
-
-# log(2) split so that n * HIGH is exact for every exponent n
-_LN2_HIGH = {4: 0.693359375, 8: 6.93147180369123816490e-01}
-_LN2_LOW = {4: -2.12194440e-4, 8: 1.90821492927058770002e-10}
-_MANTISSA = {4: 23, 8: 52}
-_BIAS = {4: 127, 8: 1023}
-
-# exp(a^2) erfc(a) for a from 1 to TOP as a polynomial in u = SLOPE / (a + SHIFT) - OFFSET, which runs from 1 to -1: interpolated at the
-# Chebyshev nodes in 70 digits; times exp(-a^2) it is within 3e-9 (float32) and 4e-18 (float64).  Above TOP erf is 1 in the type.
-_ERF_MAP = {4: (4.0, 12.0, 2.0, 3.0), 8: (6.0, 14.4, 3.0, 2.6)}  # TOP, SLOPE, SHIFT, OFFSET
-_ERF_TAIL = {
-    4: [
-        0.25539567631050575, 0.1423953299228289, 0.026850911280617798, 0.0029247520788123972, 4.607866369061166e-05,
-        -2.802938325549644e-05, -1.1494861984942571e-06,
-    ],
-    8: [
-        0.20798329133342885, 0.15436117429436919, 0.04969844540339464, 0.012713147695692198, 0.002479314697078186,
-        0.0003316029605764125, 1.9563583246137112e-05, -2.4255574719050315e-06, -5.541274478467714e-07, 4.526700764248741e-09,
-        1.1339538061744706e-08, 2.6381508985080735e-10, -2.571511429603255e-10, -6.047405945991704e-12, 6.0857915906870915e-12,
-    ],
-}  # fmt: skip
 
 
 def _bytes(kind: Value) -> int:
@@ -76,17 +57,16 @@ def sqrt(e: Emitter, x: Value) -> Value:
 def _reduced(e: Emitter, x: Number) -> tuple[Number, Number]:
     """x = n log 2 + r with |r| <= log(2) / 2 -> exp(r) - 1, 2^n (n clamped so that 2^n is finite)."""
     size, kind = _bytes(x.type), x.type
-    limit = float(_BIAS[size])
+    limit = float(BIAS[size])
     n = e.number(e.unary("rint", x * (1 / math.log(2))))
     n = e.where(n > limit, e.literal(limit, kind), n)
     n = e.where(n < 1 - limit, e.literal(1 - limit, kind), n)
-    r = e.fma(n, e.literal(-_LN2_HIGH[size], kind), x)
-    r = e.number(e.fma(n, e.literal(-_LN2_LOW[size], kind), r))
-    degree = 7 if size == 4 else 13
-    series = _polynomial(e, r, [1 / math.factorial(k) for k in range(1, degree + 1)])
+    r = e.fma(n, e.literal(-LN2_HIGH[size], kind), x)
+    r = e.number(e.fma(n, e.literal(-LN2_LOW[size], kind), r))
+    series = _polynomial(e, r, constants.exp_series(size))
     integer = _integer(kind)
-    exponent = e.number(e.b.fptosi(n, integer)) + _BIAS[size]
-    power = e.number(e.b.bitcast(e.b.shl(exponent, e.literal(_MANTISSA[size], integer)), kind))
+    exponent = e.number(e.b.fptosi(n, integer)) + BIAS[size]
+    power = e.number(e.b.bitcast(e.b.shl(exponent, e.literal(MANTISSA[size], integer)), kind))
     return r * series, power
 
 
@@ -107,7 +87,7 @@ def expm1(e: Emitter, x: Value) -> Value:
 def _in_range(e: Emitter, x: Number, result: Value, least: float) -> Number:
     """The result where e^x is a number of the type; `least` below, infinity above, NaN for NaN."""
     kind = x.type
-    high, low = (88.722839, -87.336544) if _bytes(kind) == 4 else (709.782712893384, -708.3964185322641)
+    high, low = constants.EXP_RANGE[_bytes(kind)]
     result = e.where(x > high, e.literal(math.inf, kind), result)
     result = e.where(x < low, e.literal(least, kind), result)
     return e.where(e.b.fcmp_unordered("uno", x, x), x, result)
@@ -118,24 +98,22 @@ def log(e: Emitter, x: Value) -> Value:
     x = e.number(x)
     size, kind = _bytes(x.type), x.type
     integer = _integer(kind)
-    scale = 2.0**25 if size == 4 else 2.0**54
-    tiny = x < (1.17549435e-38 if size == 4 else 2.2250738585072014e-308)
+    scale = constants.SCALE[size]
+    tiny = x < constants.LEAST[size]
     scaled = e.where(tiny, x * scale, x)
     bits = e.number(e.b.bitcast(scaled, integer))
-    half = 0x3F3504F3 if size == 4 else 0x3FE6A09E667F3BCD  # the bits of sqrt(1/2)
-    shifted = (bits - half) >> _MANTISSA[size]
-    mantissa = e.number(e.b.bitcast(bits - e.b.shl(shifted, e.literal(_MANTISSA[size], integer)), kind))
+    shifted = (bits - constants.HALF[size]) >> MANTISSA[size]
+    mantissa = e.number(e.b.bitcast(bits - e.b.shl(shifted, e.literal(MANTISSA[size], integer)), kind))
     n = e.number(e.b.sitofp(shifted, kind))
     n = n - e.where(tiny, e.literal(math.log2(scale), kind), e.literal(0.0, kind))
     f = mantissa - 1.0
     s = f / (f + 2.0)
     square = s * s
-    terms = 5 if size == 4 else 11
-    series = _polynomial(e, square, [2.0 / (2 * k + 1) for k in range(1, terms + 1)])
+    series = _polynomial(e, square, constants.log_series(size))
     # log m = f - s f + s square series: the leading term is exact, which keeps the result good near 1
     rest = s * (f - square * series)
-    low = e.fma(n, e.literal(_LN2_LOW[size], kind), -rest)
-    result = n * _LN2_HIGH[size] + (f + low)
+    low = e.fma(n, e.literal(LN2_LOW[size], kind), -rest)
+    result = n * LN2_HIGH[size] + (f + low)
     result = e.where(x == 0.0, e.literal(-math.inf, kind), result)
     result = e.where(x == math.inf, x, result)
     return e.where(e.b.fcmp_unordered("<", x, e.literal(0.0, kind)), e.literal(math.nan, kind), result)
@@ -156,7 +134,7 @@ def tanh(e: Emitter, x: Value) -> Value:
     """t / (t + 2) with t = exp(2 |x|) - 1 formed without cancellation; 1 where the type can hold no other number."""
     x = e.number(x)
     size = e.unary("fabs", x)
-    top = e.literal(10.0 if _bytes(x.type) == 4 else 20.0, x.type)
+    top = e.literal(constants.TANH_TOP[_bytes(x.type)], x.type)
     clipped = e.where(e.b.fcmp_unordered("<", size, top), size, top)
     small, power = _reduced(e, clipped + clipped)
     t = e.number(e.fma(small, power, power - 1.0))
@@ -174,14 +152,12 @@ def erf(e: Emitter, x: Value) -> Value:
     """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x: Taylor up to |x| = 1, above it 1 - exp(-x^2) times a polynomial."""
     x = e.number(x)
     kind, size = x.type, _bytes(x.type)
-    terms = 11 if size == 4 else 18  # the first one left out is below 2e-9 or 3e-19
-    taylor = [2.0 / math.sqrt(math.pi) * (-1) ** k / (math.factorial(k) * (2 * k + 1)) for k in range(terms)]
-    near = x * _polynomial(e, x * x, taylor)
-    top, slope, shift, offset = (e.number(e.literal(number, kind)) for number in _ERF_MAP[size])
+    near = x * _polynomial(e, x * x, constants.erf_series(size))
+    top, slope, shift, offset = (e.number(e.literal(number, kind)) for number in constants.ERF_MAP[size])
     a = e.number(e.unary("fabs", x))
     clipped = e.where(e.b.fcmp_unordered("<", a, top), a, top)
     u = slope / (clipped + shift) - offset
     power = exp(e, -(clipped * clipped))
-    far = e.number(e.fma(-power, _polynomial(e, u, _ERF_TAIL[size]), e.literal(1.0, kind)))
+    far = e.number(e.fma(-power, _polynomial(e, u, constants.ERF_TAIL[size]), e.literal(1.0, kind)))
     far = e.where(x < 0.0, -far, far)
     return e.where(a < 1.0, near, far)

@@ -17,13 +17,13 @@ from functools import cached_property
 from llvmlite import ir
 
 from backends.contract import Call
+from backends.lattice import Lattice, Run, lattices, readers, runs
 from backends.numpy.emit.emitter import I64, POINTER, SIZE, Emitter, Module, Value
 from backends.numpy.emit.number import Number
 from backends.numpy.emit.strips import Strips, lanes_in_use
 from backends.numpy.emit.vectors import Cells
 from backends.numpy.kernels.epilogue import Epilogue, apply_epilogue
 from backends.numpy.kernels.kernel import Sizes
-from backends.numpy.kernels.lattice import Lattice, Run, lattices, readers, runs
 from backends.numpy.kernels.tiling import HEAD, RESIDENT, Packing, share_evenly, when_last, when_not_packed
 from backends.numpy.machine.processor import Processor
 

@@ -16,12 +16,12 @@ from itertools import pairwise
 from llvmlite import ir
 
 from backends.contract import Call
+from backends.lattice import MOST_TAPS
 from backends.numpy.emit.emitter import I64, POINTER, SIZE, Emitter, Module, Value, i64
 from backends.numpy.emit.number import Number
 from backends.numpy.emit.strips import Strips, lanes_in_use
 from backends.numpy.emit.vectors import Cells
 from backends.numpy.kernels.kernel import Sizes
-from backends.numpy.kernels.lattice import MOST_TAPS
 from backends.numpy.kernels.tiling import CHAINS, share_evenly, when_last
 from backends.numpy.machine.processor import Processor
 

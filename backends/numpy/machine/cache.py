@@ -16,6 +16,7 @@ import llvmlite
 import llvmlite.binding as llvm
 from llvmlite import ir
 
+from backends.folder import cache_folder, is_own
 from backends.numpy.machine.processor import Processor
 
 LIMIT = 256 * 2**20  # bytes kept on disk; the files not used for longest go first
@@ -28,7 +29,7 @@ _CHECK = 32  # bytes of the sha256 in front of each object
 def source_digest() -> str:
     """The digest of this package's own source and of the compiler's version."""
     digest = hashlib.sha256(f"{llvmlite.__version__} {llvm.llvm_version_info}".encode())
-    for path in sorted(PACKAGE.rglob("*.py")):
+    for path in sorted([*PACKAGE.rglob("*.py"), *PACKAGE.parent.glob("*.py")]):  # with what backends share
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -37,19 +38,6 @@ def key(processor: Processor, *parts: object) -> str:
     """The name under which object code is kept."""
     text = repr((processor, parts, source_digest()))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def default_folder() -> Path:
-    """The user's cache folder, by the XDG convention; a folder of its own among the temporary files for a user without a home."""
-    try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "caviar" / "kernels"
-    except RuntimeError:
-        return Path(tempfile.gettempdir()) / f"caviar-{os.geteuid()}" / "kernels"
-
-
-def is_own(status: os.stat_result) -> bool:
-    """Whether a file or folder is ours and nobody else may write it: what lies there is run."""
-    return status.st_uid == os.geteuid() and not status.st_mode & 0o022
 
 
 def compile_object(processor: Processor, build: Callable[[], ir.Module]) -> bytes:
@@ -83,7 +71,7 @@ class ObjectCache:
     """
 
     def __init__(self, folder: Path | None = None, limit: int = LIMIT) -> None:
-        self.folder = folder or default_folder()
+        self.folder = folder or cache_folder("kernels")
         self.limit = limit
         self._added = TIDY  # the first that a process adds makes it look
 

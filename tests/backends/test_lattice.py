@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backends.numpy.kernels.lattice import MOST_TAPS, lattices, readers, runs
+from backends.lattice import MOST_TAPS, lattices, readers, runs
 
 # image, window, stride, padding before, padding after, dilation
 AXES = [

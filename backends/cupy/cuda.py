@@ -1,0 +1,103 @@
+"""The current CUDA device, through CuPy: its memory, NVRTC, launches and graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from backends.contract import Array
+from backends.cupy.compiler import Cubins
+from backends.cupy.device import Launches
+from backends.cupy.source.piece import THREADS
+from backends.cupy.source.program import Source
+
+
+class _Room:
+    """A run of bytes of CuPy's pool."""
+
+    def __init__(self, pointer: Any, size: int) -> None:
+        self._pointer, self.address, self.size = pointer, int(pointer.ptr), size
+
+
+class _Code:
+    """The functions of two modules: of the rows, and of the step."""
+
+    def __init__(self, stream: Any, functions: dict[str, Any]) -> None:
+        self.stream, self.functions = stream, functions
+
+    def launch(self, kernel: str, blocks: tuple[int, int], arguments: Sequence[Any]) -> None:
+        """Starts a kernel on the stream."""
+        with self.stream:
+            self.functions[kernel](blocks, (THREADS,), tuple(arguments))
+
+
+class CudaDevice:
+    """All that is asked for happens in order on one stream; nothing but a download waits for the device."""
+
+    def __init__(self, cubins: Cubins | None = None) -> None:
+        import cupy  # noqa: PLC0415  # an optional heavy dependency: only who asks for this backend needs it
+
+        self._cuda, self._cubins = cupy.cuda, cubins or Cubins()
+        self._runtime = cupy.cuda.runtime
+        properties = self._runtime.getDeviceProperties(self._runtime.getDevice())
+        self.name = properties["name"].decode()
+        self.architecture = f"sm_{properties['major']}{properties['minor']}"
+        self.stream = cupy.cuda.Stream(non_blocking=True)  # one that may be captured
+
+    def allocate(self, size: int) -> _Room:
+        """Zeros."""
+        with self.stream:
+            pointer = self._cuda.alloc(size)
+        self.clear(pointer.ptr, size)
+        return _Room(pointer, size)
+
+    def upload(self, address: int, array: Array) -> None:
+        """The array [...] from pageable memory: CUDA has taken a copy when this returns."""
+        if array.nbytes:
+            kind = self._runtime.memcpyHostToDevice
+            self._runtime.memcpyAsync(address, array.ctypes.data, array.nbytes, kind, self.stream.ptr)
+
+    def download(self, address: int, array: Array) -> None:
+        """Into the array [...], after all before it."""
+        if array.nbytes:
+            kind = self._runtime.memcpyDeviceToHost
+            self._runtime.memcpyAsync(array.ctypes.data, address, array.nbytes, kind, self.stream.ptr)
+        self.stream.synchronize()
+
+    def copy(self, target: int, source: int, size: int) -> None:
+        """Within the device."""
+        self._runtime.memcpyAsync(target, source, size, self._runtime.memcpyDeviceToDevice, self.stream.ptr)
+
+    def clear(self, address: int, size: int) -> None:
+        """Zeros."""
+        self._runtime.memsetAsync(address, 0, size, self.stream.ptr)
+
+    def compile(self, source: Source) -> _Code:
+        """Machine code from the cache or from NVRTC."""
+        functions: dict[str, Any] = {}
+        names = {False: [k.name for k in source.kernels if not k.gathers], True: [k.name for k in source.kernels if k.gathers]}
+        for gathers, text in ((False, source.text), (True, source.gathers)):
+            if text:
+                module = self._module(text, flushes=source.flushes and not gathers)
+                functions |= {name: module.get_function(name) for name in names[gathers]}
+                functions |= {} if gathers else {"advance": module.get_function("advance")}
+        return _Code(self.stream, functions)
+
+    def record(self, launches: Launches) -> Launches:
+        """A CUDA graph."""
+        self.stream.begin_capture()
+        try:
+            launches()
+        finally:
+            graph = self.stream.end_capture()
+        return lambda: graph.launch(self.stream)
+
+    def free(self) -> int:
+        """What the driver has, and what CuPy's pool holds unused."""
+        return int(self._runtime.memGetInfo()[0])
+
+    def _module(self, text: str, *, flushes: bool) -> Any:
+        code = self._cubins.get(self._cuda.nvrtc, text, self.architecture, flushes=flushes)
+        module = self._cuda.function.Module()
+        module.load(code)
+        return module

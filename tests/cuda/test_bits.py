@@ -1,0 +1,82 @@
+"""The generated CUDA C, executed on the CPU, gives the NumPy backend's bits: losses, weights, slots, running statistics, predictions."""
+
+# N rows, K trials, S steps, B batch rows
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pipeline
+from backends.contract import Array, Backend
+from backends.cupy import CupyBackend
+from tests.cuda.beside import bits, in_shim, needs_compiler, on
+from tests.cuda.shim import ShimDevice
+from tests.golden.cases import CASES, SMALL, Golden
+
+pytestmark = needs_compiler
+LONG = pytest.mark.integration
+
+FEW = Golden(
+    name="few", overrides=(SMALL, "normalization=batch", "regularization=dropout", "training.batch_size=16", "precision=float32"), steps=20
+)
+DIVERGES = (SMALL, "normalization=none", "optimizer=adam", "regularization=dropout", "training.batch_size=16")
+
+
+def test_a_network_with_batch_norm_and_dropout_has_the_bits_of_the_native_code() -> None:
+    assert in_shim(FEW) == bits(FEW)
+
+
+# the start of a training is the host's; configs of experiments repeat what the others have
+OWN = [case for case in CASES if not case.name.startswith(("initialization/", "experiment/"))]
+
+
+@LONG
+@pytest.mark.parametrize("case", [pytest.param(c, marks=[pytest.mark.slow] if c.slow else [], id=c.name) for c in OWN])
+def test_every_config_on_record_has_the_bits_of_the_native_code(case: Golden) -> None:
+    assert in_shim(case) == bits(case)
+
+
+def _trained(trials: int, precision: str, backend: Backend | None) -> tuple[Array, list[bytes]]:
+    """Losses [K, 40] and states of a stack whose second trial, or the only one, ends in a loss that is not finite."""
+    cfg = pipeline.compose([*DIVERGES, f"precision={precision}", "backend.threads=1"])
+    configs: list[Any] = []
+    for trial in range(trials):
+        # a learning rate beyond all measure: the weights outgrow the type after some steps
+        rate = 10.0 ** (18 if precision == "float32" else 150) if trial == min(1, trials - 1) else 0.001 * (1 + trial)
+        configs.append({**cfg, "seed": trial, "optimizer": {**cfg["optimizer"], "learning_rate": rate}})
+    if backend is None:
+        stack = pipeline.stack(configs)
+    else:
+        with on(backend):
+            stack = pipeline.stack(configs)
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(64, *stack.programs[0].structure.network.input_shape)), rng.integers(0, 10, 64)
+    order = rng.integers(0, 64, (trials, 40, 16))
+    losses = stack.run(x, y, order)
+    states = [b"".join(value.tobytes() for _, value in sorted(program.state().items())) for program in stack.programs]
+    return losses, states
+
+
+@pytest.mark.parametrize(
+    ("trials", "precision"),
+    [
+        (3, "float32"),
+        *(pytest.param(k, p, marks=LONG) for k, p in ((1, "float32"), (17, "float32"), (1, "float64"), (3, "float64"), (17, "float64"))),
+    ],
+)
+def test_a_trial_that_diverges_stops_there_and_leaves_the_others_alone(trials: int, precision: str) -> None:
+    wanted, states = _trained(trials, precision, None)
+    found, own = _trained(trials, precision, CupyBackend(ShimDevice()))
+    lost = np.isnan(wanted).sum(1)
+    assert (lost > 0).sum() == 1 and (lost < 40).all(), "one of them diverges, and after some steps"
+    assert found.tobytes() == wanted.tobytes()
+    assert own == states
+
+
+@LONG
+def test_graphs_of_steps_are_single_steps() -> None:
+    """40 steps: a graph of 32 and 8 by themselves; or each kernel launched by itself."""
+    case = Golden(name="long", overrides=FEW.overrides, steps=72)
+    assert in_shim(case) == in_shim(case, captured=False)
