@@ -4,17 +4,21 @@
 from __future__ import annotations
 
 import io
+import math
+import struct
 import zipfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.data.dataset import Raw, Task, by_chunks
 from pipeline.data.files import located, read_bytes, unreadable
+from pipeline.data.memory import memory_bytes
 from pipeline.data.settings import Data
 from pipeline.data.told import told, zeros_and_ones
 from pipeline.errors import DataError
@@ -23,6 +27,11 @@ from pipeline.rows import loaded_type, not_finite, one_hot, shown_place
 Array = npt.NDArray[Any]
 
 Check = Callable[[Array, str], Array]  # x and what to call it in a message -> x
+DAMAGE = (
+    ValueError, EOFError, OSError, KeyError, OverflowError, NotImplementedError, RuntimeError, MemoryError, SyntaxError, struct.error,
+    zlib.error, zipfile.BadZipFile,
+)  # fmt: skip  # what NumPy and zipfile stumble over in a file that is not whole
+_PACKED = 2**13
 _SUFFIXES = {"validation": ("validation", "val", "valid"), "test": ("test",)}
 
 
@@ -94,7 +103,7 @@ def map_npy(root: Path) -> dict[str, Array]:
     for path in paths:
         try:
             array = _of_values(lambda: np.load(path, mmap_mode="r", allow_pickle=False), f"data.root = {path}")  # noqa: B023  # called at once
-        except (ValueError, EOFError, OSError) as error:
+        except DAMAGE as error:
             raise DataError(f"data.root = {path}: is not a whole npy file of a plain array; write it with numpy.save") from error
         arrays[path.stem.lower()] = array.view(np.ndarray)
     return arrays
@@ -102,13 +111,55 @@ def map_npy(root: Path) -> dict[str, Array]:
 
 def read_npz(path: Path) -> dict[str, Array]:
     """The arrays [N, ...] of an npz file by name, keys in lower case; objects are refused, they would be pickles.  Raises DataError."""
+    content = read_bytes(path, at="data.path")
     try:
-        with np.load(io.BytesIO(read_bytes(path, at="data.path")), allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
+        check_promises(_headers(content), path)
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            if not isinstance(file, np.lib.npyio.NpzFile) or file.zip is None:
                 raise ValueError("a single array")
-            return {name.lower(): _of_values(lambda: file[name], f"data.path = {path}, {name}") for name in file.files}  # noqa: B023  # called at once
-    except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile) as error:
+            names = [name.removesuffix(".npy") for name in file.zip.namelist() if name.endswith(".npy")]
+            return {name.lower(): _of_values(lambda: file[f"{name}.npy"], f"data.path = {path}, {name}") for name in names}  # noqa: B023  # called at once
+    except DAMAGE as error:
         raise DataError(f"data.path = {path}: is not a whole npz file of plain arrays; write it with numpy.savez") from error
+
+
+def read_npy(path: Path) -> Array:
+    """The array [N, ...] of an npy file.  Raises DataError."""
+    content = read_bytes(path, at="data.path")
+    try:
+        check_promises([(io.BytesIO(content), len(content))], path)
+        return np.asarray(np.load(io.BytesIO(content), allow_pickle=False))
+    except DAMAGE as error:
+        raise DataError(f"data.path = {path}: is not a whole npy file of numbers; write it with numpy.save(path, x)") from error
+
+
+def check_promises(files: Iterable[tuple[IO[bytes], int]], path: Path) -> None:
+    """Whether the arrays of npy files (each with the bytes that are there) are there in full, and fit in memory, before any is made.
+
+    Raises ValueError, and DataError where they are too large.
+    """
+    total = 0
+    for file, there in files:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, kind = read(file)
+        promised = math.prod(shape) * kind.itemsize
+        if min(shape, default=0) < 0 or (promised > there and not kind.hasobject):
+            raise ValueError(f"{promised} bytes are promised and at most {there} are there")
+        total += promised
+    if total > memory_bytes() // 2:
+        rule = f"its arrays take {total / 1e9:.3g} GB, more than half of the memory"
+        raise DataError(f"data.path = {path}: {rule}; save each with numpy.save and give data=npy data.root=FOLDER, which maps them")
+
+
+def _headers(content: bytes) -> Iterator[tuple[IO[bytes], int]]:
+    """The members of an archive, each with the bytes that it can hold at most: deflate packs 1,032 bytes into one."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for member in archive.infolist():
+            if member.filename.endswith(".npy"):
+                most = min(member.file_size, _PACKED * min(member.compress_size, len(content)))
+                with archive.open(member) as file:
+                    yield file, most
 
 
 def _of_values(read: Callable[[], Array], source: str) -> Array:

@@ -15,12 +15,12 @@ from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
-from pipeline.data.files import unreadable
+from pipeline.data.files import check_file, unreadable
 from pipeline.data.findings import Doubt, Found
 from pipeline.data.forms import TRUTHS, plain
 from pipeline.data.hints import shell, written
 from pipeline.data.infer import infer
-from pipeline.data.lines import check_lines, number_in_file, without
+from pipeline.data.lines import bounded, check_lines, number_in_file, without
 from pipeline.errors import ConfigError, DataError
 from pipeline.records import record
 
@@ -68,17 +68,19 @@ class Unreadable(Exception):
 
 
 def opened(path: Path) -> BinaryIO:
-    """The bytes of a file, unpacked where it is gzip.  Raises DataError."""
+    """The bytes of a file, unpacked where it is gzip; a line is no longer than memory bears.  Raises DataError."""
+    check_file(path, at="data.path")
     try:
-        file = path.open("rb")
+        file: BinaryIO = path.open("rb")
         packed = file.read(2) == b"\x1f\x8b"
         if packed:
             file.close()
-            return cast(BinaryIO, gzip.open(path))
-        file.seek(0)
+            file = cast(BinaryIO, gzip.open(path))  # noqa: SIM115  # closed by whoever asked for it
+        else:
+            file.seek(0)
     except OSError as error:
         raise unreadable(path, error, at="data.path") from error
-    return file
+    return bounded(file, path)
 
 
 def position(file: BinaryIO) -> int:

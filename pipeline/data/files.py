@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import mmap
 import os
+import stat
 from pathlib import Path
 
 from pipeline.errors import DataError, nearest
+
+_NO_FILES = ((stat.S_ISFIFO, "pipe"), (stat.S_ISSOCK, "socket"), (stat.S_ISCHR, "device"), (stat.S_ISBLK, "device"))
 
 
 def located(text: str) -> Path:
@@ -15,7 +18,8 @@ def located(text: str) -> Path:
 
 
 def read_bytes(path: Path, *, at: str) -> bytes:
-    """The content of `path`, named by the config path `at`.  Raises DataError when it is missing, a folder, unreadable or empty."""
+    """The content of `path`, named by the config path `at`.  Raises DataError when it is missing, no file, unreadable or empty."""
+    check_file(path, at=at)
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:
@@ -29,8 +33,20 @@ def read_bytes(path: Path, *, at: str) -> bytes:
     return content
 
 
+def check_file(path: Path, *, at: str) -> None:
+    """Raises DataError where `path` is a pipe, a socket or a device: to read it may take for ever, and it cannot be read twice."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return  # whoever reads it says why
+    what = next((what for holds, what in _NO_FILES if holds(mode)), None)
+    if what is not None:
+        raise DataError(f"{at} = {path}: is a {what} and no file; write what it gives into a file first")
+
+
 def head_of(path: Path, *, at: str) -> bytes:
     """The first bytes of `path`.  Raises DataError as `read_bytes` does."""
+    check_file(path, at=at)
     try:
         with path.open("rb") as file:
             return file.read(16) or read_bytes(path, at=at)  # which says that it is empty
@@ -40,6 +56,7 @@ def head_of(path: Path, *, at: str) -> bytes:
 
 def map_bytes(path: Path, *, at: str) -> memoryview:
     """The content of `path` mapped into memory: what is not looked at is not read.  Raises DataError as `read_bytes` does."""
+    check_file(path, at=at)
     try:
         with path.open("rb") as file:
             if not file.seek(0, os.SEEK_END):

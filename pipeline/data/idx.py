@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from pipeline.data.dataset import Raw
 from pipeline.data.files import located, map_bytes, unreadable
+from pipeline.data.memory import memory_bytes
 from pipeline.data.settings import Data
 from pipeline.errors import DataError
 
@@ -25,6 +26,7 @@ CLASS_NAMES = {
     "fashion_mnist": ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
 }
 
+AGAIN = "get the file again, this one is cut short or damaged"
 Bytes = npt.NDArray[np.uint8]
 
 
@@ -43,30 +45,48 @@ def idx_images(config: Data) -> Raw:
 def read_idx(path: Path, *, at: str) -> Bytes:
     """The array of one idx file -> uint8 [N, ...], read-only; of a plain file only what is used is read.  Raises DataError."""
     content, whole = _unpacked(map_bytes(path, at=at), path, at=at)
-    again = "get the file again, this one is cut short or damaged"
     head = bytes(content[:4])
     if len(content) < 4 or (head[:3] == b"\x00\x00\x08" and len(content) < 4 + 4 * content[3]):
-        raise DataError(f"{at} = {path}: ends within its header, after {len(content)} bytes; {again}")
-    if head[:3] != b"\x00\x00\x08" or not 1 <= content[3] <= 4:
+        raise DataError(f"{at} = {path}: ends within its header, after {len(content)} bytes; {AGAIN}")
+    shape = _shape(head, content)
+    if shape is None:
         raise DataError(f"{at} = {path}: starts with {head.hex(' ')}, not 00 00 08; give an idx file of unsigned bytes")
-    start = 4 + 4 * content[3]
-    shape = struct.unpack(f">{content[3]}I", content[4:start])
+    start = 4 + 4 * len(shape)
     expected = start + math.prod(shape)
     if len(content) != expected:
-        rule = f"its header promises {expected} bytes and {len(content)} are there"
-        raise DataError(f"{at} = {path}: {rule}; {again}")
+        there = f"{len(content)} are" if len(content) < expected or content.obj.__class__ is not bytes else "more are"
+        raise DataError(f"{at} = {path}: its header promises {expected} bytes and {there} there; {AGAIN}")
     if not whole:
-        raise DataError(f"{at} = {path}: its gzip stream ends before its checksum; {again}")
+        raise DataError(f"{at} = {path}: its gzip stream ends before its checksum; {AGAIN}")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
+def _shape(head: bytes, content: memoryview) -> tuple[int, ...] | None:
+    """What a whole header promises; None for another file."""
+    if head[:3] != b"\x00\x00\x08" or not 1 <= head[3] <= 4:
+        return None
+    return struct.unpack(f">{head[3]}I", content[4 : 4 + 4 * head[3]])
+
+
 def _unpacked(content: memoryview, path: Path, *, at: str) -> tuple[memoryview, bool]:
-    """The content of a gzip stream, or as much as one that is cut short still holds, and whether it is whole; other bytes as they are."""
+    """The content of a gzip stream, or as much as one that is cut short still holds, and whether it is whole; other bytes as they are.
+
+    Unpacked is no more than the header promises and a byte.
+    """
     if bytes(content[:2]) != b"\x1f\x8b":
         return content, True
     stream = zlib.decompressobj(wbits=31)
     try:
-        return memoryview(stream.decompress(content)), stream.eof
+        head = stream.decompress(content, 4 + 4 * 4)
+        shape = _shape(head[:4], memoryview(head)) if len(head) >= 4 and len(head) >= 4 + 4 * head[3] else None
+        if shape is None:
+            return memoryview(head), stream.eof
+        promised = math.prod(shape)
+        if promised > memory_bytes() // 2:
+            raise DataError(
+                f"{at} = {path}: its header promises {promised / 1e9:.3g} GB, more than half of the memory; unpack it with gunzip"
+            )
+        return memoryview(head + stream.decompress(stream.unconsumed_tail, promised + 1)), stream.eof
     except zlib.error as error:
         raise DataError(f"{at} = {path}: the gzip stream is damaged; get the file again") from error
 

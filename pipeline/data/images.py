@@ -98,12 +98,11 @@ class Seen:
 
 def is_image(path: Path) -> bool:
     """Whether a file is to be read as a PNG or JPEG image: by its ending, else by its first bytes."""
-    ending = path.suffix.lower()
-    if ending in ENDINGS:
+    if not path.is_file():
+        return False
+    if path.suffix.lower() in ENDINGS:
         return True
     try:
-        if not path.is_file():
-            return False
         with path.open("rb") as file:
             return file.read(8).startswith(_SIGNATURES)
     except OSError:

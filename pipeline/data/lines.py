@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,15 +18,55 @@ from pipeline.errors import DataError
 
 Record = tuple[int, list[str]]  # the line it starts on, and its cells
 
+LONGEST = 2**25  # bytes of a line
 MOST_SHOWN = 20  # numbers of lines in an override
 _RULE = re.compile(r":?-{3,}:?|={3,}")
+
+
+class _Bounded(io.RawIOBase):
+    """The bytes of a file whose lines are not longer than LONGEST."""
+
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        self.fileobj = getattr(file, "fileobj", file)  # whose place in the file on disk tells the progress
+        self._file, self._path, self._line, self._length = file, path, 1, 0
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        """As a raw file does.  Raises DataError; OSError where a packed file is damaged."""
+        view = memoryview(buffer)  # type: ignore[arg-type]  # what readinto is given
+        try:
+            chunk = self._file.read(len(view))
+        except zlib.error as error:
+            raise OSError(str(error)) from error
+        view[: len(chunk)] = chunk
+        end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
+        self._length = self._length + len(chunk) if end < 0 else len(chunk) - end - 1
+        if self._length > LONGEST:
+            line = self._line + chunk.count(b"\n")
+            raise DataError(f"data.path = {self._path}: line {line} is longer than {LONGEST >> 20} MB, which no row of a table is; mend it")
+        self._line += chunk.count(b"\n")
+        return len(chunk)
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+        super().close()
+
+
+def bounded(file: BinaryIO, path: Path) -> BinaryIO:
+    """`file`, at `path`: a line that is longer than LONGEST is refused where it is read."""
+    return cast(BinaryIO, io.BufferedReader(_Bounded(file, path), 2**20))
 
 
 class _Without(io.RawIOBase):
     """The bytes of a file without the lines of these numbers, from 1."""
 
     def __init__(self, file: BinaryIO, skip: Sequence[int]) -> None:
-        self.fileobj = getattr(file, "fileobj", file)  # whose place in the file on disk tells the progress
+        inner = getattr(file, "raw", file)
+        self.fileobj = getattr(inner, "fileobj", inner)  # whose place in the file on disk tells the progress
         self._file, self._left, self._line, self._rest = file, sorted(set(skip)), 1, b""
 
     def readable(self) -> bool:

@@ -3,7 +3,6 @@
 # N rows
 from __future__ import annotations
 
-import io
 import math
 import os
 import sys
@@ -16,12 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.data.archive import numeric, read_npz
+from pipeline.data.archive import numeric, read_npy, read_npz
 from pipeline.data.columns import Encoder, Missing, Reading
 from pipeline.data.dataset import DataShape
 from pipeline.data.decide import column_list, nearest_column
 from pipeline.data.encoder import beyond, encode
-from pipeline.data.files import located, read_bytes
+from pipeline.data.files import located
 from pipeline.data.forms import Number
 from pipeline.data.frames import frame_source
 from pipeline.data.idx import read_idx
@@ -158,13 +157,9 @@ def _array(path: Path) -> Array:
         if "x" not in arrays:
             raise DataError(f"{source}: has no array x but {', '.join(sorted(arrays)) or 'nothing'}; name the rows to predict x")
         return numeric(arrays["x"], f"{source}, x")
-    content = read_bytes(path, at="data.path")
     if not path.name.lower().endswith(".npy"):
         return numeric(read_idx(path, at="data.path"), source)
-    try:
-        return numeric(np.load(io.BytesIO(content), allow_pickle=False), source)
-    except (ValueError, EOFError, OSError) as error:
-        raise DataError(f"{source}: is not a whole npy file of numbers; write it with numpy.save(path, x)") from error
+    return numeric(read_npy(path), source)
 
 
 def _plain_columns(rows: Source, names: list[str], shape: DataShape) -> Array:

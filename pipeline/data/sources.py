@@ -243,6 +243,9 @@ class JsonSource:
                     continue
                 try:
                     row = json.loads(line.decode("utf-8-sig"), parse_float=str, parse_int=str)
+                except RecursionError:
+                    rule = f"line {number} is nested too deeply"
+                    raise DataError(f"{self.label}: {rule}; give objects of numbers, words and truth values") from None
                 except ValueError as error:
                     what = getattr(error, "msg", "bytes that are not UTF-8")
                     raise DataError(f"{self.label}: line {number} is no JSON ({what}); give one object a line") from error
