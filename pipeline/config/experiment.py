@@ -59,6 +59,7 @@ class Experiment:
     step: int | None = setting(None, least=0)
     resume: str | None = setting(None)
     output: str | None = setting(None)
+    format: str | None = setting(None)
     keep: tuple[str, ...] = setting(())
     rebuild: bool = setting(False)
     demonstration: str | None = setting(None)

@@ -40,8 +40,11 @@ TASKS: dict[str, Task] = {
     "check": Task(function="pipeline.tasks.check:run"),
     "lr_range": Task(function="pipeline.tasks.lr_range:run"),
     "new": Task(function="pipeline.tasks.new:run"),
+    "export": Task(function="pipeline.tasks.export:run", needs_run=True, takes_run=True),
     "sync": Task(function="pipeline.tasks.sync:run", takes_run=True),
 }
+
+FORMATTED = ("export",)  # tasks that read `format`
 
 
 def selected(experiment: Experiment) -> Task:
@@ -59,6 +62,8 @@ def selected(experiment: Experiment) -> Task:
         raise ConfigError(at="step", got=experiment.step, rule="only task=fork reads it", hint="leave it out")
     if experiment.rebuild and name != "sync":
         raise ConfigError(at="rebuild", got=True, rule=f"task={name} sends nothing again", hint="give task=sync, or leave it out")
+    if experiment.format is not None and name not in FORMATTED:
+        raise ConfigError(at="format", got=experiment.format, rule=f"task={name} has one format", hint="give task=export, or leave it out")
     _only_own_settings(experiment)
     if experiment.keep and name != "predict":
         raise ConfigError(at="keep", got=list(experiment.keep), rule="only task=predict reads it", hint="leave it out")

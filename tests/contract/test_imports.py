@@ -21,6 +21,7 @@ ORDER = (
     *("recipe", "layers", "optimizers"),  # what can be declared
     *("training", "tracking", "search"),
     *("config", "compiler", "program"),  # the spine
+    "export",
     *("checks", "demonstrations", "tasks", "sweeps"),
     "sklearn",
     *("api", "cli", "__init__", "__main__"),  # the doors
