@@ -17,7 +17,7 @@ from pipeline.graph.values import Array
 from pipeline.program.make import compile_experiment
 from pipeline.program.program import Program
 from pipeline.rows import Streamed
-from pipeline.training import loop
+from pipeline.training import fit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ def material(config: Experiment) -> Material:
     """Loads the data that `config` names and fits its preprocessing.  Raises ConfigError and DataError, as a training would."""
     dataset = data.load(config.data, seed=config.seed)
     config, _ = settled(config, dataset)
-    loop.check(dataset, config.training, config.budget)
+    fit.check(dataset, config.training, config.budget)
     ready = prepared(dataset, config.preprocessing, precision=config.precision)
     rows = ready.train
     return Material(

@@ -185,6 +185,9 @@ def _best_is_kept(config: Experiment) -> None:
     if stopping is not None and stopping.weights == "best" and not saving.best:
         hint = "leave it out, or give training.early_stopping.weights=last"
         raise ConfigError(at="training.checkpoints.best", got=False, rule="early stopping goes back to the best epoch", hint=hint)
+    if config.training.on_divergence == "restore" and not saving.best:
+        hint = "leave it out"
+        raise ConfigError(at="training.checkpoints.best", got=False, rule="on_divergence=restore goes back to the best epoch", hint=hint)
 
 
 def _loss_for_task(config: Experiment) -> None:

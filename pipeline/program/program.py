@@ -242,10 +242,13 @@ class Program:
             raise self.diverged(given, np.asarray(targets), wanted[done], weight, losses=losses[:done])
         return losses
 
-    def diverged(self, x: Array | Streamed, y: Array, rows: npt.NDArray[np.int64], weight: Array | None, *, losses: Array) -> DivergedError:
-        """The error for the next step, which cannot be taken on `rows` [B] of x and y; `losses` of the steps just before it."""
-        feed = self.feed("train", x[rows], y[rows], np.arange(len(rows))[None], None if weight is None else weight[rows])
-        return diverged(self.structure, self.state(), feed, learning_rate=self.learning_rate(self.steps_done), losses=losses)
+    def diverged(
+        self, x: Array | Streamed, y: Array | Streamed, rows: npt.NDArray[np.int64], weight: Array | None, *,
+        losses: Array, after: Mapping[str, Array] | None = None,
+    ) -> DivergedError:  # fmt: skip
+        """The error for the next step, on `rows` [B]; `losses` of those before it; after: the state it makes, where the loss is finite."""
+        feed = self.feed("train", x[rows], np.asarray(y[rows]), np.arange(len(rows))[None], None if weight is None else weight[rows])
+        return diverged(self.structure, self.state(), feed, learning_rate=self.learning_rate(self.steps_done), losses=losses, after=after)
 
     def prepare(self, *, weighted: bool = False) -> None:
         """Compiles what a training and its evaluations need, so that the first of them does not wait; weighted: with sample weights."""
@@ -292,7 +295,13 @@ class Program:
     def _clock(self, steps: npt.NDArray[np.int64]) -> Clock:
         course = self._course
         age = schedules.age(self.config.schedule, steps, course.plateau.changed)
-        return Clock(steps=steps, total=course.total_steps, steps_per_epoch=course.steps_per_epoch, scale=course.plateau.scale, age=age)
+        return Clock(
+            steps=steps,
+            total=course.total_steps,
+            steps_per_epoch=course.steps_per_epoch,
+            scale=course.plateau.scale * course.slowed,
+            age=age,
+        )
 
     def _train(self, x: Array | Streamed, y: Array, order: npt.NDArray[np.int64], weight: Array | None) -> tuple[Array, int]:
         """Trains on the steps of order [S, B] -> losses [S] as far as they were made, completed steps."""

@@ -145,9 +145,9 @@ def _going_on(begun: Beginning, found: Checkpoint, own: State, dataset: Dataset)
     assert before is not None
     progress = replace(found.progress, spent=0.0)
     if (now.schedule, now.optimizer) != (before.schedule, before.optimizer):
-        if progress.plateau.scale != 1.0:
+        if (progress.plateau.scale, progress.slowed) != (1.0, 1.0):
             said.append("the learning rate is the one that is given, no lowering of the origin's holds")
-        progress = replace(progress, plateau=Plateau(), best_plateau=Plateau())
+        progress = replace(progress, plateau=Plateau(), best_plateau=Plateau(), slowed=1.0, restored=0)
     best = found.best_state
     stopping, former = now.training.early_stopping, before.training.early_stopping
     if stopping is not None and (former is None or (stopping.metric, stopping.min_delta) != (former.metric, former.min_delta)):

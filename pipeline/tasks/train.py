@@ -35,13 +35,14 @@ from pipeline.tasks.results import Result
 from pipeline.tasks.resume import Beginning
 from pipeline.tasks.shelf import Shelf
 from pipeline.tracking import tracker as tracking
+from pipeline.tracking.folder import read_info
 from pipeline.tracking.journal import damage
 from pipeline.tracking.outbox import WAIT, Sender, open_sender
 from pipeline.tracking.settings import from_environment
 from pipeline.tracking.tracker import Receipt, Tracker
-from pipeline.training import checkpoint, loop, progress
+from pipeline.training import checkpoint, fit, loop, progress
 from pipeline.training.blocks import Feed
-from pipeline.training.checkpoint import Stored
+from pipeline.training.checkpoint import State, Stored
 from pipeline.training.events import EpochEnded, Event, Noted
 from pipeline.training.facts import facts_of
 from pipeline.training.interrupt import Interrupt
@@ -99,7 +100,7 @@ def opened(experiment: Experiment, context: RunContext, *, console: Console, giv
         dataset = shelf.dataset(asked) if given is None else data.load(asked.data, seed=asked.seed, given=given)
         asked, settled = automatic.settled(asked, dataset)
         begun = replace(begun, experiment=asked)
-        loop.check(dataset, asked.training, asked.budget)
+        fit.check(dataset, asked.training, asked.budget)
         resume.check_rest(begun, dataset)
         fork.check(begun, dataset)
         rows = shelf.prepared(asked) if given is None else prepared(dataset, asked.preprocessing, precision=asked.precision)
@@ -207,6 +208,9 @@ def _train(made: _Training, tracker: Tracker) -> Generator[Feed, Taken, tuple[Ou
     stored = Stored(arrays=ready.arrays(), facts=facts_of(ready.dataset, program.digest))
     folder, saving = tracker.folder / trained.CHECKPOINTS, asked.training.checkpoints
     checkpoints = Checkpoints(folder, stored=stored, final=asked.training.final, settings=saving)
+    start: State | None = program.state() if asked.training.on_divergence == "restore" else None
+    if begun.origin is not None or (begun.folder is not None and read_info(begun.folder).origin is not None):
+        start = None if found is None or begun.origin is None else found.state  # a fork does not begin where its seed would
     if found is not None:
         program.load_state(found.state)
         resume.tell_again(tracker, found)
@@ -231,6 +235,7 @@ def _train(made: _Training, tracker: Tracker) -> Generator[Feed, Taken, tuple[Ou
             checkpoints=checkpoints,
             progress=None if found is None else found.progress,
             best_state=None if found is None else found.best_state,
+            start_state=start,
             learning_rate=program.learning_rate,
             schedule=watching(asked.schedule, asked.optimizer.learning_rate),
             budget=asked.budget,

@@ -10,8 +10,11 @@ metrics.py     which scores are measured when
 facts.py       what is stored of the data beside the arrays
 checkpoint.py  where training stands, on disk
 saving.py      writes it, while the steps go on
+sound.py       whether the state is finite, and which step made it otherwise
+recovery.py    where a training that diverged goes back to
 interrupt.py   Ctrl-C and SIGTERM
 steps.py       what the loop wants taken, and how a program alone takes it
+fit.py         whether the settings fit the data
 loop.py        epochs, early stopping, resume
 progress.py    what the user sees
 """

@@ -50,6 +50,7 @@ class Progress:
     history   metrics of each epoch
     best      the value of the watched metric at epoch `best_epoch` (counted from 1; 0: none yet); waited, the epochs since
     plateau   where a schedule that watches the loss stands; best_plateau, where it stood after epoch `best_epoch`
+    restored  how often training went back after it diverged; slowed, what the learning rate is multiplied by since then
     """
 
     epoch: int = 0
@@ -63,6 +64,8 @@ class Progress:
     waited: int = 0
     plateau: Plateau = field(default_factory=Plateau)
     best_plateau: Plateau = field(default_factory=Plateau)
+    restored: int = 0
+    slowed: float = 1.0
 
     def steps(self, per_epoch: int) -> int:
         """Steps done in all."""

@@ -10,10 +10,11 @@ second, so that Ctrl-C is prompt.  The split into chunks changes no bit of the r
 # N rows, B batch size, S steps of an epoch
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,18 +24,18 @@ import numpy.typing as npt
 from pipeline import random
 from pipeline.data import Dataset
 from pipeline.data.prepared import Prepared
-from pipeline.errors import ConfigError, DataError, RunError
+from pipeline.errors import DivergedError, RunError
 from pipeline.recipe.course import Course
 from pipeline.recipe.plateau import Plateau
 from pipeline.training import budget as budgets
-from pipeline.training import metrics
+from pipeline.training import fit, metrics, recovery
 from pipeline.training.blocks import Blocks, Feed
 from pipeline.training.budget import Budget, End
 from pipeline.training.checkpoint import Progress, State
 from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Saved, Started
 from pipeline.training.saving import Checkpoints
-from pipeline.training.scores import undefined
 from pipeline.training.settings import EarlyStopping, Training
+from pipeline.training.sound import Unsound, Watch
 from pipeline.training.steps import Taken, Trainable, driven
 
 Array = npt.NDArray[Any]
@@ -57,35 +58,6 @@ class Outcome:
 Steps = Generator[Feed, Taken, Outcome]
 
 
-def check(dataset: Dataset, settings: Training, budget: Budget = Budget()) -> None:  # noqa: B008  # frozen
-    """Whether `settings` fit the data.  Raises DataError or ConfigError."""
-    budgets.check(settings, budget)
-    rows = len(dataset.train.x)
-    if settings.batch_size > rows:
-        rule = f"larger than the {rows} rows of the training part; use at most {rows}"
-        raise DataError(f"training.batch_size = {settings.batch_size}: {rule}")
-    metrics.check_names(settings.metrics or (), dataset.task, dataset.classes, at="training.metrics")
-    if settings.early_stopping is not None:
-        _check_watched(dataset, settings.early_stopping.metric)
-
-
-def _check_watched(dataset: Dataset, metric: str) -> None:
-    """Whether early stopping can watch `metric`: a loss, or what can be measured on the validation part."""
-    at, (name, _, part) = "training.early_stopping.metric", metric.partition("/")
-    known = ("loss/train", *(f"{n}/validation" for n in ("loss", *metrics.full(dataset.task, dataset.classes))))
-    if metric == "loss/train":
-        return
-    if metric != "loss/validation":
-        metrics.check_name(name if part == "validation" else metric, dataset.task, dataset.classes, at=at, got=metric, known=known)
-    if len(dataset.validation.x) == 0:
-        hint = "set data.split.validation above 0 or use loss/train"
-        raise ConfigError(at=at, got=metric, rule="the validation part is empty", hint=hint)
-    reason = undefined(name, dataset.validation.y, dataset.classes, dataset.class_names)
-    if reason is not None:
-        hint = "use another metric, or a larger data.split.validation"
-        raise ConfigError(at=at, got=metric, rule=f"has no value on the validation part, as {reason}", hint=hint)
-
-
 def training(
     program: Trainable,
     data: Prepared,
@@ -96,6 +68,7 @@ def training(
     checkpoints: Checkpoints | None = None,
     progress: Progress | None = None,
     best_state: State | None = None,
+    start_state: State | None = None,
     learning_rate: Callable[[int], float] | None = None,
     schedule: LossSchedule | None = None,
     budget: Budget = Budget(),  # noqa: B008  # frozen
@@ -105,14 +78,15 @@ def training(
     """The training of `program` on `data.train`, which says to `emit` how it goes.
 
     progress, best_state   from a checkpoint, to go on from it; the program already holds its state
+    start_state            before the first step, to go back to where settings.on_divergence asks for it
     learning_rate          the learning rate at a step, for the record
     schedule               lowers the learning rate when the loss stops falling
     budget                 what ends the training beside settings.epochs; it may end within an epoch, and a later call go on there
     began                  when the command began, by time.monotonic; None: now
     stop                   asked after every chunk; when true, a checkpoint is written and the outcome is KILLED
-    Raises DataError, ConfigError (see `check`), RunError (a checkpoint that cannot be written) and DivergedError.
+    Raises DataError, ConfigError (see `fit.check`), RunError (a checkpoint that cannot be written) and DivergedError.
     """
-    check(data.dataset, settings, budget)
+    fit.check(data.dataset, settings, budget)
     now = progress or Progress()
     loop = _Loop(
         program=program,
@@ -128,6 +102,7 @@ def training(
         schedule=schedule,
         budget=budget,
         stop=stop,
+        start_state=start_state,
     )
     return loop.run()
 
@@ -157,8 +132,13 @@ class _Loop:
     budget: Budget
     clock: Callable[[], float]
     stop: Callable[[], bool]
+    start_state: State | None
     chunk: int = 1
     unsaved: bool = False
+    watch: Watch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(self.program, self._follow)
 
     @property
     def dataset(self) -> Dataset:
@@ -178,7 +158,9 @@ class _Loop:
 
     @property
     def course(self) -> Course:
-        return Course(total_steps=self.end.steps or 0, steps_per_epoch=self.steps, plateau=self.progress.plateau)
+        return Course(
+            total_steps=self.end.steps or 0, steps_per_epoch=self.steps, plateau=self.progress.plateau, slowed=self.progress.slowed
+        )
 
     @property
     def watched(self) -> EarlyStopping:
@@ -194,17 +176,18 @@ class _Loop:
         name, _, part = self.watched.metric.partition("/")
         return names if part == "train" or name == "loss" or name in names else (*names, name)
 
+    def _follow(self, progress: Progress) -> None:
+        self.progress = progress
+        self.program.follow(self.course)
+
     def run(self) -> Steps:
         total, done = self.end.steps, self.progress
         self.program.follow(self.course)
+        self.watch.began()
         epochs = None if total is None else -(-total // self.steps)
         self.emit(Started(epochs=epochs, total=total, steps_per_epoch=self.steps, epoch=done.epoch, step=done.step))
-        self._note_left_out()
-        self._note_first_limit()
-        if self.progress.epoch == 0:
-            validation = self.dataset.validation
-            for text in metrics.left_out(self.measured, validation.y, self.dataset.classes, "validation", self.dataset.class_names):
-                self.emit(Noted(text=text))
+        for text in fit.notes(self.dataset, self.settings, self.budget, self.measured if done.epoch == 0 else ()):
+            self.emit(Noted(text=text))
         blocks = Blocks(self.data.train, self._order, epochs=epochs, steps=self.steps, batch=self.settings.batch_size)
         try:
             return (yield from self._run(blocks))
@@ -214,29 +197,22 @@ class _Loop:
                 self.checkpoints.wait()
 
     def _run(self, blocks: Blocks) -> Steps:
-        while not self._complete():
-            if not (yield from self._train_epoch(blocks)):
-                return self._stopped()
-            if self.progress.step < self.steps:  # the budget ends within the epoch
-                break
-            self._end_epoch()
-            self._save_when_due()
-            if self.stop() and not self._complete():
-                return self._stopped()
-        self._save()
-        return self._finished()
-
-    def _note_left_out(self) -> None:
-        batch = self.settings.batch_size
-        left_out = self.rows - self.steps * batch
-        if left_out:
-            self.emit(Noted(text=f"each epoch leaves out {left_out} of {self.rows} rows, others each time: they fill no batch of {batch}"))
-
-    def _note_first_limit(self) -> None:
-        counted = any(limit is not None for limit in (self.budget.epochs, self.budget.steps, self.budget.samples))
-        if counted and self.end.at == "training.epochs":
-            text = f"{self.end.text} ends the training before the budget does, after {self.end.steps} steps"
-            self.emit(Noted(text=f"{text}; training.epochs=null leaves the end to the budget"))
+        while True:
+            while not self._complete():
+                ended = yield from self._train_epoch(blocks)
+                if ended == "stopped":
+                    return self._stopped()
+                if ended == "back":
+                    continue
+                if self.progress.step < self.steps:  # the budget ends within the epoch
+                    break
+                self._end_epoch()
+                self._save_when_due()
+                if self.stop() and not self._complete():
+                    return self._stopped()
+            if not self._went_back():
+                self._save()
+                return self._finished()
 
     def _complete(self) -> bool:
         return self._spent() is not None or self._out_of_patience()
@@ -254,27 +230,54 @@ class _Loop:
         order = random.permutation(self.seed, random.ORDER, epoch, self.rows)
         return order[: self.steps * self.settings.batch_size].reshape(self.steps, self.settings.batch_size)
 
-    def _train_epoch(self, blocks: Blocks) -> Generator[Feed, Taken, bool]:
-        """Trains the steps left of the epoch, or of the budget -> False when it was asked to stop."""
+    def _train_epoch(self, blocks: Blocks) -> Generator[Feed, Taken, Literal["trained", "stopped", "back"]]:
+        """Trains the steps left of the epoch, or of the budget; ends when it was asked to stop, and where training went back."""
         last = self.steps if self.end.steps is None else min(self.steps, self.end.steps - self.progress.epoch * self.steps)
         while self.progress.step < self.steps and self._spent() is None:
-            start = time.perf_counter()
-            feed = blocks.feed(self.progress.epoch, self.progress.step, self._next(last))
+            start, before = time.perf_counter(), self.progress
+            feed = blocks.feed(before.epoch, before.step, self._next(last))
             waited = time.perf_counter() - start
             taken = yield feed
             seconds = waited + taken.seconds
             self._advance(taken.losses, seconds)
-            if taken.error is not None:
-                with suppress(RunError):  # a full disk must not hide what went wrong first
-                    self._save()  # the state before the step that could not be taken
-                raise taken.error
+            if self._damaged(taken.error, self.watch.took(feed, len(taken.losses), before)):
+                return "back"
             self.chunk = max(1, min(int(len(taken.losses) * CHUNK_SECONDS / max(seconds, 1e-9)), 8 * self.chunk))
             self.emit(Advanced(epoch=self.progress.epoch + 1, step=self.progress.step))
             if self.stop():
-                return False
-            if self.progress.step < last:
-                self._save_when_due()
+                return "stopped"
+            if self.progress.step < last and self._save_when_due():
+                return "back"
+        return "trained"
+
+    def _damaged(self, error: DivergedError | None, found: Unsound | None) -> bool:
+        """Whether training diverged and went back: at a loss that is not finite (`error`), or at a state (`found`).
+
+        Raises DivergedError where it stops; the state before the step is saved.
+        """
+        if found is None and error is not None:
+            found = self.watch.look()  # what is not finite may stand in the state for longer than in the loss
+        if found is not None:
+            self._follow(found.progress)
+            error = found.error
+        if error is None:
+            return False
+        watched, now = self.watched.metric, self.progress
+        back = recovery.gone_back(now, self.settings, error, best=self.best_state, start=self.start_state, watched=watched)
+        if back is None:
+            with suppress(RunError):  # a full disk must not hide what went wrong first
+                self._save()
+            raise recovery.stopped(error, now)
+        state, progress, text = back
+        self.program.load_state(state)
+        self._follow(progress)
+        self.watch.began()
+        self.emit(Noted(text=text))
         return True
+
+    def _went_back(self) -> bool:
+        """Whether the state is not finite, and training went back.  Raises DivergedError where it stops."""
+        return self._damaged(None, self.watch.look())
 
     def _next(self, last: int) -> int:
         """How many steps the next call takes: no more than to the next checkpoint that is counted in steps."""
@@ -304,7 +307,10 @@ class _Loop:
 
     def _end_epoch(self) -> None:
         """Validates, keeps the best weights and closes the epoch."""
-        progress, values = self.progress, self._values()
+        values = self._values()
+        if not math.isfinite(values.get("loss/validation", 0.0)) and self._went_back():
+            return
+        progress = self.progress
         epoch, value = progress.epoch + 1, values.get(self.watched.metric, float("nan"))
         best = metrics.better(self.watched.metric, value, progress.best, self.watched.min_delta)
         standing: dict[str, Any] = {"best": value, "best_epoch": epoch, "waited": 0} if best else {"waited": progress.waited + 1}
@@ -330,10 +336,10 @@ class _Loop:
             rate = "" if self.learning_rate is None else f" to {self.learning_rate(steps):g}"
             self.emit(Noted(text=f"learning rate lowered{rate} after epoch {self.progress.epoch}: {watched} has not fallen"))
 
-    def _save_when_due(self) -> None:
-        """Begins a checkpoint where it is time, and says what came of the one before."""
+    def _save_when_due(self) -> bool:
+        """Begins a checkpoint where it is time, and says what came of the one before; whether training went back in its place."""
         if self.checkpoints is None:
-            return
+            return False
         match self.checkpoints.finished():
             case RunError() as error:
                 self._say_unsaved(error)
@@ -342,7 +348,10 @@ class _Loop:
                 self.emit(Saved(path=path))
         if self.checkpoints.due(self.progress.steps(self.steps)):
             since = time.monotonic()
-            self.checkpoints.begin(self.program.state(), replace(self.progress, spent=self.clock()), self.best_state, since=since)
+            if self._went_back():
+                return True
+            self.checkpoints.begin(self.watch.state, replace(self.progress, spent=self.clock()), self.best_state, since=since)
+        return False
 
     def _say_unsaved(self, error: RunError) -> None:
         """Once, until one is written again."""
@@ -356,6 +365,7 @@ class _Loop:
             self.emit(Saved(path=self.checkpoints.save(self.program.state(), progress, self.best_state)))
 
     def _stopped(self) -> Outcome:
+        self._went_back()
         self._save()
         done = self.progress
         where = f"in epoch {done.epoch + 1} after {done.step} of {self.steps} steps" if done.step else f"after epoch {done.epoch}"

@@ -40,11 +40,20 @@ class Saving:
 
 
 @record
+class Restore:
+    """With on_divergence=restore training goes back at most `times` times, each time with `factor` times the learning rate before."""
+
+    times: int = setting(3, least=1)
+    factor: float = setting(0.1, above=0, below=1)
+
+
+@record
 class Training:
     """How long and in what portions: `epochs` passes over the training part, `batch_size` rows a step; what fills no batch is left out.
 
     epochs    null leaves the end to the `budget`
     metrics   measured on the validation part after each epoch beside the loss; null: accuracy, or rmse, mae and r2 (see scores.py)
+    on_divergence  stop, and the state before the step is kept; restore: go back to the best epoch, or to the start, with a lower rate
     """
 
     epochs: int | None = setting(20, least=1)
@@ -52,6 +61,8 @@ class Training:
     metrics: tuple[str, ...] | None = setting(None)
     early_stopping: EarlyStopping | None = setting(None)
     checkpoints: Saving = setting(Saving())
+    on_divergence: Literal["stop", "restore"] = setting("stop")
+    restore: Restore = setting(Restore())
 
     @property
     def final(self) -> Literal["last", "best"]:

@@ -34,6 +34,11 @@ class Trainable(Protocol):
     def evaluate(self, x: Array | Streamed, y: Array | Streamed, sample_weight: Array | None = None) -> tuple[Array, Array]:
         """-> (prediction [N, ...], row loss [N])."""
 
+    def diverged(
+        self, x: Array | Streamed, y: Array | Streamed, rows: Array, weight: Array | None, *, losses: Array, after: State | None
+    ) -> DivergedError:
+        """The error for the next step, on `rows` [B], whose loss is finite and that makes the state `after`, which is not."""
+
     def state(self) -> dict[str, Array]:
         """A copy of everything that training changes, each tensor in its shape: fc1.weight [I, O]."""
 

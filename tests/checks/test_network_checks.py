@@ -133,4 +133,4 @@ def test_a_loss_that_is_not_finite_fails_the_dry_run() -> None:
     config = experiment(*MLP, "initialization=normal", "initialization.std=1e30")
     found = check_dry_run(config, rows(*MLP))
     assert (found.passed, found.measured) == (False, "a loss that is not finite")
-    assert found.advice.startswith("training diverged at step 1: the loss is not finite; the first non-finite value is in layer fc2; ")
+    assert found.advice.startswith("training diverged at step 1: the loss is not finite; the first non-finite value is in layer fc2 (op ")

@@ -141,7 +141,10 @@ REJECTED = [
     ({"seed": 2**32}, "seed = 4294967296: must be at most 4294967295"),
     ({"seed": 1.5}, "seed = 1.5: must be a whole number"),
     ({"precision": "float16"}, "precision = float16: unknown choice; use one of float32, float64"),
-    ({"training": 3}, "training = 3: must be a mapping; give epochs, batch_size, metrics, early_stopping, checkpoints"),
+    (
+        {"training": 3},
+        "training = 3: must be a mapping; give epochs, batch_size, metrics, early_stopping, checkpoints, on_divergence, restore",
+    ),
     (
         {"training": {"early_stopping": {}, "checkpoints": {"best": False}}},
         "training.checkpoints.best = false: early stopping goes back "

@@ -69,9 +69,16 @@ class SoftmaxProgram:
         delta = (probabilities - np.eye(3)[y]) / len(x)
         for name, gradient in (("weight", x.T @ delta), ("bias", delta.sum(axis=0))):
             self.arrays[f"{name}.velocity"] = 0.9 * self.arrays[f"{name}.velocity"] + gradient
-            self.arrays[name] = self.arrays[name] - self.learning_rate * self.course.plateau.scale * self.arrays[f"{name}.velocity"]
+            self.arrays[name] = (
+                self.arrays[name] - self.learning_rate * self.course.plateau.scale * self.course.slowed * self.arrays[f"{name}.velocity"]
+            )
         self.steps_done += 1
         return float(losses.mean())
+
+    def diverged(
+        self, x: Array, y: Array, rows: Array, weight: Array | None, *, losses: Array, after: Mapping[str, Array] | None
+    ) -> DivergedError:
+        return DivergedError(f"training diverged at step {self.steps_done}: the update")
 
     def evaluate(self, x: Array, y: Array, sample_weight: Array | None = None) -> tuple[Array, Array]:
         logits = x @ self.arrays["weight"] + self.arrays["bias"]
