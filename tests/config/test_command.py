@@ -124,7 +124,8 @@ MISTAKES = [
     ),
     (
         ["training.größe (cm).kind=id"],
-        "training.größe (cm) = {'kind': 'id'}: unknown key; use one of batch_size, checkpoints, early_stopping, epochs, metrics, on_divergence, restore",
+        "training.größe (cm) = {'kind': 'id'}: unknown key; use one of batch_size, checkpoints, early_stopping, "
+        "epochs, metrics, on_divergence, restore",
     ),
     (
         ["training={größe (cm): {2nd: 1}}"],
