@@ -6,9 +6,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.api import compile, compose, load, stack, train
+    from pipeline.api import compile, compose, load, stack, sweep, train
 
-__all__ = ["compile", "compose", "load", "stack", "train"]
+__all__ = ["compile", "compose", "load", "stack", "sweep", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ What a function needs is imported inside it: a notebook that only loads a progra
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import spec
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pipeline.program.model import Model
     from pipeline.program.program import Program
     from pipeline.program.stack import Stack
+    from pipeline.sweeps.python import Swept
     from pipeline.tasks.results import Result
 
 Config = Mapping[str, Any]
@@ -60,6 +62,37 @@ def train(
 
     cfg, given = in_memory(cfg, x, y, target=target, weight=sample_weight)
     return run(spec.experiment(cfg), cfg, RunContext(), quiet=quiet, given=given)
+
+
+def sweep(
+    cfg: Config,
+    space: Mapping[str, Any],
+    *,
+    trials: int | None = None,
+    method: str | None = None,
+    seeds: int | Sequence[int] | None = None,
+    search: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    folder: str | Path | None = None,
+    quiet: bool = False,
+) -> Swept:
+    """Trains a trial of `cfg` for each point of `space`, in stacks, in the working directory -> trials, table (a DataFrame), best program.
+
+    space     config path -> values, or a range: "log(1e-4, 1)" (docs/search.md)
+    trials    how many points are drawn; without it every combination of the values is run
+    method    random, sobol, grid, ablate, tpe, cma_es
+    seeds     each point is run with these; a number n means 0 to n - 1
+    search    more of hydra.sweeper: {"stages": 3}, {"prune": "halving"}
+    settings  more of sweep: {"metric": "loss/validation"}, {"engine": "processes"}
+    folder    of the sweep: one that was stopped there goes on
+    quiet     prints nothing but what goes wrong
+    Raises PipelineError; KeyboardInterrupt after Ctrl-C.
+    """
+    from pipeline.sweeps import python  # noqa: PLC0415
+
+    return python.sweep(
+        cfg, space, trials=trials, method=method, seeds=seeds, search=search, settings=settings, folder=folder, quiet=quiet
+    )  # fmt: skip
 
 
 def load(run: object) -> Model:

@@ -1,7 +1,7 @@
 """The sweeper `search` for launchers of others: asks for points, launches the jobs of those that do not wait for each other, and so on.
 
-With our own launcher the sweep is run by pipeline/sweeps/run.py, which knows stacks, rungs and how to go on; here a launcher takes each
-batch whole, and its jobs return what they are judged by.
+Under `python -m pipeline` the sweep is run by pipeline/sweeps/run.py, which knows stacks, rungs and how to go on.  In another application
+of Hydra its launcher takes each batch whole, and the jobs return what they are judged by, less being better.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hydra.core.config_store import ConfigStore
 from hydra.plugins.sweeper import Sweeper
 
 if TYPE_CHECKING:
@@ -16,6 +17,25 @@ if TYPE_CHECKING:
     from hydra.plugins.launcher import Launcher
     from hydra.types import HydraContext, TaskFunction
     from omegaconf import DictConfig
+
+# What `pipeline/search/settings.py` reads; docs/search.md says what each is.
+SETTINGS: dict[str, Any] = {
+    "_target_": "hydra_plugins.caviar.search.SearchSweeper",
+    "method": "random",
+    "trials": None,
+    "seed": 0,
+    "repeats": None,
+    "batch": None,
+    "stages": 1,
+    "zoom": 0.25,
+    "levels": 5,
+    "prune": "none",
+    "eta": 3,
+    "first_rung": 1,
+    "space": {},
+    "params": {},
+}
+ConfigStore.instance().store(group="hydra/sweeper", name="search", node=SETTINGS, provider="caviar")
 
 
 class SearchSweeper(Sweeper):
@@ -38,11 +58,15 @@ class SearchSweeper(Sweeper):
         from omegaconf import OmegaConf  # noqa: PLC0415
 
         from pipeline.config.searched import searched  # noqa: PLC0415
+        from pipeline.errors import ConfigError  # noqa: PLC0415
         from pipeline.search.points import ask  # noqa: PLC0415
         from pipeline.search.told import Told  # noqa: PLC0415
 
         assert self.launcher is not None
-        asked = searched(_plain(OmegaConf.create(self.given)), arguments)
+        asked = searched(_plain(OmegaConf.create(self.given)), arguments, ours=False)
+        if asked.search.prune != "none":
+            hint = "leave it out, or run python -m pipeline"
+            raise ConfigError(at="hydra.sweeper.prune", got=asked.search.prune, rule="a launcher runs each job to its end", hint=hint)
         runs, told, returned = len(asked.repeats), list[Told](), list[Sequence[Any]]()
         while points := ask(asked.search, asked.parameters, told):
             jobs = [list(asked.texts(point, run)) for point in points for run in range(runs)]

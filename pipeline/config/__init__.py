@@ -10,6 +10,7 @@ others.py         config files that are not ours: what they may say
 jobs.py           the configs of the jobs of a sweep
 launchers.py      launchers and sweepers of Hydra, given the jobs of a sweep
 arms.py           the arms of a comparison, laid over a config
+plain_jobs.py     the configs of a sweep's jobs, begun from Python
 searched.py       what a search is asked on the command line
 task_settings.py  what a task alone is told
 sweep_settings.py what a sweep as a whole is told

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -102,6 +102,13 @@ class Composed:
     def plain(self) -> Plain:
         """The config that is run.  Raises ConfigError."""
         return laid_out(self.config, self.asked)
+
+
+class Composing(Protocol):
+    """Who has the configs of a sweep's jobs."""
+
+    def of(self, job: Sequence[str]) -> Composed:
+        """The config of a job by its overrides.  Raises PipelineError."""
 
 
 class Configs:

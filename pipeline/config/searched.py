@@ -71,13 +71,16 @@ class Asked:
         return {**settings, "space": [each.said for each in self.parameters], "runs": [" ".join(own) for own in self.repeats]}
 
 
-def searched(given: Mapping[str, Any], overrides: Sequence[str]) -> Asked:
-    """`hydra.sweeper` and the overrides of the command line as a search, while Hydra is at work.  Raises ConfigError."""
+def searched(given: Mapping[str, Any], overrides: Sequence[str], *, ours: bool = True) -> Asked:
+    """`hydra.sweeper` and the overrides of the command line as a search, while Hydra is at work.  Raises ConfigError.
+
+    ours  paths are those of our configs, not of another application
+    """
     search = read_search(given)
     spaces: dict[str, Parameter] = {}
     keys: dict[str, str] = {}
     for path, space in search.space.items():
-        keys[path] = _key(path)
+        keys[path] = _key(path) if ours else path
         spaces[path] = parameter(path, _in_hydra(space), at=f"{AT}.space.{path}")
     common: dict[str, str] = {}
     fixed = []
@@ -93,6 +96,7 @@ def searched(given: Mapping[str, Any], overrides: Sequence[str]) -> Asked:
             fixed.append(path)
             del spaces[path]
         common[path] = override.input_line
+    keys.setdefault("seed", _key("seed") if ours else "seed")
     repeats = _repeats(search, spaces, keys)
     if not any(path not in REPEATS for path in spaces):
         factors = "the values of factors, that of the baseline first: normalization=batch,none activation=relu,tanh"
@@ -191,7 +195,6 @@ def _repeats(search: Search, spaces: Mapping[str, Parameter], keys: dict[str, st
         if "seed" in given:
             listed = ",".join(map(str, cast(Choice, given["seed"].space).values))
             raise ConfigError(at=f"{AT}.repeats", got=search.repeats, rule=f"seed = {listed} is given too", hint="leave one out")
-        keys["seed"] = _key("seed")
         given["seed"] = Parameter(path="seed", space=Choice(values=tuple(range(search.repeats))))
     runs: list[tuple[str, ...]] = [()]
     for path, each in given.items():

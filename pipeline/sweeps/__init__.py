@@ -1,6 +1,7 @@
 """Sweeps: many runs as one question.
 
 run.py         a sweep from its command to its end
+python.py      a sweep from Python
 jobs.py        what each job is asked to do, and what came of it
 source.py      where jobs come from: a grid, or a search
 searching.py   a search at work: points, rungs, what came of them
@@ -18,5 +19,6 @@ table.py       the trials of a sweep as one table, and its summary run
 comparison.py  arms over seeds: means, intervals, paired differences
 importance.py  which parameters mattered
 forms.py       a table as Markdown, LaTeX, CSV
+conclusions.py what the tables say, in sentences
 finish.py      what is written and printed when the last job is over
 """

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config.compose import asked_overrides, job_config, job_number
-from pipeline.config.jobs import Configs, launcher, sweeper
+from pipeline.config.jobs import Composing, launcher, sweeper
 from pipeline.config.launchers import sweep
 from pipeline.config.overrides import forgiving
 from pipeline.config.sweep_settings import SweepSettings, taken_out
@@ -62,7 +62,7 @@ class Chosen:
         """See Source."""
         return ()
 
-    def results(self, worker: Worker, configs: Configs) -> Iterator[JobResult]:
+    def results(self, worker: Worker, configs: Composing) -> Iterator[JobResult]:
         """Lets the sweeper choose jobs until it has enough.  What a sweeper has had done before it breaks stands."""
         together, orders = _Together(worker, configs, self), _Orders(worker, self)
         folder = worker.journal.folder
@@ -92,7 +92,7 @@ class Chosen:
 class _Together:
     """What hydra/launcher=stacked is given: trains a batch of jobs in this process, or where sweep.engine says."""
 
-    def __init__(self, worker: Worker, configs: Configs, source: Chosen) -> None:
+    def __init__(self, worker: Worker, configs: Composing, source: Chosen) -> None:
         self._worker, self._configs, self._source = worker, configs, source
         self.results: list[JobResult] = []
         self._values: dict[int, float] = {}

@@ -55,7 +55,7 @@ class Arm:
     values      metric -> its mean over the seeds that are done
     difference  of the ranking metric, this arm minus the best, over the seeds that both have; None for the best itself and without pairs
     pairs       the differences of which that is the mean
-    p           that luck alone makes one as large: of a paired t-test, by Holm's rule for all arms together; None without two pairs
+    p           that luck alone makes one as large: of a paired t-test, by Holm's rule for all pairs of arms; None without two pairs
     """
 
     params: Mapping[str, str]
@@ -98,7 +98,8 @@ def compare(sweep: Sweep) -> tuple[Arm, ...]:
     ordered = sorted(groups, key=rank)
     best = scores[ordered[0]]
     arms = [_arm(sweep, names, key, groups[key], scores[key], None if key == ordered[0] else best) for key in ordered]
-    adjusted = [None, *holm([paired_t(arm.pairs) for arm in arms[1:]])]
+    pairs = len(arms) * (len(arms) - 1) // 2  # which arm is the best is seen in the same values, so each pair could have been looked at
+    adjusted = [None, *holm([paired_t(arm.pairs) for arm in arms[1:]], pairs)]
     return tuple(replace(arm, p=p) for arm, p in zip(arms, adjusted, strict=True))
 
 
@@ -116,13 +117,17 @@ def paired_t(differences: Sequence[float]) -> float | None:
     return float(2 * stdtr(count - 1, -abs(mean) / spread * math.sqrt(count)))
 
 
-def holm(ps: Sequence[float | None]) -> list[float | None]:
-    """p values of m tests, each for all of them together (Holm 1979): the k-th smallest times m - k + 1, never below the one before it."""
+def holm(ps: Sequence[float | None], of: int | None = None) -> list[float | None]:
+    """p values of m tests, each for all of them together (Holm 1979): the k-th smallest times m - k + 1, never below the one before it.
+
+    of  m, where these are the tests that were picked out of more; by default their number
+    """
     known = sorted((p, place) for place, p in enumerate(ps) if p is not None)
+    m = of or len(known)
     adjusted: list[float | None] = [None] * len(ps)
     least = 0.0
     for rank, (p, place) in enumerate(known):
-        least = max(least, min(1.0, p * (len(known) - rank)))
+        least = max(least, min(1.0, p * (m - rank)))
         adjusted[place] = least
     return adjusted
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,9 @@ from rich.table import Table
 from pipeline import files
 from pipeline.screen.console import console_for, say
 from pipeline.screen.tables import fits
-from pipeline.sweeps import comparison
+from pipeline.sweeps import comparison, forms
+from pipeline.sweeps.conclusions import conclusions
+from pipeline.sweeps.importance import importance
 from pipeline.sweeps.jobs import SweepResult
 from pipeline.sweeps.table import Sweep, receipt_of, record_sweep, summarize_sweep
 from pipeline.tasks.context import Senders
@@ -47,14 +50,9 @@ def finished(sweep: SweepResult) -> None:
     arms = comparison.compare(summary)
     if arms:
         console.print(_fitting(console, _arms(summary, arms)))
-        if alike := comparison.as_good(arms):
-            names = "; ".join(", ".join(f"{name.rpartition('.')[2]}={value}" for name, value in arm.params.items()) for arm in alike)
-            say(console, f"not told apart from the best by these {comparison.repeats(summary)} (p above 0.05): {names}")
-    elif len(summary.trials) > 1 and summary.params:
-        say(console, "note: one seed of each: the order may be luck; seed=0,1,2,3,4 gives means with intervals")
-    if front := summary.front():
-        names = " and ".join(each.metric for each in summary.objectives)
-        say(console, f"best by {names}, none better in all (Pareto front): {'; '.join(trial.label for trial in front)}")
+    shares = importance(summary)
+    for line in conclusions(summary, arms, shares):
+        say(console, line)
     if summary.best is not None:
         say(console, f"best run    {files.shown(summary.best.folder)}")
     for note in sweep.notes:
@@ -64,7 +62,7 @@ def finished(sweep: SweepResult) -> None:
         if summary.best is not None:
             _ask_for_figures(summary.best.folder, sender, locate(experiment.tracking, project), sweep.id)
         _settle(sender, folders)
-    texts = {"arms.md": comparison.markdown(summary, arms)} if arms else {}
+    texts = {**_texts("arms", comparison.table(summary, arms) if arms else []), **_texts("importance", _shares(shares))}
     before = sweep.journal.summary
     if before is not None and before.is_dir() and all(job.found for job in sweep.jobs):  # nothing has changed since it was written
         receipt = receipt_of(before, experiment.tracking, project, sweep.id)
@@ -74,6 +72,19 @@ def finished(sweep: SweepResult) -> None:
             before=before, begun=sweep.journal.summed_up,
         )  # fmt: skip
     say(console, f"MLflow      {receipt.link}" if receipt.link is not None else f"note: {receipt.note}")
+
+
+def _texts(name: str, table: Sequence[Sequence[str]]) -> dict[str, str]:
+    """File -> a table in each of its forms; none for an empty one."""
+    if not table:
+        return {}
+    heading, *rows = table
+    forms_of = {"md": forms.markdown, "tex": forms.latex, "csv": forms.comma_separated}
+    return {f"{name}.{ending}": form(heading, rows) for ending, form in forms_of.items()}
+
+
+def _shares(shares: Mapping[str, float]) -> list[list[str]]:
+    return [["parameter", "share"], *([name, f"{share:.4f}"] for name, share in shares.items())] if shares else []
 
 
 def _ask_for_figures(folder: Path, sender: Sender, store: Store | None, sweep: str) -> None:
@@ -136,6 +147,9 @@ def _arms(sweep: Sweep, arms: tuple[comparison.Arm, ...]) -> Table:
     title = f"means over the {repeats} with their {comparison.LEVEL:.0%} intervals; differences are of pairs of one {one}"
     table = Table(box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="bold")
     heading, *rows = comparison.table(sweep, arms)
+    if len(rows) > MOST:
+        table.title = f"{title}; the best {TOP} of {len(rows)}, all are in arms.csv"
+        rows = rows[:TOP]
     for name in heading:
         table.add_column(escape(name.rpartition(".")[2] if name in sweep.params else name), overflow="fold")
     for index, row in enumerate(rows):

@@ -17,7 +17,7 @@ from typing import Any, cast
 from pipeline import files
 from pipeline.config.arms import ARM, ARMS, check_name
 from pipeline.config.compose import run_hydra
-from pipeline.config.jobs import Configs, asked_search, check_folders, chosen_folder, jobs_of, save_whole, sweeper
+from pipeline.config.jobs import Composing, Configs, asked_search, check_folders, chosen_folder, jobs_of, save_whole, sweeper
 from pipeline.config.overrides import values_of, without_several
 from pipeline.config.sweep_settings import SweepSettings
 from pipeline.errors import ConfigError
@@ -88,7 +88,7 @@ class SweepRun:
     """
 
     source: Source
-    configs: Configs
+    configs: Composing
     settings: SweepSettings
     flags: Sequence[str]
     overrides: Sequence[str] | None
@@ -216,7 +216,7 @@ def _source(overrides: Sequence[str]) -> Source:
     return Chosen(overrides, {path: value for path, value in values_of(overrides).items() if path.split(".")[0] not in OVER})
 
 
-def _check_paths(configs: Configs, texts: Sequence[str]) -> None:
+def _check_paths(configs: Composing, texts: Sequence[str]) -> None:
     """Raises ConfigError where a search would put its values at a path that no config has: each job would say so of its own value."""
     try:
         described(configs.of(texts).plain())

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pipeline.config.jobs import Configs
+from pipeline.config.jobs import Composing
 from pipeline.config.searched import Asked
 from pipeline.config.sweep_settings import SweepSettings
 from pipeline.search.border import on_the_border
@@ -31,12 +31,14 @@ class Searching:
     """One command's work on a search.
 
     settings  how points are judged
+    config    digest of what all jobs have in common, where no command line says it
     planned   the jobs of the points so far
     told      what came of those that are over
     """
 
     asked: Asked
     settings: SweepSettings = SweepSettings()  # noqa: RUF009  # frozen
+    config: str = ""
     planned: list[Job] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
     _objectives: tuple[Objective, ...] = ()
@@ -62,9 +64,9 @@ class Searching:
 
     def described(self) -> dict[str, Any]:
         """What makes it this search."""
-        return self.asked.described()
+        return {**self.asked.described(), **({"config": self.config} if self.config else {})}
 
-    def results(self, worker: Worker, configs: Configs) -> Iterator[JobResult]:
+    def results(self, worker: Worker, configs: Composing) -> Iterator[JobResult]:
         """Does the search, batch by batch -> what came of each job that is over.  Raises ConfigError."""
         self._journal = worker.journal
         while points := self._points():
@@ -111,7 +113,13 @@ class Searching:
         return range(number * self.runs, (number + 1) * self.runs)
 
     def _waves(
-        self, first: int, points: Sequence[Point], results: Mapping[int, JobResult], rungs: dict[int, int], worker: Worker, configs: Configs
+        self,
+        first: int,
+        points: Sequence[Point],
+        results: Mapping[int, JobResult],
+        rungs: dict[int, int],
+        worker: Worker,
+        configs: Composing,
     ) -> Iterator[tuple[list[int], dict[int, int]]]:
         """The jobs that go on, and the epoch at which each pauses, from rung to rung; what is stopped at one is put into `rungs`."""
         epochs = self._epochs(configs) if self.asked.search.prune != "none" else None
@@ -147,7 +155,7 @@ class Searching:
     def _at_a_rung(result: JobResult | None) -> bool:
         return result is not None and result.rung is not None
 
-    def _epochs(self, configs: Configs) -> int | None:
+    def _epochs(self, configs: Composing) -> int | None:
         """How many epochs the trials have."""
         training = configs.of(self.planned[-1].texts).plain().get("training")
         return training.get("epochs") if isinstance(training, Mapping) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
-from pipeline.config.jobs import Configs
+from pipeline.config.jobs import Composing
 from pipeline.config.sweep_settings import SweepSettings
 from pipeline.sweeps.jobs import Job, JobResult
 from pipeline.sweeps.work import Worker
@@ -31,7 +31,7 @@ class Source(Protocol):
     def described(self) -> dict[str, Any] | None:
         """What makes it this search; None for a grid, whose jobs say it."""
 
-    def results(self, worker: Worker, configs: Configs) -> Iterator[JobResult]:
+    def results(self, worker: Worker, configs: Composing) -> Iterator[JobResult]:
         """Lets them be done -> what came of each."""
 
     def notes(self) -> tuple[str, ...]:
@@ -56,7 +56,7 @@ class Grid:
     def described(self) -> None:
         """See Source."""
 
-    def results(self, worker: Worker, configs: Configs) -> Iterator[JobResult]:
+    def results(self, worker: Worker, configs: Composing) -> Iterator[JobResult]:
         """See Source."""
         worker.plan(self.planned)
         return worker.work(self.planned, configs)

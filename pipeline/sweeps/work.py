@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pipeline import tasks
-from pipeline.config.jobs import Composed, Configs
+from pipeline.config.jobs import Composed, Composing
 from pipeline.config.sweep_settings import SweepSettings
 from pipeline.errors import ConfigError, DataError, DivergedError, PipelineError, complain, sentence
 from pipeline.sweeps.again import command_of
@@ -54,7 +54,7 @@ class Worker:
                 met.add(own.get(path))
             self._planned += 1
 
-    def work(self, jobs: Sequence[Job], configs: Configs, until: Mapping[int, int] = MappingProxyType({})) -> Iterator[JobResult]:
+    def work(self, jobs: Sequence[Job], configs: Composing, until: Mapping[int, int] = MappingProxyType({})) -> Iterator[JobResult]:
         """Does the jobs; a failure is told at once, and whether the others go on, `sweep.on_error` says.
 
         until  job -> the epoch at which it pauses
@@ -149,7 +149,7 @@ class Worker:
             if self.stops or isinstance(result.error, KeyboardInterrupt):
                 return
 
-    def _composed(self, job: Job, configs: Configs) -> Composed | JobResult:
+    def _composed(self, job: Job, configs: Composing) -> Composed | JobResult:
         try:
             return configs.of(job.texts)
         except Exception as error:

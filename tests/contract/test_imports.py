@@ -92,7 +92,7 @@ def test_tracking_knows_runs_and_no_sweeps() -> None:
 
 def test_hydra_dies_at_the_gate() -> None:
     users = {m for m in MODULES if any(_inside(i, "hydra", "omegaconf") for i in _imports(m))}
-    names = ("claims", "compose", "jobs", "launchers", "others", "overrides", "searched", "words")
+    names = ("claims", "compose", "jobs", "launchers", "others", "overrides", "plain_jobs", "searched", "words")
     config = {f"pipeline.config.{name}" for name in names}
     assert users == config, users
 

@@ -1,0 +1,73 @@
+"""What the table of a sweep says, in sentences: what is not told apart and what that would take, and what the best is on the test part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pipeline.screen.wording import number
+from pipeline.sweeps import comparison
+from pipeline.sweeps.comparison import Arm
+from pipeline.sweeps.table import Sweep
+
+NAMED = 5  # arms that are listed by name
+
+
+def conclusions(sweep: Sweep, arms: Sequence[Arm], shares: Mapping[str, float]) -> list[str]:
+    """One line each.  `shares` of the parameters in what a search shows (importance.py), empty where it shows nothing."""
+    said = _of_arms(sweep, arms) if arms else _of_one_seed(sweep)
+    if front := sweep.front():
+        names = " and ".join(each.metric for each in sweep.objectives)
+        said.append(f"best by {names}, none better in all (Pareto front): {'; '.join(trial.label for trial in front)}")
+    if shares:
+        told = ", ".join(f"{_short(name)} {share:.0%}" for name, share in shares.items())
+        said.append(f"what mattered, by how much worse a forest guesses the order without it: {told}")
+    return said
+
+
+def _of_arms(sweep: Sweep, arms: Sequence[Arm]) -> list[str]:
+    """The best mean, what it is on the test part, and from which it is not told apart."""
+    best, repeats, said = arms[0], comparison.repeats(sweep), []
+    if not best.done:
+        return []
+    test = best.values.get(f"{sweep.metric.partition('/')[0]}/test")
+    if test is not None and sweep.metric.endswith("/validation"):
+        said.append(f"chosen by {sweep.metric}: {_named(best)}; on the test part {test.said(sweep.metric)}")
+    if best.done == 1:
+        return [*said, f"note: no winner is named: of the best there is one of the {repeats}"]
+    alike = comparison.as_good(arms)
+    if alike:
+        more = f"; and {len(alike) - NAMED} more" if len(alike) > NAMED else ""
+        said.append(f"not told apart from the best by these {repeats} (p above 0.05): {'; '.join(map(_named, alike[:NAMED]))}{more}")
+        said += _seeds(arms[1], repeats) if alike[0] is arms[1] else []
+    return said
+
+
+def _seeds(second: Arm, repeats: str) -> list[str]:
+    """How many it would take to part the second from the best."""
+    needed = comparison.seeds_needed(second.pairs)
+    if needed is None:
+        return [f"no number of {repeats} up to {comparison.MOST_SEEDS:,} would part the top two, if they differ as these show"]
+    if needed <= len(second.pairs):
+        return []
+    return [f"about {needed} {repeats} would part the top two, if they differ as these {len(second.pairs)} show"]
+
+
+def _of_one_seed(sweep: Sweep) -> list[str]:
+    """That an order of single runs may be luck, and that the best of many values flatters itself."""
+    finished = [trial for trial in sweep.trials if trial.status == "FINISHED"]
+    if len(sweep.trials) < 2 or not sweep.params:
+        return []
+    said = ["note: no winner is named: one seed of each, so the order may be luck; seed=0,1,2,3,4 gives means with intervals"]
+    best, quantity = sweep.best, sweep.metric.partition("/")[0]
+    if best is not None and len(finished) > 1 and sweep.metric.endswith("/validation") and f"{quantity}/test" in best.metrics:
+        value, test = number(sweep.metric, sweep.value(best)), number(sweep.metric, best.metrics[f"{quantity}/test"])
+        said.append(f"{sweep.metric} of the best, {value}, was chosen among {len(finished)}; on the test part it is {test}")
+    return said
+
+
+def _named(arm: Arm) -> str:
+    return ", ".join(f"{_short(name)}={value}" for name, value in arm.params.items())
+
+
+def _short(path: str) -> str:
+    return path.rpartition(".")[2]

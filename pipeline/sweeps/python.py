@@ -1,0 +1,162 @@
+"""A sweep from Python: a config and a space, the trials as a table."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import files
+from pipeline.config.plain_jobs import PlainConfigs
+from pipeline.config.searched import searched
+from pipeline.config.sweep_settings import SWEEP, taken_out
+from pipeline.errors import ConfigError, RunError
+from pipeline.records import record
+from pipeline.search.settings import AT
+from pipeline.search.spaces import Choice
+from pipeline.sweeps import comparison
+from pipeline.sweeps.objective import check as check_objectives
+from pipeline.sweeps.run import SweepRun
+from pipeline.sweeps.searching import Searching
+from pipeline.sweeps.table import Sweep, Trial, summarize_sweep
+from pipeline.tasks import trained
+from pipeline.tasks.job import described
+from pipeline.tracking.tracker import config_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.program.model import Model
+
+
+@record
+class Swept:
+    """What came of a sweep.
+
+    folder   its own: to go on with it, or to show what was run
+    summary  its trials and what they are ranked by
+    """
+
+    folder: Path
+    summary: Sweep
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """In the order of their numbers: params, metrics, curve, status, folder."""
+        return self.summary.trials
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row a trial, best first: what was varied, the metrics, status and folder; the index is the number of the job."""
+        import pandas as pd  # noqa: PLC0415  # slow to load
+
+        ranked = sorted(self.trials, key=self.summary.rank)
+        rows = [
+            {
+                **{name: _read(trial.params.get(name, "")) for name in self.summary.params},
+                **{name: trial.metrics.get(name, math.nan) for name in self.summary.metrics},
+                "status": trial.status.lower(),
+                "folder": str(trial.folder),
+            }
+            for trial in ranked
+        ]
+        return pd.DataFrame(rows, index=pd.Index([int(trial.job) for trial in ranked], name="job"))
+
+    @property
+    def arms(self) -> pd.DataFrame:
+        """A row an arm, best mean first: means, halves of their 95 % intervals, the difference to the best, p by Holm's rule."""
+        import pandas as pd  # noqa: PLC0415  # slow to load
+
+        rows = []
+        for arm in comparison.compare(self.summary):
+            values = {f"{name} {what}": getattr(found, what) for name, found in arm.values.items() for what in ("mean", "half")}
+            difference = math.nan if arm.difference is None else arm.difference.mean
+            rows.append(
+                {
+                    **{name: _read(value) for name, value in arm.params.items()},
+                    "runs": arm.done,
+                    **values,
+                    "minus best": difference,
+                    "p": arm.p,
+                }
+            )
+        return pd.DataFrame(rows)
+
+    @property
+    def best(self) -> Model:
+        """The trained program of the best trial.  Raises RunError where none finished."""
+        if self.summary.best is None:
+            raise RunError(f"{files.shown(self.folder)}: no trial finished; .table has what became of each")
+        return trained.load(self.summary.best.folder).program
+
+
+def sweep(
+    cfg: Mapping[str, Any],
+    space: Mapping[str, Any],
+    *,
+    trials: int | None = None,
+    method: str | None = None,
+    seeds: int | Sequence[int] | None = None,
+    search: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    folder: str | Path | None = None,
+    quiet: bool = False,
+) -> Swept:
+    """See pipeline.sweep.  Raises PipelineError, KeyboardInterrupt."""
+    config, told = taken_out({**cfg, SWEEP: dict(settings or {})})
+    check_objectives(told)
+    given = {"method": method or ("grid" if trials is None else "random"), "trials": trials, **(search or {})}
+    seed = [] if seeds is None else [f"seed={','.join(map(str, range(seeds) if isinstance(seeds, int) else seeds))}"]
+    asked = searched({**given, "space": {path: _listed(values) for path, values in space.items()}}, seed)
+    _check_ranges(given["method"], trials, [each.path for each in asked.parameters if not isinstance(each.space, Choice)])
+    configs = PlainConfigs(config, told)
+    for texts in asked.corners():
+        described(configs.of(texts).plain())
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    run = SweepRun(
+        source=Searching(asked, settings=told, config=digest),
+        configs=configs,
+        settings=told,
+        flags=(),
+        overrides=None,
+        chosen=None if folder is None else Path(folder),
+        save=lambda path: files.write(path, config_text({**config, "space": asked.described()["space"]})),
+    )
+    with contextlib.redirect_stdout(io.StringIO()) if quiet else contextlib.nullcontext():
+        run.run()
+    if run.finished is None:
+        raise RunError("no trial was run: each was refused; the lines above say why")
+    return _swept(run)
+
+
+def _swept(run: SweepRun) -> Swept:
+    found = run.finished
+    assert found is not None
+    asked = {str(job.number): dict(text.partition("=")[::2] for text in job.asked) for job in found.planned}
+    folders = [folder for folder in found.journal.runs.values() if folder.is_dir()]
+    return Swept(folder=found.folder, summary=summarize_sweep(found.id, folders, settings=found.settings, asked=asked))
+
+
+def _check_ranges(method: str, trials: int | None, ranges: Sequence[str]) -> None:
+    """Without a number of trials every combination is run, and a range has none."""
+    if method == "grid" and trials is None and ranges:
+        raise ConfigError(at=f"{AT}.trials", got=None, rule=f"{ranges[0]} is a range", hint="give trials=64, or method='grid' with values")
+
+
+def _listed(values: Any) -> Any:
+    """Values as a list where they are an array, or a tuple of them."""
+    values = values.tolist() if hasattr(values, "tolist") else values
+    return list(values) if isinstance(values, tuple) else values
+
+
+def _read(word: str) -> Any:
+    """A number where the word is one."""
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(word)
+    return word

@@ -1,0 +1,88 @@
+"""pipeline.sweep: a config and a space from Python, the trials as a table, the best program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pipeline
+from pipeline import cli
+from pipeline.errors import PipelineError, RunError
+from pipeline.tracking.folder import run_folders
+from tests.refusal import refused
+
+WORDS = (
+    "data=iris",
+    "architecture=linear",
+    "training=fixed",
+    "regularization=none",
+    "training.epochs=2",
+    "training.batch_size=32",
+    "tracking=none",
+)
+
+
+@pytest.fixture
+def cfg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.chdir(tmp_path)
+    return pipeline.compose(WORDS)
+
+
+def test_every_combination_is_run_and_is_what_the_command_line_runs(
+    cfg: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = pipeline.sweep(cfg, {"optimizer.learning_rate": np.array([0.1, 0.01]), "optimizer": ["sgd", "adam"]}, seeds=2, quiet=True)
+    assert capsys.readouterr().out == ""
+    table = found.table
+    assert len(table) == 8 and list(table.columns[:3]) == ["optimizer.learning_rate", "optimizer", "seed"]
+    assert table["accuracy/validation"].is_monotonic_decreasing and set(table["status"]) == {"finished"}
+    assert set(table["optimizer.learning_rate"]) == {0.1, 0.01} and table.index.name == "job"
+    (tmp_path / "other").mkdir()
+    assert cli.main(["-m", *WORDS, "optimizer=sgd,adam", "optimizer.learning_rate=0.1,0.01", "seed=0,1", "hydra.sweep.dir=other/s"]) == 0
+    theirs = [folder for folder in run_folders(tmp_path / "runs") if "_sweep" not in folder.name][8:]
+    losses = {pipeline.load(folder).parameters()["fc1.weight"].tobytes() for folder in theirs}
+    assert losses == {pipeline.load(trial.folder).parameters()["fc1.weight"].tobytes() for trial in found.trials}
+
+
+def test_the_best_program_predicts_and_arms_are_a_table(cfg: dict[str, Any]) -> None:
+    found = pipeline.sweep(cfg, {"optimizer.learning_rate": "log(1e-3, 1)"}, trials=4, method="sobol", seeds=(3, 4), quiet=True)
+    assert len(found.trials) == 8 and {trial.params["seed"] for trial in found.trials} == {"3", "4"}
+    assert found.best.predict(np.zeros((2, 4))).shape == (2, 3)
+    arms = found.arms
+    assert len(arms) == 4 and arms["accuracy/validation mean"].is_monotonic_decreasing and arms["runs"].tolist() == [2] * 4
+    assert np.isnan(arms["minus best"][0]) and (arms["minus best"][1:] <= 0).all()
+
+
+def test_the_same_folder_goes_on_and_another_config_is_refused(cfg: dict[str, Any]) -> None:
+    space = {"optimizer.learning_rate": [0.1, 0.01]}
+    first = pipeline.sweep(cfg, space, folder="s", quiet=True)
+    count = len(list(run_folders(Path("runs"))))
+    again = pipeline.sweep(cfg, space, folder="s", quiet=True)
+    assert again.table.equals(first.table) and len(list(run_folders(Path("runs")))) == count
+    other = pipeline.compose([*WORDS, "training.batch_size=16"])
+    with pytest.raises(PipelineError, match=r"hydra.sweep.dir = s: holds another search \(config .* -> .*\); give another folder"):
+        pipeline.sweep(other, space, folder="s", quiet=True)
+    assert cli.main(["-m", "resume=s"]) == 2
+
+
+def test_mistakes_are_one_sentence_before_anything_is_run(cfg: dict[str, Any], tmp_path: Path) -> None:
+    with refused("hydra.sweeper.trials = null: optimizer.learning_rate is a range; give trials=64, or method='grid' with values"):
+        pipeline.sweep(cfg, {"optimizer.learning_rate": "log(1e-3, 1)"})
+    with refused("optimizer.learning_rat = 0.1: unknown key; did you mean learning_rate?"):
+        pipeline.sweep(cfg, {"optimizer.learning_rat": [0.1, 0.2]})
+    with refused("sweep.metric = acuracy/validation: no metric of a training; did you mean accuracy/validation?"):
+        pipeline.sweep(cfg, {"optimizer.learning_rate": [0.1]}, settings={"metric": "acuracy/validation"})
+    with refused("hydra.sweeper.pruning = halving: unknown key; did you mean prune?"):
+        pipeline.sweep(cfg, {"optimizer.learning_rate": [0.1, 0.2]}, search={"pruning": "halving"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweep_without_a_finished_trial_has_a_table_and_no_best(cfg: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    cfg = {**cfg, "optimizer": {"kind": "sgd", "learning_rate": 0.1}}
+    found = pipeline.sweep(cfg, {"optimizer.learning_rate": [1e38, 2e38]}, quiet=True)
+    assert set(found.table["status"]) == {"failed"}
+    with pytest.raises(RunError, match="no trial finished"):
+        _ = found.best
