@@ -20,5 +20,6 @@ comparison.py  arms over seeds: means, intervals, paired differences
 importance.py  which parameters mattered
 forms.py       a table as Markdown, LaTeX, CSV
 conclusions.py what the tables say, in sentences
+page.py        its page in MLflow: views of its trials, and the links that open them
 finish.py      what is written and printed when the last job is over
 """

@@ -16,7 +16,7 @@ from rich.table import Table
 from pipeline import files
 from pipeline.screen.console import console_for, say
 from pipeline.screen.tables import fits
-from pipeline.sweeps import comparison, forms
+from pipeline.sweeps import comparison, forms, page
 from pipeline.sweeps.conclusions import conclusions
 from pipeline.sweeps.importance import importance
 from pipeline.sweeps.jobs import SweepResult
@@ -71,7 +71,11 @@ def finished(sweep: SweepResult) -> None:
             summary.as_sent(), experiment.tracking, project=project, sender=sender, texts=texts, name=sweep.folder.name,
             before=before, begun=sweep.journal.summed_up,
         )  # fmt: skip
-    say(console, f"MLflow      {receipt.link}" if receipt.link is not None else f"note: {receipt.note}")
+    store = locate(experiment.tracking, project)
+    if receipt.link is None or store is None:
+        say(console, f"note: {receipt.note}")
+        return
+    page.tell(page.trials_of(summary), sender, store, receipt.link, lambda text: say(console, text))
 
 
 def _texts(name: str, table: Sequence[Sequence[str]]) -> dict[str, str]:

@@ -145,8 +145,10 @@ class SweepRun:
 
     def _work(self, journal: SweepJournal) -> KeyboardInterrupt | None:
         """Does the jobs -> what stopped them before their end."""
-        from pipeline.tasks.shelf import Shelf  # noqa: PLC0415  # the command line starts without it
+        from pipeline.sweeps.page import AtTheStart  # noqa: PLC0415  # the command line starts without it
+        from pipeline.tasks.shelf import Shelf  # noqa: PLC0415  # as above
 
+        link = AtTheStart(journal, self.source.planned, self.senders, self.settings)
         stop: KeyboardInterrupt | None = None
         try:
             worker = Worker(journal=journal, senders=self.senders, shelf=Shelf())
@@ -156,6 +158,8 @@ class SweepRun:
                     stop = result.error
         except KeyboardInterrupt as interrupt:
             stop = interrupt
+        finally:
+            link.close()
         return stop
 
     def _end(self, journal: SweepJournal, *, stopped: bool) -> None:

@@ -32,6 +32,10 @@ class Senders:
             self._open[settings] = open_sender(settings, project)
         return self._open[settings]
 
+    def opened(self) -> tuple[Tracking, Sender] | None:
+        """The first that was started."""
+        return next(iter(self._open.items()), None)
+
     def close(self) -> None:
         """Lets each end when all is sent, without waiting."""
         for sender in self._open.values():

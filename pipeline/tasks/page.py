@@ -83,13 +83,16 @@ def params(config: Mapping[str, Any], context: RunContext) -> dict[str, str]:
     layers = "architecture.layers."
     kept = [name for name in wanted if name in varied or not name.startswith((layers, "data.columns.", "backend.", "sweep."))]
     found = {"architecture": _layers(config)} | {name: whole[name][:LONGEST_PARAM] for name in kept[:MOST_PARAMS]}
-    return found | {f"log10.{name}": f"{math.log10(value):.4g}" for name in kept[:MOST_PARAMS] if (value := _positive(name, whole[name]))}
+    chosen = dict(text.partition("=")[::2] for text in context.varied)
+    found |= {path: value[:LONGEST_PARAM] for path, value in chosen.items() if path not in found and path != "trial"}  # options of groups
+    scaled = [name for name in found if (name in chosen and name != "seed") or name.rpartition(".")[2] in LOGARITHMIC]
+    return found | {f"log10.{name}": f"{math.log10(value):.4g}" for name in scaled if (value := _positive(found[name]))}
 
 
-def _positive(name: str, text: str) -> float:
-    """The value of a parameter of a logarithmic scale, 0 for any other."""
+def _positive(text: str) -> float:
+    """The number that `text` is, 0 where it is none or has no logarithm."""
     try:
-        value = float(text) if name.rpartition(".")[2] in LOGARITHMIC else 0.0
+        value = float(text)
     except ValueError:
         return 0.0
     return value if 0 < value < math.inf else 0.0

@@ -11,6 +11,7 @@ page.py        what MLflow's page of a run shows of its journal
 database.py    an SQLite file of MLflow, written without loading MLflow
 store.py       where MLflow keeps runs, whether it takes them
 client.py      what the sender asks of a store
+view.py        a view of MLflow's page of runs: columns, order, charts
 link.py        links into MLflow's page
 figures.py     learning curves, confusion matrix
 delivery.py    one journal -> MLflow

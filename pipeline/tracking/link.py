@@ -40,6 +40,12 @@ def link_to_sweep(store: Store, experiment_id: str, run_id: str, sweep: str) -> 
     return _link(store, experiment_id, run_id, f"runs?searchFilter={wanted}&workflowType=machine_learning")
 
 
+def link_to_view(store: Store, experiment_id: str, run_id: str, key: str, *, charts: bool = False) -> Link:
+    """Opens a view of runs (`view.py`), as a table or as charts; `run_id` is one of them."""
+    mode = "&compareRunsMode=CHART" if charts else ""
+    return _link(store, experiment_id, run_id, f"runs?viewStateShareKey={quote(key, safe='')}&workflowType=machine_learning{mode}")
+
+
 def _link(store: Store, experiment_id: str, run_id: str, rest: str) -> Link:
     if store.uri.startswith("http"):
         return Link(run_id=run_id, experiment_id=experiment_id, url=f"{store.shown}/#/experiments/{experiment_id}/{rest}", command=None)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -65,6 +66,14 @@ class Sender:
             self._open()
         with self._writing:
             self._runs.append({"folder": str(folder), "store": asdict(store)})
+            self._write(**self._runs[-1])
+
+    def describe(self, store: Store, tags: Mapping[str, str]) -> None:
+        """Has something noted of the experiment of `store`."""
+        if self._process is None:
+            self._open()
+        with self._writing:
+            self._runs.append({"described": dict(tags), "store": asdict(store)})
             self._write(**self._runs[-1])
 
     def wait_for(self, folder: Path, seconds: float = WAIT) -> Sent:

@@ -2,8 +2,8 @@
 
     python -m pipeline.tracking.sender PID [again]      # PID is the training process; started by pipeline/tracking/outbox.py, not by hand
 
-Each line on its standard input is a JSON object: {"folder": a run, "store": where to send it} or {"uri": a store to make ready}; an
-empty line says: look at once.
+Each line on its standard input is a JSON object: {"folder": a run, "store": where to send it}, {"described": tags, "store": whose
+experiment gets them} or {"uri": a store to make ready}; an empty line says: look at once.
 
 It follows the journals, sends what is new, marks a run KILLED when the training process dies, makes good what earlier
 runs beside it left behind, and ends when the input has ended and all is sent, or has failed for `PATIENCE` seconds after the end of a run.
@@ -193,6 +193,11 @@ def _take(message: dict[str, Any], rounds: dict[Path, Round], clients: Clients, 
     if "uri" in message:
         with contextlib.suppress(Exception):  # the run that needs it will fail in the same way, and has a place to say so
             make_ready(message["uri"])
+    elif "described" in message:
+        with contextlib.suppress(Exception):  # an address that opens less: no reason to hold up a run
+            store = Store(**message["store"])
+            client, experiment_id = clients.get(store)
+            client.describe(experiment_id, message["described"])
     elif "folder" in message:
         with contextlib.suppress(PipelineError):  # a folder that was removed at once
             folder = Path(message["folder"])
