@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from pipeline.config.experiment import Experiment
+from pipeline.layers.dropout import DropoutLayer
 from pipeline.layers.part import Layer
 from pipeline.layers.weighted import Weighted
 from pipeline.recipe.augmentation import Augmentation
@@ -17,7 +18,9 @@ def without_regularization(config: Experiment) -> Experiment:
     """No penalty, decay, clipping, smoothing, dropout and augmentation, and every class counts the same."""
     loss = config.loss
     plain = replace(loss, class_weights=None) if isinstance(loss, LossOfClasses) else loss
-    return _regularized(replace(config, loss=plain, augmentation=Augmentation()), lambda part: Regularization())
+    layers = tuple(replace(layer, rate=0.0) if isinstance(layer, DropoutLayer) else layer for layer in config.architecture.layers)
+    config = replace(config, loss=plain, augmentation=Augmentation(), architecture=replace(config.architecture, layers=layers))
+    return _regularized(config, lambda part: Regularization())
 
 
 def with_more_l2(config: Experiment, amount: float) -> Experiment:

@@ -14,16 +14,17 @@ from pipeline.layers.activate import ActivationLayer
 from pipeline.layers.activation import Identity, Softmax
 from pipeline.layers.add import Add
 from pipeline.layers.dense import Dense
-from pipeline.layers.dropout import Dropout
+from pipeline.layers.dropout import Dropout, DropoutLayer
 from pipeline.layers.graph import LayerGraph, LayerNode, Parameter
 from pipeline.layers.kind import Shape
 from pipeline.layers.names import INPUT, layer_names
 from pipeline.layers.normalization import BatchNormalization, NoNormalization
+from pipeline.layers.normalize import NormalizationLayer
 from pipeline.layers.part import Layer, MeanAndVariance, Merge, Normalization, OneInput, Part
 from pipeline.layers.weighted import Weighted
 from pipeline.recipe.losses import LOSSES, SoftmaxCrossEntropy, resolve
 
-ACTIVATED = (Weighted, Add, ActivationLayer)  # the layers with a slot for an activation
+SLOTTED = (Weighted, Add, ActivationLayer, NormalizationLayer, DropoutLayer)  # the layers with slots
 
 
 def build(config: Experiment, data: DataShape) -> LayerGraph:
@@ -48,7 +49,7 @@ def build(config: Experiment, data: DataShape) -> LayerGraph:
     ends = {INPUT: INPUT}  # layer -> the last node of its slots
     for index, (layer, name) in enumerate(zip(layers, names, strict=True)):
         sources = tuple(ends[source] for source in _sources(layer, names[index - 1] if index else INPUT))
-        number = sum(isinstance(entry, ACTIVATED) for entry in layers[: index + 1])
+        number = sum(isinstance(entry, SLOTTED) for entry in layers[: index + 1])
         for record, part in _parts(config, layer, name, number, output=index == len(layers) - 1):
             nodes.append(_node(record, part, sources, shapes, at=f"architecture.layers[{index}]", layer=layer))
             sources = (part,)
@@ -71,13 +72,17 @@ def _sources(layer: Layer, before: str) -> tuple[str, ...]:
 def _parts(config: Experiment, layer: Layer, name: str, number: int, *, output: bool) -> Iterator[tuple[Part, str]]:
     """(record, name) of the layer and of what its slots hold, in order."""
     filled = _filled(config, layer, output=output)
-    slots: list[Part] = [filled.activation] if isinstance(filled, ACTIVATED) and filled.activation else []
+    slots: list[Part] = [filled.activation] if isinstance(filled, Weighted | Add | ActivationLayer) and filled.activation else []
+    if isinstance(filled, NormalizationLayer) and isinstance(filled.normalization, MeanAndVariance):
+        slots.append(filled.normalization)
+    if isinstance(filled, DropoutLayer):
+        slots.append(filled.dropout)
     if isinstance(filled, Weighted):
         if isinstance(filled.normalization, MeanAndVariance):
             slots.insert(0 if filled.normalization.position == "pre" else 1, filled.normalization)
         dropout = layer.regularization if output and isinstance(layer, Weighted) else filled.regularization
         if dropout is not None and dropout.dropout != "none":
-            slots.append(Dropout(keep_prob=dropout.kept, traditional=dropout.dropout == "traditional"))
+            slots.append(Dropout(keep_prob=dropout.kept, form=dropout.dropout))
     yield filled, name
     for record in slots:
         if not isinstance(record, Identity):
@@ -90,6 +95,8 @@ def _filled(config: Experiment, layer: Layer, *, output: bool) -> Layer:
     activation = Identity() if output else config.activation
     if isinstance(layer, Add | ActivationLayer):
         return replace(layer, activation=layer.activation or activation)
+    if isinstance(layer, NormalizationLayer):
+        return replace(layer, normalization=layer.normalization or config.normalization)
     if not isinstance(layer, Weighted):
         return layer
     initialization = replace(config.initialization, bias_init=0.0) if output else config.initialization
@@ -112,7 +119,8 @@ def _node(record: Part, name: str, sources: tuple[str, ...], shapes: dict[str, S
     except ConfigError as error:  # a shape rule knows the field, not where the layer stands
         place, rule = at, error.rule
         if isinstance(record, Normalization):
-            place = f"{at}.normalization" if isinstance(layer, Weighted) and layer.normalization is not None else "normalization"
+            own = isinstance(layer, Weighted | NormalizationLayer) and layer.normalization is not None
+            place = f"{at}.normalization" if own else "normalization"
             rule = f"{rule} of {sources[0]}"
         raise ConfigError(at=f"{place}.{error.at}", got=error.got, rule=rule, hint=error.hint) from None
     parameters = tuple(_with_bias(p, record) for p in kind.parameters(record, name, inputs))

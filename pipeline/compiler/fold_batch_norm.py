@@ -40,6 +40,8 @@ def fold_batch_norms(network: LayerGraph) -> tuple[LayerGraph, tuple[Fold, ...],
         others = [node.name for node in readers[source] if node is not norm]
         if source not in layers or not isinstance(layers[source].record, (Dense, Conv, ConvTranspose)):
             reasons.append(f"{norm.name} stays: {source}, before it, has no weight to take it")
+        elif isinstance(record := layers[source].record, ConvTranspose) and record.groups > 1:
+            reasons.append(f"{norm.name} stays: each group of {source} has weights of its own")
         elif others:
             reasons.append(f"{norm.name} stays: {', '.join(others)} reads {source} too")
         else:

@@ -29,7 +29,9 @@ from pipeline.data import Dataset
 from pipeline.errors import ConfigError
 from pipeline.layers.activate import ActivationLayer
 from pipeline.layers.dense import Dense
+from pipeline.layers.dropout import DropoutLayer
 from pipeline.layers.maxout import MaxoutLayer
+from pipeline.layers.normalize import NormalizationLayer
 from pipeline.layers.part import Merge
 from pipeline.optimizers.adam import Adam
 from pipeline.optimizers.amsgrad import AMSGrad
@@ -140,7 +142,10 @@ def _with_units(config: Experiment, rows: int, row: tuple[int, ...], told: list[
 
 
 def _is_dense(config: Experiment) -> bool:
-    return all(isinstance(layer, Dense | MaxoutLayer | ActivationLayer | Merge) for layer in config.architecture.layers)
+    return all(
+        isinstance(layer, Dense | MaxoutLayer | ActivationLayer | NormalizationLayer | DropoutLayer | Merge)
+        for layer in config.architecture.layers
+    )
 
 
 def _with_epochs(config: Experiment, steps: int, dense: bool, *, watched: bool) -> Training:

@@ -9,13 +9,15 @@ from pipeline.layers.concat import CONCAT, Concat
 from pipeline.layers.conv import CONV, Conv
 from pipeline.layers.conv_transpose import CONV_TRANSPOSE, ConvTranspose
 from pipeline.layers.dense import DENSE, Dense
-from pipeline.layers.dropout import DROPOUT, Dropout
+from pipeline.layers.dropout import DROPOUT, DROPOUT_LAYER, Dropout, DropoutLayer
 from pipeline.layers.kind import LayerKind
 from pipeline.layers.maxout import MAXOUT_LAYER, MaxoutLayer
 from pipeline.layers.normalization import NORMALIZATIONS
+from pipeline.layers.normalize import NORMALIZATION, NormalizationLayer
 from pipeline.layers.part import Activation, Layer, Normalization, Part
 from pipeline.layers.pool import AVERAGE_POOL, GLOBAL_AVERAGE_POOL, MAX_POOL, AveragePool, GlobalAveragePool, MaxPool
 from pipeline.layers.reshape import FLATTEN, RESHAPE, Flatten, Reshape
+from pipeline.layers.upsample import UPSAMPLE, Upsample
 from pipeline.records import Family
 
 # what a config's `architecture.layers` may hold
@@ -34,6 +36,9 @@ LAYERS: Family[Layer, LayerKind] = Family(
         "concat": (Concat, CONCAT),
         "maxout": (MaxoutLayer, MAXOUT_LAYER),
         "activation": (ActivationLayer, ACTIVATION),
+        "normalization": (NormalizationLayer, NORMALIZATION),
+        "dropout": (DropoutLayer, DROPOUT_LAYER),
+        "upsample": (Upsample, UPSAMPLE),
     },
 )
 

@@ -1,4 +1,4 @@
-"""Normalization within a sample: layer, group and instance norm.  The same in training and evaluation, no running statistics."""
+"""Normalization within a sample: layer, group, instance and RMS norm.  The same in training and evaluation, no running statistics."""
 
 # N batch, H W image, C channels of an image or units of a dense layer, G groups
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pipeline.graph.values import Value
 from pipeline.layers.graph import LayerNode, Parameter
 from pipeline.layers.kind import LayerKind, Shape
 from pipeline.layers.part import MeanAndVariance, Normalization, Part
+from pipeline.ops.reduce import mean
 from pipeline.records import record, setting
 
 
@@ -33,6 +34,14 @@ class GroupNormalization(MeanAndVariance):
 @record
 class InstanceNormalization(MeanAndVariance):
     """As layer norm, with statistics of their own for each channel of an image (Ulyanov, Vedaldi & Lempitsky 2016)."""
+
+
+@record
+class RmsNormalization(MeanAndVariance):
+    """y = gamma * x / sqrt(mean(x^2) + epsilon), the mean over all numbers of a sample (Zhang & Sennrich 2019, eq. 4).
+
+    The mean of x is taken to be 0, so there is no beta; gamma is one number a channel [C].
+    """
 
 
 def removes_the_mean_of_a_channel(record: Normalization, shape: Shape) -> bool:
@@ -96,3 +105,21 @@ def _lower(b: Builder, node: LayerNode, inputs: tuple[str, ...], *, training: bo
 LAYER_NORM, GROUP_NORM, INSTANCE_NORM = (
     LayerKind(prefix=prefix, shape=_shape, parameters=_parameters, values=_values, lower=_lower) for prefix in ("ln", "gn", "in")
 )
+
+
+def _lower_rms(b: Builder, node: LayerNode, inputs: tuple[str, ...], *, training: bool) -> str:
+    (x,), shape = inputs, b.shape(inputs[0])
+    (gamma,) = (b.input(p.name, p.shape, "state") for p in node.parameters)
+    flat = b.reshape(x, (shape[0], math.prod(shape[1:])))
+    square = mean(b, b.add("mul", flat, flat), (1,), "mean_square")
+    inverse = b.add("div", b.constant(1.0), b.add("sqrt", b.add("add", square, b.value(f"{node.name}.epsilon"))), name="inverse_root")
+    normal = b.add("mul", flat, b.reshape(inverse, (shape[0], 1)), name="normalized")
+    return b.add("mul", b.reshape(normal, shape), gamma, name=node.kind)
+
+
+def _rms_parameters(record: Part, name: str, shapes: tuple[Shape, ...]) -> tuple[Parameter, ...]:
+    """gamma, [C]."""
+    return (Parameter(name=f"{name}.gamma", shape=shapes[0][-1:], initial=1.0),)
+
+
+RMS_NORM = LayerKind(prefix="rms", parameters=_rms_parameters, values=_values, lower=_lower_rms)

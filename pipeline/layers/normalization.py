@@ -15,9 +15,11 @@ from pipeline.layers.group_norm import (
     GROUP_NORM,
     INSTANCE_NORM,
     LAYER_NORM,
+    RMS_NORM,
     GroupNormalization,
     InstanceNormalization,
     LayerNormalization,
+    RmsNormalization,
 )
 from pipeline.layers.kind import LayerKind, Shape
 from pipeline.layers.part import MeanAndVariance, Normalization
@@ -118,5 +120,6 @@ NORMALIZATIONS: Family[Normalization, LayerKind] = Family(
         "layer": (LayerNormalization, LAYER_NORM),
         "group": (GroupNormalization, GROUP_NORM),
         "instance": (InstanceNormalization, INSTANCE_NORM),
+        "rms": (RmsNormalization, RMS_NORM),
     },
 )

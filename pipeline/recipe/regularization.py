@@ -18,6 +18,7 @@ class Regularization:
     keep_prob     the probability that dropout keeps a unit; where neither it nor rate is given, 0.8
     rate          the probability that it leaves one out, 1 - keep_prob
     dropout       inverted: units are kept with `keep_prob` and divided by it in training; evaluation has no dropout op
+                  alpha: those left out go to where selu ends, and mean and variance stay (Klambauer et al. 2017); evaluation has none
                   traditional: units are kept with `keep_prob` in training; evaluation multiplies by it (Srivastava et al. 2014)
     l1            adds l1 * sum(|w|) over the weights to the loss (Tibshirani 1996); with l2 an elastic net (Zou & Hastie 2005)
     l2            adds l2 / 2 * sum(w^2) over the weights to the loss (Krogh & Hertz 1991), which is a mean over rows:
@@ -35,7 +36,7 @@ class Regularization:
     Biases, gamma, beta and alpha are not decayed.  Values are clipped before the norm is taken.
     """
 
-    dropout: Literal["none", "inverted", "traditional"] = setting("none")
+    dropout: Literal["none", "inverted", "traditional", "alpha"] = setting("none")
     keep_prob: float | None = setting(None, above=0, most=1)
     rate: float | None = setting(None, least=0, below=1)
     l1: float = setting(0.0, least=0)

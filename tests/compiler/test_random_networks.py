@@ -63,11 +63,20 @@ def layer(r: random.Random, earlier: list[str]) -> dict[str, Any]:
     fields: dict[str, Any] = {"kind": kind}
     if kind in ("conv", "conv_transpose"):
         fields |= {"channels": r.choice([1, 2, 3, 4, 6, 17]), "kernel": [r.randint(1, 3), r.randint(1, 3)], "dilation": r.choice([1, 1, 2])}
-        fields |= {"stride": [r.randint(1, 2), r.randint(1, 2)], "padding": r.choice(["same", "valid", 1])}
-    if kind == "conv":
+        fields |= {"stride": [r.randint(1, 2), r.randint(1, 2)], "padding": r.choice(["same", "valid", 1, [1, 0, 0, 1]])}
+    if kind in ("conv", "conv_transpose"):
         fields["groups"] = r.choice([1, 1, 2, 3])
     if kind in ("max_pool", "average_pool"):
         fields |= {"kernel": [r.randint(1, 3), r.randint(1, 2)], "stride": r.choice([1, 2, None]), "padding": r.choice(["same", "valid"])}
+        fields["ceil"] = r.random() < 0.3
+    if kind == "average_pool":
+        fields["count_padding"] = r.random() < 0.5
+    if kind == "upsample":
+        fields |= {"factor": [r.randint(1, 3), r.randint(1, 2)], "method": r.choice(["nearest", "bilinear"])}
+    if kind == "dropout":
+        fields |= {"rate": 0.3, "form": r.choice(["inverted", "traditional", "alpha"])}
+    if kind == "normalization":
+        fields["normalization"] = normalization(r)
     if kind == "dense":
         fields["units"] = r.choice([1, 2, 5, 33])
     if kind in ("add", "concat"):
@@ -89,7 +98,7 @@ def network(r: random.Random) -> tuple[DataShape, dict[str, Any]]:
     classes = {"classes": r.choice([2, 3, 5]), "two classes": 2, "numbers": None}[task]
     regularization = {name: value for name, value in PENALTIES.items() if r.random() < 0.2}
     if r.random() < 0.5:
-        regularization |= {"dropout": r.choice(["inverted", "traditional"]), "keep_prob": 0.7}
+        regularization |= {"dropout": r.choice(["inverted", "traditional", "alpha"]), "keep_prob": 0.7}
     groups = {
         "architecture": {"layers": layers, "head": "auto"},
         "loss": r.choice(LOSSES[task]),

@@ -48,6 +48,18 @@ def test_the_small_cnn_reaches_its_accuracy_on_fashion_mnist_in_five_epochs(work
     assert last_values(read_journal(work / "runs" / "fashion"))["accuracy/test"] >= 0.912
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("architecture", "least"), [("preact_resnet20", 0.87), ("densenet_small", 0.85)])
+def test_later_networks_learn_fashion_mnist_in_an_epoch(architecture: str, least: float, work: Path, pipeline_command: Command) -> None:
+    if not FASHION.is_dir():
+        pytest.skip("Fashion-MNIST does not lie in ../shared/data/fashion-mnist")
+    recipe = ("training=fixed", "training.epochs=1", "training.batch_size=128", "regularization=none", "schedule=one_cycle")
+    words = (f"architecture={architecture}", "data=fashion_mnist", f"data.root={FASHION}", "optimizer.learning_rate=0.003", *recipe)
+    finished = pipeline_command(*words, "output=runs/fashion")
+    assert finished.returncode == 0, finished.stderr
+    assert last_values(read_journal(work / "runs" / "fashion"))["accuracy/test"] >= least
+
+
 def test_one_and_two_threads_train_the_same_bits(work: Path, pipeline_command: Command) -> None:
     for threads in (1, 2):
         finished = pipeline_command("+experiment=bn", "training.epochs=2", f"backend.threads={threads}", f"output={threads}")

@@ -28,19 +28,19 @@ class Peer:
     def conv(self, x: Tensor, name: str, *, around: tuple[int, int, int, int] = (0, 0, 0, 0), **sizes: Any) -> Tensor:
         """around: top, bottom, left, right; x [N, H, W, I], the weight [kh, kw, I, O]."""
         top, bottom, left, right = around
-        padded = F.pad(_first(x), (left, right, top, bottom))
-        return _last(F.conv2d(padded, self.p[f"{name}.weight"].permute(3, 2, 0, 1), self.p.get(f"{name}.bias"), **sizes))
+        padded = F.pad(first(x), (left, right, top, bottom))
+        return last(F.conv2d(padded, self.p[f"{name}.weight"].permute(3, 2, 0, 1), self.p.get(f"{name}.bias"), **sizes))
 
     def conv_transpose(self, x: Tensor, name: str, **sizes: Any) -> Tensor:
         """The weight is [kh, kw, O, I], that of the convolution; PyTorch's is [I, O, kh, kw]."""
-        return _last(F.conv_transpose2d(_first(x), self.p[f"{name}.weight"].permute(3, 2, 0, 1), self.p.get(f"{name}.bias"), **sizes))
+        return last(F.conv_transpose2d(first(x), self.p[f"{name}.weight"].permute(3, 2, 0, 1), self.p.get(f"{name}.bias"), **sizes))
 
     def max_pool(self, x: Tensor, *sizes: Any) -> Tensor:
-        return _last(F.max_pool2d(_first(x), *sizes))
+        return last(F.max_pool2d(first(x), *sizes))
 
     def average_pool(self, x: Tensor, *sizes: Any) -> Tensor:
         """Padding is not counted."""
-        return _last(F.avg_pool2d(_first(x), *sizes, count_include_pad=False))
+        return last(F.avg_pool2d(first(x), *sizes, count_include_pad=False))
 
     def prelu(self, x: Tensor, name: str) -> Tensor:
         """PyTorch wants the channels on axis 1."""
@@ -64,11 +64,11 @@ class Peer:
         return {name: value.detach().numpy().astype(np.float64) for name, value in self.p.items()}
 
 
-def _first(x: Tensor) -> Tensor:
+def first(x: Tensor) -> Tensor:
     """[N, H, W, C] -> [N, C, H, W]."""
     return x.permute(0, 3, 1, 2)
 
 
-def _last(x: Tensor) -> Tensor:
+def last(x: Tensor) -> Tensor:
     """[N, C, H, W] -> [N, H, W, C]."""
     return x.permute(0, 2, 3, 1)
