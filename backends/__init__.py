@@ -24,8 +24,9 @@ class Unavailable(Exception):
 def choose(kind: str) -> tuple[str, str]:
     """The backend that `kind` stands for, and why.
 
-    auto is cupy where a usable GPU is found, else numpy.  Any other kind is itself; it never falls back to another.
-    Raises Unavailable for cupy on a machine that cannot run it.
+    auto is numpy, and says what a GPU would change: how long a step takes on one has not been measured, and what a step costs there,
+    a launch for each phase of the plan, may be more than a small network costs the CPU.  Any other kind is itself; it never falls back
+    to another.  Raises Unavailable for cupy on a machine that cannot run it.
     """
     assert kind in (*KINDS, "auto"), f"unknown backend {kind}"
     if kind not in ("auto", "cupy"):
@@ -34,9 +35,9 @@ def choose(kind: str) -> tuple[str, str]:
 
     usable, reason = available()
     if kind == "auto":
-        return ("cupy", f"a usable GPU is here: {reason}") if usable else ("numpy", f"no usable GPU: {reason}")
+        return "numpy", f"a GPU is here, {reason}, unmeasured: backend=cupy takes it" if usable else f"no usable GPU: {reason}"
     if not usable:
-        raise Unavailable(kind="cupy", reason=reason, hint="use numpy, or auto to take the GPU only where there is one")
+        raise Unavailable(kind="cupy", reason=reason, hint="use numpy")
     return "cupy", f"asked for by name: {reason}"
 
 
@@ -56,3 +57,11 @@ def load(kind: str, *, threads: int | Literal["auto"] = "auto") -> Backend:
     chosen, _ = choose(kind)
     package = importlib.import_module(f"backends.{chosen}")
     return cast(Backend, package.create(threads=threads))
+
+
+def described() -> Backend:
+    """The CuPy backend for a reader, on a machine that cannot run it: its programs are text."""
+    from backends.cupy import CupyBackend  # noqa: PLC0415  # only who asks for it
+    from backends.cupy.absent import AbsentDevice  # noqa: PLC0415
+
+    return CupyBackend(AbsentDevice())

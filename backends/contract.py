@@ -305,3 +305,6 @@ class Backend(Protocol):
 
     def scratch_bytes(self, plan: Plan) -> int | None:
         """What a run of one trial of `plan` takes beside state and work; None where an array library takes memory as it goes."""
+
+    def free_bytes(self) -> int | None:
+        """What a device with memory of its own has left; None for a backend in the memory of the machine."""

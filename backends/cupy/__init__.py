@@ -5,6 +5,8 @@ Its kernels are run on the CPU, in the tests, and compiled for GPUs; none of it 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 from backends import Unavailable
@@ -31,15 +33,26 @@ class CupyBackend:
 
     def load(self, plan: Plan) -> Executable:
         """`plan` compiled.  Raises Unavailable where no source is made for one of its ops."""
-        try:
+        with _refusals():
             return Executable(self.device, plan, captured=self.captured)
-        except Refused as refused:
-            raise Unavailable(kind="cupy", reason=str(refused), hint="use numpy") from None
 
     def scratch_bytes(self, plan: Plan) -> int:
-        """What a run of one trial takes on the device beside state and work: tables and rings of a graph's steps, rooms of kernels."""
-        sizes = arena_sizes(plan, program(plan), 1, GRAPH_STEPS)
+        """What a run of one trial takes beside state and work: tables and rings of some steps, rooms of kernels.  Raises Unavailable."""
+        with _refusals():
+            sizes = arena_sizes(plan, program(plan), 1, GRAPH_STEPS)
         return sum(sizes.values()) - plan.work_bytes
+
+    def free_bytes(self) -> int | None:
+        """Of the device."""
+        return self.device.free()
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except Refused as refused:
+        raise Unavailable(kind="cupy", reason=str(refused), hint="use numpy") from None
 
 
 def create(*, threads: int | Literal["auto"] = "auto") -> CupyBackend:

@@ -9,7 +9,7 @@ from backends.cupy.device import Launches
 from backends.cupy.source.program import Source
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class _Nowhere:
     address: int
     size: int

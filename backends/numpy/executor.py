@@ -223,6 +223,9 @@ class NumpyBackend:
         kernels = kernels_of(plan, self.processor)
         return _scratch(kernels) * (self.threads if _gain(plan, kernels) > 0 else 1)
 
+    def free_bytes(self) -> None:
+        """The memory of the machine."""
+
 
 def create(*, threads: int | Literal["auto"] = "auto") -> NumpyBackend:
     """The backend for this machine."""

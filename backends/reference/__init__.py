@@ -26,6 +26,9 @@ class ReferenceBackend:
     def scratch_bytes(self, plan: Plan) -> None:
         """Unknown: each operation makes arrays of its own."""
 
+    def free_bytes(self) -> None:
+        """The memory of the machine."""
+
 
 def create(*, threads: int | Literal["auto"] = "auto") -> ReferenceBackend:
     """The reference backend; it runs on one thread whatever `threads` says."""

@@ -10,12 +10,15 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from backends import Unavailable
 from backends.contract import Backend, Buffer, Executable, Plan
 from pipeline.compiler.build import build
 from pipeline.compiler.fold_batch_norm import fold_batch_norms, fold_graph
@@ -23,7 +26,7 @@ from pipeline.compiler.lower import Form, Source, lower
 from pipeline.compiler.remove_biases import remove_biases
 from pipeline.config.experiment import Experiment
 from pipeline.data import DataShape
-from pipeline.errors import ConfigError
+from pipeline.errors import BackendError, ConfigError
 from pipeline.graph.ir import Graph
 from pipeline.graph.text import digest
 from pipeline.passes import PassReport, compile_passes
@@ -95,10 +98,11 @@ class Structure:
         return self._compiled[key]
 
     def executable(self, form: Form, batch: int, weighted: bool | None = None) -> Executable:
-        """The native program."""
+        """The native program.  Raises BackendError where the backend has none for an op."""
         key = self._key(form, batch, weighted)
         if key not in self._executables:
-            self._executables[key] = self.backend.load(self.compiled(*key).plan)
+            with _refusals():
+                self._executables[key] = self.backend.load(self.compiled(*key).plan)
         return self._executables[key]
 
     def peak(self) -> int | None:
@@ -108,7 +112,8 @@ class Structure:
         """
         plans = [self.compiled("train", self.batch_size).plan, self.compiled("evaluate", self.evaluation_batch).plan]
         plans += [self.compiled("fold", 1).plan] if self.folds else []
-        scratch = [self.backend.scratch_bytes(plan) for plan in plans]
+        with _refusals():
+            scratch = [self.backend.scratch_bytes(plan) for plan in plans]
         known = [size for size in scratch if size is not None]
         if len(known) < len(plans):
             return None
@@ -119,12 +124,19 @@ class Structure:
         return form, batch, form not in ("evaluate", "fold", "layers") and (self.weighted if weighted is None else weighted)
 
     def allocate(self, trials: int) -> Any:
-        """Zeroed memory for the state of `trials` trials.  Raises ConfigError where the machine has less memory than that."""
+        """Zeroed memory for the state of `trials` trials.  Raises ConfigError where the machine or the device has less than is needed."""
         last = self._layout[-1] if self._layout else None
         wanted, there = trials * (last.offset + last.bytes if last else 0), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         if wanted > there:
             rule = f"its parameters and the optimizer's state take {wanted / 2**30:,.0f} GiB, and this machine has {there / 2**30:,.0f} GiB"
             raise ConfigError(at="architecture", got=f"{len(self.network.nodes)} layers", rule=rule, hint="use fewer units or trials")
+        free = self.backend.free_bytes()
+        if free is not None and (peak := trials * (self.peak() or 0)) > free:
+            whose = f"{trials} trials take" if trials > 1 else "training and evaluation take"
+            rule = f"{whose} {_size(peak)} of the device's memory, and {_size(free)} of it are free"
+            fewer = f"fewer than {max(2, trials * free // peak + 1)} trials in a stack, " if trials > 1 else ""
+            hint = f"use {fewer}a smaller training.batch_size, or backend.recompute=true"
+            raise ConfigError(at="training.batch_size", got=self.batch_size, rule=rule, hint=hint)
         return self.backend.allocate(self._layout, trials)
 
     @cached_property
@@ -183,3 +195,16 @@ class Structure:
         """The sha256 of the structure -> 16 hex digits: equal for configs that differ in values only, whatever the backend."""
         parts = digest(self.lowered("train", self.batch_size)) + digest(self.lowered("evaluate", self.evaluation_batch))
         return hashlib.sha256(parts.encode()).hexdigest()[:16]
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What a backend cannot do is told as a mistake that its reader can mend."""
+    try:
+        yield
+    except Unavailable as error:
+        raise BackendError(str(error)) from None
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:,.1f} GiB" if count >= 2**30 else f"{count / 2**20:,.1f} MiB"

@@ -37,7 +37,7 @@ class Architecture:
 
 @record
 class BackendSettings:
-    """What runs the program; auto is cupy where a GPU is usable, else numpy.  threads auto: one a core.
+    """What runs the program; auto is numpy, and tells of a GPU that cupy would take.  threads auto: one a core.
 
     recompute: the backward half makes outputs of batch norm, activation and dropout again, not kept till then: less memory, same bits.
     """
@@ -62,6 +62,7 @@ class Experiment:
     format: str | None = setting(None)
     keep: tuple[str, ...] = setting(())
     rebuild: bool = setting(False)
+    scope: Literal["machine"] | None = setting(None)
     demonstration: str | None = setting(None)
     arm: str | None = setting(None)
     seed: int = setting(0, least=0, most=2**32 - 1)  # one word of the generator's key

@@ -19,13 +19,14 @@ from pipeline.program.program import Program
 from pipeline.program.stack import Stack
 
 
-def compile_experiment(config: Experiment, shape: DataShape | None = None) -> Program:
+def compile_experiment(config: Experiment, shape: DataShape | None = None, *, reads: bool = False) -> Program:
     """The program that `config` describes; `shape` of the rows it takes, or None to take what data and preprocessing declare.
 
+    reads: it is made for a reader alone, on a backend that cannot run here too.
     Loads no data, but for a preprocessing whose number of components is a share of the variance.
     Raises ConfigError, DataError (a shape that cannot be known without the data) and BackendError.
     """
-    structure = Structure(config, shape or _declared(config), *load_backend(config))
+    structure = Structure(config, shape or _declared(config), *load_backend(config, reads=reads))
     return Program(structure, config, structure.allocate(1))
 
 
@@ -64,12 +65,17 @@ copyreg.pickle(Program, _copied_program)
 copyreg.pickle(Stack, _copied_stack)
 
 
-def load_backend(config: Experiment) -> tuple[Backend, str]:
-    """The backend that `config` asks for, and why it is that one.  Raises BackendError with the reason when it cannot run here."""
+def load_backend(config: Experiment, *, reads: bool = False) -> tuple[Backend, str]:
+    """The backend that `config` asks for, and why it is that one.  Raises BackendError with the reason when it cannot run here.
+
+    reads: who only reads its programs is given one that cannot run.
+    """
     try:
         kind, reason = backends.choose(config.backend.kind)
         return backends.load(kind, threads=config.backend.threads), reason
     except backends.Unavailable as error:
+        if reads and error.kind == "cupy":
+            return backends.described(), f"to be read: {error.reason}"
         raise BackendError(str(error)) from None
 
 

@@ -277,8 +277,7 @@ class Program:
             self._check_balanced()
         plan = self.structure.compiled(form, order.shape[1], weight is not None).plan
         values, words = self._tables(plan, len(order))
-        stored = x.store if isinstance(x, Streamed) else x
-        fixed = isinstance(x, Streamed) or is_known_finite(x)
+        stored, fixed = (x.store, True) if isinstance(x, Streamed) else (x, is_known_finite(x))
         feed = Feed(x=stored, y=y, order=order[None], values=values[None], words=words[None], fixed=fixed)
         if isinstance(x, Streamed):
             assert x.raw, "rows that no gather can make are made before"

@@ -39,6 +39,7 @@ TASKS: dict[str, Task] = {
     "demonstrate": Task(function="pipeline.tasks.demonstrate:run", needs_demonstration=True),
     "check": Task(function="pipeline.tasks.check:run"),
     "lr_range": Task(function="pipeline.tasks.lr_range:run"),
+    "doctor": Task(function="pipeline.tasks.doctor:run"),
     "new": Task(function="pipeline.tasks.new:run"),
     "export": Task(function="pipeline.tasks.export:run", needs_run=True, takes_run=True),
     "sync": Task(function="pipeline.tasks.sync:run", takes_run=True),
@@ -64,6 +65,9 @@ def selected(experiment: Experiment) -> Task:
         raise ConfigError(at="rebuild", got=True, rule=f"task={name} sends nothing again", hint="give task=sync, or leave it out")
     if experiment.format is not None and name not in FORMATTED:
         raise ConfigError(at="format", got=experiment.format, rule=f"task={name} has one format", hint="give task=export, or leave it out")
+    if (experiment.scope is not None) != (name == "doctor"):
+        rule, hint = ("needs to know of what", "give scope=machine") if name == "doctor" else ("only task=doctor reads it", "leave it out")
+        raise ConfigError(at="scope", got=experiment.scope, rule=rule, hint=hint)
     _only_own_settings(experiment)
     if experiment.keep and name != "predict":
         raise ConfigError(at="keep", got=list(experiment.keep), rule="only task=predict reads it", hint="leave it out")

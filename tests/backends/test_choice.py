@@ -21,18 +21,16 @@ def test_auto_takes_numpy_without_a_gpu_and_says_why(monkeypatch: pytest.MonkeyP
     assert backends.choose("auto") == ("numpy", "no usable GPU: no NVIDIA driver is installed")
 
 
-def test_auto_takes_cupy_with_a_gpu_and_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_takes_numpy_with_a_gpu_too_as_nothing_is_measured_there_and_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "available", lambda: A_GPU)
-    assert backends.choose("auto") == ("cupy", "a usable GPU is here: NVIDIA H200, cupy 14.2.0")
+    assert backends.choose("auto") == ("numpy", "a GPU is here, NVIDIA H200, cupy 14.2.0, unmeasured: backend=cupy takes it")
 
 
 def test_cupy_without_a_gpu_is_an_error_and_never_another_backend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "available", lambda: NO_GPU)
     with pytest.raises(backends.Unavailable) as caught:
         backends.load("cupy")
-    assert str(caught.value) == (
-        "backend.kind = cupy: no NVIDIA driver is installed; use numpy, or auto to take the GPU only where there is one"
-    )
+    assert str(caught.value) == "backend.kind = cupy: no NVIDIA driver is installed; use numpy"
 
 
 def test_a_named_backend_is_taken_without_asking_for_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+import backends
 import pipeline
 from backends.contract import Array, Backend
 from backends.cupy import CupyBackend
+from tests.cases import CASES as OPS
+from tests.cases import Case
 from tests.cuda.beside import bits, in_shim, needs_compiler, on
 from tests.cuda.shim import ShimDevice
 from tests.golden.cases import CASES, SMALL, Golden
+from tests.ops.test_kernels import results
 
 pytestmark = needs_compiler
 LONG = pytest.mark.integration
@@ -80,3 +84,11 @@ def test_graphs_of_steps_are_single_steps() -> None:
     """40 steps: a graph of 32 and 8 by themselves; or each kernel launched by itself."""
     case = Golden(name="long", overrides=FEW.overrides, steps=72)
     assert in_shim(case) == in_shim(case, captured=False)
+
+
+@LONG
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("case", OPS, ids=lambda case: case.op)
+def test_every_op_has_the_bits_of_the_native_code(case: Case, precision: str) -> None:
+    found, wanted = (results(backend, case, precision) for backend in (CupyBackend(ShimDevice()), backends.load("numpy")))
+    assert {name: value.tobytes() for name, value in found.items()} == {name: value.tobytes() for name, value in wanted.items()}

@@ -10,7 +10,8 @@ from tests.cases import CASES, Case
 from tests.ops.running import apply_case, builder, distance, run_graph
 
 
-def _results(backend: Backend, case: Case, precision: str) -> dict[str, Array]:
+def results(backend: Backend, case: Case, precision: str) -> dict[str, Array]:
+    """Every result of every example of an op, by name."""
     b = builder(precision)
     applied, arrays = apply_case(b, case)
     for example in applied:
@@ -25,8 +26,8 @@ def _results(backend: Backend, case: Case, precision: str) -> dict[str, Array]:
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.op)
 def test_op_agrees_with_the_reference(case: Case, precision: str, other: Backend, reference: Backend) -> None:
-    expected = _results(reference, case, precision)
-    for name, value in _results(other, case, precision).items():
+    expected = results(reference, case, precision)
+    for name, value in results(other, case, precision).items():
         assert value.dtype == np.dtype(precision)
         assert distance(value, expected[name]) <= case.tolerance(precision), name
 

@@ -22,6 +22,7 @@ from pipeline.layers.conv import Conv
 from pipeline.layers.conv_transpose import ConvTranspose
 from pipeline.layers.pool import AveragePool, MaxPool
 from pipeline.recipe.initialization import Zeros
+from tests.ops.conftest import QUICK, load
 from tests.ops.single import layer_node, run_layer
 
 FEW = settings(max_examples=6, deadline=None, derandomize=True)
@@ -205,6 +206,12 @@ def transposed(draw: st.DrawFn) -> tuple[dict[str, Any], tuple[int, int]]:
     left = [(n[a] - 1) * s[a] - 2 * p[a] + d[a] * (k[a] - 1) + 1 + extra[a] for a in (0, 1)]
     drawn["n"] = tuple(n[a] + max(0, -(-(1 - left[a]) // s[a])) for a in (0, 1))
     return drawn, (extra[0], extra[1])
+
+
+@pytest.fixture(params=QUICK, scope="session")
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Every backend of this machine."""
+    return load(request.param)
 
 
 @FEW

@@ -10,11 +10,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends.contract import Array, Backend
 from pipeline.layers.group_norm import GroupNormalization, InstanceNormalization, LayerNormalization
+from tests.ops.conftest import QUICK, load
 from tests.ops.single import layer_node, run_layer
 
 FEW = settings(max_examples=12, deadline=None, derandomize=True)
@@ -53,6 +55,12 @@ def expected(x: Array, gamma: Array, beta: Array, g: Array, groups: int) -> tupl
     flat = normal.reshape(x.shape)
     y = {"y": flat * gamma + beta, "x": dx.reshape(x.shape), "layer.gamma": (g * flat).sum(rows), "layer.beta": g.sum(rows)}
     return y, float(1 / std.min())
+
+
+@pytest.fixture(params=QUICK, scope="session")
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Every backend of this machine."""
+    return load(request.param)
 
 
 @FEW
