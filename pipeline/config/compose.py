@@ -99,9 +99,22 @@ def explained(error: Exception) -> PipelineError:
         key = str(inner.full_key)
         hint = nearest(key.removeprefix(f"{AT}."), [field.name for field in fields(Search)])
         return ConfigError(at=key, got="(given)", rule="unknown key", hint=hint)
-    message = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
+    if isinstance(error, RecursionError):
+        return PipelineError("config: is nested too deeply; take out what holds itself")
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return PipelineError(f"config: {mark.name}, line {mark.line + 1}: is no YAML ({error.problem}); mend the line")
+    if isinstance(error, yaml.reader.ReaderError):
+        return PipelineError(f"config: {error.name}: is no YAML ({error.reason}); write it as UTF-8 text")
+    message = _first(str(error)) or type(error).__name__
     where = f"{inner.full_key}: " if inner is not None and str(inner.full_key) not in message else ""
     return PipelineError(f"config: {where}{message}")
+
+
+def _first(text: str) -> str:
+    """The first line of what Hydra says, with the second where the first but leads to it."""
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    return " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1]).rstrip(".")
 
 
 def run_hydra(argv: list[str], job: Callable[[Any], None]) -> int:
@@ -111,7 +124,7 @@ def run_hydra(argv: list[str], job: Callable[[Any], None]) -> int:
             hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(job)()
     except SystemExit as end:  # after --help and the like
         return PipelineError.exit_code if end.code else 0
-    except (HydraException, OmegaConfBaseException, ValueError, TypeError, yaml.YAMLError) as error:
+    except (HydraException, OmegaConfBaseException, ValueError, TypeError, yaml.YAMLError, RecursionError) as error:
         raise explained(error) from None
     return 0
 

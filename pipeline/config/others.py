@@ -77,6 +77,8 @@ def guarded(argv: Sequence[str]) -> Iterator[list[str]]:
         yield plain
         return
     for folder in filter(None, folders):
+        if folder == asked.config_dir and not Path(folder).is_dir():
+            raise ConfigError(at="--config-dir", got=folder, rule="is no folder", hint="give a folder of config files")
         _look_through(Path(folder))
     values = tuple(path for path in given if path not in groups())  # which option a group has says nothing of what is in it
     guard = Guard(given=values, variables=tuple(asked.allow_env))

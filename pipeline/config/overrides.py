@@ -99,7 +99,7 @@ def _forgiving(text: str, known: dict[str, list[str]], *, several: bool) -> str:
         return text
     bare = text.lstrip("+")
     if key in known:
-        if isinstance(override.value(), dict):
+        if isinstance(override.value(), dict) or not _of_options(override.value()):
             hint = f"write {key}=OPTION {key}.KEY=VALUE; the options are {', '.join(known[key])}"
             raise ConfigError(at=as_written(key), got=given, rule="a group takes the name of an option", hint=hint)
         if override.value() in (None, "") and key not in ADDED_GROUPS:
@@ -111,6 +111,11 @@ def _forgiving(text: str, known: dict[str, list[str]], *, several: bool) -> str:
     if given.startswith("="):
         raise ConfigError(at=as_written(key), got=given, rule="has one = too many", hint=f"write {as_written(key)}{given}")
     return f"++{bare}"
+
+
+def _of_options(value: object) -> bool:
+    """Whether a value, if it is a list, holds nothing but words."""
+    return not isinstance(value, list) or all(isinstance(one, str | QuotedString) for one in value)
 
 
 def without_dashes(flag: str) -> str | None:

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -29,7 +30,7 @@ Array = npt.NDArray[Any]
 Check = Callable[[Array, str], Array]  # x and what to call it in a message -> x
 DAMAGE = (
     ValueError, EOFError, OSError, KeyError, OverflowError, NotImplementedError, RuntimeError, MemoryError, SyntaxError, struct.error,
-    zlib.error, zipfile.BadZipFile,
+    zlib.error, zipfile.BadZipFile, TokenError,
 )  # fmt: skip  # what NumPy and zipfile stumble over in a file that is not whole
 _PACKED = 2**13
 _SUFFIXES = {"validation": ("validation", "val", "valid"), "test": ("test",)}

@@ -10,10 +10,13 @@ import numpy.typing as npt
 
 from pipeline import random
 from pipeline.data.dataset import Raw
+from pipeline.data.memory import memory_bytes
 from pipeline.data.settings import Data
+from pipeline.errors import ConfigError
 
 SAMPLES, NOISE = 1000, 0.1
 INNER_RADIUS = 0.5
+_POINT = 100  # bytes that a point takes while it is made
 
 Array = npt.NDArray[Any]
 
@@ -36,6 +39,9 @@ def rings(config: Data) -> Raw:
 def _labels_and_angles(name: str, config: Data, *, turn: float) -> tuple[Array, Array]:
     """Labels 0 and 1 in turn, and an angle drawn uniformly from [0, turn)."""
     count = config.samples or SAMPLES
+    if count * _POINT > memory_bytes():
+        rule = f"takes {count * _POINT / 2**30:,.0f} GiB, and this machine has {memory_bytes() / 2**30:,.0f} GiB"
+        raise ConfigError(at="data.samples", got=count, rule=rule, hint="use fewer")
     y = (np.arange(count) % 2).astype(np.int32)
     return y, turn * random.uniform(config.seed or 0, random.GENERATOR, f"{name}.angle", 0, count)
 

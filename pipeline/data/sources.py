@@ -212,7 +212,9 @@ def parquet_source(path: Path) -> Source:
 
     def read(columns: Sequence[str]) -> Iterator[Any]:
         try:
-            yield from pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=BATCH_ROWS, columns=list(columns))
+            for batch in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=BATCH_ROWS, columns=list(columns)):
+                batch.validate(full=True)  # words may be no UTF-8
+                yield batch
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"data.path = {path}: is not a whole Parquet file; write it again, or give data=csv") from error
 

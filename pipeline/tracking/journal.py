@@ -290,7 +290,7 @@ def _is_object(line: bytes) -> bool:
         told = json.loads(line)
     except (ValueError, RecursionError):
         return False
-    return isinstance(told, dict) and told.get("event") not in EVENTS
+    return isinstance(told, dict) and isinstance(told.get("event"), str | None) and told.get("event") not in EVENTS
 
 
 def start_of(events: Iterable[Event]) -> Start:

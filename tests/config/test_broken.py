@@ -1,0 +1,67 @@
+"""Config files and overrides that are broken, and numbers beyond all measure: one line, exit 2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline import cli
+from pipeline.data import memory
+
+GROUP = "a group takes the name of an option; write regularization=OPTION regularization.KEY=VALUE; the options are"
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert cli.main([*words, "tracking=none"]) == 2
+    out, err = capsys.readouterr()
+    assert not out and err.count("\n") == 1
+    return err.removeprefix("error: ").rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"a: [1, 2\nb: }", "config: {path}, line 2: is no YAML (expected ',' or ']', but got ':'); mend the line"),
+        (b"\0\1", "config: {path}: is no YAML (special characters are not allowed); write it as UTF-8 text"),
+        (b"a: &a [*a]\n", "config: is nested too deeply; take out what holds itself"),
+        (b"# @package _global_\noptimizer: [1, 2]\n", "config: In 'experiment/x': ConfigTypeError raised while composing config: Cannot merge DictConfig with ListConfig"),  # noqa: E501
+        (b"# @package _global_\nseed: ${nope}\n", "config: seed: Interpolation key 'nope' not found"),
+        (b"# @package _global_\nseed: !!python/object/apply:os.mkdir [made]\n", "config: {path}, line 2: is no YAML (could not determine a constructor for the tag 'tag:yaml.org,2002:python/object/apply:os.mkdir'); mend the line"),  # noqa: E501
+    ],
+    ids=["yaml", "bytes", "loop", "list", "interpolation", "code"],
+)  # fmt: skip
+def test_a_broken_file_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], content: bytes, sentence: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "own" / "experiment" / "x.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    assert said(capsys, "--config-dir", "own", "+experiment=x") == sentence.format(path=path)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["own"]
+
+
+def test_a_folder_of_configs_that_is_not_there_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert said(capsys, "--config-dir", "own", "+experiment=x") == "--config-dir = own: is no folder; give a folder of config files"
+
+
+@pytest.mark.parametrize("value", ['["x",null,5e-324]', "[l2,null]"])
+def test_a_list_that_names_no_options_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], value: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert said(capsys, f"regularization={value}").startswith(f"regularization = {value}: {GROUP}")
+
+
+def test_more_points_than_the_memory_holds_are_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pipeline.data.generated.memory_bytes", lambda: 8 * 2**30)
+    assert memory.memory_bytes() > 0
+    rule = "takes 93 GiB, and this machine has 8 GiB; use fewer"
+    assert said(capsys, "data=two_moons", "data.samples=1000000000") == f"data.samples = 1000000000: {rule}"
