@@ -24,7 +24,7 @@ from pipeline.config.help import help_text
 from pipeline.config.jobs import check_folders
 from pipeline.config.others import arguments_parser
 from pipeline.config.overrides import as_one_run, asks_for_several, forgiving, without_dashes
-from pipeline.errors import PipelineError, Stopped, complain, exit_code, sentence
+from pipeline.errors import ConfigError, PipelineError, Stopped, complain, exit_code, sentence
 from pipeline.sweeps.run import run_sweep, sweep_to_resume
 from pipeline.tasks import RunContext
 from pipeline.tasks.job import described
@@ -57,6 +57,8 @@ def _command(argv: list[str], began: float) -> int:
     if arguments.help:
         print(help_text(arguments.overrides), end="")
         return 0
+    for text in arguments.overrides:
+        _check_letters(text)
     own, asked = arguments.config_dir, arguments.overrides
     several = arguments.multirun or (arguments.cfg is None and (asks_for_several(asked, own) or sweep_to_resume(asked) is not None))
     overrides = forgiving(arguments.overrides, several=several)
@@ -76,6 +78,15 @@ def _arguments(argv: list[str]) -> Namespace:
     parser = arguments_parser()
     parser.error = _refuse  # type: ignore[method-assign]  # argparse has no other way to say a mistake in one line
     return parser.parse_intermixed_args(argv)
+
+
+def _check_letters(text: str) -> None:
+    """Whether an override can be written down.  Raises ConfigError."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        at, _, value = text.encode(errors="backslashreplace").decode().partition("=")
+        raise ConfigError(at=at, got=value, rule="holds bytes that are no UTF-8", hint="rename the file, or write the word anew") from None
 
 
 def _refuse(message: str) -> NoReturn:

@@ -58,8 +58,7 @@ class Program:
         self._memory, self._trial = memory, trial
         network = network or structure.network
         self._folded = False  # whether the folded weights are those of the present state
-        self._values = lower.values(network, config)
-        self._rate = lower.learning_rate(config)
+        self._values, self._rate = lower.values(network, config), lower.learning_rate(config)
         for parameter in network.parameters:
             memory.write(trial, parameter.name, initial_values(parameter, config.seed))
         given = loss_weights.of_classes(network)

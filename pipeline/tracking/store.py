@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 DATABASES = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+LONGEST_PATH = 490  # bytes: SQLite's limit is 512, and it puts a journal beside the file
 PATIENCE = 3.0  # seconds a server gets to answer before training starts
 WAY_OUT = "mend it, or keep the run folder only with tracking=none"
 
@@ -76,8 +77,22 @@ def locate(settings: Tracking, project: Path) -> Store | None:
         if "?" in str(database):
             hint = "give a tracking.uri elsewhere, or keep the run folder only with tracking=none"
             raise _refused(f"sqlite:///{database}", "a ? in a path ends an SQLite address", hint)
+        _check_path(database)
         return Store(uri=f"sqlite:///{database}", experiment=name, artifacts=artifacts_of(database, name))
     return Store(uri=uri.rstrip("/"), experiment=name)
+
+
+def _check_path(database: Path) -> None:
+    """Whether SQLite opens a file of this name.  Raises TrackingError."""
+    hint = "give a tracking.uri elsewhere, or keep the run folder only with tracking=none"
+    try:
+        length = len(str(database).encode())
+    except UnicodeEncodeError:
+        shown = str(database).encode(errors="backslashreplace").decode()
+        raise _refused(f"sqlite:///{shown}", "the name of a folder is no UTF-8, which SQLite asks for", hint) from None
+    if length > LONGEST_PATH:
+        at = f"sqlite:///{str(database)[:60]}...{database.name}"
+        raise _refused(at, f"the path has {length} bytes, and SQLite opens none above {LONGEST_PATH}", hint)
 
 
 def artifacts_of(database: Path, experiment: str) -> str:

@@ -200,3 +200,8 @@ def test_every_synonym_stands_for_an_option_and_is_none_itself() -> None:
     for group, names in OPTIONS.items():
         assert set(names.values()) <= set(known[group])
         assert not set(names) & set(known[group])
+
+
+def test_bytes_that_are_no_utf_8_are_refused_in_a_line(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("output=run\udcff") == 2
+    assert capsys.readouterr().err == "error: output = run\\udcff: holds bytes that are no UTF-8; rename the file, or write the word anew\n"

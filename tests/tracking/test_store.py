@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import TrackingError
+from pipeline.tracking import database
 from pipeline.tracking import store as module
 from pipeline.tracking.link import link_to_run, link_to_sweep
 from pipeline.tracking.settings import Tracking
@@ -91,6 +92,23 @@ def test_a_name_that_no_one_knows_is_told(tmp_path: Path) -> None:
     assert "tracking.uri = http://nowhere.invalid:5000: the tracking server cannot be reached (" in refusal(
         "http://nowhere.invalid:5000", tmp_path
     )
+
+
+def test_a_path_that_sqlite_does_not_open_is_refused_before_the_run(tmp_path: Path) -> None:
+    """Any other works: %, #, &, line ends, quotes, letters of all alphabets."""
+    deep = tmp_path / ("d" * 250) / ("d" * 250)
+    with pytest.raises(TrackingError, match=r"bytes, and SQLite opens none above 490; give a tracking\.uri elsewhere, or keep"):
+        locate(Tracking(), deep)
+    with pytest.raises(TrackingError) as caught:
+        locate(Tracking(), tmp_path / "a\udcffb")
+    assert "a\\udcffb/mlflow.db: the name of a folder is no UTF-8, which SQLite asks for; give" in str(caught.value)
+    for name in ("a%20b", "100%", "a#b", "a&b=c;d", "ü ñ 😀", "with 'quotes\"", "new\nline", "${seed}"):
+        (tmp_path / name).mkdir()
+        store = locate(Tracking(), tmp_path / name)
+        assert store is not None and store.database == tmp_path / name / "mlflow.db"
+        database.create_database(store.database, artifacts="file:///a")
+        check(store)
+        assert (tmp_path / name / "mlflow.db").is_file()
 
 
 def test_a_password_is_not_shown(tmp_path: Path) -> None:
