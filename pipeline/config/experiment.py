@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pipeline.config.task_settings import Check, Explain, LearningRateRange
+from pipeline.config.task_settings import Check, Explain, LearningRateRange, Report
 from pipeline.data import Data
 from pipeline.layers import LAYERS
 from pipeline.layers.activation import ACTIVATIONS, Relu
@@ -47,7 +47,7 @@ class BackendSettings:
     recompute: bool = setting(False)
 
 
-TASK_SETTINGS = ("check", "lr_range", "explain")  # what a task alone is told, under the task's own name
+TASK_SETTINGS = ("check", "lr_range", "explain", "report")  # what a task alone is told, under the task's own name
 
 
 @record
@@ -85,4 +85,5 @@ class Experiment:
     check: Check | None = setting(None)
     lr_range: LearningRateRange | None = setting(None)
     explain: Explain | None = setting(None)
+    report: Report | None = setting(None)
     automatic: tuple[str, ...] = setting(())  # paths whose values are to follow the data: no key of a config, see automatic.py

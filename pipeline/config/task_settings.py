@@ -1,4 +1,4 @@
-"""What a task alone is told: task=explain, task=check, task=lr_range."""
+"""What a task alone is told: task=explain, task=check, task=lr_range, task=report."""
 
 from __future__ import annotations
 
@@ -33,6 +33,13 @@ class Explain:
 def chosen(parts: tuple[Part, ...]) -> tuple[Part, ...]:
     """The parts in their order, each once."""
     return FULL if "all" in parts else tuple(part for part in FULL if part in parts)
+
+
+@record
+class Report:
+    """runs  folders or MLflow run ids that are set side by side"""
+
+    runs: tuple[str, ...] = setting(())
 
 
 @record

@@ -22,7 +22,7 @@ def latex(heading: Cells, rows: Sequence[Cells], *, bold: int | None = None) -> 
     """A tabular with the rules of booktabs; row number `bold` stands out."""
     lines = [rf"\begin{{tabular}}{{{'l' * len(heading)}}}", r"\toprule", _row(heading), r"\midrule"]
     for number, row in enumerate(rows):
-        lines.append(_row([rf"\textbf{{{_escaped(cell)}}}" if cell and number == bold else _escaped(cell) for cell in row], ready=True))
+        lines.append(_row([rf"\textbf{{{escaped(cell)}}}" if cell and number == bold else escaped(cell) for cell in row], ready=True))
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 
@@ -38,8 +38,9 @@ def _line(cells: Cells) -> str:
 
 
 def _row(cells: Cells, *, ready: bool = False) -> str:
-    return " & ".join(cells if ready else map(_escaped, cells)) + r" \\"
+    return " & ".join(cells if ready else map(escaped, cells)) + r" \\"
 
 
-def _escaped(cell: str) -> str:
+def escaped(cell: str) -> str:
+    """A cell in LaTeX."""
     return "".join(_LATEX.get(letter, letter) for letter in cell)

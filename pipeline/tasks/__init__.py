@@ -42,10 +42,11 @@ TASKS: dict[str, Task] = {
     "doctor": Task(function="pipeline.tasks.doctor:run"),
     "new": Task(function="pipeline.tasks.new:run"),
     "export": Task(function="pipeline.tasks.export:run", needs_run=True, takes_run=True),
+    "report": Task(function="pipeline.report.task:run", takes_run=True),
     "sync": Task(function="pipeline.tasks.sync:run", takes_run=True),
 }
 
-FORMATTED = ("export",)  # tasks that read `format`
+FORMATTED = ("export", "report")  # tasks that read `format`
 
 
 def selected(experiment: Experiment) -> Task:
@@ -64,7 +65,7 @@ def selected(experiment: Experiment) -> Task:
     if experiment.rebuild and name != "sync":
         raise ConfigError(at="rebuild", got=True, rule=f"task={name} sends nothing again", hint="give task=sync, or leave it out")
     if experiment.format is not None and name not in FORMATTED:
-        raise ConfigError(at="format", got=experiment.format, rule=f"task={name} has one format", hint="give task=export, or leave it out")
+        raise ConfigError(at="format", got=experiment.format, rule=f"task={name} has one format", hint="leave it out")
     if (experiment.scope is not None) != (name == "doctor"):
         rule, hint = ("needs to know of what", "give scope=machine") if name == "doctor" else ("only task=doctor reads it", "leave it out")
         raise ConfigError(at="scope", got=experiment.scope, rule=rule, hint=hint)

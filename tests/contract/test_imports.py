@@ -23,7 +23,7 @@ ORDER = (
     *("config", "compiler", "program"),  # the spine
     "export",
     *("checks", "demonstrations", "tasks", "sweeps"),
-    "sklearn",
+    *("report", "sklearn"),
     *("api", "cli", "__init__", "__main__"),  # the doors
 )
 

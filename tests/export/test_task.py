@@ -70,4 +70,4 @@ def test_nothing_is_overwritten_and_other_tasks_have_no_format(place: Path, caps
     assert cli.main(["task=export", "run=run", "format=npz"]) == 2
     assert "error: output = run/model.npz: exists already and is not overwritten" in capsys.readouterr().err
     assert cli.main(["task=evaluate", "run=run", "format=npz"]) == 2
-    assert capsys.readouterr().err == "error: format = npz: task=evaluate has one format; give task=export, or leave it out\n"
+    assert capsys.readouterr().err == "error: format = npz: task=evaluate has one format; leave it out\n"

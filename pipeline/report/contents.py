@@ -1,0 +1,173 @@
+"""What is told of a run, a sweep or several runs, as parts in their order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from pipeline import files
+from pipeline.report import charts
+from pipeline.report.parts import Chart, Heading, Part, Table, Text
+from pipeline.report.read import Run, Swept
+from pipeline.screen.wording import number
+from pipeline.sweeps import comparison
+from pipeline.sweeps.importance import importance
+
+PARTS = ("train", "validation", "test")
+ASIDE = ("time", "learning_rate", "best")
+MOST_NAMED = 5  # arms that are as good as the best
+CARD = {  # what a model card says of a run -> its tag
+    "network": "pipeline.digest",
+    "parameters": "pipeline.parameters",
+    "data": "pipeline.data",
+    "data fingerprint": "pipeline.data_fingerprint",
+    "division of the rows": "pipeline.data_split",
+    "commit": "mlflow.source.git.commit",
+    "command": "pipeline.command",
+    "seed": "pipeline.seed",
+}
+
+
+def of_run(run: Run) -> list[Part]:
+    """Question, result, curves, settings, data, model card."""
+    made: list[Part] = [
+        Heading(text=run.name, level=1),
+        *_question(run.about),
+        Text(text=f"{run.status}: {run.message or 'no end is recorded'}."),
+    ]
+    made += [Heading(text="Result"), _results(run)]
+    made += filter(None, [charts.confusion(run)])
+    made += [Heading(text="Training"), *charts.curves(run)]
+    if isinstance(made[-1], Heading):
+        made.append(Text(text="No curve: there is no metric of two epochs."))
+    made += [Heading(text="What differs from the defaults"), _settings([run], [""])]
+    return [*made, *_data(run), *_card(run)]
+
+
+def of_sweep(swept: Swept) -> list[Part]:
+    """Question, means, trials, charts, failed trials, the best run."""
+    table = swept.table
+    done = sum(trial.status == "FINISHED" for trial in table.trials)
+    about = next((run.about for run in swept.runs if run.about), "")
+    made: list[Part] = [Heading(text=f"Sweep {swept.folder.name}", level=1), *_question(about)]
+    made.append(Text(text=f"{done} of {len(table.trials)} trials finished, ranked by {table.metric}. Begun by: {swept.command}"))
+    arms = comparison.compare(table)
+    if arms:
+        heading, *rows = comparison.table(table, arms)
+        made += [
+            Heading(text=f"Means over the {comparison.repeats(table)}, with their 95 % intervals"),
+            Table(heading=heading, rows=rows, bold=0),
+        ]
+        alike = ["; ".join(f"{name}={value}" for name, value in arm.params.items()) for arm in comparison.as_good(arms)]
+        more = f" and {len(alike) - MOST_NAMED} more" if len(alike) > MOST_NAMED else ""
+        said = f"Not told apart from the best (p above 0.05): {' | '.join(alike[:MOST_NAMED])}{more}." if alike else ""
+        made.append(Text(text=f"Differences are of pairs of one seed, tested by Student's t, several by Holm's rule. {said}".strip()))
+    elif len(table.trials) > 1:
+        made.append(Text(text="One seed of each: the order may be luck."))
+    shares = importance(table)
+    made += [Heading(text="Charts"), *charts.of_sweep(swept, shares)]
+    bold = next((place for place, trial in enumerate(table.trials) if trial is table.best), None)
+    made += [Heading(text="Trials"), Table(heading=table.header(), rows=table.rows(), bold=bold, main=True)]
+    failed = [trial for trial in table.trials if trial.status not in ("FINISHED", "PRUNED")]
+    if failed:
+        rows = [[trial.job, trial.label, trial.status.lower(), trial.message] for trial in failed]
+        made += [Heading(text="Trials that did not finish"), Table(heading=["job", "trial", "status", "why"], rows=rows)]
+    best = next((run for run in swept.runs if table.best is not None and run.folder == table.best.folder), None)
+    if best is not None:
+        made += [Heading(text=f"The best trial: {best.name}"), _results(best), *charts.curves(best), *_data(best), *_card(best)]
+    return made
+
+
+def of_several(runs: Sequence[Run]) -> list[Part]:
+    """Results side by side, what differs, curves of each metric."""
+    labels = _labels(runs)
+    names = sorted({name for run in runs for name in run.metrics if name.split("/")[0] not in ASIDE}, key=_order)
+    rows = [[name, *(number(name, run.metrics[name]) if name in run.metrics else "" for run in runs)] for name in names]
+    made: list[Part] = [
+        Heading(text="Runs compared", level=1),
+        Heading(text="Results"),
+        Table(heading=["metric", *labels], rows=rows, main=True),
+    ]
+    made += [Heading(text="What differs"), _settings(runs, labels)]
+    shared = [name for name in names if sum(len(run.curves.get(name, {})) > 1 for run in runs) > 1]
+    found = [chart for name in shared if (chart := charts.compared(runs, name, labels)) is not None]
+    made += [Heading(text="Curves"), *found] if found else []
+    heading = ["", *labels]
+    made += [
+        Heading(text="Model cards"),
+        Table(heading=heading, rows=[[what, *(run.tags.get(tag, "") for run in runs)] for what, tag in CARD.items()]),
+    ]
+    return made
+
+
+def _question(about: str) -> list[Part]:
+    return [Text(text=about)] if about else []
+
+
+def _labels(runs: Sequence[Run]) -> list[str]:
+    names = [run.name for run in runs]
+    return [name if names.count(name) == 1 else f"{name} ({files.shown(run.folder)})" for name, run in zip(names, runs, strict=True)]
+
+
+def _order(name: str) -> tuple[int, str]:
+    quantity, _, part = name.partition("/")
+    return (0 if quantity == "loss" else 1, name) if part else (2, name)
+
+
+def _results(run: Run) -> Table:
+    """The values that hold in the end: a row for each quantity, a column for each part."""
+    cells: dict[str, dict[str, str]] = {}
+    for name, value in sorted(run.metrics.items(), key=lambda item: _order(item[0])):
+        quantity, _, part = name.partition("/")
+        if quantity not in ASIDE and part in PARTS:
+            cells.setdefault(quantity, {})[part] = number(name, value)
+    rows = [[quantity, *(parts.get(part, "") for part in PARTS)] for quantity, parts in cells.items()]
+    return Table(heading=["", *PARTS], rows=rows, main=True)
+
+
+def _settings(runs: Sequence[Run], labels: Sequence[str]) -> Table | Text:
+    """Settings that differ: of one run from the defaults, of several from each other."""
+    if len(runs) == 1:
+        rows = [[name, value] for name, value in runs[0].shown.items() if value != "null"]
+        return Table(heading=["setting", "value"], rows=rows) if rows else Text(text="Nothing: these are the defaults.")
+    names = dict.fromkeys(name for run in runs for name in run.params)
+    rows = [[name, *(run.params.get(name, "") for run in runs)] for name in names if len({run.params.get(name) for run in runs}) > 1]
+    return Table(heading=["setting", *labels], rows=rows) if rows else Text(text="The settings are the same.")
+
+
+def _data(run: Run) -> list[Part]:
+    if run.data is None:
+        return [Heading(text="Data"), Text(text=f"{run.tags.get('pipeline.data', 'not recorded')}; its columns are not recorded.")]
+    profile: Mapping[str, object] = {}
+    with suppress(ValueError):
+        profile = json.loads(run.data.profile or "{}")
+    rows = [["name", run.data.name], ["digest", run.data.digest], *([name, str(value)] for name, value in profile.items())]
+    made: list[Part] = [Heading(text="Data"), Table(heading=["", ""], rows=rows)]
+    columns: Sequence[Mapping[str, object]] = ()
+    with suppress(ValueError):
+        columns = json.loads(run.data.schema or "{}").get("mlflow_colspec", ())
+    if columns:
+        made.append(
+            Table(heading=["column", "type"], rows=[[str(entry.get("name", "")), str(entry.get("type", ""))] for entry in columns[:100]])
+        )
+    notes = run.tags.get("pipeline.data_notes", "")
+    return made + [Text(text=line) for line in notes.splitlines()]
+
+
+def _card(run: Run) -> list[Part]:
+    rows = [[what, run.tags[tag]] for what, tag in CARD.items() if tag in run.tags]
+    rows += [
+        ["folder", files.shown(run.folder)],
+        ["go on, predict", f"task=predict run={files.shown(run.folder)} data.path=FILE output=FILE"],
+    ]
+    limits = (
+        "Its figures hold for rows drawn as those of the test part were; nothing is known of others. Who may be harmed by a wrong "
+        "prediction is for whoever uses it to say."
+    )
+    return [Heading(text="Model card"), Table(heading=["", ""], rows=rows), Text(text=limits)]
+
+
+def charts_left_out(parts: Sequence[Part]) -> int:
+    """How many charts a form of text leaves out."""
+    return sum(isinstance(part, Chart) for part in parts)

@@ -1,0 +1,44 @@
+"""What a document is made of; each form writes all of them, or says what it leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.records import record
+
+
+@record
+class Heading:
+    """The title of a section; level 1 is the document's."""
+
+    text: str
+    level: int = 2
+
+
+@record
+class Text:
+    """A paragraph."""
+
+    text: str
+
+
+@record
+class Table:
+    """Cells of text; row number `bold` stands out; `main` is what the CSV form holds."""
+
+    heading: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    bold: int | None = None
+    main: bool = False
+
+
+@record
+class Chart:
+    """A Vega-Lite specification, and what it shows in a sentence."""
+
+    spec: Mapping[str, Any]
+    caption: str
+
+
+Part = Heading | Text | Table | Chart

@@ -1,0 +1,136 @@
+"""Run folders and folders of sweeps, read back for a document.  Nothing but the folders is asked."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline import files
+from pipeline.config.sweep_settings import SweepSettings
+from pipeline.errors import ConfigError, RunError
+from pipeline.records import read, record
+from pipeline.sweeps.journal import FILE
+from pipeline.sweeps.table import Sweep, summarize_sweep
+from pipeline.tracking.journal import Confusion, Data, end_of, last_values, read_journal, series, start_of
+
+RESTORED = re.compile(r"the weights are those of epoch (\d+)")
+
+
+@record
+class Run:
+    """What is told of a run.
+
+    params     its config by path;  shown, what of it differs from the defaults
+    metrics    the values that hold in the end;  curves: metric -> epoch -> value
+    confusion  of the last part that was tested
+    restored   the epoch whose weights are kept, where that is not the last
+    """
+
+    name: str
+    folder: Path
+    status: str
+    message: str
+    about: str
+    params: Mapping[str, str]
+    shown: Mapping[str, str]
+    tags: Mapping[str, str]
+    metrics: Mapping[str, float]
+    curves: Mapping[str, Mapping[int, float]]
+    confusion: Confusion | None
+    data: Data | None
+    restored: int | None
+
+
+def run_of(folder: Path) -> Run:
+    """What the journal of a run folder holds.  Raises RunError."""
+    events = read_journal(folder)
+    if not events:
+        raise RunError(f"{files.shown(folder)}: has no journal of a run; give the folder of a run or of a sweep")
+    begun, end = start_of(events), end_of(events)
+    message = "" if end is None else end.message
+    found = RESTORED.search(message)
+    params = {name: str(value) for name, value in begun.params.items()}
+    shown = begun.shown if begun.shown is not None else {name: value for name, value in params.items() if value != "null"}
+    return Run(
+        name=begun.name or folder.name,
+        folder=folder,
+        status="running" if end is None else end.status.lower(),
+        message=message,
+        about=begun.about,
+        params=params,
+        shown={name: str(value) for name, value in shown.items()},
+        tags={name: str(value) for name, value in begun.tags.items()},
+        metrics=last_values(events),
+        curves=series(events),
+        confusion=next((event for event in reversed(events) if isinstance(event, Confusion)), None),
+        data=next((event for event in reversed(events) if isinstance(event, Data)), None),
+        restored=None if found is None else int(found[1]),
+    )
+
+
+@record
+class Swept:
+    """A sweep: its table, the runs of its trials, the command that began it."""
+
+    table: Sweep
+    runs: tuple[Run, ...]
+    command: str
+    folder: Path
+
+
+def sweep_of(folder: Path) -> Swept:
+    """What the journal of a sweep and those of its trials hold.  Raises RunError."""
+    head: dict[str, Any] = {}
+    runs: dict[str, tuple[int, Path]] = {}
+    for line in _lines(folder):
+        if line.get("event") == "sweep":
+            head = line
+        elif line.get("event") == "run":
+            runs[str(line["trial"])] = int(line["job"]), Path(str(line["folder"]))
+    found = {job: place for job, path in sorted(runs.values()) if (place := _place(path, folder)) is not None}
+    if not head or not found:
+        raise RunError(f"{files.shown(folder)}: has no trial with a run folder; give the folder of a run or of a sweep")
+    overrides = [str(text) for text in head.get("overrides") or ()]
+    asked = {str(number): {name: str(value) for name, value in job.items()} for number, job in enumerate(head.get("jobs") or ())}
+    table = summarize_sweep(str(head["id"]), found.values(), settings=_settings(overrides), asked=asked)
+    command = " ".join(["python -m pipeline -m", *(text.lstrip("+") for text in overrides)]) if overrides else "pipeline.sweep"
+    return Swept(table=table, runs=tuple(run_of(place) for place in found.values()), command=command, folder=folder)
+
+
+def _lines(folder: Path) -> list[dict[str, Any]]:
+    try:
+        text = (folder / FILE).read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise RunError(f"{files.shown(folder / FILE)}: cannot be read ({error.strerror}); give the folder of a sweep") from error
+    lines = []
+    for line in text.splitlines():
+        with suppress(ValueError):  # a torn line
+            found = json.loads(line)
+            if isinstance(found, dict):
+                lines.append(found)
+    return lines
+
+
+def _place(path: Path, folder: Path) -> Path | None:
+    """A run folder as it leads there from here, or from a folder above the sweep's; None where it is gone."""
+    places = [path] if path.is_absolute() else [path, *(parent / path for parent in folder.absolute().parents)]
+    return next((place for place in places if place.is_dir()), None)
+
+
+def _settings(overrides: list[str]) -> SweepSettings:
+    """What ranks the trials."""
+    given = {}
+    for text in overrides:
+        path, _, value = text.lstrip("+").partition("=")
+        if path in ("sweep.metric", "sweep.direction", "sweep.value"):
+            given[path.partition(".")[2]] = yaml.safe_load(value)
+    try:
+        return read(SweepSettings, given, at="sweep")
+    except ConfigError:
+        return SweepSettings()

@@ -1,0 +1,49 @@
+"""The parts as Markdown and LaTeX, and the main table as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.report.contents import charts_left_out
+from pipeline.report.parts import Chart, Heading, Part, Table, Text
+from pipeline.sweeps import forms
+from pipeline.text import cell
+
+LEFT_OUT = "{count} charts are left out; format=html draws them."
+
+
+def markdown(parts: Sequence[Part]) -> str:
+    """All but the charts."""
+    made = []
+    for part in parts:
+        if isinstance(part, Heading):
+            made.append(f"{'#' * part.level} {part.text}")
+        elif isinstance(part, Text):
+            made.append(part.text)
+        elif isinstance(part, Table):
+            made.append(forms.markdown(part.heading, part.rows, bold=part.bold).rstrip("\n"))
+    return "\n\n".join([*made, *_left_out(parts)]) + "\n"
+
+
+def latex(parts: Sequence[Part]) -> str:
+    """Sections and tables to be included in a paper, which loads booktabs."""
+    made = []
+    for part in parts:
+        if isinstance(part, Heading):
+            made.append(rf"\{'section' if part.level == 1 else 'subsection'}*{{{forms.escaped(part.text)}}}")
+        elif isinstance(part, Text):
+            made.append(forms.escaped(part.text))
+        elif isinstance(part, Table):
+            made.append(forms.latex(part.heading, part.rows, bold=part.bold).rstrip("\n"))
+    return "\n\n".join([*made, *(f"% {line}" for line in _left_out(parts))]) + "\n"
+
+
+def comma_separated(parts: Sequence[Part]) -> str:
+    """The main table."""
+    table = next(part for part in parts if isinstance(part, Table) and part.main)
+    return forms.comma_separated([str(cell(text)) for text in table.heading], [[str(cell(text)) for text in row] for row in table.rows])
+
+
+def _left_out(parts: Sequence[Part]) -> list[str]:
+    count = charts_left_out(parts)
+    return [LEFT_OUT.format(count=count)] if count and any(isinstance(part, Chart) for part in parts) else []
