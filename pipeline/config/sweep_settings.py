@@ -21,8 +21,12 @@ class SweepSettings:
     on_error  what follows a trial that failed: continue, the others go on; stop, those that train are saved and the sweep ends;
               retry(n), it is tried again, at most n times, unless its values, its data or its numbers are at fault
     dry_run   every trial is named, how they stack and what memory they take; nothing is run
-    engine    where trials are trained: local, in this process; processes, in several of this machine
-    workers   how many stacks are trained at once where not in this process; null: as many as there are cores
+    engine    where trials are trained: local, in this process; processes, in several of this machine; ray, on a
+              Ray cluster; slurm, as jobs of SLURM
+    workers   how many stacks are trained at once where not in this process; null: as many as there are cores, of SLURM as it has room for
+    address   of the Ray cluster (auto: the one that this machine is in; null: one of this machine alone); local tries slurm without SLURM
+    options   what Ray's tasks (num_cpus, memory, ...) or submitit's jobs (slurm_partition, timeout_min, ...) are given beside the plan's
+    shared    whether Ray's nodes see the folder of the project; null: each looks
     metric    what trials are judged by; several: the first ranks them, and the Pareto front is told; null: the validation accuracy,
               RMSE or loss, the first there is
     direction whether less or more of it is better; auto: more of accuracies, r2, f1 and the like, else less
@@ -32,8 +36,11 @@ class SweepSettings:
     stack: bool = setting(True)
     on_error: str = setting("continue")
     dry_run: bool = setting(False)
-    engine: Literal["local", "processes"] = setting("local")
+    engine: Literal["local", "processes", "ray", "slurm"] = setting("local")
     workers: int | None = setting(None, least=1)
+    address: str | None = setting(None)
+    options: Mapping[str, Any] = setting({})
+    shared: bool | None = setting(None)
     metric: str | tuple[str, ...] | None = setting(None)
     direction: Literal["auto", "minimize", "maximize"] | tuple[Literal["auto", "minimize", "maximize"], ...] = setting("auto")
     value: Literal["last", "best"] = setting("last")

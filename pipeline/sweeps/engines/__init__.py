@@ -5,7 +5,10 @@ each is begun, or gone on with, whatever becomes of the others; `doing` has the 
 
 local.py      in this process, stack by stack
 processes.py  in processes of this machine
-hydra_jobs.py  by a launcher of Hydra, a job each
+on_ray.py     on a Ray cluster
+slurm.py      as jobs of SLURM, through submitit
+cores.py      cores that processes divide who know nothing of each other
+hydra_jobs.py by a launcher of Hydra, a job each
 orders.py     what another process is asked to do, and how it does it
 driver.py     how orders are given out, read, and given out again
 
@@ -30,6 +33,8 @@ ENGINES = {
     "local": "pipeline.sweeps.engines.local:run",
     "launcher": "pipeline.sweeps.engines.hydra_jobs:run",  # where hydra/launcher is another than ours
     "processes": "pipeline.sweeps.engines.processes:run",
+    "ray": "pipeline.sweeps.engines.on_ray:run",
+    "slurm": "pipeline.sweeps.engines.slurm:run",
 }
 
 

@@ -105,7 +105,7 @@ def _looked(going: dict[Given, Going], waiting: deque[Given]) -> Iterator[JobRes
         if order.left:
             if state:
                 complain(f"note: the process of {order.label} was lost ({state})")
-            for again in order.again():
+            for again in order.again(lost=bool(state)):
                 if isinstance(again, JobResult):
                     yield again
                 else:
@@ -208,13 +208,16 @@ class Given:
         """Its journal has been read."""
         self.order.path.unlink(missing_ok=True)
 
-    def again(self) -> list[Given | JobResult]:
-        """What is given out when its process was lost: all that is left, or, the second time, each by itself."""
-        losses = self.losses + 1
+    def again(self, *, lost: bool = True) -> list[Given | JobResult]:
+        """What is given out when its process was lost: all that is left, or, the second time, each by itself.
+
+        lost  else it was asked to stop, and has saved what it trained
+        """
+        losses = self.losses + lost
         if losses >= LOST and self._count == 1:
             return [self.lost(losses)]
         trials = tuple(self.left.values())
-        parts = [trials] if losses == 1 else [(trial,) for trial in trials]
+        parts = [trials] if losses <= 1 else [(trial,) for trial in trials]
         settings = SweepSettings(stack=self.order.stack)
         return [given(self._doing, Share(trials=part, memory=self.order.memory), settings, losses=losses) for part in parts]
 
