@@ -58,6 +58,9 @@ def build(config: Experiment, data: DataShape) -> LayerGraph:
     _check_output(network, units, config)
     _check_used(network, layers, names, ends)
     _check_statistics(network, config)
+    if not any(p.learns for p in network.parameters):
+        rule, hint = "every layer is frozen, and nothing would be trained", "leave frozen out of one"
+        raise ConfigError(at="architecture.layers", got=f"{len(layers)} layers", rule=rule, hint=hint)
     return network
 
 
@@ -124,6 +127,8 @@ def _node(record: Part, name: str, sources: tuple[str, ...], shapes: dict[str, S
             rule = f"{rule} of {sources[0]}"
         raise ConfigError(at=f"{place}.{error.at}", got=error.got, rule=rule, hint=error.hint) from None
     parameters = tuple(_with_bias(p, record) for p in kind.parameters(record, name, inputs))
+    if isinstance(layer, Weighted) and layer.frozen:
+        parameters = tuple(replace(p, frozen=True, regularization=None) for p in parameters)
     return LayerNode(name=name, kind=kind_of(record), inputs=sources, shape=shapes[name], record=record, parameters=parameters)
 
 

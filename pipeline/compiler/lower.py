@@ -83,7 +83,7 @@ def lower(source: Source, *, form: Form, batch: int, weighted: bool = False, fol
         b.outputs |= {"penalty": scored.penalty} if scored.penalty else {}
         return b.graph()
     loss = _loss(b, source, scored, weighted=weighted)
-    gradient = gradients(b, loss, [p.name for p in network.parameters if p.trained])
+    gradient = gradients(b, loss, [p.name for p in network.parameters if p.learns])
     b.outputs = {"loss": loss}
     if form == "gradient":
         b.updates = {}
@@ -170,7 +170,7 @@ def _update(b: Builder, source: Source, gradient: dict[str, str]) -> None:
     """Emits the optimizer's step on every trained tensor."""
     given = clipped(b, gradient, source.regularization)
     for parameter in source.network.parameters:
-        if parameter.trained:
+        if parameter.learns:
             emit_update(b, OPTIMIZERS.rule(source.optimizer), parameter, given[parameter.name], resets=source.resets)
 
 

@@ -228,6 +228,15 @@ def _decay_once(config: Experiment) -> None:
             raise ConfigError(at=f"{at}.weight_decay", got=part.weight_decay, rule="adamw decays the weights itself", hint=hint)
 
 
+def _from_run(config: Experiment) -> None:
+    """A run gives the whole network its tensors, by name."""
+    for at, layer in _weighted(config):
+        if layer.initialization is not None and layer.initialization.from_run is not None:
+            got = layer.initialization.from_run
+            hint = f"give initialization.from_run={got}"
+            raise ConfigError(at=f"{at}.initialization.from_run", got=got, rule="holds for the network as a whole", hint=hint)
+
+
 def _uniform_range(config: Experiment) -> None:
     """A range from low to high."""
     places: list[tuple[str, Initialization | None]] = [("initialization", config.initialization)]
@@ -289,6 +298,7 @@ RULES: tuple[Callable[[Experiment], None], ...] = (
     _whole_network,
     _decay_once,
     _uniform_range,
+    _from_run,
     _learning_rate_range,
     _declared_shape,
     _plateau_minimum,

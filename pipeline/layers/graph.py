@@ -17,7 +17,8 @@ class Parameter:
 
     initial         an initialization record to draw from, or the number that every element starts with
     fan_in, fan_out  of a drawn tensor: inputs that one output sums over, outputs that one input feeds
-    trained         whether the optimizer changes it; running statistics are not trained
+    trained         whether it is what training is about; running statistics are not
+    frozen          whether the optimizer leaves it as it is all the same
     regularization  what decays it; None for biases, gamma, beta and running statistics
     outputs         of a drawn tensor: the axis of its units, the last one or, in a transposed convolution, the one before it
     """
@@ -30,6 +31,12 @@ class Parameter:
     trained: bool = True
     regularization: Regularization | None = None
     outputs: int = -1
+    frozen: bool = False
+
+    @property
+    def learns(self) -> bool:
+        """Whether the optimizer changes it."""
+        return self.trained and not self.frozen
 
     @property
     def count(self) -> int:
@@ -102,10 +109,12 @@ def print_layers(network: LayerGraph) -> str:
 
 def print_decay(network: LayerGraph) -> str:
     """Which parameters a decay (l1, l2, weight_decay, max_norm, and the optimizer's own) may touch, and which it leaves alone."""
-    trained = [p for p in network.parameters if p.trained]
+    trained = [p for p in network.parameters if p.learns]
     decayed, free = ([p.name for p in trained if (p.regularization is not None) == is_weight] for is_weight in (True, False))
     lines = [f"l1, l2, weight_decay and max_norm act on {', '.join(decayed)}"] if decayed else []
-    return "\n".join([*lines, f"no decay, as for every bias, gamma, beta and alpha: {', '.join(free)}"] if free else lines)
+    lines += [f"no decay, as for every bias, gamma, beta and alpha: {', '.join(free)}"] if free else []
+    frozen = [p.name for p in network.parameters if p.frozen and p.trained]
+    return "\n".join([*lines, f"frozen: {', '.join(frozen)}"] if frozen else lines)
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -12,7 +12,10 @@ from pipeline.records import record, setting
 
 @record
 class Weighted(OneInput):
-    """A layer of units or channels, each a weighted sum of the inputs.  Fields left null come from the groups of the same name."""
+    """A layer of units or channels, each a weighted sum of the inputs.  Fields left null come from the groups of the same name.
+
+    frozen: the optimizer leaves its tensors, and those of its slots, as they are, and nothing decays them; running statistics go on.
+    """
 
     name: str | None = setting(None)
     input: str | None = setting(None)
@@ -20,6 +23,7 @@ class Weighted(OneInput):
     normalization: Normalization | None = setting(None, kinds=NORMALIZATIONS)
     activation: Activation | None = setting(None, kinds=ACTIVATIONS)
     regularization: Regularization | None = setting(None)
+    frozen: bool = setting(False)
 
     @property
     def start(self) -> Initialization:

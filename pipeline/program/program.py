@@ -213,9 +213,9 @@ class Program:
         return float(np.mean(self.evaluate(x, y, sample_weight)[1])) + self.penalty()
 
     def gradients(self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> dict[str, Array]:
-        """The gradient of the training loss over all rows of x [N, ...], for each of `parameters` in its shape."""
+        """The gradient of the training loss over all rows of x [N, ...], for each of `parameters` that is not frozen, in its shape."""
         outputs = self._whole_batch(x, y, sample_weight)
-        return {p.name: outputs[f"gradient:{p.name}"][0] for p in self._trained()}
+        return {p.name: outputs[f"gradient:{p.name}"][0] for p in self._trained() if p.learns}
 
     def step(self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
         """One optimizer step on all rows of x [N, ...] -> the loss before it.  Raises DivergedError."""

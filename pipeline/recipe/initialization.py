@@ -30,9 +30,11 @@ class Initialization:
     """The record of an initialization: how weights start, and the number that the biases of the hidden layers start with.
 
     A `bias_init` that is slightly positive keeps relu units alive at first.
+    from_run: a run whose tensors are taken where it has one of that name, the shapes being the same; the others start as told here.
     """
 
     bias_init: float = setting(0.0)
+    from_run: str | None = setting(None)
 
 
 @record

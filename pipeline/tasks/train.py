@@ -29,7 +29,7 @@ from pipeline.program.program import Program
 from pipeline.recipe.plateau import watching
 from pipeline.records import record
 from pipeline.screen.console import console_for, say_once
-from pipeline.tasks import fork, page, results, resume, trained
+from pipeline.tasks import begin, fork, page, results, resume, trained
 from pipeline.tasks.context import RunContext
 from pipeline.tasks.results import Result
 from pipeline.tasks.resume import Beginning
@@ -134,6 +134,8 @@ def steps(ready: Ready, program: Program) -> Generator[Feed, Taken, Result]:
         notes.append(loss_weights.note(program.class_weights, dataset.class_names))
     if crowded := backends.crowded(program.structure.backend.name, ready.begun.experiment.backend.threads):
         notes.append(crowded)
+    if ready.begun.experiment.initialization.from_run is not None and ready.begun.found is None:
+        notes.append(begin.take(ready.begun.experiment, program))
     if ready.begun.origin is not None:
         ready = replace(ready, begun=fork.taken(ready.begun, program, ready.data.dataset))
     return (yield from _trained(_Training(ready=ready, program=program, notes=tuple(notes))))

@@ -73,8 +73,8 @@ def test_no_field_of_a_config_may_hold_anything() -> None:
 
 
 def test_a_record_is_written_with_its_own_fields_before_those_that_it_inherits() -> None:
-    assert list(plain(read_kind(INITIALIZATIONS, "he", at=""))) == ["distribution", "bias_init"]
-    slots = ["initialization", "normalization", "activation", "regularization"]
+    assert list(plain(read_kind(INITIALIZATIONS, "he", at=""))) == ["distribution", "bias_init", "from_run"]
+    slots = ["initialization", "normalization", "activation", "regularization", "frozen"]
     assert list(plain(read_kind(LAYERS, {"kind": "dense", "units": 3}, at=""))) == ["units", "name", "input", *slots]
     assert list(plain(read_kind(LAYERS, {"kind": "add", "inputs": ["a", "b"]}, at=""))) == ["inputs", "name", "activation"]
     assert list(plain(read_kind(NORMALIZATIONS, "group", at=""))) == ["groups", "position", "epsilon"]
