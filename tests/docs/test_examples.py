@@ -70,3 +70,10 @@ def test_the_compiled_step_is_shown_from_the_graph_to_the_program(printed: str) 
 
 def test_every_example_has_a_test() -> None:
     assert all(f'@example("{path.name}")' in Path(__file__).read_text(encoding="utf-8") for path in EXAMPLES.glob("*.py"))
+
+
+@example("server.py")
+def test_a_server_answers_from_many_threads_as_a_single_one(printed: str) -> None:
+    (answers,) = re.findall(r"^400 questions from 8 threads: (\d+) answers a second, 0 wrong$", printed, re.MULTILINE)
+    assert int(answers) > 50
+    assert "three numbers in place of an image: x = rows of shape [3]: " in printed

@@ -100,12 +100,19 @@ def test_a_call_of_many_steps_has_the_bits_of_its_cuts() -> None:
 
 
 LONG = """
-    import sys, time
+    import os, signal, threading, time
     import numpy as np
     import pipeline
 
-    made = pipeline.compile(pipeline.compose(["architecture=mlp_small", "data=digits"]))
-    other = pipeline.compile(pipeline.compose(["architecture=mlp_small", "data=digits"]))
+    main = time.pthread_getcpuclockid(threading.main_thread().ident)
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write)  # written to as soon as the signal is there, whatever Python is doing
+    struck = []
+    watch = threading.Thread(target=lambda: struck.append((os.read(read, 1), time.clock_gettime(main))[1]), daemon=True)
+    watch.start()
+    config = ["architecture=mlp_small", "data=digits", "backend.threads=1"]
+    made, other = pipeline.compile(pipeline.compose(config)), pipeline.compile(pipeline.compose(config))
     x, y = np.random.default_rng(0).standard_normal((64, 8, 8, 1)).astype(np.float32), np.arange(64) % 10
     order = np.arange(64)[None].repeat(1_000_000, axis=0)
     made.run(x, y, order[:2])
@@ -113,7 +120,9 @@ LONG = """
     try:
         made.run(x, y, order)
     except KeyboardInterrupt:
-        print(time.time(), flush=True)
+        heard = time.clock_gettime(main)
+        watch.join()
+        print(heard - struck[0], flush=True)
     state = made.state()
     other.run(x, y, order[: int(state["step"])])
     print(int(state["step"]), all(np.array_equal(state[name], value) for name, value in other.state().items()))
@@ -125,9 +134,8 @@ def test_ctrl_c_in_a_long_call_is_heard_soon_and_the_state_says_its_step() -> No
     with subprocess.Popen(code, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}) as process:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
         time.sleep(0.7)
-        sent = time.time()
         process.send_signal(signal.SIGINT)
-        heard = float(process.stdout.readline()) - sent
+        heard = float(process.stdout.readline())
         steps, same = process.stdout.readline().split()
     assert int(steps) > 2 and same == "True"
-    assert heard < 1.0, f"{heard:.2f} s"  # 0.1 s on a machine with a core to spare
+    assert heard < 0.2, f"{heard:.2f} s"  # of the thread's own processor time: how busy the machine is does not matter
