@@ -144,7 +144,7 @@ def _read(text: TextIO, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """(line it starts on, cells) of each record.  Raises csv.Error."""
     if delimiter == BLANKS:
         for number, written in enumerate(text):
-            yield number + 1, next(csv.reader([written.strip()], delimiter=" ", skipinitialspace=True), [])
+            yield number + 1, next(csv.reader([written.strip().replace("\t", " ")], delimiter=" ", skipinitialspace=True), [])
         return
     reader = csv.reader(text, delimiter=delimiter, skipinitialspace=delimiter != "\t", strict=True)
     while True:
@@ -249,7 +249,8 @@ def _delimiter(text: str) -> str:
 
     fits = {delimiter: suits(delimiter) for delimiter in DELIMITERS}
     best = max(DELIMITERS, key=lambda delimiter: (fits[delimiter], delimiter != ","))  # a comma stands in numbers and dates too
-    if fits[best][2] and fits[best][0] > 0.5:
+    columns = best == "\t" and bool(re.match(r"\s*[\d.]+ {2,}[\d.]+\s", text))  # numbers that blanks part, and a tab before a last one
+    if fits[best][2] and fits[best][0] > 0.5 and not (columns and suits(BLANKS)[0] == 1.0):
         return best
     return BLANKS if suits(BLANKS)[0] == 1.0 else best if fits[best][2] else ","
 
@@ -299,6 +300,8 @@ def _like(cell: str, column: Sequence[str]) -> bool:
     if plain(cell) is not None:
         return True
     truth = cell.casefold() in TRUTHS and len(cell) > 1  # a column may well be called y
+    if not truth and cell[:1].isalpha() and column and plain(column[0]) is not None:
+        return False  # a word above a number
     alone = infer({cell: 1}) if cell else Found(kind="empty")
     if isinstance(alone, Found) and alone.kind in ("category", "empty") and alone.why != "leading zeros" and not truth:
         return False

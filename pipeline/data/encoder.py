@@ -41,12 +41,29 @@ def fit_encoder(table: Table, config: Data, train: Rows) -> tuple[Encoder, list[
     if not features:
         raise DataError(f"{table.label}: has no column beside the target {column_list(targets)}; give at least one input column")
     notes = [(column.name, note) for column in table.facts.columns if column.name in targets for note in column.notes]
-    fitted = []
+    fitted, cells = [], _Gathered(table, train)
     for column in features:
         notes += [(column.name, note) for note in column.notes]
-        fitted.append(_fit(table, column, declared[column.name], train, notes))
+        fitted.append(_fit(table, column, declared[column.name], cells, notes))
     encoder = Encoder(target=config.target or (), ignore=(*unused, *beside), columns=tuple(fitted))
     return encoder, [*table.facts.notes, *grouped(notes), *_category_notes([e for e in fitted if isinstance(e, Category)])]
+
+
+class _Gathered:
+    """Some rows of a table, column after column; several columns are gathered at once, since the cells of a row lie side by side."""
+
+    def __init__(self, table: Table, rows: Rows) -> None:
+        self._table, self._rows = table, rows
+        self._width = max(1, min(64, 2**25 // max(len(rows) * table.cells.dtype.itemsize, 1)))
+        self._first, self._block = 0, table.cells[:0, :0]
+
+    def column(self, name: str) -> Array:
+        """Its cells [n]."""
+        place = self._table.index[name]
+        if not self._first <= place < self._first + len(self._block):
+            self._first = place
+            self._block = np.ascontiguousarray(self._table.cells[:, place : place + self._width][self._rows].T)
+        return np.asarray(self._block[place - self._first])
 
 
 def beside_inputs(config: Data) -> list[str]:
@@ -233,17 +250,17 @@ def read_weight(table: Table, name: str) -> Numbers:
     return values
 
 
-def _fit(table: Table, column: Column, declared: Declared, train: Rows, notes: list[tuple[str, str]]) -> Entry:
+def _fit(table: Table, column: Column, declared: Declared, cells: _Gathered, notes: list[tuple[str, str]]) -> Entry:
+    seen = cells.column(column.name)
     if column.words is None:
-        return _fit_quantity(table, column, declared, train, notes)
+        return _fit_quantity(column, declared, seen, notes)
     if declared.kind == "hash":
         notes.append((column.name, "its words share 64 columns"))
         return Hashed(name=column.name, reading=column.reading)
-    return _fit_category(table, column, train)
+    return _fit_category(table, column, seen)
 
 
-def _fit_quantity(table: Table, column: Column, declared: Declared, train: Rows, notes: list[tuple[str, str]]) -> Quantity:
-    values = table.cells[:, table.index[column.name]][train]
+def _fit_quantity(column: Column, declared: Declared, values: Array, notes: list[tuple[str, str]]) -> Quantity:
     present = values[~np.isnan(values)] if values.dtype.kind == "f" else values
     if not len(present):
         notes.append((column.name, "the training part has no value of it; taken as 0"))
@@ -290,9 +307,8 @@ def _category_notes(entries: Sequence[Category]) -> list[str]:
     return [f"columns {names}: one column for each category, {sum(sizes)} in all, {min(sizes)} to {max(sizes)} each (most in {most}){more}"]
 
 
-def _fit_category(table: Table, column: Column, train: Rows) -> Category:
+def _fit_category(table: Table, column: Column, seen: Array) -> Category:
     words = column.words or ()
-    seen = table.cells[:, table.index[column.name]][train]
     missing = bool(np.isnan(seen).any()) if seen.dtype.kind == "f" else False
     there = np.unique(seen[~np.isnan(seen)] if missing else seen).astype(int)
     values = sorted(words[place] for place in there)
@@ -323,7 +339,7 @@ def _notes(table: Table, encoder: Encoder, blocks: _Blocks) -> list[str]:
     unknown = [_unknown_note(table, e, counts[e.name], first[e.name]) for e in words[:FEW]]
     if len(words) > FEW:
         cells = sum(counts[e.name] for e in words[FEW:])
-        rule = f"{_count(cells, 'cell')} with categories that the training part does not have"
+        rule = f"{counted(cells, 'cell')} with categories that the training part does not have"
         unknown.append(f"columns {column_list([e.name for e in words[FEW:]])}: {rule}; their columns are all 0 there")
     return filled + unknown
 
@@ -332,41 +348,18 @@ def _filled_notes(counts: Mapping[Quantity, int]) -> list[str]:
     """What was done about missing cells: a line for each of a few columns, else one for all."""
     if len(counts) <= FEW:
         return [
-            f"column {entry.name}: {_count(count, 'missing value')} filled with {entry.fill:g}, the median of the training part"
+            f"column {entry.name}: {counted(count, 'missing value')} filled with {entry.fill:g}, the median of the training part"
             for entry, count in counts.items()
         ]
     names = column_list([entry.name for entry in counts])
     return [f"columns {names}: {sum(counts.values())} missing values filled with the medians of the training part"]
 
 
-def beyond(table: Table, encoder: Encoder) -> list[str]:
-    """Values of new rows beyond the least and the greatest of the training rows: a line for each of a few columns, else one for all."""
-    found: list[tuple[Quantity, int, int]] = []
-    for entry in encoder.columns:
-        if isinstance(entry, Quantity) and entry.low is not None and entry.high is not None:
-            values = table.values(entry.name)
-            odd = np.flatnonzero((values < entry.low) | (values > entry.high))
-            found += [(entry, len(odd), int(odd[0]))] if len(odd) else []
-    if len(found) > FEW:
-        names = column_list([entry.name for entry, _, _ in found])
-        return [f"columns {names}: {sum(count for _, count, _ in found)} values beyond those of the training rows"]
-    return [
-        f"column {entry.name}: {_count(count, 'row')} beyond the values of the training rows, {_end(entry, entry.low)} to "
-        f"{_end(entry, entry.high)} ({_end(entry, float(table.values(entry.name, np.array([first]))[0]))}, {table.place(first)})"
-        for entry, count, first in found
-    ]
-
-
-def _end(entry: Quantity, value: float | None) -> str:
-    assert value is not None, "there are values"
-    return str(np.datetime64(0, "D") + int(np.floor(value))) if entry.reading.kind == "date" else f"{value:g}"
-
-
 def _unknown_note(table: Table, entry: Category, count: int, first: int) -> str:
     place = float(table.values(entry.name, np.array([first]))[0])
     words = table.column(entry.name).words or ()
     word = "no value" if place != place else repr(words[int(place)])
-    rule = f"{_count(count, 'row')} with a category that the training part does not have"
+    rule = f"{counted(count, 'row')} with a category that the training part does not have"
     near = "" if place != place else _nearly(words[int(place)], entry.values)
     return f"column {entry.name}: {rule} ({word}, {table.place(first)}{near}); its columns are all 0 there"
 
@@ -380,5 +373,6 @@ def _nearly(word: str, known: Sequence[str]) -> str:
     return ""
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """`1 row`, `2 rows`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -149,9 +149,9 @@ def check_lines(path: Path, rows: Sequence[Record], skip: Sequence[int]) -> None
         ways = f"give {skipping([*skip, at[1]])}, or {skipping([*skip, at[0]])} where line {at[0]} is no line of names"
         raise DataError(f"data.path = {path}: {rule}; {ways}")
     again = [at[i] for i, row in enumerate(cells) if i and row == cells[0]]
-    rows_below = [row for row in cells[1:] if row != cells[0] and len(row) == usual]
+    rows_below = [row for row in cells[1:] if row != cells[0] and len(row) == usual] if again else []
     numbers = [place for place in range(usual) if rows_below and all(plain(row[place]) is not None for row in rows_below)]
-    if again and any(plain(cells[0][place]) is None for place in numbers):
+    if any(plain(cells[0][place]) is None for place in numbers):
         rule = f"line {again[0]} repeats line {at[0]}, the names of the columns"
         raise DataError(f"data.path = {path}: {rule}; give {skipping([*skip, *again[:MOST_SHOWN]])}")
 
@@ -178,14 +178,17 @@ def _units(cells: Sequence[Sequence[str]], usual: int) -> str | None:
     if len(below) < 3 or len(cells[1]) != usual or any(plain(cell) is not None for cell in cells[0]):
         return None
     nothing = MISSING | SIGNS_FOR_NOTHING | WORDS_FOR_NOTHING | {""}
+
+    def odd(cell: str) -> bool:
+        marked = any(letter.isalpha() or letter in "[(%°" for letter in cell)
+        return marked and cell.casefold() not in nothing and plain(cell) is None
+
+    if sum(map(odd, cells[1])) < 2:
+        return None
     found = []
     for place in range(usual):
         column = [row[place] for row in below if row[place].casefold() not in nothing]
         if len(column) >= 3 and all(plain(cell) is not None for cell in column):
             found.append(cells[1][place])
-    odd = [
-        cell
-        for cell in found
-        if cell.casefold() not in nothing and plain(cell) is None and any(letter.isalpha() or letter in "[(%°" for letter in cell)
-    ]
-    return listed(odd) if len(odd) > 1 and len(odd) >= len(found) - 1 else None
+    words = [cell for cell in found if odd(cell)]
+    return listed(words) if len(words) > 1 and len(words) >= len(found) - 1 else None

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.data.archive import numeric, read_npy, read_npz
-from pipeline.data.columns import Encoder, Missing, Reading
+from pipeline.data.columns import Encoder, Missing, Quantity, Reading
 from pipeline.data.dataset import DataShape
 from pipeline.data.decide import column_list, nearest_column
-from pipeline.data.encoder import beyond, encode
+from pipeline.data.encoder import FEW, counted, encode
 from pipeline.data.files import located
 from pipeline.data.forms import Number
 from pipeline.data.frames import frame_source
@@ -97,6 +97,29 @@ def matched(rows: Source, encoder: Encoder, say: Callable[[str], None], *, far: 
     for note in (*grouped(taken), *notes, *(beyond(table, encoder) if far else ())):
         say(note)
     return x, table
+
+
+def beyond(table: Table, encoder: Encoder) -> list[str]:
+    """Values of new rows beyond the least and the greatest of the training rows: a line for each of a few columns, else one for all."""
+    found: list[tuple[Quantity, int, int]] = []
+    for entry in encoder.columns:
+        if isinstance(entry, Quantity) and entry.low is not None and entry.high is not None:
+            values = table.values(entry.name)
+            odd = np.flatnonzero((values < entry.low) | (values > entry.high))
+            found += [(entry, len(odd), int(odd[0]))] if len(odd) else []
+    if len(found) > FEW:
+        names = column_list([entry.name for entry, _, _ in found])
+        return [f"columns {names}: {sum(count for _, count, _ in found)} values beyond those of the training rows"]
+    return [
+        f"column {entry.name}: {counted(count, 'row')} beyond the values of the training rows, {_end(entry, entry.low)} to "
+        f"{_end(entry, entry.high)} ({_end(entry, float(table.values(entry.name, np.array([first]))[0]))}, {table.place(first)})"
+        for entry, count, first in found
+    ]
+
+
+def _end(entry: Quantity, value: float | None) -> str:
+    assert value is not None, "there are values"
+    return str(np.datetime64(0, "D") + int(np.floor(value))) if entry.reading.kind == "date" else f"{value:g}"
 
 
 def read_frame(frame: Any, encoder: Encoder | None, names: Sequence[str], shape: DataShape) -> Array:

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.config.experiment import Experiment
+from pipeline.data.decide import column_list
 from pipeline.data.image_report import image_report
 from pipeline.data.report import Row, report
 from pipeline.data.settings import IMAGES, TABLES, Data, check_source
@@ -44,9 +45,12 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
         for row in rows:
             console.print(block(row))
         say(console, "")
+    alike: dict[str, list[str]] = {}
     for row in rows:
-        if row.wrong:
-            say(console, f"{row.name}: {row.wrong}")
+        alike.setdefault(row.wrong, []).append(row.name)
+    for text, names in alike.items():
+        if text:
+            say(console, f"{column_list(names)}: {text}")
     for note in notes:
         say(console, f"note: {note}")
     if data.target is None:

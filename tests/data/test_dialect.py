@@ -182,3 +182,8 @@ def test_a_wide_table_of_one_line_and_a_half_is_read(tmp_path: Path) -> None:
     names = ",".join(f"a_long_name_of_a_column_{i}" for i in range(30_000))
     table = read(tmp_path, f"{names}\n{','.join(['1.5'] * 30_000)}\n")
     assert np.all(table.cells == 1.5) and table.cells.shape == (1, 30_000)
+
+
+def test_a_tab_among_blanks_is_a_blank(tmp_path: Path) -> None:
+    table = read(tmp_path, "".join(f'{row}.5   {row}   "a car {row % 2}"\n'.replace('   "', '\t"') for row in range(20)), header=False)
+    assert table.facts.names == ("column_1", "column_2", "column_3") and table.texts("column_3")[:2] == ["a car 0", "a car 1"]
