@@ -49,7 +49,7 @@ def divided(table: Table, config: Data, rows: Rows, y: Any, seed: int) -> tuple[
         notes.append(f"divided in the order of {by}: {_spans(table, by, values, found)}")
     elif group is not None:
         codes = np.unique(_words(table, "group", group, rows), return_inverse=True)[1].reshape(-1)
-        found = by_group(codes, **shares, **folds, seed=seed)
+        found = by_group(codes, y, **shares, **folds, seed=seed)
         counts = ", ".join(f"{len(np.unique(codes[part]))} in {name}" for part, name in zip(found, NAMES, strict=True))
         notes.append(f"divided by groups of {group}, which is no input: {counts}")
     elif column is not None:

@@ -60,39 +60,55 @@ def in_order(
 
 
 def by_group(
-    groups: npt.NDArray[np.int64], *, validation: float, test: float, seed: int, folds: int | None = None, fold: int = 0
+    groups: npt.NDArray[np.int64],
+    y: npt.NDArray[Any],
+    *,
+    validation: float,
+    test: float,
+    seed: int,
+    folds: int | None = None,
+    fold: int = 0,
 ) -> tuple[Rows, Rows, Rows]:
-    """Row numbers (train, validation, test) for groups [N] numbered from 0: each group is in one part.
+    """Row numbers (train, validation, test) for groups [N] numbered from 0, each in one part; y: labels int [N], or values float [N, T].
 
-    In a random order a group goes to the test part where that comes nearer to round(test * N) rows, then to validation likewise; the last
-    group left is trained on.  With `folds` the groups that are not tested on are dealt out, the largest first, each to the smallest fold.
+    In a random order a group goes to the test part where that comes nearer to `test` of the rows, and of those of each class, then to
+    validation likewise; the last group left is trained on.  With `folds` the groups that are not tested on are dealt out, the largest
+    first, each to the fold that has the fewest rows of its classes.  Of values all rows count as one class.
     """
-    sizes = np.bincount(groups)
-    left = [int(group) for group in random.permutation(seed, random.SPLIT, 0, len(sizes)) if sizes[group]]
-    tested = _near(left, sizes, round(len(groups) * test))
+    labels = np.unique(y, return_inverse=True)[1].reshape(-1) if y.dtype.kind in "iu" else np.zeros(len(groups), np.int64)
+    counts = np.zeros((int(groups.max()) + 1, int(labels.max()) + 1), np.int64)
+    np.add.at(counts, (groups, labels), 1)
+    sizes, total = counts.sum(axis=1), counts.sum(axis=0)
+    left = [int(group) for group in random.permutation(seed, random.SPLIT, 0, len(counts)) if sizes[group]]
+    tested = _near(left, counts, total, test)
     left = [group for group in left if group not in tested]
     if folds is None:
-        held = _near(left, sizes, round(len(groups) * validation))
+        held = _near(left, counts, total, validation)
     else:
         dealt: list[list[int]] = [[] for _ in range(folds)]
+        there = np.zeros((folds, len(total)))
         for group in sorted(left, key=lambda group: -int(sizes[group])):
-            min(dealt, key=lambda members: int(sizes[members].sum())).append(group)
+            chosen = int(np.argmin((there * counts[group] / total).sum(axis=1)))
+            dealt[chosen].append(group)
+            there[chosen] += counts[group]
         held = set(dealt[fold])
-    part = np.zeros(len(sizes), np.int64)
+    part = np.zeros(len(counts), np.int64)
     part[list(tested)], part[list(held)] = 2, 1
     train, kept, last = (np.flatnonzero(part[groups] == number) for number in range(3))
     return train, kept, last
 
 
-def _near(order: list[int], sizes: Rows, wanted: int) -> set[int]:
-    """The groups that make up about `wanted` rows; not all."""
+def _near(order: list[int], counts: Rows, total: Rows, share: float) -> set[int]:
+    """The groups that make up about `share` of the rows: first those that bring each class nearer to its share, then any; not all."""
     chosen: set[int] = set()
-    total = 0
-    for group in order:
-        size = int(sizes[group])
-        if len(chosen) < len(order) - 1 and abs(total + size - wanted) < abs(total - wanted):
-            chosen.add(group)
-            total += size
+    rows, missing = round(int(total.sum()) * share), total * share
+    for stratified in (True, False):
+        for group in order:
+            size, after = int(counts[group].sum()), missing - counts[group]
+            nearer = not stratified or (after**2 / total).sum() < (missing**2 / total).sum()
+            if group not in chosen and nearer and len(chosen) < len(order) - 1 and abs(rows - size) < abs(rows):
+                chosen.add(group)
+                rows, missing = rows - size, after
     return chosen
 
 

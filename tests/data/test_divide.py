@@ -80,11 +80,22 @@ def test_no_group_is_on_both_sides(table: Path) -> None:
     assert "divided by groups of patient, which is no input: 12 in training, 4 in validation, 4 in test" in found.notes
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_groups_are_stratified_by_class(seed: int) -> None:
+    kinds = np.repeat([0, 1, 2], [40, 15, 5])  # the class of a group
+    groups = np.random.default_rng(seed).permutation(np.repeat(np.arange(60), 5))
+    parts = by_group(groups, kinds[groups], validation=0.2, test=0.2, seed=seed)
+    for part, wanted in zip(parts, ([24, 9, 3], [8, 3, 1], [8, 3, 1]), strict=True):
+        assert np.bincount(kinds[np.unique(groups[part])]).tolist() == wanted
+    folds = [by_group(groups, kinds[groups], validation=0.0, test=0.0, seed=seed, folds=5, fold=fold)[1] for fold in range(5)]
+    assert {tuple(np.bincount(kinds[np.unique(groups[fold])])) for fold in folds} == {(8, 3, 1)}
+
+
 def test_folds_of_groups_hold_each_group_once() -> None:
     groups = np.repeat(np.arange(11), np.arange(1, 12))
     held = []
     for fold in range(4):
-        train, validation, test = by_group(groups, validation=0.1, test=0.15, seed=1, folds=4, fold=fold)
+        train, validation, test = by_group(groups, np.zeros((len(groups), 1)), validation=0.1, test=0.15, seed=1, folds=4, fold=fold)
         assert not set(groups[train]) & set(groups[validation])
         assert sorted([*train, *validation, *test]) == list(range(len(groups)))
         held += [*validation]
