@@ -5,6 +5,8 @@ Written are the config, the facts and the journal of a run, what goes to MLflow,
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -20,7 +22,7 @@ _NAMES = r"[\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|credentials?|api_
 _PAIR = re.compile(rf"(?i)(?<![\w.-])({_NAMES})(=|%3D)(?!\*\*\*)((?:(?!%3B|%26)[^\s&;\"'#])+)")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)(\s+)(?!\*\*\*)[\w.~+/=-]{8,}")
 _concealed: set[str] = set()  # what this process was told in confidence: values of the environment
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # the wide ones are read as the others in Japan
 _TURNS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2028\u2029\u2066\u2067\u2068\u2069")  # they reorder or break a line
 
 
@@ -76,3 +78,10 @@ def cell(value: object) -> object:
     except ValueError:
         return f"'{text}"
     return text
+
+
+def comma_separated(rows: Iterable[Iterable[object]]) -> str:
+    """Rows of cells as CSV, each as `cell` has it: the one way in which tables leave for spreadsheets."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(map(cell, row) for row in rows)
+    return text.getvalue()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from pipeline.text import cell, harmless, hidden
+import pipeline
+from pipeline.sweeps import forms
+from pipeline.text import cell, comma_separated, harmless, hidden
 
 ADDRESSES = [
     "postgresql://me:SECRET@host/db",
@@ -67,3 +71,19 @@ def test_formulas_are_text_and_numbers_stay_numbers() -> None:
         "'\tx",
     ]
     assert [cell(value) for value in ("cat", "-0.5", "+1e3", -0.5, 3, "")] == ["cat", "-0.5", "+1e3", -0.5, 3, ""]
+
+
+def test_the_wide_signs_and_line_ends_begin_no_formula_either() -> None:
+    assert [cell(value) for value in ("＝cmd|x", "＋1", "\n=1")] == ["'＝cmd|x", "'＋1", "'\n=1"]
+
+
+def test_tables_leave_for_spreadsheets_by_one_way() -> None:
+    assert comma_separated([("name", "value"), ("=HYPERLINK(0)", -0.5), ("a,b", "x\x1b[2J")]) == (
+        'name,value\n\'=HYPERLINK(0),-0.5\n"a,b",x\\x1b[2J\n'
+    )
+    writers = [path for path in Path(pipeline.__file__).parent.rglob("*.py") if "csv.writer(" in path.read_text(encoding="utf-8")]
+    assert [path.name for path in writers] == ["text.py"]
+
+
+def test_the_tables_of_a_sweep_hold_no_formulas() -> None:
+    assert forms.comma_separated(["trial", "=cmd|x"], [["1", "@SUM(A1)"], ["2", "-0.25"]]) == "trial,'=cmd|x\n1,'@SUM(A1)\n2,-0.25\n"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.checks.learning_rates import RangeTest
+from pipeline.text import comma_separated
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,8 +46,5 @@ def png(test: RangeTest, *, title: str) -> bytes:
 
 def table(test: RangeTest) -> str:
     """CSV with the columns step, learning_rate, loss, smoothed_loss."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("step", "learning_rate", "loss", "smoothed_loss"))
-    writer.writerows(zip(range(1, len(test.losses) + 1), *(a.tolist() for a in (test.rates, test.losses, test.smoothed)), strict=True))
-    return text.getvalue()
+    rows = zip(range(1, len(test.losses) + 1), *(a.tolist() for a in (test.rates, test.losses, test.smoothed)), strict=True)
+    return comma_separated([("step", "learning_rate", "loss", "smoothed_loss"), *rows])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
+
+from pipeline import text
 
 Cells = Sequence[str]
 _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$"}
@@ -27,10 +27,8 @@ def latex(heading: Cells, rows: Sequence[Cells], *, bold: int | None = None) -> 
 
 
 def comma_separated(heading: Cells, rows: Sequence[Cells]) -> str:
-    """CSV, cells quoted where they must be."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([heading, *rows])
-    return text.getvalue()
+    """CSV, cells quoted where they must be and harmless."""
+    return text.comma_separated([heading, *rows])
 
 
 def _line(cells: Cells) -> str:

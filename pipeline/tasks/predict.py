@@ -7,8 +7,8 @@ them, the name of the file stands there.
 # N rows, C classes, T targets, L labels
 from __future__ import annotations
 
-import csv
 import io
+import itertools
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -27,7 +27,7 @@ from pipeline.errors import ConfigError, RunError
 from pipeline.screen.console import console_for, say
 from pipeline.tasks import trained
 from pipeline.tasks.context import RunContext
-from pipeline.text import cell
+from pipeline.text import comma_separated
 from pipeline.training.facts import Facts
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -126,12 +126,8 @@ def encoded(columns: Columns, suffix: str) -> bytes:
                 with archive.open(f"{name}.npy", "w") as file:
                     np.lib.format.write_array(file, values.astype(str) if values.dtype == object else values, allow_pickle=False)
     else:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(map(cell, columns))
-        cells = (map(cell, values.tolist()) if values.dtype == object else values.tolist() for values in columns.values())
-        writer.writerows(zip(*cells, strict=True))
-        return text.getvalue().encode()
+        rows = zip(*(values.tolist() for values in columns.values()), strict=True)
+        return comma_separated(itertools.chain([columns], rows)).encode()
     return buffer.getvalue()
 
 

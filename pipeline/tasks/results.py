@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +19,7 @@ from pipeline.screen.tables import results_table
 from pipeline.screen.wording import in_words, newest
 from pipeline.tasks import page
 from pipeline.tasks.context import RunContext
-from pipeline.text import cell
+from pipeline.text import comma_separated
 from pipeline.tracking.delivery import NOTE
 from pipeline.tracking.journal import read_journal, start_of
 from pipeline.tracking.tracker import Receipt, Tracker
@@ -126,8 +124,6 @@ def tell_receipt(console: Console, context: RunContext, receipt: Receipt) -> Non
 
 def _class_csv(names: Sequence[str], rows: Sequence[Mapping[str, float]]) -> str:
     """One line a class of the test part; an empty cell where a metric has no value."""
-    text, columns = io.StringIO(), ("precision", "recall", "f1", "roc_auc", "rows")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["class", *columns])
-    writer.writerows([cell(name), *(row.get(column, "") for column in columns)] for name, row in zip(names, rows, strict=True))
-    return text.getvalue()
+    columns = ("precision", "recall", "f1", "roc_auc", "rows")
+    cells = ([name, *(row.get(column, "") for column in columns)] for name, row in zip(names, rows, strict=True))
+    return comma_separated([("class", *columns), *cells])
