@@ -16,6 +16,7 @@ from pipeline.data.sources import BATCH_ROWS, ArrowSource, Source
 from pipeline.errors import DataError
 
 _SQLITE = b"SQLite format 3\0"
+_OFFLINE = {"autoinstall_known_extensions": "false"}  # a damaged file may look like one that an extension reads; none is fetched for it
 
 
 def is_database(path: Path) -> bool:
@@ -41,7 +42,7 @@ def _of_duckdb(path: Path | None, query: str, label: str) -> Source:
 
     def read(columns: Sequence[str] | None) -> Iterator[Any]:
         try:
-            with duckdb.connect(str(path) if path else ":memory:", read_only=path is not None) as connection:
+            with duckdb.connect(str(path) if path else ":memory:", read_only=path is not None, config=_OFFLINE) as connection:
                 reader = connection.sql(query if columns is None else _chosen(query, columns)).to_arrow_reader(BATCH_ROWS)
                 if columns is None:
                     yield reader.schema

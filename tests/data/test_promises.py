@@ -6,6 +6,7 @@ import gzip
 import io
 import os
 import socket
+import sqlite3
 import struct
 import time
 import tracemalloc
@@ -136,3 +137,16 @@ def test_what_is_no_file_is_told_and_not_waited_for(tmp_path: Path, name: str) -
                 query = {"query": "SELECT 1"} if kind == "sql" else {}
                 with refused(f"data.path = {path}: is a {what} {NO_FILE}", DataError):
                     load(Data(kind=kind, path=str(path), **query), seed=0)  # type: ignore[arg-type]  # a kind
+
+
+def test_a_damaged_database_makes_nobody_ask_the_network(tmp_path: Path) -> None:
+    path = tmp_path / "t.sqlite"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE t (a REAL, y TEXT)")
+    connection.commit()
+    connection.close()
+    path.write_bytes(b"SQLite format 3\1" + path.read_bytes()[16:])
+    with pytest.raises(DataError) as error, at_once():
+        load(Data(kind="sql", path=str(path), query="SELECT * FROM t", target="y"), seed=0)
+    assert str(error.value).startswith("data.query = SELECT * FROM t: cannot be answered (")
+    assert "download" not in str(error.value) and "http" not in str(error.value)
