@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline import files
+from pipeline.config.experiment import Experiment
 from pipeline.screen.console import console_for, say
 from pipeline.screen.tables import fits
 from pipeline.sweeps import comparison, forms, page
@@ -21,11 +22,12 @@ from pipeline.sweeps.conclusions import conclusions
 from pipeline.sweeps.importance import importance
 from pipeline.sweeps.jobs import SweepResult
 from pipeline.sweeps.table import Sweep, receipt_of, record_sweep, summarize_sweep
+from pipeline.tasks import served
 from pipeline.tasks.context import Senders
 from pipeline.tracking.delivery import FIGURES
-from pipeline.tracking.journal import Journal, Tags, read_journal
+from pipeline.tracking.journal import Journal, Model, Tags, read_journal
 from pipeline.tracking.outbox import WAIT, Sender
-from pipeline.tracking.store import Store, locate
+from pipeline.tracking.store import locate
 
 TOP, MOST = 20, 25  # rows that a terminal shows where a sweep has more than MOST
 
@@ -60,7 +62,7 @@ def finished(sweep: SweepResult) -> None:
     sender = (sweep.senders or Senders()).get(experiment.tracking, project)
     if experiment.tracking.kind != "none":
         if summary.best is not None:
-            _ask_for_figures(summary.best.folder, sender, locate(experiment.tracking, project), sweep.id)
+            _ask_for_more(summary.best.folder, sender, experiment, sweep.id)
         _settle(sender, folders)
     texts = {**_texts("arms", comparison.table(summary, arms) if arms else []), **_texts("importance", _shares(shares))}
     before = sweep.journal.summary
@@ -91,13 +93,17 @@ def _shares(shares: Mapping[str, float]) -> list[list[str]]:
     return [["parameter", "share"], *([name, f"{share:.4f}"] for name, share in shares.items())] if shares else []
 
 
-def _ask_for_figures(folder: Path, sender: Sender, store: Store | None, sweep: str) -> None:
-    """The best trial has its figures drawn; those of the others are drawn by task=sync."""
-    events = read_journal(folder)
-    if store is not None and not any(FIGURES in event.values for event in events if isinstance(event, Tags)):
-        with closing(Journal(folder)) as journal:
-            journal.write(Tags(values={FIGURES: f"the best of {sweep}"}))
-        sender.add(folder, store)
+def _ask_for_more(folder: Path, sender: Sender, experiment: Experiment, sweep: str) -> None:
+    """The best trial has its figures drawn and its model sent; figures of the others are drawn by task=sync."""
+    events, store = read_journal(folder), locate(experiment.tracking, Path.cwd())
+    if store is None or any(FIGURES in event.values for event in events if isinstance(event, Tags)):
+        return
+    with closing(Journal(folder)) as journal:
+        if experiment.tracking.model != "none":
+            written = served.write(folder)
+            journal.write(Model(path=written.name, register=experiment.tracking.register or ""))
+        journal.write(Tags(values={FIGURES: f"the best of {sweep}"}))
+    sender.add(folder, store)
 
 
 def _settle(sender: Sender, folders: list[Path]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from signal import SIGINT
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 import backends
@@ -29,7 +30,7 @@ from pipeline.program.program import Program
 from pipeline.recipe.plateau import watching
 from pipeline.records import record
 from pipeline.screen.console import console_for, say_once
-from pipeline.tasks import begin, fork, page, results, resume, trained
+from pipeline.tasks import begin, fork, page, results, resume, served, trained
 from pipeline.tasks.context import RunContext
 from pipeline.tasks.results import Result
 from pipeline.tasks.resume import Beginning
@@ -157,6 +158,7 @@ def _trained(made: _Training) -> Generator[Feed, Taken, Result]:
     context.placed(tracker.folder)
     outcome, values = yield from _recorded(made, tracker)
     results.note(tracker, outcome.message, values)
+    _model(made, tracker)
     results.tell(ready.console, context, ready.data.dataset, made.program, outcome, values, tracker.folder)
     try:
         receipt = tracker.finish("FINISHED", outcome.message, wait=ready.wait)
@@ -175,6 +177,15 @@ def _trained(made: _Training) -> Generator[Feed, Taken, Result]:
             known=trained.known_of(facts_of(ready.data.dataset, made.program.digest)),
         ),
     )
+
+
+def _model(made: _Training, tracker: Tracker) -> None:
+    """The trained model for MLflow; of a sweep that of the best trial is written when that is known."""
+    settings, rows = made.ready.begun.tracking or made.ready.begun.experiment.tracking, made.ready.data.dataset.test.x
+    if tracker.store is not None and (settings.model == "all" or (settings.model == "best" and made.ready.context.sweep is None)):
+        alone = made.ready.context.sweep is None
+        example = rows[:1] if isinstance(rows, np.ndarray) else None
+        tracker.model(served.write(tracker.folder, example), register=(settings.register or "") if alone else "")
 
 
 def _recorded(made: _Training, tracker: Tracker) -> Generator[Feed, Taken, tuple[Outcome, dict[str, float]]]:

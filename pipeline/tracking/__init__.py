@@ -10,6 +10,7 @@ provenance.py  config as parameters; commit, versions, command as tags
 page.py        what MLflow's page of a run shows of its journal
 database.py    an SQLite file of MLflow, written without loading MLflow
 store.py       where MLflow keeps runs, whether it takes them
+models.py      a model of a run in MLflow
 client.py      what the sender asks of a store
 view.py        a view of MLflow's page of runs: columns, order, charts
 link.py        links into MLflow's page

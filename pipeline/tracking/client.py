@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pipeline.tracking import models
 from pipeline.tracking.database import CONTEXT, Database, Point, create_database, is_ours
 from pipeline.tracking.journal import Data
 from pipeline.tracking.store import Store, artifacts_of, connect
@@ -47,6 +48,9 @@ class Client(Protocol):
 
     def artifact(self, run_id: str, path: Path, into: str) -> None:
         """Copies a file to the artifacts of a run."""
+
+    def model(self, experiment_id: str, run_id: str, folder: Path) -> str:
+        """Logs the model of a run, once -> its id."""
 
 
 def open_client(store: Store) -> tuple[Client, str]:
@@ -129,3 +133,7 @@ class Server:
     def artifact(self, run_id: str, path: Path, into: str) -> None:
         """Copies a file to the artifacts of a run."""
         self._client.log_artifact(run_id, str(path), into or None)
+
+    def model(self, experiment_id: str, run_id: str, folder: Path) -> str:
+        """Logs the model of a run, once -> its id."""
+        return models.log(self._client, experiment_id, run_id, folder)

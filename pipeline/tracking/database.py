@@ -22,6 +22,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from pipeline.errors import TrackingError
 from pipeline.records import record
+from pipeline.tracking import models
 from pipeline.tracking.journal import Data
 
 REVISION = "dc11669786a5"  # of the tables of MLflow 3.17: alembic_version
@@ -181,6 +182,40 @@ class Database:
         target = self.artifacts(run_id) / into
         target.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, target / path.name)
+
+    def model(self, experiment_id: str, run_id: str, folder: Path) -> str:
+        """Logs the model of a run, once -> its id."""
+        with self.together() as rows:
+            found = rows.execute(
+                "SELECT model_id FROM logged_models WHERE source_run_id = ? AND lifecycle_stage = 'active' AND model_id IN"
+                " (SELECT model_id FROM logged_model_tags WHERE tag_key = ? AND tag_value = ?)",
+                (run_id, models.TAG, models.identity(folder)),
+            ).fetchone()
+            if found is not None:
+                return str(found[0])
+            (place,) = rows.execute("SELECT artifact_location FROM experiments WHERE experiment_id = ?", (int(experiment_id),)).fetchone()
+            model_id, now = f"m-{uuid.uuid4().hex}", _now()
+            target = f"{place}/models/{model_id}/artifacts"
+            local = local_folder(target)
+            assert local is not None, "`is_ours` has looked"
+            models.copied(folder, local, model_id=model_id, run_id=run_id)
+            rows.execute(
+                "INSERT INTO logged_models (model_id, experiment_id, name, artifact_location, creation_timestamp_ms,"
+                " last_updated_timestamp_ms, status, lifecycle_stage, model_type, source_run_id, status_message)"
+                " VALUES (?, ?, ?, ?, ?, ?, 2, 'active', NULL, ?, NULL)",
+                (model_id, int(experiment_id), models.NAME, target, now, now, run_id),
+            )
+            tags = models.tags_of(folder, dict(rows.execute("SELECT key, value FROM tags WHERE run_uuid = ?", (run_id,))))
+            rows.executemany(
+                "INSERT INTO logged_model_tags (model_id, experiment_id, tag_key, tag_value) VALUES (?, ?, ?, ?)",
+                [(model_id, int(experiment_id), name, value) for name, value in tags.items()],
+            )
+            rows.execute(
+                "INSERT INTO inputs (input_uuid, source_type, source_id, destination_type, destination_id, step)"
+                " VALUES (?, 'RUN_OUTPUT', ?, 'MODEL_OUTPUT', ?, 0)",
+                (uuid.uuid4().hex, run_id, model_id),
+            )
+        return model_id
 
     def artifacts(self, run_id: str) -> Path:
         """The folder of the artifacts of a run.  Raises TrackingError where they are not in a folder of this machine."""

@@ -20,7 +20,7 @@ from pipeline import files
 from pipeline.errors import PipelineError, RunError
 from pipeline.records import read, record
 from pipeline.text import HIDDEN, hidden
-from pipeline.tracking import page
+from pipeline.tracking import models, page
 from pipeline.tracking.client import Client, open_client
 from pipeline.tracking.database import Point
 from pipeline.tracking.figures import draw
@@ -33,6 +33,7 @@ from pipeline.tracking.journal import (
     Event,
     Machine,
     Metric,
+    Model,
     Resume,
     Start,
     Tags,
@@ -44,7 +45,7 @@ from pipeline.tracking.journal import (
     whole_length,
 )
 from pipeline.tracking.provenance import LONGEST_PARAM, LONGEST_TAG
-from pipeline.tracking.store import Store
+from pipeline.tracking.store import Store, connect
 
 STATE = "mlflow.json"
 STANDING = "pipeline.state"
@@ -174,7 +175,7 @@ class Delivery:
         self._log(client, experiment_id, run_id, events)
         before = End(status="FINISHED") if self.sent.ended else None
         ended = end_of(events, before=before) is not None
-        drawn = ended and not (self._draws or _wants_figures(whole))
+        drawn = ended and not (self._draws or _wants_figures(whole) or any(isinstance(event, Model) for event in whole))
         self._save(offset=self.sent.offset + len(lines), ended=ended, complete=drawn, note="")
 
     def news(self) -> bool:
@@ -190,12 +191,18 @@ class Delivery:
         self._found = True
 
     def finish(self) -> None:
-        """Draws the figures and sends them: the last step, after the status is right."""
+        """Sends the model, draws the figures and sends them: the last step, after the status is right."""
         drawn = any((self.folder / "figures").glob("*.png"))
         if self.sent.complete and (drawn or not self._draws):
             return
-        client, _ = self.clients.get(self.store)
-        for path in draw(self.folder, title=self.info.name):
+        client, experiment_id = self.clients.get(self.store)
+        whole = read_journal(self.folder)
+        model = next((event for event in reversed(whole) if isinstance(event, Model)), None)
+        if model is not None and inside(self.folder, model.path) and (self.folder / model.path / models.FILE).is_file():
+            model_id = client.model(experiment_id, self.sent.run_id, self.folder / model.path)
+            if model.register:
+                models.register(connect(self.store)[0], model.register, self.sent.run_id, model_id)
+        for path in draw(self.folder, title=self.info.name) if self._draws or _wants_figures(whole) else ():
             client.artifact(self.sent.run_id, path, "figures")
         self._save(complete=True)
 

@@ -6,6 +6,7 @@
     {"time": ..., "event": "metric", "step": 3, "values": {"loss/train": 0.21, ...}}
     {"time": ..., "event": "machine", "step": 0, "values": {"system/cpu_utilization_percentage": 41.5, ...}}
     {"time": ..., "event": "artifact", "path": "config.yaml", "into": ""}
+    {"time": ..., "event": "model", "path": "model", "register": ""}
     {"time": ..., "event": "confusion", "part": "test", "classes": [...], "counts": [[...], ...]}     # counts[true][predicted]
     {"time": ..., "event": "end", "status": "FINISHED", "message": ""}
     {"time": ..., "event": "resume", "pid": ..., "step": 3}
@@ -108,6 +109,14 @@ class Artifact(Event):
 
 
 @record
+class Model(Event):
+    """The trained model in folder `path` of the run folder, to be logged; register: its name in the registry, "" for none."""
+
+    path: str = setting()
+    register: str = setting("")
+
+
+@record
 class Confusion(Event):
     """counts [true class, predicted class] of a part of the data."""
 
@@ -149,6 +158,7 @@ EVENTS: Family[Event, None] = Family(
         "metric": (Metric, None),
         "machine": (Machine, None),
         "artifact": (Artifact, None),
+        "model": (Model, None),
         "confusion": (Confusion, None),
         "compare": (Compare, None),
         "end": (End, None),

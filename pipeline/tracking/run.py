@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +12,12 @@ from pathlib import Path
 from pipeline import files
 from pipeline.errors import RunError, TrackingError
 from pipeline.text import hidden
+from pipeline.tracking import models
 from pipeline.tracking.client import open_client
 from pipeline.tracking.delivery import read_sent
 from pipeline.tracking.folder import INFO, RunInfo, run_folders
 from pipeline.tracking.settings import Tracking
-from pipeline.tracking.store import Store, check, locate
+from pipeline.tracking.store import Store, check, connect, locate
 
 SHORTEST = 6  # letters of a run id that are enough, if only one run begins with them
 
@@ -24,7 +27,8 @@ def find_run(
 ) -> Path:
     """The run folder; `at` is the config path that named it.
 
-    Looks at the path, then at the run folders of `roots`, then asks `store`, which imports MLflow unless it is a file of known tables.
+    Looks at the path, then at the run folders of `roots`, then asks `store`, which imports MLflow unless it is a file of known tables;
+    a run whose folder is gone is fetched from there.
 
     Raises RunError, or TrackingError if the store has to be asked and refuses.
     """
@@ -46,7 +50,7 @@ def find_run(
     if store is None or len(run_id) < 32:
         where = " and ".join(str(root) for root in roots)
         raise RunError(f"{at} = {text}: no run in {where} has this id; give the folder of a run or its whole MLflow run id")
-    return _ask(text, run_id, store, at)
+    return _ask(text, run_id, store, at, project)
 
 
 def own(info: RunInfo, settings: Tracking, project: Path, *, at: str) -> Store | None:
@@ -73,7 +77,7 @@ def _run_id(text: str) -> str:
     return text if len(text) >= SHORTEST and re.fullmatch(r"[0-9a-f]+", text) else ""
 
 
-def _ask(text: str, run_id: str, store: Store, at: str) -> Path:
+def _ask(text: str, run_id: str, store: Store, at: str, project: Path) -> Path:
     check(store)
     client, _ = open_client(store)
     tags = client.tags(run_id)
@@ -82,6 +86,32 @@ def _ask(text: str, run_id: str, store: Store, at: str) -> Path:
     folder = tags.get("pipeline.folder")
     if folder is None:
         raise RunError(f"{at} = {text}: is a run of MLflow, but not one of this program; give another")
-    if not (Path(folder) / INFO).is_file():
-        raise RunError(f"{at} = {text}: its folder {files.shown(Path(folder))} is not on this machine any more; give another run")
-    return Path(folder)
+    if (Path(folder) / INFO).is_file():
+        return Path(folder)
+    target = project / "runs" / Path(folder).name if at == "resume" else _kept(run_id)
+    if not (target / INFO).is_file():
+        _fetch(store, run_id, target, told=f"{at} = {text}: its folder {files.shown(Path(folder))} is not on this machine any more", at=at)
+    return target
+
+
+def _kept(run_id: str) -> Path:
+    """Where a run that a store gave back lies: in the cache, so that it is fetched once."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "caviar" / "runs" / run_id
+
+
+def _fetch(store: Store, run_id: str, target: Path, *, told: str, at: str) -> None:
+    """Gets the run from its store: its model, or all that a training goes on with.  Raises RunError where the store has it not."""
+    client, _ = connect(store)
+    lacks = "checkpoints; tracking.checkpoints=true sends them" if at == "resume" else "model; tracking.model=best sends it"
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with models.fetched(client, store.uri, run_id, resumable=at == "resume") as found:
+            if found is None:
+                raise RunError(f"{told}, and {store.shown} has no {lacks}; give another run")
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copytree(found, partial)
+            partial.rename(target)
+    except OSError as error:
+        raise RunError(f"{told}, and what {store.shown} has of it cannot be written to {files.shown(target)} ({error.strerror})") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

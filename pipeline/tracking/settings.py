@@ -14,12 +14,18 @@ class Tracking:
     """Where runs are recorded.  kind none keeps the run folder and its journal only.
 
     uri, experiment  null and `default`: what MLFLOW_TRACKING_URI and MLFLOW_EXPERIMENT_NAME say, else mlflow.db of the working directory
+    model            which trained models MLflow gets: best, of a run its own, of a sweep the best trial's; all, each trial's; none
+    register         the name in the registry of which that model, in a sweep the best, becomes a version; null: none
+    checkpoints      whether it gets the checkpoints, too, with which resume=ID goes on elsewhere
     system_metrics   how busy the machine is, every ten seconds; null: as MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING says
     """
 
     kind: Literal["mlflow", "none"] = setting("mlflow")
     uri: str | None = setting(None)
     experiment: str = setting("default")
+    model: Literal["best", "all", "none"] = setting("best")
+    register: str | None = setting(None)
+    checkpoints: bool = setting(False)
     system_metrics: bool | None = setting(None)
 
 

@@ -31,11 +31,12 @@ from pipeline.errors import RunError, sentence
 from pipeline.records import record
 from pipeline.text import hidden
 from pipeline.tracking.delivery import Sent, read_sent
-from pipeline.tracking.folder import INFO, Origin, RunInfo, fill, new_run_folder, read_info, write_info
-from pipeline.tracking.journal import FILE, Artifact, Confusion, End, Journal, Metric, Resume, Start, Status, Tags, unwritable
+from pipeline.tracking.folder import CONFIG, INFO, Origin, RunInfo, fill, new_run_folder, read_info, write_info
+from pipeline.tracking.journal import FILE, Artifact, Confusion, End, Journal, Metric, Model, Resume, Start, Status, Tags, unwritable
 from pipeline.tracking.link import Link, link_to_run
 from pipeline.tracking.lock import Lock, take
 from pipeline.tracking.machine import Watch
+from pipeline.tracking.models import RESUMABLE
 from pipeline.tracking.outbox import WAIT, Sender, open_sender
 from pipeline.tracking.page import Page
 from pipeline.tracking.process import alive, here, this_process
@@ -65,6 +66,7 @@ class Tracker:
         self._sender, self._own_sender = sender, own_sender
         self._receipt: Receipt | None = None
         self._watch: Watch | None = None
+        self.checkpoints = False  # whether the store gets them when the run is over
 
     def link(self) -> Link | None:
         """The way to the run's page, as soon as MLflow has the run."""
@@ -95,6 +97,10 @@ class Tracker:
             raise unwritable(self.folder / name, error) from error
         self.artifact(self.folder / name)
 
+    def model(self, folder: Path, *, register: str = "") -> None:
+        """The trained model, written to `folder` of the run folder; `register` is its name in the registry."""
+        self.journal.write(Model(path=str(folder.absolute().relative_to(self.folder)), register=register))
+
     def confusion(self, classes: Sequence[str], counts: Any, *, part: str = "test") -> None:
         """counts [true class, predicted class], drawn as a figure at the end."""
         self.journal.write(Confusion(part=part, classes=tuple(classes), counts=tuple(map(tuple, np.asarray(counts).tolist()))))
@@ -109,8 +115,15 @@ class Tracker:
                 self._watch.close()
             with self.lock, contextlib.closing(self.journal):
                 self.journal.write(End(status=status, message=message), durable=True)
+                for path in self._resumable() if self.checkpoints else ():
+                    self.journal.write(Artifact(path=str(path), into=str(Path(RESUMABLE, path.parent))))
             self._receipt = self._settle((WAIT if self._own_sender else 0.0) if wait is None else wait)
         return self._receipt
+
+    def _resumable(self) -> list[Path]:
+        """The files that a training goes on with, the journal last: it is sent as it is then."""
+        saved = sorted(path.relative_to(self.folder) for path in (self.folder / "checkpoints").glob("*") if path.is_file())
+        return [*saved, Path(CONFIG), Path(INFO), Path(FILE)]
 
     def ended_by(self, error: BaseException, *, wait: float | None = None) -> Receipt:
         """Ends the run that `error` cut off, with what is said of it."""
@@ -190,6 +203,7 @@ def start(
     if store is not None:
         opened.add(folder, store)
     tracker = Tracker(folder, journal, lock, store, opened, own_sender=sender is None)
+    tracker.checkpoints = settings.checkpoints
     if store is not None and watches(settings):
         tracker.watch(float(os.environ.get("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL") or SAMPLING))
     return tracker
@@ -282,7 +296,9 @@ def resume(
     opened = sender or Sender(project, store)
     if store is not None:
         opened.add(folder, store)
-    return Tracker(folder, journal, lock, store, opened, own_sender=sender is None)
+    tracker = Tracker(folder, journal, lock, store, opened, own_sender=sender is None)
+    tracker.checkpoints = settings is not None and settings.checkpoints
+    return tracker
 
 
 def config_text(config: Mapping[str, Any]) -> str:

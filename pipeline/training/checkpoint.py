@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -94,6 +96,22 @@ class Checkpoint:
     def result(self) -> State:
         """The state that is the result of the run: of the best epoch under early stopping, else the last."""
         return self.best_state if self.final == "best" and self.best_state is not None else self.state
+
+
+def result_alone(folder: Path, target: Path) -> Facts:
+    """Makes `target` a checkpoint that holds the result of the run and no more, its arrays the same file -> facts.  Raises RunError."""
+    manifest = _manifest(folder / MANIFEST)
+    entry = manifest["best"] if manifest["final"] == "best" and manifest["best"] else manifest["last"]
+    target.mkdir(parents=True)
+    names = [Path(str(entry["file"])).name, *([history.FILE] if (folder / history.FILE).exists() else [])]
+    for name in names:
+        try:
+            os.link(folder / name, target / name)
+        except OSError:
+            shutil.copyfile(folder / name, target / name)
+    alone = {key: value for key, value in manifest.items() if key != "kept"} | {"last": entry, "best": None, "final": "last"}
+    (target / MANIFEST).write_text(text(alone), encoding="utf-8")
+    return _facts(folder / MANIFEST, manifest["model"])
 
 
 def exists(folder: Path) -> bool:

@@ -19,6 +19,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "examples
 
 LONG = {
     "mlflow ui --backend-store-uri sqlite:///mlflow.db": "serves a page until it is stopped",
+    "mlflow models serve -m runs:/ID/model --env-manager local": "serves until it is stopped; tests/tracking/test_served.py asks it",
     ". .venv/bin/activate": "changes the shell that reads it",
     "python -m benchmarks cnn roofline": "minutes; tests/benchmarks runs its parts",
     "python -m benchmarks NAME": "minutes; tests/benchmarks runs its parts",

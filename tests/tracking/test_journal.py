@@ -26,6 +26,7 @@ from pipeline.tracking.journal import (
     Journal,
     Machine,
     Metric,
+    Model,
     Resume,
     Start,
     Tags,
@@ -60,6 +61,7 @@ LINES: dict[str, Event] = {
     '"event": "data", "name": "digits", "digest": "d", "kind": "code", "source": "{}", "schema": "", "profile": ""': Data(
         name="digits", digest="d"
     ),
+    '"event": "model", "path": "model", "register": ""': Model(path="model"),
     '"event": "machine", "step": 1, "values": {"system/cpu_utilization_percentage": 41.5}': Machine(
         step=1, values={"system/cpu_utilization_percentage": 41.5}
     ),
