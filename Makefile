@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow soak integration parity check bench clean
+.PHONY: help setup run test test-slow soak integration parity check bench gpu-report clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -61,6 +61,9 @@ check: $(VENV)/.dev ## formatter, linter, types
 
 bench: $(VENV)/.peers ## compare with PyTorch and JAX (installs them), write benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks
+
+gpu-report: $(VENV)/.test ## on a machine with a GPU and '.[cuda13]': bits, replays, speed; writes benchmarks/gpu/DATE.json
+	$(BIN)/python -m benchmarks.gpu_report
 
 clean: ## remove the environment and caches; runs and mlflow.db stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -51,3 +51,6 @@ class AbsentDevice:
 
     def free(self) -> None:
         """Not known."""
+
+    def timed(self, run: Launches) -> None:
+        """Nothing runs."""

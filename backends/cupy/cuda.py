@@ -96,6 +96,15 @@ class CudaDevice:
         """What the driver has, and what CuPy's pool holds unused."""
         return int(self._runtime.memGetInfo()[0])
 
+    def timed(self, run: Launches) -> float:
+        """Between two events around all of it."""
+        first, last = self._cuda.Event(), self._cuda.Event()
+        first.record(self.stream)
+        run()
+        last.record(self.stream)
+        last.synchronize()
+        return float(self._cuda.get_elapsed_time(first, last)) / 1000
+
     def _module(self, text: str, *, flushes: bool) -> Any:
         code = self._cubins.get(self._cuda.nvrtc, text, self.architecture, flushes=flushes)
         module = self._cuda.function.Module()

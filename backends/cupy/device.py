@@ -53,3 +53,6 @@ class Device(Protocol):
 
     def free(self) -> int | None:
         """Bytes that can still be allocated; None where that is not known."""
+
+    def timed(self, run: Launches) -> float | None:
+        """The seconds that the device takes for what `run` asks of it; None where that says nothing."""

@@ -23,6 +23,9 @@ USED = {
     "cuda.Stream.end_capture": "(self)",
     "cuda.Stream.synchronize": "(self)",
     "cuda.Graph.launch": "(self, stream=None)",
+    "cuda.Event.record": "(self, stream=None)",
+    "cuda.Event.synchronize": "(self)",
+    "cuda.get_elapsed_time": "(start_event, end_event)",
     "cuda.nvrtc.createProgram": "(str src, str name, headers, include_names)",
     "cuda.nvrtc.compileProgram": "(intptr_t prog, options)",
     "cuda.nvrtc.getCUBIN": "(intptr_t prog)",
@@ -58,6 +61,6 @@ def test_no_other_name_of_cupy_is_used() -> None:
     folder = Path(__file__).parents[2] / "backends" / "cupy"
     text = "\n".join((folder / name).read_text() for name in ("cuda.py", "compiler.py", "probe.py"))
     used = set(re.findall(r"(?:_runtime|runtime|nvrtc|_cuda|stream|cupy\.cuda)\.(\w+)", text))
-    known = {path.rsplit(".", 1)[1] for path in USED} | {"Stream", "function", "nvrtc", "runtime", "ptr"}
+    known = {path.rsplit(".", 1)[1] for path in USED} | {"Stream", "Event", "function", "nvrtc", "runtime", "ptr"}
     known |= {"memcpyHostToDevice", "memcpyDeviceToHost", "memcpyDeviceToDevice", "CUDARuntimeError", "NVRTCError"}
     assert not used - known
