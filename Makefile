@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow soak integration parity check bench gpu-report clean
+.PHONY: help setup run test test-slow soak integration parity check bench docs gpu-report clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ check: $(VENV)/.dev ## formatter, linter, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.integration ## build the documentation into site/ (installs mkdocs-material); no network is asked
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict --site-dir site
 
 bench: $(VENV)/.peers ## compare with PyTorch and JAX (installs them), write benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks

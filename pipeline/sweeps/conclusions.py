@@ -30,7 +30,7 @@ def _of_arms(sweep: Sweep, arms: Sequence[Arm]) -> list[str]:
     if not best.done:
         return []
     test = best.values.get(f"{sweep.metric.partition('/')[0]}/test")
-    if test is not None and sweep.metric.endswith("/validation"):
+    if len(arms) > 1 and test is not None and sweep.metric.endswith("/validation"):
         said.append(f"chosen by {sweep.metric}: {_named(best)}; on the test part {test.said(sweep.metric)}")
     if best.done == 1:
         return [*said, f"note: no winner is named: of the best there is one of the {repeats}"]
