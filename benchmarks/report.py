@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from benchmarks.compare import PATIENCE, WHOLE, judged, spread
 from benchmarks.machine import size
+from benchmarks.stacks import LIMIT as STACKED
+from benchmarks.sweep import PEER
 from benchmarks.workloads import WORKLOADS
 
 Result = Mapping[str, Any]
@@ -126,13 +129,77 @@ def sweep(result: Result) -> list[str]:
     limits, own = result["limits"], medians["stacked"]
     reached = all(own[what] <= limit for what, limit in limits.items())
     asked = f"at most {limits['wall']:g} and {limits['cpu']:g}"
-    return [
+    lines = [
         "## A sweep", "",
         f"{result['trials']} trials of `mlp_small` on digits, from the command to the end of its last process: seconds of wall clock, and",
         "of the CPU of all processes, the medians of rounds in which all take turns. Ours with folders, journals, checkpoints and MLflow;",
         f"the torch loop records nothing. Asked of the stacked sweep: {asked}; reached: {'yes' if reached else '**no**'}.", "",
         *cells(("way", "wall", "CPU"), rows),
         *(f"\n{way}: {why}" for way, why in result["skipped"].items()),
+    ]  # fmt: skip
+    return [*lines, *_beside_the_loop(medians), *_many(result), *_together(result["stacks"])]
+
+
+def _beside_the_loop(medians: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """How many times as long the loop of PyTorch takes."""
+    if "torch loop" not in medians:
+        return []
+    ratio = {what: medians["torch loop"][what] / medians["stacked"][what] for what in ("wall", "cpu")}
+    verdict = "yes" if ratio["wall"] >= PEER else "**no**"
+    return [
+        "",
+        f"The torch loop takes {ratio['wall']:.1f} times our wall clock and {ratio['cpu']:.1f} times our CPU; asked: {PEER:g}; {verdict}.",
+    ]
+
+
+def _many(result: Result) -> list[str]:
+    """512 trials, and whether anything grows over 1,000."""
+    of, grown = result["of_512"], result["of_1000"]
+    bits = "the same" if result["same"] else "**not the same**"
+    parts = [b - a for a, b in pairwise([grown["first_line"], *grown["seconds"]])]
+    each = grown["trials"] / len(parts)
+    told = ", ".join(f"{1000 * part / each:.1f}" for part in parts)
+    memory = ", ".join(f"{value:.0f}" for value in grown["memory"])
+    return [
+        "", f"Losses and metrics of all {result['trials']} trials, stacked and one by one: {bits}, to the last bit.",
+        f"{of['trials']} trials: {of['wall']:.1f} s of wall clock, {of['cpu']:.1f} s of CPU; asked: at most {of['limit']:g} s of wall.",
+        *_fashion(result["fashion"]),
+        f"{grown['trials']} trials of a linear network on iris: first line after {grown['first_line']:.1f} s; milliseconds a trial in each",
+        f"quarter {told}; memory at the end of each quarter {memory} MiB.",
+    ]  # fmt: skip
+
+
+def _fashion(found: Result) -> list[str]:
+    """A whole sweep on Fashion-MNIST beside its steps alone."""
+    if "skipped" in found:
+        return [f"Fashion-MNIST: {found['skipped']}."]
+    ratio = {
+        what: statistics.median(a / b for a, b in zip(found["sweep"][what], found["steps"][what], strict=True)) for what in ("wall", "cpu")
+    }
+    verdict = "yes" if ratio["wall"] <= STACKED else "**no**"
+    return [
+        f"Fashion-MNIST, an MLP 784-512-512-10 with batch norm, {found['trials']} trials, {found['epochs']} epochs: the whole sweep takes",
+        f"{ratio['wall']:.3f} times the wall clock of its steps taken alone, one trial after another, {ratio['cpu']:.3f} times their CPU;",
+        f"asked: {STACKED:g}; {verdict}.",
+    ]  # fmt: skip
+
+
+def _together(found: Mapping[str, Result]) -> list[str]:
+    """Steps in a stack beside the sum of the steps alone."""
+    rows = []
+    for name, case in found.items():
+        ratios = {
+            what: [a / b for a, b in zip(case["seconds"]["together"][what], case["seconds"]["alone"][what], strict=True)]
+            for what in ("wall", "cpu")
+        }
+        reached = "yes" if statistics.median(ratios["cpu"]) <= STACKED else "**no**"
+        shown = [f"{statistics.median(ratios[what]):.3f}" for what in ("wall", "cpu")]
+        rows.append(
+            [name, str(case["trials"]), *shown, "the same" if case["same_losses"] else "**differ**", f"at most {STACKED:g}", reached]
+        )
+    return [
+        "", "Steps of a stack beside the sum of the steps of its members alone, in turn, without data and record: medians of ratios.", "",
+        *cells(("network", "trials", "wall", "CPU", "losses", "asked of the CPU", "reached"), rows),
     ]  # fmt: skip
 
 

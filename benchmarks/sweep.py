@@ -1,7 +1,7 @@
 """What a sweep of 64 trials costs from its command to its last record: wall clock, and the CPU of all processes that it starts.
 
 Ours with its whole record (folders, journals, checkpoints, MLflow), as stacks and trial by trial; and a plain PyTorch loop of the same
-recipe that records nothing.  All in turn, each in a fresh folder.
+recipe that records nothing.  All in turn, each in a fresh folder.  Then 512 trials, steps in a stack and alone, and 1,000 trials.
 """
 
 from __future__ import annotations
@@ -15,15 +15,28 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+import pipeline
 from backends.numpy.machine.processor import usable_cores
 from benchmarks.compare import Yard, missing
 from benchmarks.machine import stamp
+from benchmarks.many import many
+from benchmarks.stacks import stacks
+from pipeline.data import Data, load
+from pipeline.data.prepared import prepared
+from pipeline.preprocessing import Preprocessing
+from pipeline.tracking.folder import run_folders
+from pipeline.tracking.journal import read_journal, series, start_of
 
 RATES, SEEDS = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001, 0.00003), tuple(range(8))
 RECIPE = ("training=fixed", "regularization=none")
+MANY_RATES = tuple(round(10 ** (-k / 16), 8) for k in range(16, 80))  # 64, with the seeds 512 trials
 WAYS = ("stacked", "one by one", "torch loop")
 LIMITS = {"wall": 3.5, "cpu": 6.0}  # seconds of the stacked sweep
+LIMIT_512, PEER = 20.0, 5.0  # seconds of wall; how many times as long the torch loop is to take
 ROUNDS = 3
+FASHION = Path("../shared/data/fashion-mnist")
 REAPER = 36  # PR_SET_CHILD_SUBREAPER of prctl(2)
 
 
@@ -34,18 +47,28 @@ def sweep(yard: Yard, *, quick: bool = False) -> dict[str, Any]:
     absent = missing("torch")
     ways = WAYS[:2] if absent else WAYS
     seconds: dict[str, dict[str, list[float]]] = {way: {"wall": [], "cpu": []} for way in ways}
+    told: dict[str, Any] = {}
     for number in range(rounds):
         for way in ways[number % len(ways) :] + ways[: number % len(ways)]:
             yard.ready(usable_cores())
             with tempfile.TemporaryDirectory() as folder:
                 wall, cpu = cost(command(way, rates, seeds, epochs), Path(folder))
+                told[way] = results_in(Path(folder))
             seconds[way]["wall"].append(round(wall, 2))
             seconds[way]["cpu"].append(round(cpu, 2))
+    with tempfile.TemporaryDirectory() as folder:
+        yard.ready(usable_cores())
+        many_wall, many_cpu = cost(command("stacked", MANY_RATES[:1] if quick else MANY_RATES, seeds, epochs), Path(folder))
     return {
         **stamp(() if absent else ("torch",)),
         "trials": len(rates) * len(seeds),
         "seconds": seconds,
         "limits": LIMITS,
+        "same": told["stacked"] == told["one by one"],
+        "of_512": {"trials": (1 if quick else len(MANY_RATES)) * len(seeds), "wall": many_wall, "cpu": many_cpu, "limit": LIMIT_512},
+        "fashion": fashion(yard, quick=quick),
+        "stacks": stacks(yard, quick=quick),
+        "of_1000": many(quick=quick),
         "skipped": {"torch loop": absent} if absent else {},
     }
 
@@ -57,6 +80,44 @@ def command(way: str, rates: tuple[float, ...], seeds: tuple[int, ...], epochs: 
     grid = [f"optimizer.learning_rate={','.join(map(str, rates))}", f"seed={','.join(map(str, seeds))}"]
     stack = [] if way == "stacked" else ["sweep.stack=false"]
     return [sys.executable, "-m", "pipeline", "-m", "architecture=mlp_small", *RECIPE, f"training.epochs={epochs}", *grid, *stack]
+
+
+def fashion(yard: Yard, *, quick: bool = False) -> dict[str, Any]:
+    """A whole sweep on Fashion-MNIST, in turn with the steps of its trials alone: wall and cpu -> seconds of each round."""
+    if not FASHION.is_dir():
+        return {"skipped": f"skipped, there is no {FASHION}"}
+    trials, epochs, rounds = (2, 1, 1) if quick else (8, 2, 3)
+    network = ("architecture.layers=[{kind: dense, units: 512},{kind: dense, units: 512}]", "normalization=batch", "training.batch_size=64")
+    words = (*network, *RECIPE, "data=fashion_mnist", f"data.root={FASHION.resolve()}", f"training.epochs={epochs}")
+    programs = [pipeline.compile(pipeline.compose([*words, f"seed={seed}"])) for seed in range(trials)]
+    ready = prepared(load(Data(kind="fashion_mnist", root=str(FASHION)), seed=0), Preprocessing())
+    x, y = np.asarray(ready.train.x, np.float32).reshape(len(ready.train), 28, 28, 1), np.asarray(ready.train.targets)
+    steps = len(x) // 64
+    seconds: dict[str, dict[str, list[float]]] = {way: {"wall": [], "cpu": []} for way in ("sweep", "steps")}
+    for _ in range(rounds):
+        yard.ready(usable_cores())
+        with tempfile.TemporaryDirectory() as folder:
+            seeds = f"seed={','.join(map(str, range(trials)))}"
+            spent = cost([sys.executable, "-m", "pipeline", "-m", *words, seeds], Path(folder))
+        wall, cpu = time.perf_counter(), time.process_time()
+        for program in programs:
+            for epoch in range(epochs):
+                order = np.random.default_rng(epoch).permutation(len(x))[: steps * 64].reshape(steps, 64)
+                program.run(x, y, order)
+        for way, (own_wall, own_cpu) in (("sweep", spent), ("steps", (time.perf_counter() - wall, time.process_time() - cpu))):
+            seconds[way]["wall"].append(own_wall)
+            seconds[way]["cpu"].append(own_cpu)
+    return {"trials": trials, "epochs": epochs, **seconds}
+
+
+def results_in(folder: Path) -> dict[str, dict[str, dict[int, float]]]:
+    """Name of each run -> metric -> epoch -> value, to the last bit, but for times; its test metrics among them."""
+    events = [read_journal(run) for run in run_folders(folder / "runs")]
+    return {
+        start_of(one).name: {name: dict(curve) for name, curve in series(one).items() if not name.startswith("time/")}
+        for one in events
+        if start_of(one).tags.get("pipeline.kind") != "sweep"
+    }
 
 
 def cost(words: list[str], folder: Path) -> tuple[float, float]:

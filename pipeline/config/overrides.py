@@ -176,7 +176,7 @@ def _given(texts: Sequence[str]) -> dict[str, str]:
 
 
 def _declares_sweep(given: dict[str, str], folder: str | None) -> bool:
-    if "sweep" in given:
+    if "sweep" in given or given.get("hydra/sweeper", "basic") != "basic":
         return True
     name = Path("experiment", f"{given.get('experiment')}.yaml")
     file = next((place / name for place in (*([Path(folder)] if folder else ()), CONF) if (place / name).is_file()), None)

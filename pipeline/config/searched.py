@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from hydra.core.global_hydra import GlobalHydra
@@ -96,6 +97,8 @@ def searched(given: Mapping[str, Any], overrides: Sequence[str], *, ours: bool =
             fixed.append(path)
             del spaces[path]
         common[path] = override.input_line
+    known = {path: text.partition("=")[2] for path, text in common.items()}
+    spaces = {path: made for path, each in spaces.items() if (made := _where(each, known)) is not None}
     keys.setdefault("seed", _key("seed") if ours else "seed")
     repeats = _repeats(search, spaces, keys)
     if not any(path not in REPEATS for path in spaces):
@@ -107,6 +110,13 @@ def searched(given: Mapping[str, Any], overrides: Sequence[str], *, ours: bool =
     return Asked(
         search=search, parameters=parameters, keys=keys, common=tuple(common.values()), repeats=repeats, fixed=tuple(dict.fromkeys(fixed))
     )
+
+
+def _where(each: Parameter, known: Mapping[str, str]) -> Parameter | None:
+    """A parameter where the values that the command line fixes are `known`; None where they rule it out."""
+    if any(known[path] not in values for path, values in each.when.items() if path in known):
+        return None
+    return replace(each, when={path: values for path, values in each.when.items() if path not in known})
 
 
 def is_range(text: str) -> bool:

@@ -23,12 +23,13 @@ class Bracket:
     rungs: tuple[int, ...]
 
 
-def brackets(search: Search, first: int, end: int, epochs: int | None) -> list[Bracket]:
-    """How the points of one stage or batch are compared on their way to `epochs`.  Raises ConfigError."""
+def brackets(search: Search, first: int, end: int, epochs: int | str | None) -> list[Bracket]:
+    """How the points of one stage or batch are compared on their way to `epochs`.  Raises ConfigError where these are no number."""
     if search.prune == "none":
         return [Bracket(first=first, end=end, rungs=())]
-    if epochs is None:
-        raise ConfigError(at=f"{AT}.prune", got=search.prune, rule="its rungs are epochs", hint="give training.epochs")
+    if not isinstance(epochs, int):
+        rule = "its rungs are epochs, and how many the training has is left open"
+        raise ConfigError(at=f"{AT}.prune", got=search.prune, rule=rule, hint="give training.epochs=27, or another number")
     if search.first_rung >= epochs:
         rule = f"the first rung lies beyond the training, which has {epochs} epochs"
         raise ConfigError(at=f"{AT}.first_rung", got=search.first_rung, rule=rule, hint="give fewer")

@@ -189,8 +189,9 @@ def _asked(config: object, flags: list[str], overrides: list[str], folder: Path 
     """A sweep of the command line, while Hydra has composed what its jobs have in common.  Raises ConfigError."""
     check_folders()
     search = asked_search(overrides)
-    if not any(flag in ("-m", "--multirun") for flag in flags) and any(text.startswith("+sweep=") for text in overrides):
-        print("note: +sweep=... asks for several runs: this is a sweep, as with -m", flush=True)
+    asks = next((text for text in overrides if text.startswith(("+sweep=", "hydra/sweeper="))), None)
+    if asks is not None and not any(flag in ("-m", "--multirun") for flag in flags):
+        print(f"note: {asks.lstrip('+')} asks for several runs: this is a sweep, as with -m", flush=True)
     configs = Configs()
     source = _source(overrides) if search is None else Searching(search)
     tried = search.corners() if search is not None else [job.texts for job in source.planned] or [tuple(without_several(overrides))]

@@ -155,8 +155,8 @@ class Searching:
     def _at_a_rung(result: JobResult | None) -> bool:
         return result is not None and result.rung is not None
 
-    def _epochs(self, configs: Composing) -> int | None:
-        """How many epochs the trials have."""
+    def _epochs(self, configs: Composing) -> int | str | None:
+        """How many epochs the trials have, as the config says it."""
         training = configs.of(self.planned[-1].texts).plain().get("training")
         return training.get("epochs") if isinstance(training, Mapping) else None
 

@@ -43,6 +43,7 @@ class Worker:
         self._numbers: dict[str, int] = {}  # trial -> the job that it was first met in
         self._values: dict[str, set[str | None]] = {}  # path -> what it is in the jobs so far
         self._planned = 0
+        self._twice = 0  # jobs of the batch whose values another had
 
     def plan(self, jobs: Sequence[Job]) -> None:
         """Takes note of jobs that are to be done: what they differ in is how each is called."""
@@ -102,6 +103,9 @@ class Worker:
             elif met is not None:
                 waiting.append(met)
         self._tell_how_many()
+        if self._twice > 1:
+            complain(f"note: {self._twice - 1} more have the values of others, too")
+        self._twice = 0
         if self._sweep.dry_run:
             self._show(waiting)
             return []
@@ -165,7 +169,9 @@ class Worker:
         name = identity(experiment)
         if self._numbers.get(name, job.number) != job.number:
             self.first[job.number] = self._numbers[name]
-            complain(f"note: {context.label} has the values of job {self._numbers[name]}, which is run once")
+            self._twice += 1
+            if self._twice == 1:
+                complain(f"note: {context.label} has the values of job {self._numbers[name]}, which is run once")
             return None
         self._numbers[name] = job.number
         began = time.perf_counter()

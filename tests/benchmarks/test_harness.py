@@ -89,7 +89,9 @@ def test_a_sweep_is_timed_with_all_the_processes_that_it_leaves_behind() -> None
     found = sweep.sweep(compare.Yard(patience=0.0), quick=True)
     assert found["trials"] == 4 and set(sweep.WAYS[:2]) <= set(found["seconds"])
     for times in found["seconds"].values():
-        assert len(times["wall"]) == len(times["cpu"]) == 1 and times["cpu"][0] > 1  # the sender alone takes a second to load MLflow
+        assert len(times["wall"]) == len(times["cpu"]) == 1 and times["cpu"][0] > 1
+    assert found["same"] is True and all(case["same_losses"] for case in found["stacks"].values())
+    assert len(found["of_1000"]["memory"]) == 4 and min(found["of_1000"]["memory"]) > 0
     lines = report.table({"sweep": {**result(), **found}}).splitlines()
     assert "## A sweep" in lines and any(line.startswith("| stacked |") for line in lines)
 

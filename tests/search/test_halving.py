@@ -39,7 +39,12 @@ def test_the_best_third_goes_on_and_never_one_without_a_value() -> None:
 
 def test_rungs_need_epochs() -> None:
     search = read_search({"trials": 5, "prune": "halving", "first_rung": 9})
-    with refused("hydra.sweeper.prune = halving: its rungs are epochs; give training.epochs"):
-        brackets(search, 0, 5, None)
+    for unknown in (None, "auto"):
+        sentence = (
+            "hydra.sweeper.prune = halving: its rungs are epochs, and how many the training has is left open; "
+            "give training.epochs=27, or another number"
+        )
+        with refused(sentence):
+            brackets(search, 0, 5, unknown)
     with refused("hydra.sweeper.first_rung = 9: the first rung lies beyond the training, which has 9 epochs; give fewer"):
         brackets(search, 0, 5, 9)

@@ -89,6 +89,31 @@ def test_values_go_together_and_conditions_are_written_in_yaml(command: Command,
     )
 
 
+def test_what_is_fixed_settles_conditions(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine" / "sweep").mkdir(parents=True)
+    (tmp_path / "mine" / "sweep" / "own.yaml").write_text(
+        "# @package _global_\ndefaults:\n- override /hydra/sweeper: search\nhydra:\n  sweeper:\n    trials: 2\n    space:\n"
+        "      optimizer: [sgd, adam]\n      optimizer.learning_rate: log(0.1, 1)\n"
+        "      optimizer.beta1: {kind: one_minus, low: 0.9, high: 0.999, when: {optimizer: adam}}\n"
+    )
+    for optimizer, searched in (("adam", True), ("sgd", False)):
+        assert command("-m", "--config-dir", str(tmp_path / "mine"), "+sweep=own", f"optimizer={optimizer}") == 0
+        assert ("optimizer.beta1: one_minus(0.9, 0.999)\n" in capsys.readouterr().out) is searched
+
+
+def test_points_that_are_alike_are_run_once_and_told_in_two_lines(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(*SEARCH, "hydra.sweeper.trials=20", "activation=relu,tanh,elu") == 0
+    assert len(recorder.calls) == 3
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("note: job ") and second == "note: 16 more have the values of others, too"
+
+
+def test_a_sweeper_without_m_is_a_sweep_and_says_so(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("hydra/sweeper=search", "hydra.sweeper.trials=2", RATE) == 0
+    assert len(recorder.calls) == 2
+    assert capsys.readouterr().out.startswith("note: hydra/sweeper=search asks for several runs: this is a sweep, as with -m\n")
+
+
 def test_what_the_command_line_fixes_is_not_searched_and_it_is_said(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("+experiment=random_search", "optimizer.momentum=0.8", "hydra.sweeper.trials=2") == 0
     assert {e.optimizer.momentum for e, _, _ in recorder.calls} == {0.8}
@@ -102,7 +127,10 @@ def test_ablation_and_coarse_to_fine_come_ready(command: Command, capsys: pytest
     assert command("+sweep=coarse_to_fine", "hydra.sweeper.trials=6") == 0
     assert len(recorder.calls) == 6
     out = capsys.readouterr().out
-    assert "note: +sweep=... asks for several runs: this is a sweep, as with -m\n" in out and "search: sobol, 6 points in 3 stages\n" in out
+    assert (
+        "note: sweep=coarse_to_fine asks for several runs: this is a sweep, as with -m\n" in out
+        and "search: sobol, 6 points in 3 stages\n" in out
+    )
 
 
 @pytest.mark.parametrize(
@@ -299,3 +327,36 @@ def test_a_dry_run_of_a_search_names_its_first_points_and_leaves_nothing(
     assert "note: later points follow from the results of these\n" in out
     shutil.rmtree(tmp_path / "cache", ignore_errors=True)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_rungs_are_the_same_in_other_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = run(tmp_path / "a", monkeypatch, *HALVING)
+    there = run(tmp_path / "b", monkeypatch, *HALVING, "sweep.engine=processes", "sweep.workers=2")
+    assert [(t.job, t.status, t.rung, t.params, t.curve) for t in there.trials] == [
+        (t.job, t.status, t.rung, t.params, t.curve) for t in here.trials
+    ]
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("method", ["tpe", "cma_es"])
+def test_a_search_by_a_model_goes_on_to_the_same_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    beta = "optimizer.beta1=tag(one_minus,interval(0.9,0.999))"
+    words = (f"hydra.sweeper.method={method}", "hydra.sweeper.batch=4", "hydra.sweeper.trials=12", "training.epochs=2", RATE, beta)
+    never = run(tmp_path / "a", monkeypatch, *words)
+    count, taken = 0, stacks.train_together
+
+    def stopped(*arguments: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == 3:
+            raise KeyboardInterrupt
+        taken(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stacks, "train_together", stopped)
+        run(tmp_path / "b", patched, *words)
+    monkeypatch.chdir(tmp_path / "b")
+    assert cli.main(["-m", "resume=s"]) == 0
+    assert [(t.job, t.params, t.curve) for t in table(tmp_path / "b").trials] == [(t.job, t.params, t.curve) for t in never.trials]
+    assert len(never.trials) == 12
