@@ -82,7 +82,7 @@ class Cosine(Schedule):
 class OneCycle(Schedule):
     """From `start` up to 1 in the share `rise` of the training, then down to `end`, both on half a cosine  (Smith & Topin 2018).
 
-    The learning rate of the optimizer is the largest one.
+    The learning rate of the optimizer is the largest one; the last step of the training has `end` of it.
     """
 
     rise: float = setting(0.3, above=0, below=1)
@@ -163,7 +163,7 @@ def _formula(record: FormulaSchedule) -> ScheduleRule:
 
 
 def _one_cycle(schedule: OneCycle, at: Array, left: int) -> Array:
-    done = _done(at, left)
+    done = np.minimum(_done(at, max(left - 1, 1)), 1.0)
     rising = _half_cosine(schedule.start, 1.0, np.minimum(done / schedule.rise, 1.0))
     falling = _half_cosine(1.0, schedule.end, np.maximum(done - schedule.rise, 0.0) / (1 - schedule.rise))
     return np.where(done < schedule.rise, rising, falling)

@@ -22,13 +22,13 @@ HAND = [
     (schedules.InverseSqrt(every=5), {15: 0.5}),
     (schedules.Polynomial(), {0: 1.0, 5: 0.5, 9: 0.1, 10: 0.0, 11: 0.0}),
     (schedules.Polynomial(power=2.0, floor=0.2), {0: 1.0, 5: 0.2 + 0.8 * 0.25, 10: 0.2}),
-    (schedules.OneCycle(rise=0.4, start=0.2, end=0.0), {0: 0.2, 2: 0.6, 4: 1.0, 7: 0.5, 10: 0.0, 12: 0.0}),
+    (schedules.OneCycle(rise=1 / 3, start=0.2, end=0.0), {0: 0.2, 3: 1.0, 6: 0.5, 9: 0.0, 12: 0.0}),
     (schedules.Cyclic(half_cycle=4, floor=0.2), {0: 0.2, 1: 0.4, 4: 1.0, 6: 0.6, 8: 0.2, 12: 1.0}),
     (schedules.Constant(warmup=4), {0: 0.25, 1: 0.5, 2: 0.75, 3: 1.0, 4: 1.0, 9: 1.0}),
     (schedules.Step(every=2, factor=0.1, warmup=2), {0: 0.5, 1: 1.0, 2: 1.0, 3: 1.0, 4: 0.1, 6: 0.01}),
     (schedules.Polynomial(warmup=2), {0: 0.5, 1: 1.0, 2: 1.0, 6: 0.5, 10: 0.0}),
     (schedules.Cosine(warmup=2), {1: 1.0, 2: 1.0, 6: 0.5, 10: 0.0}),
-    (schedules.OneCycle(rise=0.5, start=0.2, end=0.0, warmup=2), {0: 0.1, 1: 0.2, 2: 0.2, 6: 1.0, 10: 0.0}),
+    (schedules.OneCycle(rise=4 / 7, start=0.2, end=0.0, warmup=2), {0: 0.1, 1: 0.2, 2: 0.2, 4: 0.6, 6: 1.0, 9: 0.0}),
 ]
 
 
@@ -78,3 +78,11 @@ def test_what_spans_the_training_must_know_its_length(kind: str) -> None:
 def test_a_program_warms_up() -> None:
     made = program(5, optimizer={"kind": "sgd", "learning_rate": 0.2}, schedule={"kind": "inverse_time", "every": 1, "warmup": 2})
     assert [made.learning_rate(step) for step in range(5)] == pytest.approx([0.1, 0.2, 0.2, 0.1, 0.2 / 3])
+
+
+@pytest.mark.parametrize("warmup", [0, 3])
+def test_one_cycle_reaches_its_end_at_the_last_step(warmup: int) -> None:
+    schedule = schedules.OneCycle(rise=0.3, start=0.04, end=1e-4, warmup=warmup)
+    found = schedules.factor(schedule, np.arange(20 + warmup), 20 + warmup)
+    assert found[-1] == pytest.approx(1e-4, rel=1e-9) and found[warmup] == pytest.approx(0.04)
+    assert (found[-1] < found[:-1]).all() and float(schedules.factor(schedules.OneCycle(), 0, 1)) > 0
