@@ -11,7 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
 from typing import Any, cast
+
+import yaml
 
 from pipeline.config.automatic import with_auto, without_auto
 from pipeline.config.experiment import TASK_SETTINGS, Experiment
@@ -19,6 +22,7 @@ from pipeline.errors import ConfigError, nearest
 from pipeline.formula.declared import WithFormulas
 from pipeline.layers import LAYERS
 from pipeline.layers.activate import ActivationLayer
+from pipeline.layers.activation import ACTIVATIONS
 from pipeline.layers.add import Add
 from pipeline.layers.dense import Dense
 from pipeline.layers.maxout import Maxout
@@ -26,7 +30,7 @@ from pipeline.layers.names import INPUT, layer_names
 from pipeline.layers.part import Layer, Merge, OneInput
 from pipeline.layers.weighted import Weighted
 from pipeline.optimizers.adamw import AdamW
-from pipeline.recipe.initialization import Initialization, Uniform
+from pipeline.recipe.initialization import INITIALIZATIONS, Initialization, Uniform
 from pipeline.recipe.losses import LOSSES, Auto, takes
 from pipeline.recipe.plateau import ReduceOnPlateau
 from pipeline.recipe.regularization import Regularization
@@ -35,16 +39,44 @@ from pipeline.records import plain, read
 from pipeline.training.budget import check as check_budget
 from pipeline.training.budget import end
 
+CONF = Path(__file__).resolve().parents[2] / "conf"
+# the slots of layers whose groups have formulas as options
+SLOTS: Mapping[str, Mapping[str, type]] = {"activation": ACTIVATIONS, "initialization": INITIALIZATIONS}
+
 
 def experiment(config: Mapping[str, Any]) -> Experiment:
     """The experiment that `config` (nested plain dicts; what is left out has its default) describes.  Raises ConfigError."""
-    given, automatic = without_auto(config) if isinstance(config, Mapping) else (config, ())
+    given, automatic = without_auto(with_options(config)) if isinstance(config, Mapping) else (config, ())
     result = replace(read(Experiment, given, at=""), automatic=automatic)
     if result.architecture.head == "none":
         result = replace(result, architecture=replace(result.architecture, head=None))
     for rule in RULES:
         rule(result)
     return _completed(result)
+
+
+def with_options(config: Mapping[str, Any]) -> dict[str, Any]:
+    """`config` with what a file of the group says where a layer's slot names one that is no kind: `activation: mish`."""
+    architecture = config.get("architecture")
+    layers = architecture.get("layers") if isinstance(architecture, Mapping) else None
+    if not isinstance(architecture, Mapping) or not isinstance(layers, list):
+        return dict(config)
+    return {**config, "architecture": {**architecture, "layers": [_with_options(layer) for layer in layers]}}
+
+
+def _with_options(layer: Any) -> Any:
+    if not isinstance(layer, Mapping):
+        return layer
+    return {slot: _option(slot, value) if slot in SLOTS else value for slot, value in layer.items()}
+
+
+def _option(slot: str, value: Any) -> Any:
+    """The content of conf/SLOT/VALUE.yaml, where `value` is no kind but the name of that file."""
+    name = value if isinstance(value, str) else value.get("kind") if isinstance(value, Mapping) and len(value) == 1 else None
+    if not isinstance(name, str) or name in SLOTS[slot] or not re.fullmatch(r"\w+", name, re.ASCII):
+        return value
+    file = CONF / slot / f"{name}.yaml"
+    return yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else value
 
 
 def _completed(config: Experiment) -> Experiment:

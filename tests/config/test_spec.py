@@ -76,6 +76,7 @@ def test_the_whole_config_is_written_in_the_order_of_the_groups_kind_first() -> 
                 "normalization": None,
                 "activation": {"kind": "tanh"},
                 "regularization": None,
+                "frozen": False,
             }
         ],
         "head": "auto",

@@ -9,7 +9,11 @@ import pytest
 from backends.contract import Target
 from pipeline import cli
 from pipeline.compiler import structure
+from pipeline.config.spec import experiment, to_plain
+from pipeline.errors import ConfigError
 from pipeline.graph.ir import Graph
+from pipeline.layers.dense import Dense
+from pipeline.layers.formula import FormulaActivation
 from pipeline.passes import PassReport
 from pipeline.tracking.folder import run_folders
 from pipeline.tracking.journal import end_of, read_journal
@@ -56,3 +60,13 @@ def test_a_sweep_over_a_number_compiles_once(project: Path, monkeypatch: pytest.
     assert cli.main(["-m", *words, "activation.values.beta=0.5,1.0,1.5,2.0"]) == 0
     assert "train together" in capsys.readouterr().out
     assert 0 < made <= one
+
+
+def test_a_layer_may_name_an_option_that_is_a_formula() -> None:
+    layers = [{"kind": "dense", "units": 2, "activation": "mish"}, {"kind": "dense", "units": 2, "activation": {"kind": "mish"}}]
+    read = experiment({"architecture": {"layers": layers}})
+    for layer in read.architecture.layers:
+        assert isinstance(layer, Dense) and layer.activation == FormulaActivation(forward="x * tanh(softplus(x))")
+    assert experiment(to_plain(read)) == read
+    with pytest.raises(ConfigError, match=r"architecture.layers\[0\].activation = mishh: unknown kind"):
+        experiment({"architecture": {"layers": [{"kind": "dense", "units": 2, "activation": "mishh"}]}})
