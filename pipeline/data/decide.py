@@ -177,6 +177,9 @@ def _decided(seen: Evidence, declared: Declared, config: Data, *, european: bool
     if isinstance(decision.reading.form, Moment):
         return replace(decision, doubt=date_sentinel(seen.counts, decision.reading))
     doubt, notes = sentinel(seen.name, *among(seen.counts, decision.reading))
+    if doubt is not None:  # the cells as they are written
+        texts = {cell: text for text in reversed(seen.counts) for cell in doubt.cells if decision.reading.value(text) == float(cell)}
+        doubt = replace(doubt, cells=tuple(texts[cell] for cell in doubt.cells))
     return replace(decision, doubt=doubt, notes=(*decision.notes, *notes))
 
 

@@ -31,6 +31,7 @@ KINDS = (
     re.compile(rf"[+-]?{_NUMBER}\s*[+-]\s*{_NUMBER}[ij]", re.ASCII),
     re.compile(rf"[+-]?{_NUMBER}\s*[(\[].*[)\]]", re.ASCII),
     re.compile(r"\d+°.*", re.ASCII),
+    re.compile(rf"{_NUMBER}\s*(?:out of|of|von|sur|x|by)\s*{_NUMBER}", re.ASCII),
 )
 
 

@@ -23,7 +23,8 @@ Parser = Callable[[str], float | None]
 MINUS = "-−–"
 SIGN = r"[+\-−–]"
 CURRENCIES = "$|€|£|¥|₹|₽|₩|US$|R$|C$|A$|USD|EUR|CHF|GBP|JPY|CNY|INR|CAD|AUD|SEK|NOK|DKK|kr|Fr.|Rs.|Rs"
-BEHIND = r"[\-−–](?=\s|$)"  # a minus behind its number, as accounts have it
+BEHIND = r"(?<=\d)[\-−–](?=\s|$)"  # a minus behind its number, as accounts have it
+_NO_FRACTION = re.compile(r"(?<=\d)[.,][-−–—]{1,2}(?=\s|$)")  # 12.- and 12,–, as prices have it
 _BOUND = r"(?:<=|>=|<|>|≤|≥|~)"
 _TRUTHS = (
     *(("true", "false"), ("yes", "no"), ("y", "n"), ("t", "f"), ("on", "off"), ("ja", "nein"), ("j", "n"), ("wahr", "falsch")),
@@ -83,6 +84,8 @@ _COMMON = {
     0x2010: "-",
     0x2011: "-",
     0x66B: ".",
+    0xFFE1: "£",
+    0xFFE5: "¥",
     0x66C: ",",
 }
 
@@ -103,10 +106,13 @@ def parser(form: Form) -> Parser:
 
 
 def common(text: str) -> str:
-    """`text` with common blanks, digits, marks and hyphens in place of narrow, wide and invisible ones and of digits of other scripts."""
-    if text.isascii():
-        return text
-    return "".join(str(unicodedata.decimal(letter, letter)) for letter in text.translate(_COMMON))
+    """`text` with common blanks, digits, marks and hyphens in place of narrow, wide and invisible ones and of digits of other scripts.
+
+    A dash in place of a fraction (12.-) is left out.
+    """
+    if not text.isascii():
+        text = "".join(str(unicodedata.decimal(letter, letter)) for letter in text.translate(_COMMON))
+    return _NO_FRACTION.sub("", text)
 
 
 def plain(text: str) -> float | None:

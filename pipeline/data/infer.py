@@ -179,6 +179,7 @@ def _read_as(found: Mapping[str, re.Match[str]]) -> list[tuple[list[str], str]]:
         ([text for text, plainer in texts.items() if plainer.lstrip("(")[0] in "<>≤≥~"], "a bound is taken as its number"),
         ([text for text, plainer in texts.items() if plainer.startswith("(")], "brackets are taken as a minus"),
         ([text for text, match in found.items() if match["behind"]], "a minus behind is taken as a minus"),
+        ([text for text in texts if re.search(r"\d[.,][-−–—]", text)], "a dash for the fraction is taken as none"),
         (foreign, "digits of another script are taken as 0 to 9"),
     ]
 

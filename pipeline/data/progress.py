@@ -23,7 +23,7 @@ class Progress:
         self.stream = stream or sys.stderr
         self.clock = clock
         self.begun = self.told = clock()
-        self.shown = False
+        self.shown, self.last = False, ""
 
     def __enter__(self) -> Progress:
         return self
@@ -36,8 +36,8 @@ class Progress:
             self.shown = True
             self.stream.write(f"\r\x1b[K{line}")
             self.stream.flush()
-        elif not self.stream.isatty() and now - self.told >= EVERY:
-            self.told = now
+        elif not self.stream.isatty() and now - self.told >= EVERY and line != self.last:
+            self.told, self.last = now, line
             print(line, file=self.stream, flush=True)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -20,6 +20,14 @@ FIRST_OF_APRIL, MAY_19 = 19448.0, 19496.0  # of 2023
 
 READ = {
     "a minus behind": (("5.00-", "7"), [-5.0, 7.0], ("'5.00-': a minus behind is taken as a minus",)),
+    "a dash for the fraction": (
+        ("CHF 1'234.-", "CHF 12.50"), [1234.0, 12.5],
+        ("numbers with apostrophes between thousands and CHF before them", "\"CHF 1'234.-\": a dash for the fraction is taken as none"),
+    ),
+    "a dash after a comma": (
+        ("12,– €", "3,50 €"), [12.0, 3.5],
+        ("numbers with a decimal comma and € after them", "'12,– €': a dash for the fraction is taken as none"),
+    ),
     "wide digits": (("１２．５", "3"), [12.5, 3.0], ("'１２．５': digits of another script are taken as 0 to 9",)),
     "digits of another script": (("١٢", "٣"), [12.0, 3.0], ("'١٢', '٣': digits of another script are taken as 0 to 9",)),
     "characters without a width": (("\u200b5", "7"), [5.0, 7.0], ()),
@@ -80,6 +88,11 @@ def test_cells_are_read_to_their_numbers_with_a_note(tmp_path: Path, kind: str) 
 UNKNOWN = "it looks like a number and is written like none known here"
 NAMES = ("kind: category", "kind: ignore")
 ASKED = {
+    "a count of a whole": (("12 of 30", "7 of 30"), UNKNOWN, NAMES),
+    "a sentinel with a decimal comma and thousands": (
+        ("9.999,00", "9.999,00", "1,50", "2,25"), "it stands 2 times, apart from all others (1.5 to 2.25), and may mean a missing value",
+        ("missing: [9999]", "kind: number"),
+    ),
     "a tolerance": (("5±1", "7±2"), UNKNOWN, NAMES),
     "a fraction": (("1/2", "3/4"), UNKNOWN, NAMES),
     "a fraction of one character": (("½", "¾"), UNKNOWN, NAMES),
