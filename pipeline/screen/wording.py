@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 MACRO = ("precision", "recall", "f1")  # of a part: the mean over its classes
+GROWING = frozenset({*MACRO, "exact_match", "r2", "r2_weighted", "roc_auc"})  # and accuracies: quantities of which more is better
+
+
+def grows(metric: str) -> bool:
+    """Whether more of this metric is better."""
+    quantity = metric.split("/")[0]
+    return quantity in GROWING or quantity.endswith("accuracy")
 
 
 def number(name: str, value: float) -> str:

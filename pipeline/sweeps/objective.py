@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pipeline.config.sweep_settings import SWEEP, SweepSettings
 from pipeline.errors import ConfigError, nearest
 from pipeline.records import record
+from pipeline.screen.wording import grows
 from pipeline.training.scores import SCORES, TOP
 
 PREFERRED = ("accuracy/validation", "rmse/validation", "loss/validation", "loss/train")
-GROWING = ("r2", "r2_weighted", "f1", "precision", "recall", "roc_auc")  # and accuracies: quantities of which more is better
 
 
 @record
@@ -34,12 +34,6 @@ class Objective:
         if not math.isfinite(value):
             return math.inf
         return -value if self.grows else value
-
-
-def grows(metric: str) -> bool:
-    """Whether more of this metric is better."""
-    quantity = metric.split("/")[0]
-    return quantity in GROWING or quantity.endswith("accuracy")
 
 
 def objectives(settings: SweepSettings, names: Iterable[str]) -> tuple[Objective, ...]:

@@ -14,11 +14,11 @@ from typing import Any
 from pipeline import files
 from pipeline.config.sweep_settings import SweepSettings
 from pipeline.records import record, setting
-from pipeline.screen.wording import number
+from pipeline.screen.wording import grows, number
 from pipeline.search.told import dominates
 from pipeline.sweeps import forms
 from pipeline.sweeps.journal import PRUNED
-from pipeline.sweeps.objective import Objective, grows, objectives
+from pipeline.sweeps.objective import Objective, objectives
 from pipeline.tracking.delivery import read_sent
 from pipeline.tracking.journal import Compare, Tags, end_of, last_values, read_journal, series, start_of
 from pipeline.tracking.link import Link, link_to_sweep

@@ -6,14 +6,16 @@ colour vision, and lines differ in their marks as well.
 
 from __future__ import annotations
 
+import math
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.screen.wording import grows
 from pipeline.tracking.journal import Compare, Confusion, end_of, read_journal, series
 
 if TYPE_CHECKING:
@@ -25,6 +27,11 @@ MARKS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", "-.", ":")
 UNITS = {"accuracy": "share of rows", "error": "share of rows", "rmse": "in units of the target", "mae": "in units of the target"}
 ASIDE = ("time",)  # metrics that are no learning curve
+RESTORED = re.compile(r"the weights are those of epoch (\d+)")  # in the message of a run's end
+MOST_ACROSS = 3  # panels side by side
+MOST_LINES = 12  # trials that each have a colour and a name
+MOST_NAMED = 7  # the best of more than that
+LOG_RANGE = 20.0  # a loss that spans more is drawn on a logarithmic axis
 Series = Mapping[str, Mapping[int, float]]
 
 
@@ -39,9 +46,11 @@ def draw(folder: Path, *, title: str) -> list[Path]:
     if end is not None and end.status != "FINISHED":
         title = f"{title} ({end.status.lower()})"
     paths = []
-    curves = {name: values for name, values in series(events).items() if len(values) > 1}
+    curves = {name: values for name, values in series(events).items() if len(values) > 1 and not name.endswith("/test")}
     if curves:
-        paths.append(_save(learning_curves(curves, title=title), target / "learning_curves.png"))
+        kept = None if end is None else RESTORED.search(end.message)
+        figure = learning_curves(curves, title=title, kept=None if kept is None else int(kept[1]))
+        paths.append(_save(figure, target / "learning_curves.png"))
     confusions = {event.part: event for event in events if isinstance(event, Confusion)}  # told again, the last one counts
     for part, confusion in confusions.items():
         figure = confusion_matrix(confusion.counts, confusion.classes, title=title, part=part)
@@ -53,8 +62,11 @@ def draw(folder: Path, *, title: str) -> list[Path]:
     return paths
 
 
-def learning_curves(curves: Series, *, title: str) -> Figure:
-    """One panel per quantity: of `loss/train` and `loss/validation` the quantity is loss, the lines are train and validation."""
+def learning_curves(curves: Series, *, title: str, kept: int | None = None) -> Figure:
+    """One panel per quantity: of `loss/train` and `loss/validation` the quantity is loss, the lines are train and validation.
+
+    kept  the epoch whose weights the run ends with, where that is not the last
+    """
     from matplotlib.figure import Figure  # noqa: PLC0415  # only the sender draws
 
     panels: dict[str, dict[str, Mapping[int, float]]] = {}
@@ -66,10 +78,19 @@ def learning_curves(curves: Series, *, title: str) -> Figure:
             panels.setdefault(quantity, {})[line] = values
     if not panels:
         panels = {name: {"": values} for name, values in curves.items()}
-    figure = Figure(figsize=(5.2 * len(panels) + 0.4, 4.0), dpi=130, layout="constrained")
+    across = min(MOST_ACROSS, len(panels))
+    down = -(-len(panels) // across)
+    figure = Figure(figsize=(4.9 * across + 0.4, 3.6 * down + 0.4), dpi=130, layout="constrained")
     figure.suptitle(_wrapped(title))
-    for axes, (quantity, lines) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+    places = figure.subplots(down, across, squeeze=False).flat
+    for (quantity, lines), axes in zip(panels.items(), places, strict=False):
         _panel(axes, quantity, lines)
+        if kept is not None:
+            axes.axvline(kept, color="0.5", linestyle=":", linewidth=1.2, zorder=0)
+            axes.annotate(f"weights of epoch {kept}", (kept, 1), (3, -3), xycoords=("data", "axes fraction"), textcoords="offset points",
+                          rotation=90, va="top", fontsize=7, color="0.4")  # fmt: skip
+    for axes in places:  # the places that are left over
+        axes.set_visible(False)
     return figure
 
 
@@ -87,9 +108,29 @@ def _panel(axes: Axes, quantity: str, lines: Mapping[str, Mapping[int, float]]) 
             markersize=4,
             linewidth=1.6,
         )
+        if line == "validation" and (best := _best(quantity, values)) is not None:
+            axes.plot(
+                [best], [values[best]], marker="*", markersize=11, linestyle="", color=COLOURS[index % len(COLOURS)], label=f"best, {best}"
+            )
     _axes(axes, quantity)
+    if quantity == "loss" and _spans(lines.values()):
+        axes.set_yscale("log")
     if any(lines):
         axes.legend(frameon=False)
+
+
+def _best(quantity: str, values: Mapping[int, float]) -> int | None:
+    """The epoch of the best value; None where there is none that is finite."""
+    found = {epoch: value for epoch, value in values.items() if math.isfinite(value)}
+    if not found:
+        return None
+    return (max if grows(quantity) else min)(found, key=lambda epoch: found[epoch])
+
+
+def _spans(lines: Iterable[Mapping[int, float]]) -> bool:
+    """Whether positive values span so much that a logarithmic axis shows them better."""
+    found = [value for values in lines for value in values.values() if math.isfinite(value)]
+    return bool(found) and min(found) > 0 and max(found) / min(found) > LOG_RANGE
 
 
 def _axes(axes: Axes, quantity: str) -> None:
@@ -132,12 +173,26 @@ def confusion_matrix(counts: Sequence[Sequence[int]], classes: Sequence[str], *,
 
 
 def compare(curves: Mapping[str, Mapping[int, float]], *, quantity: str, title: str) -> Figure:
-    """One line per trial of a sweep: `curves` maps what sets a trial apart to its values by epoch."""
+    """One line per trial of a sweep: `curves` maps what sets a trial apart to its values by epoch.
+
+    Of many all are drawn, thin and gray, and the best by their last values stand out with their names.
+    """
     from matplotlib.figure import Figure  # noqa: PLC0415  # only the sender draws
 
     figure = Figure(figsize=(8.4, 4.6), dpi=130, layout="constrained")
     axes = figure.subplots()
-    _panel(axes, quantity, dict(list(curves.items())[: len(COLOURS) * len(LINES)]))
+    shown = dict(curves)
+    if len(curves) > MOST_LINES:
+        last = {label: values[max(values)] for label, values in curves.items() if values}
+        sound = [label for label, value in last.items() if math.isfinite(value)]
+        best = sorted(sound, key=lambda label: last[label], reverse=grows(quantity.partition("/")[0]))[:MOST_NAMED]
+        for label, values in curves.items():
+            steps = sorted(values)
+            if label not in best:
+                axes.plot(steps, [values[step] for step in steps], color="0.75", linewidth=0.7, zorder=0)
+        shown = {label: curves[label] for label in best}
+        title = f"{title}: all {len(curves)} trials, the best {len(best)} named"
+    _panel(axes, quantity, shown)
     axes.set_title(_wrapped(title), fontsize=11)
     if len(curves) > 1:
         axes.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import ConfigError, nearest
+from pipeline.screen.wording import grows
 from pipeline.training.scores import SCORES, TOP, auc, by_class, by_label, confusion, score, undefined
 
 Array = npt.NDArray[Any]
 
-HIGHER_IS_BETTER = frozenset({"accuracy", "exact_match", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "r2", "r2_weighted"})
 EACH_EPOCH = {  # where training.metrics is null
     "classification": ("accuracy",),
     "multilabel": ("accuracy", "f1"),
@@ -92,6 +92,5 @@ def better(metric: str, value: float, than: float | None, min_delta: float) -> b
         return False
     if than is None:
         return True
-    name = metric.split("/")[0]
-    gain = value - than if name in HIGHER_IS_BETTER or TOP.fullmatch(name) else than - value
+    gain = value - than if grows(metric) else than - value
     return gain > min_delta
