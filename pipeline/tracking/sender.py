@@ -71,21 +71,28 @@ class Inbox:
 
 
 class Round:
-    """One run in the sender's care: tries, waits longer after each failure, gives up in the end."""
+    """One run in the sender's care: tries, waits longer after each failure, gives up when nobody trains any more."""
 
     def __init__(self, delivery: Delivery, *, tries: int | None = None) -> None:
         self.delivery = delivery
         self.done = False
         self._tries = tries  # how many failures end it; None: PATIENCE after the end
         self._wait, self._again, self._limit = TICK, 0.0, float("inf")
+        self._closing = False
 
     def due(self) -> bool:
         """Whether it is time for a try."""
         return not self.done and time.monotonic() >= self._again
 
-    def look(self, *, orphaned: bool) -> None:
-        """One try, if it is time for one.  `orphaned`: the training process is dead, so a run without an end gets one."""
+    def look(self, *, orphaned: bool, closing: bool = True) -> None:
+        """One try, if it is time for one.
+
+        orphaned  the training process is dead, so a run without an end gets one
+        closing   it has nothing more to send: what fails now is given up after PATIENCE, else a server that is away may come back
+        """
         now = time.monotonic()
+        if closing and not self._closing:
+            self._closing, self._again = True, 0.0
         if not self.due():
             return
         try:
@@ -120,7 +127,7 @@ class Round:
         self.delivery.remark(_sentence(error))
         self._wait = min(self._wait * 2, 2.0 if ending else 30.0)
         self._again = now + self._wait
-        if ending:
+        if ending and self._closing:
             self._limit = min(self._limit, now + PATIENCE)
         if self._tries is not None:
             self._tries -= 1
@@ -162,7 +169,7 @@ def run(inbox: Inbox, parent: int, *, first: bool = False) -> None:
         if not orphaned:
             _together([item for item in rounds.values() if not item.done], clients)
         for folder, item in rounds.items():
-            item.look(orphaned=orphaned)
+            item.look(orphaned=orphaned, closing=orphaned or inbox.ended)
             for root in (folder.parent, Path.cwd() / "runs") if item.delivery.sent.run_id else ():
                 if (root, item.delivery.store) not in roots:
                     roots.add((root, item.delivery.store))
