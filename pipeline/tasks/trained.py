@@ -59,12 +59,17 @@ def load(folder: Path, experiment: Experiment | None = None) -> Trained:
     asked = experiment or stored_experiment(folder)
     found = checkpoint.load(folder / CHECKPOINTS)
     facts, arrays = found.stored.facts, found.stored.arrays
-    fitted = Fitted.restore(arrays, asked.preprocessing.steps, asked.precision)
-    program = compile_experiment(asked, shape_after(facts.shape, fitted))
+    try:
+        fitted, scale = Fitted.restore(arrays, asked.preprocessing.steps, asked.precision), TargetScale.restore(arrays)
+        shape = shape_after(facts.shape, fitted)
+    except (KeyError, ValueError, TypeError, IndexError) as error:  # of arrays whose digest is right: somebody wrote them so
+        rule = f"its checkpoint lacks what the preprocessing of config.yaml was fitted to ({type(error).__name__})"
+        raise RunError(f"{files.shown(folder)}: {rule}; restore both from a copy") from error
+    program = compile_experiment(asked, shape)
     if program.digest != facts.digest:
         raise RunError(f"{files.shown(folder)}: its network is not the one that config.yaml describes now; restore config.yaml from a copy")
     program.load_state(found.result)
-    model = Model(program=program, fitted=fitted, target_scale=TargetScale.restore(arrays), known=known_of(facts))
+    model = Model(program=program, fitted=fitted, target_scale=scale, known=known_of(facts))
     return Trained(folder=folder, experiment=asked, checkpoint=found, program=model)
 
 
