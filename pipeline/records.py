@@ -287,7 +287,10 @@ def _plain(value: object, kind: Any, *, at: str) -> Any:
     if kind is Any or kind is object:
         return value
     if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise ConfigError(at=at, got=value, rule="is larger than any number here", hint="use at most 1.7e308") from None
     if kind is int and isinstance(value, float) and value.is_integer():
         return int(value)
     if kind is str and isinstance(value, int) and not isinstance(value, bool):

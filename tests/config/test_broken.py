@@ -65,3 +65,12 @@ def test_more_points_than_the_memory_holds_are_not_made(
     assert memory.memory_bytes() > 0
     rule = "takes 93 GiB, and this machine has 8 GiB; use fewer"
     assert said(capsys, "data=two_moons", "data.samples=1000000000") == f"data.samples = 1000000000: {rule}"
+
+
+def test_a_whole_number_beyond_all_floats_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = "9" * 400
+    rule = "is larger than any number here; use at most 1.7e308"
+    assert said(capsys, f"optimizer.learning_rate={text}") == f"optimizer.learning_rate = {text[:117]}...: {rule}"
