@@ -316,7 +316,7 @@ def _number(value: Any, got: object, rule: Mapping[str, Any], *, at: str) -> Any
     """`value` if it keeps the bounds; a complaint shows it as it was given (`got`)."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return value
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(at=at, got=got, rule="must be a finite number")
     checks: tuple[tuple[str, Callable[[float], bool], str], ...] = (
         ("above", lambda bound: value > bound, "must be above"),

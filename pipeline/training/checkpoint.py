@@ -126,7 +126,9 @@ def load(folder: Path, *, step: int | None = None) -> Checkpoint:
     """
     try:
         return _loaded(folder, step)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, safetensors.SafetensorError) as error:
+    except (
+        KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError, OSError, safetensors.SafetensorError
+    ) as error:  # fmt: skip
         # its digest is right, so somebody wrote it so
         raise _damaged(folder / MANIFEST, f"holds what no version of the pipeline writes ({type(error).__name__})") from error
 
@@ -218,7 +220,10 @@ def _history(folder: Path, entry: Any) -> History:
 
 def _facts(path: Path, model: object) -> Facts:
     try:
-        return read(Facts, model, at="model")
+        found = read(Facts, model, at="model")
+        if (found.classes is None) == (found.targets is None):
+            raise ConfigError(at="model.classes", got=found.classes, rule="a model has classes or targets")
+        return found
     except ConfigError as error:
         raise RunError(f"{files.shown(path)}: {error}; use the version of the pipeline that wrote it") from error
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.data import Dataset, DataShape, Encoder, Part
 from pipeline.data.images import Form
-from pipeline.records import record
+from pipeline.records import record, setting
 
 
 @record
@@ -23,9 +23,9 @@ class Facts:
 
     name: str
     task: Literal["classification", "regression", "multilabel", "reconstruction"]
-    input_shape: tuple[int, ...]
-    classes: int | None
-    targets: int | None
+    input_shape: tuple[int, ...] = setting(least=1)
+    classes: int | None = setting(least=1)
+    targets: int | None = setting(least=1)
     class_names: tuple[str, ...]
     feature_names: tuple[str, ...]
     encoder: Encoder | None
