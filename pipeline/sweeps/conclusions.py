@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from pipeline.screen.wording import number
+from pipeline.search.settings import REPEATS
 from pipeline.sweeps import comparison
 from pipeline.sweeps.comparison import Arm
 from pipeline.sweeps.table import Sweep
@@ -22,6 +23,23 @@ def conclusions(sweep: Sweep, arms: Sequence[Arm], shares: Mapping[str, float]) 
         told = ", ".join(f"{_short(name)} {share:.0%}" for name, share in shares.items())
         said.append(f"what mattered, by how much worse a forest guesses the order without it: {told}")
     return said
+
+
+def at_an_end(sweep: Sweep, arms: Sequence[Arm], ranges: Collection[str]) -> list[str]:
+    """A note for each number of three or more of which the best has the least or the most; `ranges` are looked at where they are known."""
+    best = arms[0].params if arms and arms[0].done else sweep.best.params if not arms and sweep.best is not None else {}
+    notes = []
+    for name in sweep.params:
+        if name in REPEATS or name in ranges or name not in best:
+            continue
+        try:
+            values = sorted({float(trial.params[name]) for trial in sweep.trials if name in trial.params})
+        except ValueError:  # words have no order
+            continue
+        if len(values) > 2 and float(best[name]) in (values[0], values[-1]):
+            end = "least" if float(best[name]) == values[0] else "most"
+            notes.append(f"note: the best {_short(name)}, {best[name]}, is the {end} that was tried: something better may lie beyond")
+    return notes
 
 
 def _of_arms(sweep: Sweep, arms: Sequence[Arm]) -> list[str]:

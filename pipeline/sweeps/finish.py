@@ -18,7 +18,7 @@ from pipeline.config.experiment import Experiment
 from pipeline.screen.console import console_for, say
 from pipeline.screen.tables import fits
 from pipeline.sweeps import comparison, forms, page
-from pipeline.sweeps.conclusions import conclusions
+from pipeline.sweeps.conclusions import at_an_end, conclusions
 from pipeline.sweeps.importance import importance
 from pipeline.sweeps.jobs import SweepResult
 from pipeline.sweeps.table import Sweep, receipt_of, record_sweep, summarize_sweep
@@ -55,6 +55,8 @@ def finished(sweep: SweepResult) -> None:
     shares = importance(summary)
     for line in conclusions(summary, arms, shares):
         say(console, line)
+    for line in at_an_end(summary, arms, _ranges(sweep)):
+        say(console, line)
     if summary.best is not None:
         say(console, f"best run    {files.shown(summary.best.folder)}")
     for note in sweep.notes:
@@ -78,6 +80,12 @@ def finished(sweep: SweepResult) -> None:
         say(console, f"note: {receipt.note}")
         return
     page.tell(page.trials_of(summary), sender, store, receipt.link, lambda text: say(console, text))
+
+
+def _ranges(sweep: SweepResult) -> set[str]:
+    """The parameters of a search that are ranges: the search itself says where their best lies."""
+    space = [line.partition(": ")[::2] for line in (sweep.journal.head.get("search") or {}).get("space", ())]
+    return {path for path, said in space if not said.startswith("choice(")}
 
 
 def _texts(name: str, table: Sequence[Sequence[str]]) -> dict[str, str]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.sweeps import forms
 from pipeline.sweeps.comparison import compare, seeds_needed
-from pipeline.sweeps.conclusions import conclusions
+from pipeline.sweeps.conclusions import at_an_end, conclusions
 from pipeline.sweeps.importance import LEAST, importance
 from pipeline.sweeps.objective import Objective
 from pipeline.sweeps.table import Sweep, Trial
@@ -70,6 +70,18 @@ def test_a_best_arm_of_one_seed_is_no_winner() -> None:
         trial(2, {"arm": "b", "seed": 1}, {"accuracy/validation": 0.8}),
     ]
     assert said(sweep(*rows)) == ["note: no winner is named: of the best there is one of the seeds"]
+
+
+def test_a_best_number_at_an_end_of_those_tried_is_said_but_not_words_pairs_or_ranges() -> None:
+    def tried(*values: object) -> Sweep:
+        return sweep(*(trial(k, {"a.rate": value}, {"accuracy/validation": 0.5 + k / 10}) for k, value in enumerate(values)))
+
+    note = "note: the best rate, 0.1, is the most that was tried: something better may lie beyond"
+    assert at_an_end(tried(0.001, 0.01, 0.1), (), ()) == [note]
+    assert at_an_end(tried(0.001, 0.1, 0.01), (), ()) == []
+    for found in (tried(0.01, 0.1), tried("relu", "tanh", "elu")):
+        assert at_an_end(found, (), ()) == []
+    assert at_an_end(tried(0.001, 0.01, 0.1), (), {"a.rate"}) == []
 
 
 def test_no_number_of_seeds_parts_what_is_equal() -> None:
