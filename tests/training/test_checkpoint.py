@@ -60,7 +60,7 @@ def test_the_facts_lie_in_the_manifest_as_they_always_did(tmp_path: Path) -> Non
     model = json.loads((tmp_path / MANIFEST).read_text())["model"]
     assert json.dumps(model) == (
         '{"name": "blobs", "task": "classification", "input_shape": [4], "classes": 3, "targets": null, '
-        '"class_names": [], "feature_names": [], "encoder": null, "fingerprint": "", "digest": "no network"}'
+        '"class_names": [], "feature_names": [], "encoder": null, "fingerprint": "", "digest": "no network", "images": null}'
     )
 
 
