@@ -40,7 +40,10 @@ class ConfigError(PipelineError):
 
 
 class DataError(PipelineError):
-    """A data file, column or array that cannot be used."""
+    """A data file, column or array that cannot be used; a cell or a name of several lines is shown as one."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text.replace("\r", "\\r").replace("\n", "\\n"))
 
 
 class BackendError(PipelineError):

@@ -82,7 +82,7 @@ class Declared:
 
     kind       hash: words share 64 columns; ordinal: words in an `order`; id and ignore: no input
     decimal    the mark before a fraction, thousands: between groups of three digits; empty: none
-    format     of dates, as for strptime: "%d.%m.%Y"
+    format     of dates, as for strptime: "%d.%m.%Y"; several with | between are tried in turn
     missing    cells that stand for a missing value, beside empty ones and NA, N/A, NaN, null, ?; an empty list: empty cells alone
     features   what becomes of a date: days since 1970-01-01, weekday (Monday is 0), month, hour
     order      the words of an ordinal column, lowest first

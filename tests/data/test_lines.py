@@ -162,3 +162,9 @@ def test_numbers_of_lines_are_checked() -> None:
     with pytest.raises(ConfigError):
         experiment(pipeline.compose(["data=csv", "data.path=a.csv", "data.skip=[0]"]))
     assert Data(kind="csv", skip=(3,)).skip == (3,)
+
+
+def test_a_cell_of_several_lines_is_shown_on_one(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as error:
+        read(tmp_path, '"size\nof it",b\n"1\n2",1\n3,2\n4,2\n')
+    assert "column size\\nof it, line 3 is '1\\n2'" in str(error.value) and "\n" not in str(error.value)
