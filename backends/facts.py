@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
+import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -46,6 +48,10 @@ def version(package: str) -> str | None:
 
 
 def held(folder: Path) -> str:
-    """How much lies in a folder."""
-    files = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
-    return f"{folder}, {len(files):,} files, {sum(path.stat().st_size for path in files) / 2**20:,.1f} MiB"
+    """How much lies in a folder; other processes may take files away meanwhile."""
+    sizes = []
+    for path in folder.rglob("*") if folder.is_dir() else ():
+        with suppress(OSError):
+            status = path.stat()
+            sizes += [status.st_size] if stat.S_ISREG(status.st_mode) else []
+    return f"{folder}, {len(sizes):,} files, {sum(sizes) / 2**20:,.1f} MiB"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 import pipeline
 from backends.cupy import CupyBackend, probe
 from backends.cupy.source import body
+from backends.facts import held
 from pipeline.errors import BackendError, ConfigError
 from tests.cuda.beside import on
 from tests.cuda.recording import RecordingDevice
@@ -71,3 +73,10 @@ def test_the_doctor_says_what_is_here_and_what_it_decides(command: Callable[...,
 def test_the_scope_belongs_to_the_doctor(command: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
     assert command("task=explain", "scope=machine") == 2
     assert capsys.readouterr().err == "error: scope = machine: only task=doctor reads it; leave it out\n"
+
+
+def test_a_cache_that_others_tidy_up_meanwhile_is_no_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("kept", "gone"):
+        (tmp_path / name).write_bytes(b"code")
+    monkeypatch.setattr(Path, "rglob", lambda folder, pattern: iter((folder / "kept", folder / "removed just now", folder / "gone")))
+    assert held(tmp_path) == f"{tmp_path}, 2 files, 0.0 MiB"
