@@ -8,6 +8,7 @@ stack.py       trials of one structure as one program
 access.py      threads: who may change the state
 initial.py     the values that parameters start with
 steps.py       rows in steps, steps in calls
+arrays.py      arrays of other libraries: what is predicted is what was given
 inputs.py      what a program is given: rows, targets, weights, orders
 divergence.py  which layer made the first value that is not finite
 dead_units.py  units that answer nothing

@@ -17,6 +17,7 @@ from pipeline.graph.values import Array
 from pipeline.preprocessing import Fitted
 from pipeline.preprocessing.target_scale import TargetScale
 from pipeline.program import inputs
+from pipeline.program.arrays import as_given
 from pipeline.program.known import UNKNOWN, Known
 from pipeline.program.program import Program
 from pipeline.recipe.course import Course
@@ -41,6 +42,7 @@ class Model:
     def __repr__(self) -> str:
         return repr(self.program)
 
+    @as_given
     def predict(self, x: npt.ArrayLike) -> Array:
         """Raw x [N, ...] -> class probabilities [N, C] or values [N, T]; see `Program.predict`."""
         return self._own_units(self.program.predict(self._prepared(x)))
@@ -49,7 +51,8 @@ class Model:
         """Raw x [N, ...] -> probabilities of the classes [N, C], or of the labels [N, L].  Raises DataError for a model of numbers."""
         if not self.classes:
             raise DataError("predict_proba: the model predicts numbers; use predict")
-        return self.predict(x)
+        probabilities: Array = self.predict(x)
+        return probabilities
 
     def predict_classes(self, x: npt.ArrayLike) -> Array:
         """Raw x [N, ...] -> the name of the most probable class [N]; of labels, 0 or 1 for each [N, L].

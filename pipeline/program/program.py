@@ -18,7 +18,7 @@ from pipeline.config.task_settings import SHORT, Explain
 from pipeline.errors import ConfigError, DivergedError
 from pipeline.graph.values import Array, Clock, value_table, word_table
 from pipeline.layers.graph import LayerGraph, Parameter
-from pipeline.program import inputs
+from pipeline.program import arrays, inputs
 from pipeline.program.access import Access
 from pipeline.program.divergence import diverged
 from pipeline.program.explain import explain
@@ -155,6 +155,7 @@ class Program:
         self._check_balanced()
         return self._memory.read(self._trial, loss_weights.CLASS_WEIGHTS)
 
+    @arrays.as_given
     def predict(self, x: npt.ArrayLike) -> Array:
         """x [N, ...] -> class probabilities [N, C] or values [N, T], with running statistics and without dropout."""
         rows = inputs.check_x(x, self.structure.network)
