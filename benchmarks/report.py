@@ -135,6 +135,7 @@ def sweep(result: Result) -> list[str]:
         "of the CPU of all processes, the medians of rounds in which all take turns. Ours with folders, journals, checkpoints and MLflow;",
         f"the torch loop records nothing. Asked of the stacked sweep: {asked}; reached: {'yes' if reached else '**no**'}.", "",
         *cells(("way", "wall", "CPU"), rows),
+        *tracked(result, medians),
         *(f"\n{way}: {why}" for way, why in result["skipped"].items()),
     ]  # fmt: skip
     return [*lines, *_beside_the_loop(medians), *_many(result), *_together(result["stacks"])]
@@ -201,6 +202,16 @@ def _together(found: Mapping[str, Result]) -> list[str]:
         "", "Steps of a stack beside the sum of the steps of its members alone, in turn, without data and record: medians of ratios.", "",
         *cells(("network", "trials", "wall", "CPU", "losses", "asked of the CPU", "reached"), rows),
     ]  # fmt: skip
+
+
+def tracked(result: Result, medians: dict[str, dict[str, float]]) -> list[str]:
+    """What MLflow costs a trial, and the end of a run."""
+    if "tracking" not in result:
+        return []
+    asked, spent = result["tracking"], medians["stacked"]["cpu"] - medians["untracked"]["cpu"]
+    each, last = 1000 * spent / result["trials"], statistics.median(asked["end"])
+    words = f"MLflow takes {each:.0f} ms of CPU a trial (stacked less untracked; asked: at most {1000 * asked['limit']:g})."
+    return ["", f"{words} A run ends {last:.2f} s after its last epoch (asked: at most {asked['end limit']:g} s)."]
 
 
 def streaming(result: Result) -> list[str]:

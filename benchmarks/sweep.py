@@ -32,9 +32,11 @@ from pipeline.tracking.journal import read_journal, series, start_of
 RATES, SEEDS = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001, 0.00003), tuple(range(8))
 RECIPE = ("training=fixed", "regularization=none")
 MANY_RATES = tuple(round(10 ** (-k / 16), 8) for k in range(16, 80))  # 64, with the seeds 512 trials
-WAYS = ("stacked", "one by one", "torch loop")
+WAYS = ("stacked", "one by one", "untracked", "torch loop")
 LIMITS = {"wall": 3.5, "cpu": 6.0}  # seconds of the stacked sweep
 LIMIT_512, PEER = 20.0, 5.0  # seconds of wall; how many times as long the torch loop is to take
+TRACKING = 0.040  # seconds of CPU that MLflow may take for a trial: stacked less untracked, by the number of trials
+END = 1.0  # seconds from the last step of a run to its exit, with MLflow
 ROUNDS = 3
 FASHION = Path("../shared/data/fashion-mnist")
 REAPER = 36  # PR_SET_CHILD_SUBREAPER of prctl(2)
@@ -45,7 +47,8 @@ def sweep(yard: Yard, *, quick: bool = False) -> dict[str, Any]:
     rates, seeds, rounds = (RATES[:2], SEEDS[:2], 1) if quick else (RATES, SEEDS, ROUNDS)
     epochs = 2 if quick else 20
     absent = missing("torch")
-    ways = WAYS[:2] if absent else WAYS
+    ways = WAYS[:-1] if absent else WAYS
+    ends = []
     seconds: dict[str, dict[str, list[float]]] = {way: {"wall": [], "cpu": []} for way in ways}
     told: dict[str, Any] = {}
     for number in range(rounds):
@@ -56,6 +59,9 @@ def sweep(yard: Yard, *, quick: bool = False) -> dict[str, Any]:
                 told[way] = results_in(Path(folder))
             seconds[way]["wall"].append(round(wall, 2))
             seconds[way]["cpu"].append(round(cpu, 2))
+        yard.ready(usable_cores())
+        with tempfile.TemporaryDirectory() as folder:
+            ends.append(round(end(Path(folder)), 2))
     with tempfile.TemporaryDirectory() as folder:
         yard.ready(usable_cores())
         many_wall, many_cpu = cost(command("stacked", MANY_RATES[:1] if quick else MANY_RATES, seeds, epochs), Path(folder))
@@ -69,6 +75,7 @@ def sweep(yard: Yard, *, quick: bool = False) -> dict[str, Any]:
         "fashion": fashion(yard, quick=quick),
         "stacks": stacks(yard, quick=quick),
         "of_1000": many(quick=quick),
+        "tracking": {"limit": TRACKING, "end": ends, "end limit": END},
         "skipped": {"torch loop": absent} if absent else {},
     }
 
@@ -78,7 +85,7 @@ def command(way: str, rates: tuple[float, ...], seeds: tuple[int, ...], epochs: 
     if way == "torch loop":
         return [sys.executable, "-m", "benchmarks.contenders.torch_sweep", *map(str, (epochs, len(seeds), *rates))]
     grid = [f"optimizer.learning_rate={','.join(map(str, rates))}", f"seed={','.join(map(str, seeds))}"]
-    stack = [] if way == "stacked" else ["sweep.stack=false"]
+    stack = {"one by one": ["sweep.stack=false"], "untracked": ["tracking=none"]}.get(way, [])
     return [sys.executable, "-m", "pipeline", "-m", "architecture=mlp_small", *RECIPE, f"training.epochs={epochs}", *grid, *stack]
 
 
@@ -118,6 +125,18 @@ def results_in(folder: Path) -> dict[str, dict[str, dict[int, float]]]:
         for one in events
         if start_of(one).tags.get("pipeline.kind") != "sweep"
     }
+
+
+def end(folder: Path) -> float:
+    """Seconds from the last epoch of a short run with MLflow to the exit of its command."""
+    words = [sys.executable, "-m", "pipeline", "+experiment=bn", "training.epochs=20"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    last = 0.0
+    with subprocess.Popen(words, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        for line in run.stdout:
+            last = time.perf_counter() if line.startswith("epoch") else last
+    return time.perf_counter() - last
 
 
 def cost(words: list[str], folder: Path) -> tuple[float, float]:

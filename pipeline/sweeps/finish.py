@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from rich.table import Table
 
 from pipeline import files
 from pipeline.config.experiment import Experiment
+from pipeline.errors import PipelineError
 from pipeline.screen.console import console_for, say
 from pipeline.screen.tables import fits
 from pipeline.sweeps import comparison, forms, page
@@ -108,8 +109,9 @@ def _ask_for_more(folder: Path, sender: Sender, experiment: Experiment, sweep: s
         return
     with closing(Journal(folder)) as journal:
         if experiment.tracking.model != "none":
-            written = served.write(folder)
-            journal.write(Model(path=written.name, register=experiment.tracking.register or ""))
+            with suppress(PipelineError, OSError):  # a full disk, say: the sweep is whole all the same
+                written = served.write(folder)
+                journal.write(Model(path=written.name, register=experiment.tracking.register or ""))
         journal.write(Tags(values={FIGURES: f"the best of {sweep}"}))
     sender.add(folder, store)
 

@@ -3,8 +3,8 @@
     model/MLmodel  model.py  requirements.txt  python_env.yaml  conda.yaml  input_example.json  serving_input_example.json
     model/artifacts/run/     config.yaml  run.json  checkpoints/
 
-It answers with the table that task=predict writes.  A model of a table takes columns by their names, whatever their types, since its run
-knows how they are read; one of arrays takes rows of numbers, an image as its pixels in a row.
+It answers with the table that task=predict writes.  A model of a table takes columns by their names, numbers and text, since its run knows
+how they are read; one of arrays takes rows of numbers, an image as its pixels in a row.
 """
 
 # N rows, D numbers of a row
@@ -148,9 +148,10 @@ def _told(facts: Facts, python: str, *, with_example: bool) -> dict[str, Any]:
 
 
 def _inputs(facts: Facts) -> list[dict[str, Any]]:
-    names = _columns(facts)
-    if names:
-        return [{"type": "any", "name": name, "required": True} for name in names]
+    if facts.encoder is not None:
+        return [{"type": _type(column), "name": column.name, "required": True} for column in facts.encoder.columns]
+    if names := _columns(facts):
+        return [{"type": "double", "name": name, "required": True} for name in names]
     return [{"type": "double", "required": True}] * math.prod(facts.input_shape)
 
 
@@ -160,6 +161,11 @@ def _outputs(facts: Facts) -> list[dict[str, Any]]:
     columns = predict.table(np.zeros((1, width)), facts)
     types = {"O": "string", "i": "long"}
     return [{"type": types.get(values.dtype.kind, "double"), "name": name, "required": True} for name, values in columns.items()]
+
+
+def _type(column: object) -> str:
+    """A number, or the cell as it is written."""
+    return "double" if isinstance(column, Quantity) and column.reading.kind == "number" else "string"
 
 
 def _columns(facts: Facts) -> tuple[str, ...]:

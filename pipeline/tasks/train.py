@@ -23,7 +23,7 @@ from pipeline.config.experiment import Experiment
 from pipeline.config.stored import FORK
 from pipeline.data.frames import Given
 from pipeline.data.prepared import Prepared, prepared
-from pipeline.errors import DivergedError, Paused, PipelineError, Stopped
+from pipeline.errors import DivergedError, Paused, PipelineError, Stopped, sentence
 from pipeline.program.make import compile_experiment
 from pipeline.program.model import Model
 from pipeline.program.program import Program
@@ -182,10 +182,14 @@ def _trained(made: _Training) -> Generator[Feed, Taken, Result]:
 def _model(made: _Training, tracker: Tracker) -> None:
     """The trained model for MLflow; of a sweep that of the best trial is written when that is known."""
     settings, rows = made.ready.begun.tracking or made.ready.begun.experiment.tracking, made.ready.data.dataset.test.x
-    if tracker.store is not None and (settings.model == "all" or (settings.model == "best" and made.ready.context.sweep is None)):
-        alone = made.ready.context.sweep is None
-        example = rows[:1] if isinstance(rows, np.ndarray) else None
-        tracker.model(served.write(tracker.folder, example), register=(settings.register or "") if alone else "")
+    alone = made.ready.context.sweep is None
+    if tracker.store is None or not (settings.model == "all" or (settings.model == "best" and alone)):
+        return
+    try:
+        folder = served.write(tracker.folder, rows[:1] if isinstance(rows, np.ndarray) else None)
+        tracker.model(folder, register=(settings.register or "") if alone else "")
+    except (PipelineError, OSError) as error:  # a full disk, say: the run is whole all the same
+        say_once(made.ready.console, f"MLflow gets no model: {sentence(error)}", made.ready.context.said or set())
 
 
 def _recorded(made: _Training, tracker: Tracker) -> Generator[Feed, Taken, tuple[Outcome, dict[str, float]]]:
