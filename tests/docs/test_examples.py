@@ -76,4 +76,4 @@ def test_every_example_has_a_test() -> None:
 def test_a_server_answers_from_many_threads_as_a_single_one(printed: str) -> None:
     (answers,) = re.findall(r"^400 questions from 8 threads: (\d+) answers a second, 0 wrong$", printed, re.MULTILINE)
     assert int(answers) > 50
-    assert "three numbers in place of an image: x = rows of shape [3]: " in printed
+    assert "three numbers: x = rows of shape [3]: " in printed
