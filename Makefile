@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow soak integration parity check bench docs gpu-report clean
+.PHONY: help setup run test test-slow soak integration parity check lock bench docs gpu-report clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -54,10 +54,16 @@ integration: $(VENV)/.integration ## the tests beside real parts of others: Ray,
 parity: $(VENV)/.peers ## train beside PyTorch (installs it): the same weights after ten steps
 	$(BIN)/python -m pytest -m parity
 
-check: $(VENV)/.dev ## formatter, linter, types
+check: $(VENV)/.dev ## formatter, linter, types, an audit of what is installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python .ci/audit.py
+
+lock: $(VENV)/.dev ## write requirements.lock anew: every pin with its hashes
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+		--no-emit-find-links --extra dev --extra search --extra joblib --extra slurm --extra export --extra report -c constraints.txt pyproject.toml \
+		--output-file requirements.lock
 
 docs: $(VENV)/.integration ## build the documentation into site/ (installs mkdocs-material); no network is asked
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict --site-dir site
