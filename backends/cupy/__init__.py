@@ -17,6 +17,8 @@ from backends.cupy.memory import Memory
 from backends.cupy.source.body import Refused
 from backends.cupy.source.program import program
 
+MOST_TRIALS = 2**16 - 1  # blocks of the second axis of a launch
+
 
 class CupyBackend:
     """Plans on `device`; captured: steps run as graphs (see `Executable`)."""
@@ -28,7 +30,10 @@ class CupyBackend:
         self.device, self.captured = device, captured
 
     def allocate(self, state: tuple[Buffer, ...], trials: int) -> Memory:
-        """Zeroed memory on the device for the state of `trials` trials."""
+        """Zeroed memory on the device for the state of `trials` trials.  Raises Unavailable for more than a launch has room for."""
+        if trials > MOST_TRIALS:
+            hint = f"use at most {MOST_TRIALS:,} trials in a stack"
+            raise Unavailable(kind="cupy", reason=f"a launch has no room for {trials:,} trials", hint=hint)
         return Memory(self.device, state, trials)
 
     def load(self, plan: Plan) -> Executable:

@@ -229,7 +229,7 @@ def described(plan: Plan, source: Source) -> str:
 
 def _launched(kernel: Kernel) -> str:
     calls = f"{len(kernel.calls)} call{'s' if len(kernel.calls) != 1 else ''}" if kernel.calls else "outputs"
-    return f"//   {kernel.name}: {calls}, {kernel.blocks} blocks a trial"
+    return f"//   {kernel.name}: {calls}, {kernel.blocks} block{'s' if kernel.blocks != 1 else ''} a trial"
 
 
 def _aligned(size: int) -> int:

@@ -137,7 +137,8 @@ class Structure:
             fewer = f"fewer than {max(2, trials * free // peak + 1)} trials in a stack, " if trials > 1 else ""
             hint = f"use {fewer}a smaller training.batch_size, or backend.recompute=true"
             raise ConfigError(at="training.batch_size", got=self.batch_size, rule=rule, hint=hint)
-        return self.backend.allocate(self._layout, trials)
+        with _refusals():
+            return self.backend.allocate(self._layout, trials)
 
     @cached_property
     def state(self) -> tuple[Buffer, ...]:

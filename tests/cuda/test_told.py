@@ -9,7 +9,7 @@ import pytest
 
 import pipeline
 from backends.cupy import CupyBackend, probe
-from backends.cupy.source import body
+from backends.cupy.source import body, program
 from backends.facts import held
 from pipeline.errors import BackendError, ConfigError
 from tests.cuda.beside import on
@@ -40,9 +40,21 @@ def test_a_training_without_a_gpu_is_refused(command: Callable[..., int], capsys
 def test_an_op_without_source_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body, "functions", lambda: frozenset({"add", "maximum"}))
     with on(CupyBackend(RecordingDevice())):
-        program = pipeline.compile(pipeline.compose(["architecture=linear", "data=diabetes", "tracking=none"]))
+        made = pipeline.compile(pipeline.compose(["architecture=linear", "data=diabetes", "tracking=none"]))
     with pytest.raises(BackendError, match=r"^backend.kind = cupy: no CUDA source for mul, sub of .*; use numpy$"):
-        program.structure.executable("train", program.batch_size)
+        made.structure.executable("train", made.batch_size)
+
+
+def test_what_a_launch_has_no_room_for_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with on(CupyBackend(RecordingDevice())):
+        structure = pipeline.compile(pipeline.compose(SMALL)).structure
+    with pytest.raises(BackendError) as caught:
+        structure.allocate(70_000)
+    rule = "a launch has no room for 70,000 trials; use at most 65,535 trials in a stack"
+    assert str(caught.value) == f"backend.kind = cupy: {rule}"
+    monkeypatch.setattr(program, "MOST", 100)
+    with pytest.raises(BackendError, match=r"^backend.kind = cupy: more than 100 numbers in a tensor of .*; use numpy$"):
+        structure.executable("train", structure.batch_size)
 
 
 def test_what_does_not_fit_the_device_is_refused_with_the_sizes_before_anything_is_allocated() -> None:

@@ -40,6 +40,7 @@ ARGUMENTS = (
     ("int", "pair_count"), ("int", "x_form"), ("long long*", "done"), ("int*", "stopped"),
     ("long long*", "clock"), ("char*", "rings"), ("int", "offset"),
 )  # fmt: skip
+MOST = 2**31 - 1  # numbers of a tensor: kernels count them in 32 bits
 # after the steps of a graph
 ADVANCE = 'extern "C" __global__ void advance(long long* clock, int steps) { clock[0] += steps; }'
 CLOCK = 2  # numbers before those of the rings: the first step of a graph, and the steps S of the tables; then where each ring starts
@@ -122,6 +123,8 @@ class _Program:
 
     def _piece(self, number: int, call: Call) -> Piece:
         op = call.product.op if call.product else call.op
+        if any(b.count > MOST for b in (*call.inputs, *call.outputs)):
+            raise Refused(f"more than {MOST:,} numbers in a tensor of {call.name}")
         if op not in PIECES:
             raise Refused(f"no CUDA source for {op} of {call.name}")
         return PIECES[op](Site(call=call, number=number, precision=self.plan.precision, names=Names()))
