@@ -10,6 +10,7 @@ import io
 import os
 import shutil
 import signal
+import socket
 import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,7 @@ from pipeline.sweeps.engines.processes import CODE
 from pipeline.sweeps.jobs import JobResult, Trial
 from pipeline.sweeps.journal import SweepJournal
 
+PATIENCE = 5.0  # seconds that a cluster has to answer
 OF_THE_SENDER = ("mlflow.json", "sender.log", ".lock")  # files of a run folder that only this machine writes
 
 
@@ -56,16 +58,18 @@ class Cluster:
         except ImportError:
             hint = "pip install 'caviar-pipeline[ray]', or give another engine"
             raise ConfigError(at="sweep.engine", got="ray", rule="Ray is not installed", hint=hint) from None
+        address = settings.address
         path = os.pathsep.join(filter(None, (str(CODE), os.environ.get("PYTHONPATH", ""))))
         before = signal.getsignal(signal.SIGTERM)
         try:
             if not ray.is_initialized():
+                _knock(address)
                 env = {"env_vars": {"PYTHONPATH": path}}
-                ray.init(address=settings.address, log_to_driver=False, logging_level="ERROR", runtime_env=env, configure_logging=False)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+                ray.init(address=address, log_to_driver=False, logging_level="ERROR", runtime_env=env, configure_logging=False)
+        except (OSError, RuntimeError, ValueError) as error:
             rule = f"no Ray cluster answers there ({str(error).strip().splitlines()[0]})"
             hint = "start one with `ray start --head`, or leave the address out for one of this machine"
-            raise ConfigError(at="sweep.address", got=settings.address, rule=rule, hint=hint) from None
+            raise ConfigError(at="sweep.address", got=address, rule=rule, hint=hint) from None
         finally:
             signal.signal(signal.SIGTERM, before)  # Ray sets its own, which would end the sweep without a word
         self._ray, self._settings = ray, settings
@@ -78,6 +82,13 @@ class Cluster:
 
     def close(self) -> None:
         """Nothing: the next batch of a search finds the cluster as it is, and Ray leaves it, or ends its own, with this process."""
+
+
+def _knock(address: str | None) -> None:
+    """Raises OSError where nobody listens at host:port: Ray itself would try for minutes."""
+    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=PATIENCE).close()
 
 
 class Task:
