@@ -50,6 +50,16 @@ CASES: dict[str, tuple[str, ...]] = {
         " {kind: conv_transpose, channels: 4, stride: 2}, {kind: global_average_pool}]",
     ),
     "depthwise": ("data=digits", "architecture.layers=[{kind: conv, channels: 8}, {kind: conv, channels: 8, groups: 8, stride: 2}]"),
+    "formulas": ("data=iris", DENSE, "loss=focal", "activation=selu", "regularization=alpha_dropout"),
+    "later layers": (
+        "data=digits",
+        "architecture.layers=[{kind: normalization, normalization: rms}, {kind: dropout, rate: 0.2},"
+        " {kind: conv, channels: 8, padding: [1,0,2,1], activation: mish}, {kind: upsample},"
+        " {kind: upsample, factor: [1,2], method: bilinear}, {kind: max_pool, kernel: 3, stride: 2, ceil: true},"
+        " {kind: average_pool, kernel: 3, stride: 2, padding: 1, ceil: true, count_padding: true},"
+        " {kind: conv_transpose, channels: 6, groups: 2, stride: 2}, {kind: normalization, normalization: batch},"
+        " {kind: activation, activation: learned_swish}]",
+    ),
     "dropout and decay": ("data=iris", DENSE, "regularization=dropout", "regularization.l2=0.001"),
 }  # fmt: skip
 
