@@ -75,7 +75,9 @@ class SweepJournal:
         if text and not text.endswith(b"\n"):
             os.write(self._file, b"\n")  # closes the torn line of a killed process
         for line in text.splitlines():
-            with suppress(ValueError):  # a torn line
+            with suppress(
+                ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError
+            ):  # torn, or one that nobody here writes
                 self._note(json.loads(line))
 
     @property

@@ -79,7 +79,7 @@ def _stored(folder: Path) -> Sent:
     """An unreadable file counts as nothing sent: sending again is harmless."""
     try:
         return read(Sent, json.loads((folder / STATE).read_text()), at=STATE)
-    except (OSError, ValueError, PipelineError):
+    except (OSError, ValueError, RecursionError, PipelineError):
         return Sent()
 
 

@@ -27,6 +27,7 @@ import pipeline
 from pipeline.config import spec
 from pipeline.data import Data, DataShape, load, read_new
 from pipeline.data.idx import read_idx
+from pipeline.sweeps.journal import SweepJournal
 from pipeline.tracking.delivery import read_sent
 from pipeline.tracking.folder import read_info
 from pipeline.tracking.journal import read_journal
@@ -219,6 +220,29 @@ def _arrays_of_run(folder: Path) -> object:
     return pipeline.load(str(folder / "run"))
 
 
+def _sweep(folder: Path) -> None:
+    journal = SweepJournal(folder, project=folder)
+    journal.begin(id="s", flags=[], overrides=["seed=0,1"], jobs=[{"seed": "0"}, {"seed": "1"}])
+    journal.asked_for(0, [{"seed": 1}])
+    journal.run("a", 0, folder / "runs" / "a")
+    journal.end("a", "finished", {"accuracy/validation": 0.5})
+    journal.summed_up(folder / "runs" / "s")
+    journal.close()
+
+
+def _of_lines(rng: random.Random, content: bytes) -> bytes:
+    lines = content.splitlines()
+    place = rng.randrange(len(lines))
+    lines[place] = mutate.of_json(rng, lines[place])
+    return b"\n".join(lines) + b"\n"
+
+
+def _read_sweep(folder: Path) -> object:
+    journal = SweepJournal(folder, project=folder)
+    journal.close()
+    return journal.runs
+
+
 def _sent(folder: Path) -> None:
     _run(folder)
     (folder / "run" / "mlflow.json").write_text(json.dumps({"uri": "sqlite:///x.db", "experiment_id": "1", "run_id": "2", "offset": 10}))
@@ -251,5 +275,6 @@ READERS = {
     "config.yaml": Reader(file="run/config.yaml", make=_run, damage=mutate.of_bytes, read=lambda at: pipeline.load(str(at / "run"))),
     "run.json": Reader(file="run/run.json", make=_run, damage=mutate.of_json, read=lambda at: read_info(at / "run")),
     "mlflow.json": Reader(file="run/mlflow.json", make=_sent, damage=mutate.of_json, read=lambda at: read_sent(at / "run")),
+    "sweep.jsonl": Reader(file="sweep.jsonl", make=_sweep, damage=_of_lines, read=_read_sweep),
     "config": Reader(file="overrides.txt", make=text("overrides.txt", OVERRIDES.encode()), damage=_of_overrides, read=_overrides),
 }
