@@ -187,7 +187,9 @@ def _inferred(seen: Evidence, result: Found, made: Reading, *, target: bool, con
     missing = replace(made.missing, words=(*made.missing.words, *result.missing))
     if result.kind == "category":
         reading = _spelled(seen, made) if target else replace(made, kind="category")
-        return Decision(name=seen.name, reading=reading, why=result.why, notes=result.notes)
+        words = sorted(seen.nothing.difference(seen.missing.words))
+        gone = (f"{listed(words)} taken as missing; missing: [] in data.columns keeps it as a word",) if words and not target else ()
+        return Decision(name=seen.name, reading=reading, why=result.why, notes=(*result.notes, *gone))
     if result.kind == "boolean" and target and config.task != "regression":
         notes = tuple(note for note in result.notes if not note.endswith("are taken as 1 and 0"))  # they are classes here
         return Decision(name=seen.name, reading=replace(_spelled(seen, made), missing=missing), why=result.why, notes=notes)

@@ -132,7 +132,7 @@ def _truths(cells: Mapping[str, int]) -> Found | Doubt | None:
     if words == named and len(words) == 2 and words in PAIRS:
         no, yes = sorted(words, key=lambda word: TRUTHS[word])
         return Found(kind="boolean", form=Truth(), why=why, notes=(f"{yes!r} and {no!r} are taken as 1 and 0",))
-    if len(named) > 2 and named <= TRUTHS.keys() and len({TRUTHS[word] for word in named}) == 2:
+    if len(words) > 2 and named and named <= TRUTHS.keys() and len({TRUTHS[word] for word in named}) == 2:
         rule = "it may be one of several words for true and false"
         return Doubt(rule=rule, cells=tuple(cells), settings=("kind: boolean", "kind: category"))
     return None

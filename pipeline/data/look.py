@@ -39,7 +39,7 @@ class Evidence:
     plain   all present cells so far are plain numbers: `low` ... `suspects` are known of them, else `counts`
     pointed whether a whole number among them has a point, as 1.000
     kind    of a column that has a type
-    counts  distinct present cells, stripped -> how often; `many`: more than are counted
+    counts  distinct present cells, stripped -> how often; `many`: more than are counted; `nothing`: words that were taken as missing
     kept    the blocks, numbers [n] or Arrow text; None: not kept
     """
 
@@ -60,6 +60,7 @@ class Evidence:
     rest: tuple[float, float] = (np.inf, -np.inf)
     lowest: float = np.inf
     counts: dict[str, int] = field(default_factory=dict)
+    nothing: set[str] = field(default_factory=set)
     many: bool = False
     kept: list[Any] | None = field(default_factory=list)
     behind: bool = False
@@ -122,6 +123,7 @@ class Evidence:
             text = "" if entry is None else entry.strip()
             if self.missing.holds(text):
                 self.absent += count
+                self.nothing.update([text] if text else [])
             elif text in self.counts or len(self.counts) < self.most:
                 self.counts[text] = self.counts.get(text, 0) + count
             else:

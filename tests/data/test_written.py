@@ -10,6 +10,7 @@ import pytest
 
 import pipeline
 from pipeline.config.spec import experiment
+from pipeline.data.settings import Declared
 from pipeline.data.table import read_table
 from pipeline.errors import PipelineError
 from tests.data.test_kinds import column, given, notes
@@ -118,6 +119,9 @@ ASKED = {
     "yes in several words": (
         ("yes", "n", "Y"), "it may be one of several words for true and false", ("kind: boolean", "kind: category")
     ),
+    "true and false in letters and numbers": (
+        ("t", "0", "1", "f"), "it may be one of several words for true and false", ("kind: boolean", "kind: category")
+    ),
     "two orders of one date": (
         ("19/5/2023", "6/27/2023"), "it is a date written %d/%m/%Y, and '6/27/2023' one written %m/%d/%Y",
         ('kind: date, format: "%d/%m/%Y|%m/%d/%Y"', 'kind: date, format: "%m/%d/%Y|%d/%m/%Y"', "kind: category"),
@@ -220,3 +224,11 @@ def test_words_that_might_be_more_are_told(tmp_path: Path, cells: tuple[str, ...
 def test_the_only_negative_number_is_told(tmp_path: Path) -> None:
     found = column(tmp_path, "1", "-1", "3", "-1", "7", "-1")
     assert notes(found) == (f"'-1' stands 3 times apart from the others; if it means a missing value, give {given('missing: [-1]')}",)
+
+
+def test_a_word_of_a_category_that_is_taken_as_missing_is_told_and_can_be_kept(tmp_path: Path) -> None:
+    found = column(tmp_path, "NA", "SE", "DK", "NA", "")
+    assert found.texts("c") == [None, "SE", "DK", None, None]
+    assert notes(found) == ("'NA' taken as missing; missing: [] in data.columns keeps it as a word",)
+    kept = column(tmp_path, "NA", "SE", "DK", "NA", "", columns={"c": Declared(missing=())})
+    assert kept.texts("c") == ["NA", "SE", "DK", "NA", None] and notes(kept) == ()
