@@ -47,7 +47,7 @@ def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
         try:
             with hydra.initialize_config_dir(str(CONF), job_name="pipeline", version_base="1.3"):
                 config = plain_config(hydra.compose("config", texts), shown(texts))
-        except (HydraException, OmegaConfBaseException) as error:
+        except (HydraException, OmegaConfBaseException, ValueError, TypeError, RecursionError) as error:
             raise explained(error) from None
         finally:
             GlobalHydra.set_state(outer)

@@ -1,6 +1,7 @@
 """A process that reads damaged samples: python -m tests.faults.fuzz.child READER[,...] FOLDER FIRST COUNT -> a line for each that is lost.
 
-A sample is lost where its reader raises what is no error of ours, takes more than SECONDS or MEGABYTES, or writes outside of the folder.
+A sample is lost where its reader raises what is no error of ours, takes more than SECONDS of the processor, HARD ones by
+the clock, or MEGABYTES, or writes outside of the folder.
 The reader and the number of the sample stand in FOLDER/now before it is read: a crash is known by it.
 """
 
@@ -74,7 +75,7 @@ def fuzz(name: str, folder: Path, now: Path, first: int, count: int, outside: li
             now.write_text(f"{name} {number}")
             (work / reader.file).write_bytes(reader.damage(random.Random(f"{name} {number}"), content))
             Path("/proc/self/clear_refs").write_text("5")
-            before, began = _held(), time.perf_counter()
+            before, began = _held(), time.process_time()
             signal.alarm(HARD)
             try:
                 reader.read(work)
@@ -84,7 +85,7 @@ def fuzz(name: str, folder: Path, now: Path, first: int, count: int, outside: li
             except BaseException as error:
                 fault = "".join(traceback.format_exception(error)[-3:]).replace("\n", " | ")
             signal.alarm(0)
-            took, memory = time.perf_counter() - began, (_peak() - before) / 1e6
+            took, memory = time.process_time() - began, (_peak() - before) / 1e6
             fault = fault or (f"{took:.1f} s" if took > SECONDS else f"{memory:.0f} MB" if memory > MEGABYTES else "")
             if fault or outside:
                 print(f"{name} {number}: {fault or f'wrote {outside}'}", flush=True)
