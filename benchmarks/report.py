@@ -138,6 +138,7 @@ def sweep(result: Result) -> list[str]:
         *tracked(result, medians),
         *(f"\n{way}: {why}" for way, why in result["skipped"].items()),
     ]  # fmt: skip
+    lines += ["", result["note"]] if "note" in result else []
     return [*lines, *_beside_the_loop(medians), *_many(result), *_together(result["stacks"])]
 
 
