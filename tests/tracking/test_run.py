@@ -36,7 +36,8 @@ def test_by_asking_mlflow_for_a_folder_elsewhere(begin: Callable[..., Tracker], 
     assert find_run(run_id, project=project, store=store) == tracker.folder
     shutil.rmtree(tracker.folder)
     assert refusal(run_id, project, store) == (
-        f"run = {run_id}: its folder {tracker.folder} is not on this machine any more; give another run"
+        f"run = {run_id}: its folder {tracker.folder} is not on this machine any more, "
+        f"and sqlite:///{project}/mlflow.db has no model; tracking.model=best sends it; give another run"
     )
 
 
