@@ -120,7 +120,7 @@ def test_a_launcher_of_others_gives_the_runs_the_table_the_link_and_the_exit_cod
     assert code == 3, told
     assert table(told) == table(said)
     assert told_of_runs(other) == told_of_runs(ours)  # weights, journals, ends: bit for bit
-    assert re.search("^MLflow +http.*pipeline.sweep", told, re.MULTILINE)
+    assert re.search("^MLflow +http.*viewStateShareKey", told, re.MULTILINE)
     assert told.count(": error: training diverged") == 3 and told.count("this one again: python -m pipeline") == 3
     assert not (other / "s" / ORDERS).exists()
     code, again = command(other, "resume=s")
@@ -142,7 +142,7 @@ def test_a_sweeper_of_others_chooses_trials_by_what_they_give_back(launcher: str
     code, said = command(tmp_path / "p", *asked, f"hydra/launcher={launcher}", "hydra.sweep.dir=s")
     assert code == 0, said
     assert "hydra/sweeper=tiny chooses its jobs" in said and "6 of 6 jobs done" in said
-    assert re.search("^MLflow +http.*pipeline.sweep", said, re.MULTILINE) and "learning_rate" in table(said)[3]
+    assert re.search("^MLflow +http.*viewStateShareKey", said, re.MULTILINE) and "learning_rate" in table(said)[3]
     values = [json.loads(line.removeprefix("values ")) for line in said.splitlines() if line.startswith("values ")]
     assert len(values) == 3 and all(-1 <= value < 0 for pair in values for value in pair)  # minus the accuracy: less is better
     assert max(values[0]) > max(values[-1])  # it went to where the better ones are
