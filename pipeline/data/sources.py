@@ -200,7 +200,7 @@ def parquet_source(path: Path) -> Source:
 
     try:
         file = pyarrow.parquet.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"data.path = {path}: is not a whole Parquet file; write it again, or give data=csv") from error
     names = tuple(file.schema_arrow.names)
     twice = next((name for index, name in enumerate(names) if name in names[:index]), None)
@@ -215,7 +215,7 @@ def parquet_source(path: Path) -> Source:
             for batch in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=BATCH_ROWS, columns=list(columns)):
                 batch.validate(full=True)  # words may be no UTF-8
                 yield batch
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise DataError(f"data.path = {path}: is not a whole Parquet file; write it again, or give data=csv") from error
 
     return ArrowSource(f"data.path = {path}", names, read)
