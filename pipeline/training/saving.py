@@ -9,6 +9,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ import numpy as np
 import safetensors.numpy
 
 from pipeline import files
-from pipeline.errors import RunError
+from pipeline.errors import RunError, sentence
 from pipeline.records import plain
 from pipeline.training import checkpoint, history
 from pipeline.training.checkpoint import MANIFEST, Array, Progress, State, Stored
@@ -93,6 +94,8 @@ class Checkpoints:
             self._result = self._save(state, progress, best_state)
         except RunError as error:
             self._result = error
+        except OSError as error:  # of what is tidied up after a write that failed
+            self._result = RunError(f"{files.shown(self.folder)}: cannot be written ({sentence(error)})")
 
     def _save(self, state: State, progress: Progress, best_state: State | None) -> Path:
         start = time.monotonic()
@@ -149,4 +152,5 @@ class Checkpoints:
         named = {entry[name]["file"] for entry in entries for name in ("last", "best") if entry[name]}
         for path in self.folder.iterdir():
             if path.name.startswith(files.TEMPORARY) or (path.suffix == ".safetensors" and path.name not in named):
-                path.unlink(missing_ok=True)
+                with suppress(OSError):  # the checkpoint is written: what cannot be deleted now, the next one deletes
+                    path.unlink(missing_ok=True)

@@ -111,3 +111,20 @@ def test_the_last_checkpoint_that_cannot_be_written_is_an_error(tmp_path: Path, 
 def test_without_the_best_epoch_its_state_is_not_written(tmp_path: Path) -> None:
     trained(tmp_path, settings=Saving(best=False))
     assert checkpoint.load(tmp_path).best_state is None and len(list(tmp_path.glob("*.safetensors"))) == 1
+
+
+def test_old_arrays_that_cannot_be_deleted_now_are_deleted_by_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What random faults found: the thread died of it."""
+    trained(tmp_path, settings=Saving(best=False))
+    saving, real = Checkpoints(tmp_path, stored=stored(), settings=Saving(best=False)), os.unlink
+
+    def failing(*arguments: Any, **named: Any) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "unlink", failing)
+    saving.begin({"a": np.zeros(3), "step": np.array(99)}, Progress(), None, since=time.monotonic())
+    saving.wait()
+    assert isinstance(saving.finished(), Path) and len(list(tmp_path.glob("*.safetensors"))) == 2
+    monkeypatch.setattr(os, "unlink", real)
+    saving.save({"a": np.ones(3), "step": np.array(100)}, Progress(), None)
+    assert len(list(tmp_path.glob("*.safetensors"))) == 1
