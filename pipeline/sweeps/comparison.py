@@ -19,6 +19,7 @@ from pipeline.sweeps import forms
 from pipeline.sweeps.table import Sweep, Trial
 
 LEVEL = 0.95
+ROUNDING = 1e-9  # of the mean: differences that differ by no more are the same
 POWER, MOST_SEEDS = 0.8, 1000
 
 
@@ -104,7 +105,10 @@ def compare(sweep: Sweep) -> tuple[Arm, ...]:
 
 
 def paired_t(differences: Sequence[float]) -> float | None:
-    """The two-sided p of a mean of 0 of paired differences [n], by Student's t with n - 1 degrees of freedom; None for n < 2."""
+    """The two-sided p of a mean of 0 of paired differences [n], by Student's t with n - 1 degrees of freedom.
+
+    None for n < 2, and where all differences are the same: shares of few rows may be so by chance, and the test would call it certain.
+    """
     count = len(differences)
     if count < 2:
         return None
@@ -112,8 +116,8 @@ def paired_t(differences: Sequence[float]) -> float | None:
 
     mean = math.fsum(differences) / count
     spread = math.sqrt(math.fsum((value - mean) ** 2 for value in differences) / (count - 1))
-    if spread == 0:
-        return 0.0 if mean else 1.0
+    if spread <= ROUNDING * abs(mean):
+        return None if mean else 1.0
     return float(2 * stdtr(count - 1, -abs(mean) / spread * math.sqrt(count)))
 
 
@@ -155,8 +159,8 @@ def seeds_needed(differences: Sequence[float]) -> int | None:
 
 
 def as_good(arms: Sequence[Arm]) -> list[Arm]:
-    """The arms that their seeds do not part from the best, which is not among them."""
-    return [arm for arm in arms[1:] if arm.p is not None and arm.p > 1 - LEVEL]
+    """The arms that their seeds do not part from the best, which is not among them; those whose pairs allow no test are among them."""
+    return [arm for arm in arms[1:] if (len(arm.pairs) > 1 if arm.p is None else arm.p > 1 - LEVEL)]
 
 
 def _arm(

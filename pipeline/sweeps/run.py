@@ -20,7 +20,7 @@ from pipeline.config.compose import run_hydra
 from pipeline.config.jobs import Composing, Configs, asked_search, check_folders, chosen_folder, jobs_of, save_whole, sweeper
 from pipeline.config.overrides import values_of, without_several
 from pipeline.config.sweep_settings import SweepSettings
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, Stopped
 from pipeline.sweeps.jobs import Job, JobResult, SweepResult
 from pipeline.sweeps.journal import FILE, SweepJournal, is_sweep
 from pipeline.sweeps.objective import check as check_objectives
@@ -115,6 +115,8 @@ class SweepRun:
                     self._end(journal, stopped=stop is not None)
             finally:
                 self.senders.close()
+        if isinstance(stop, Stopped):  # what it says is of one of the trials
+            raise Stopped(stop.exit_code - 128, f"the sweep was stopped; go on with -m resume={files.shown(folder)}")
         if stop is not None:
             raise stop
         done = sum(result.error is None for result in self.results)

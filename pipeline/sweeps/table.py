@@ -15,6 +15,7 @@ from pipeline import files
 from pipeline.config.sweep_settings import SweepSettings
 from pipeline.records import record, setting
 from pipeline.screen.wording import grows, number
+from pipeline.search.settings import REPEATS
 from pipeline.search.told import dominates
 from pipeline.sweeps import forms
 from pipeline.sweeps.journal import PRUNED
@@ -78,8 +79,20 @@ class Sweep:
 
     @property
     def best(self) -> Trial | None:
-        """The finished trial with the best value of `metric`; None when none finished with a finite one."""
-        first = min(self.trials, key=self.rank, default=None)
+        """The best finished trial of the arm with the best mean; None when none finished with a finite value.
+
+        The best of all single trials may be the lucky seed of an arm that is worse.
+        """
+        arms: dict[tuple[str, ...], list[Trial]] = {}
+        for trial in self.trials:
+            arms.setdefault(tuple(trial.params.get(name, "") for name in self.params if name not in REPEATS), []).append(trial)
+
+        def mean(trials: list[Trial]) -> tuple[bool, float]:
+            found = [score for score in map(self.score, trials) if math.isfinite(score)]
+            return len(found) < len(trials), math.fsum(found) / len(found) if found else math.inf
+
+        chosen = min(arms.values(), key=mean) if 0 < len(arms) < len(self.trials) else self.trials
+        first = min(chosen, key=self.rank, default=None)
         return None if first is None or not math.isfinite(self.score(first)) else first
 
     def value(self, trial: Trial) -> float:

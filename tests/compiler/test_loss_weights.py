@@ -180,7 +180,7 @@ def test_class_weights_are_refused_for_numbers() -> None:
     assert str(caught.value) == f"loss.class_weights = balanced: the data has numbers as targets; {hint}"
     with pytest.raises(ConfigError) as caught:
         experiment({"loss": {"kind": "huber", "class_weights": [1, 2]}})
-    owners = "auto, softmax_cross_entropy, logistic, hinge"
+    owners = "auto, softmax_cross_entropy, logistic, hinge, formula"
     assert str(caught.value) == f"loss.class_weights = [1, 2]: huber has no such key; it belongs to {owners}"
 
 

@@ -154,7 +154,10 @@ MISTAKES = [
     (["--nope"], "command line: unrecognized arguments: --nope; see --help"),
     (["--cfg", "job", "optimizer.lr=1"], "optimizer.lr = 1: unknown key; did you mean learning_rate?"),
     (["-m", "optimizer=adam,adamm"], "optimizer = adamm: unknown option; did you mean adam?"),
-    (["-m", "seed=interval(1,2)"], "config: BasicSweeper does not support sweep type : INTERVAL_SWEEP"),
+    (
+        ["-m", "seed=interval(1,2)"],
+        "seed = interval(1,2): a grid has values, and this is a range; give hydra/sweeper=search hydra.sweeper.trials=64 too",
+    ),
 ]
 
 

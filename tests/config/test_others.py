@@ -42,9 +42,7 @@ REFUSED = {
                    "config: In 'experiment/e': Overriding hydra.searchpath", "only supported from the primary config"),
     "package": ({E: "# @package hydra.run\ndir: elsewhere\n"}, "hydra.run.dir = elsewhere", HYDRA),
 
-     "default": ({E: f"{HEAD}defaults: [{{override /hydra/launcher: mine}}]\n", "hydra/launcher/mine.yaml": "_target_: os.system\n"},
-                "hydra.launcher._target_ = os.system", HYDRA),
-    "package of a default": ({E: f"{HEAD}defaults: [{{/own@hydra.job: x}}]\n", "own/x.yaml": "chdir: true\n"},
+     "package of a default": ({E: f"{HEAD}defaults: [{{/own@hydra.job: x}}]\n", "own/x.yaml": "chdir: true\n"},
      "hydra.job.chdir = true", HYDRA),
     "relative default": ({E: "defaults: [../own/x@_global_.hydra.job]\n", "own/x.yaml": "chdir: true\n"}, "hydra.job.chdir = true", HYDRA),
     "target": ({E: f"{HEAD}optimizer: {{_target_: os.system}}\n"}, "optimizer._target_ = os.system", "a config file makes no objects"),
@@ -85,6 +83,14 @@ def test_what_is_no_experiment_is_refused_and_nothing_is_done(folder: Path, caps
     assert said.startswith(f"error: {at}") and rule in said and len(said.splitlines()) == 1, said
     assert "s3cr3t" not in said
     assert sorted(path.name for path in folder.parent.iterdir()) == ["mine"]
+
+
+def test_a_launcher_of_a_defaults_list_gives_way_to_ours(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Hydra keeps the one of the main config; only the command line names another."""
+    write(folder, {E: f"{HEAD}defaults: [{{override /hydra/launcher: mine}}]\n", "hydra/launcher/mine.yaml": "_target_: os.system\n"})
+    alone = [text for text in SMALL if not text.startswith("output")]
+    assert cli.main(["-m", "--config-dir", "mine", "+experiment=e", *alone, "seed=0,1"]) == 0, capsys.readouterr().err
+    assert "2 trials train together, as one program" in capsys.readouterr().out
 
 
 def test_what_the_command_line_says_itself_is_done(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

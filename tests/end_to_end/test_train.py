@@ -74,8 +74,8 @@ def test_a_run_stopped_at_any_moment_is_resumed_bit_for_bit(work: Path, pipeline
         assert said == f"{end.message}\n" and said.endswith("; go on with resume=broken\n")
     resumed = pipeline_command("resume=broken")
     assert resumed.returncode == 0, resumed.stderr
-    begun = r"goes on after the checkpoint of epoch \d+( and \d+ steps of the next)?"
-    begun += r"|no checkpoint was saved yet: trains from the start" if number == signal.SIGKILL else ""
+    begun = r"note: goes on after the checkpoint of epoch \d+( and \d+ steps of the next)?"
+    begun += r"|note: no checkpoint was saved yet: trains from the start" if number == signal.SIGKILL else ""
     assert re.fullmatch(begun, resumed.stdout.splitlines()[0])
     assert "\nnote: loss/train is the mean over the steps of the epoch, while it was trained; task=evaluate measures it" in resumed.stdout
     assert_same_run(work / "whole", work / "broken")
@@ -87,7 +87,7 @@ def test_resume_with_more_epochs_goes_on_and_keeps_the_new_number(work: Path, pi
     pipeline_command(*SMALL, "training.epochs=5", "output=whole")
     pipeline_command(*SMALL, "training.epochs=2", "output=longer")
     resumed = pipeline_command("resume=longer", "training.epochs=5")
-    assert resumed.returncode == 0 and resumed.stdout.startswith("goes on after the checkpoint of epoch 2\n")
+    assert resumed.returncode == 0 and resumed.stdout.startswith("note: goes on after the checkpoint of epoch 2\n")
     test_of = {name: values for name, values in metrics_of(work / "longer").items() if name.endswith("/test")}
     assert {name: values[5] for name, values in test_of.items()} == {
         name: values[5] for name, values in metrics_of(work / "whole").items() if name.endswith("/test")
@@ -106,7 +106,8 @@ def test_resume_refuses_another_config(work: Path, pipeline_command: Command) ->
     pipeline_command(*SMALL, "training.epochs=2", "output=done")
     again = pipeline_command("resume=done", "optimizer.learning_rate=0.5")
     assert again.returncode == 2
-    limits = "training.epochs, training.early_stopping.patience, budget.epochs, budget.steps, budget.samples, budget.seconds"
+    limits = "training.epochs, training.early_stopping.patience, training.checkpoints, budget.epochs, budget.steps"
+    limits += ", budget.samples, budget.seconds"
     given = f"tracking, {limits}, data.root, data.path, data.stream, backend"
     rule = f"resume works with the stored config of the run; only {given} can be changed"
     assert again.stderr == f"error: optimizer.learning_rate = 0.5: {rule}\n"

@@ -86,3 +86,13 @@ def compare(found: Mapping[str, Array], expected: Mapping[str, Array], start: Ma
         apart, moved = (float(np.linalg.norm(other - value)) / length for other in (found[name], start[name]))
         assert moved > 1e-3, f"{name} moved by {moved:.1e} of its length: too little to compare"
         assert apart < limit * min(1.0, moved), f"{name} is apart by {apart:.1e} of its length, and moved by {moved:.1e}"
+
+
+def first(x: Any) -> Any:
+    """[N, H, W, C] -> [N, C, H, W]."""
+    return x.permute(0, 3, 1, 2)
+
+
+def last(x: Any) -> Any:
+    """[N, C, H, W] -> [N, H, W, C]."""
+    return x.permute(0, 2, 3, 1)

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from backends.contract import Array
+from tests.parity.beside import first, last
 
 
 class Peer:
@@ -62,13 +63,3 @@ class Peer:
     def arrays(self) -> dict[str, Array]:
         """The trained tensors."""
         return {name: value.detach().numpy().astype(np.float64) for name, value in self.p.items()}
-
-
-def first(x: Tensor) -> Tensor:
-    """[N, H, W, C] -> [N, C, H, W]."""
-    return x.permute(0, 3, 1, 2)
-
-
-def last(x: Tensor) -> Tensor:
-    """[N, C, H, W] -> [N, H, W, C]."""
-    return x.permute(0, 2, 3, 1)

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.parity.beside import IMAGES, VECTORS, beside, compiled
-from tests.parity.peer import first, last
+from tests.parity.beside import IMAGES, VECTORS, beside, compiled, first, last
 
 pytestmark = pytest.mark.parity
 CONV = {"kind": "conv", "channels": 5}

@@ -177,7 +177,7 @@ def test_a_change_is_told() -> None:
         ({"factor": 1.0}, "schedule.factor = 1.0: must be below 1"),
         ({"patience": 0}, "schedule.patience = 0: must be at least 1"),
         ({"minimum": 0.5}, "schedule.minimum = 0.5: must be below optimizer.learning_rate, which is 0.001"),
-        ({"state_on_change": "rest"}, "schedule.state_on_change = rest: unknown choice; did you mean reset?"),
+        ({"state_on_change": "rest"}, "schedule.state_on_change = rest: unknown choice; use one of keep, reset"),
     ],
     ids=str,
 )
