@@ -35,7 +35,7 @@ from pipeline.compiler.structure import Structure
 from pipeline.config import automatic, spec
 from pipeline.config.compose import compose
 from pipeline.config.experiment import Experiment
-from pipeline.config.overrides import forgiving, plain_value
+from pipeline.config.overrides import forgiving, groups, plain_value
 from pipeline.data import DataShape
 from pipeline.data.frames import in_memory, is_frame
 from pipeline.data.load import load
@@ -83,6 +83,9 @@ class _Network(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
 
     def set_params(self, **params: Any) -> Self:
         """Sets parameters; a name with a dot, or with `=` behind a group, becomes an override.  Raises ValueError for an unknown name."""
+        group = next((name for name in params if name in groups()), None)
+        if group is not None:
+            raise ValueError(f"Invalid parameter {group!r}: an option of a group is chosen by {group}=, a value by {group}.NAME")
         own = {name: value for name, value in params.items() if "." in name or name.endswith("=")}
         super().set_params(**{name: value for name, value in params.items() if name not in own})
         if own:
@@ -290,6 +293,8 @@ def _composed(overrides: Sequence[str], config: Mapping[str, Any] | None) -> dic
 
     Raises ConfigError.
     """
+    if isinstance(overrides, str):
+        raise ValueError(f"overrides = {overrides}: is a text; give a list, [{overrides!r}]")
     values = [_plain_value(text) for text in overrides]
     chosen = tuple(text for text, value in zip(overrides, values, strict=True) if value is None)
     made = deepcopy(_compose(chosen) if config is None else dict(config))

@@ -141,6 +141,10 @@ def test_mistakes_are_told() -> None:
     x, y = load_iris(return_X_y=True)
     with pytest.raises(ConfigError, match=r"optimizer.lr = 0.1: unknown key; did you mean learning_rate"):
         Classifier(["optimizer.lr=0.1"]).fit(x, y)
+    with pytest.raises(ValueError, match="Invalid parameter 'optimizer': an option of a group is chosen by optimizer=, a value by"):
+        Classifier().set_params(optimizer="sgd")
+    with pytest.raises(ValueError, match=r"overrides = training.epochs=2: is a text; give a list"):
+        Classifier("training.epochs=2").fit(x, y)
     with pytest.raises(ValueError, match="Invalid parameter 'epochs'"):
         Classifier().set_params(epochs=3)
     with pytest.raises(ValueError, match=r"y holds one class only, 0; a classifier needs two classes or more"):

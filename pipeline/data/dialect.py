@@ -83,6 +83,20 @@ def opened(path: Path) -> BinaryIO:
     return bounded(file, path)
 
 
+def is_utf8(path: Path) -> bool:
+    """Whether a file holds letters beyond ASCII, all of them in UTF-8: text of another encoding is next to never so by chance."""
+    decoder, beyond = codecs.getincrementaldecoder("utf-8")(), False
+    with opened(path) as file:
+        try:
+            while block := file.read(2**20):
+                beyond = beyond or not block.isascii()
+                decoder.decode(block)
+            decoder.decode(b"", final=True)
+        except (UnicodeDecodeError, OSError, EOFError):
+            return False  # who reads it says what is wrong
+    return beyond
+
+
 def position(file: BinaryIO) -> int:
     """How many bytes of the file itself, packed or not, have been read."""
     inner = getattr(file, "raw", file)

@@ -88,19 +88,33 @@ def sweep_of(folder: Path) -> Swept:
     """What the journal of a sweep and those of its trials hold.  Raises RunError."""
     head: dict[str, Any] = {}
     runs: dict[str, tuple[int, Path]] = {}
+    points: dict[int, dict[str, Any]] = {}
     for line in _lines(folder):
         if line.get("event") == "sweep":
             head = line
+        elif line.get("event") == "points":
+            points |= dict(enumerate(line["points"], int(line["first"])))
         elif line.get("event") == "run":
             runs[str(line["trial"])] = int(line["job"]), Path(str(line["folder"]))
     found = {job: place for job, path in sorted(runs.values()) if (place := _place(path, folder)) is not None}
     if not head or not found:
         raise RunError(f"{files.shown(folder)}: has no trial with a run folder; give the folder of a run or of a sweep")
     overrides = [str(text) for text in head.get("overrides") or ()]
-    asked = {str(number): {name: str(value) for name, value in job.items()} for number, job in enumerate(head.get("jobs") or ())}
+    asked = _asked(head, points)
     table = summarize_sweep(str(head["id"]), found.values(), settings=_settings(overrides), asked=asked)
     command = " ".join(["python -m pipeline -m", *(text.lstrip("+") for text in overrides)]) if overrides else "pipeline.sweep"
     return Swept(table=table, runs=tuple(run_of(place) for place in found.values()), command=command, folder=folder)
+
+
+def _asked(head: dict[str, Any], points: dict[int, dict[str, Any]]) -> dict[str, dict[str, str]]:
+    """What was asked of each job, as path -> value: of a grid it stands in the first line, of a search with its points."""
+    jobs = dict(enumerate(head.get("jobs") or ()))
+    repeats = (head.get("search") or {}).get("runs") or [""]
+    for number, point in points.items():
+        for place, text in enumerate(repeats):
+            own = dict(pair.lstrip("+").partition("=")[::2] for pair in str(text).split() if "=" in pair)
+            jobs[number * len(repeats) + place] = {**point, **own}
+    return {str(number): {name: str(value) for name, value in job.items()} for number, job in jobs.items()}
 
 
 def _lines(folder: Path) -> list[dict[str, Any]]:

@@ -20,8 +20,9 @@ import numpy.typing as npt
 
 from pipeline import data, files
 from pipeline.config.experiment import Experiment
+from pipeline.data.dialect import is_utf8
 from pipeline.data.files import located
-from pipeline.data.settings import target_columns
+from pipeline.data.settings import TEXTS, target_columns
 from pipeline.data.sql import is_database
 from pipeline.errors import ConfigError, RunError
 from pipeline.screen.console import console_for, say
@@ -56,6 +57,7 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     asked = replace(asked, data=_rows_to_predict(asked.data, context.overrides))
     if asked.data.path is None and asked.data.kind != "sql":
         raise ConfigError(at="data.path", got=None, rule="task=predict reads the rows to predict from it", hint="give data.path=new.csv")
+    asked = _in_its_encoding(asked, context.overrides)
     run_ = trained.load(folder, replace(asked, data=stored.data))
     if not any(text.startswith("data.skip=") for text in context.overrides):
         asked = replace(asked, data=replace(asked.data, skip=()))  # those were lines of the training's file
@@ -72,6 +74,20 @@ def _rows_to_predict(given: data.Data, overrides: tuple[str, ...]) -> data.Data:
     path = given.path if "data.path" in there else None
     asked = given.kind != "sql" or there & {"data", "data.kind", "data.query"} or (path is not None and is_database(located(path)))
     return replace(given, path=path, kind=given.kind if asked else "table")
+
+
+def _in_its_encoding(asked: Experiment, overrides: tuple[str, ...]) -> Experiment:
+    """`asked`, but for the encoding of the training file where the new one is plainly UTF-8: else its words would be others."""
+    given, known = any(text.startswith("data.encoding=") for text in overrides), asked.data.encoding
+    if given or known is None or known.lower().replace("-", "") == "utf8" or asked.data.kind not in TEXTS or asked.data.path is None:
+        return asked
+    if not is_utf8(located(asked.data.path)):
+        return asked
+    say(
+        console_for(),
+        f"note: {asked.data.path} is in UTF-8, not in {known} as the training file: it is read so; data.encoding={known} insists",
+    )
+    return replace(asked, data=replace(asked.data, encoding="utf-8"))
 
 
 def _beside(kept: Columns, predicted: Columns) -> Columns:

@@ -131,3 +131,17 @@ def test_an_npz_file_takes_columns_of_any_name() -> None:
         assert (
             found["file"].tolist() == [1.5, 2.5] and found["allow_pickle"].tolist() == ["a", "b"] and found["größe (m)"].tolist() == [0, 1]
         )
+
+
+def test_a_file_in_utf8_is_read_so_whatever_the_training_file_was_in(work: Path, pipeline_command: Command) -> None:
+    """München was taken for MÃ¼nchen, a town that the training does not have, and predicted in silence."""
+    rows = "".join(f"{town},{size},{size * (2 if town == 'München' else 1)}\n" for size in range(40) for town in ("München", "Köln"))
+    (work / "old.csv").write_text(f"town,size,price\n{rows}", encoding="cp1252")
+    asked = ["data=csv", "data.path=old.csv", "data.target=price", "data.task=regression", "data.encoding=cp1252"]
+    assert pipeline_command(*SMALL, *asked, "output=run").returncode == 0
+    for name, encoding in (("a.csv", "cp1252"), ("b.csv", "utf-8")):
+        (work / name).write_text("town,size\nMünchen,5\nKöln,6\n", encoding=encoding)
+        done = pipeline_command("task=predict", "run=run", f"data.path={name}", f"output={name}.csv")
+        assert done.returncode == 0, done.stderr
+        assert ("note: b.csv is in UTF-8, not in cp1252 as the training file" in done.stdout) == (name == "b.csv")
+    assert (work / "a.csv.csv").read_bytes() == (work / "b.csv.csv").read_bytes()

@@ -69,6 +69,15 @@ def test_the_charts_of_a_sweep_show_all_finished_trials(place: Path) -> None:
     assert "NaN" not in json.dumps([dict(chart.spec) for chart in charts])
 
 
+def test_the_columns_of_a_search_are_what_was_searched(place: Path) -> None:
+    """What an option implies (the epsilon of a normalization) is not a parameter of the search."""
+    space = ["optimizer.learning_rate=tag(log,interval(1e-3,1e-1))", "normalization=choice(batch,none)"]
+    search = ["hydra/sweeper=search", "hydra.sweeper.trials=4", *space, "seed=0,1", "hydra.sweep.dir=se"]
+    assert cli.main(["-m", "data=iris", *SMALL, "training.epochs=1", *search]) == 0
+    table = sweep_of(Path("se")).table
+    assert set(table.params) == {"optimizer.learning_rate", "normalization", "seed"} and len(table.trials) == 8
+
+
 def test_several_runs_side_by_side(place: Path) -> None:
     parts = contents.of_several([run_of(Path("a")), run_of(Path("b"))])
     differs = [part for part in parts if isinstance(part, Table)][1]
