@@ -20,7 +20,18 @@ from backends.contract import Array
 from backends.cupy.source.program import ARGUMENTS, Source
 
 HEADER = Path(__file__).with_name("shim.h")
-FLAGS = ("-std=c++17", "-O1", "-shared", "-fPIC", "-w", "-ffp-contract=off", "-mfma", "-fno-math-errno", "-fno-strict-aliasing")
+FLAGS = (
+    "-std=c++17",
+    "-O1",
+    "-shared",
+    "-fPIC",
+    "-Wl,-Bsymbolic",
+    "-w",
+    "-ffp-contract=off",
+    "-mfma",
+    "-fno-math-errno",
+    "-fno-strict-aliasing",
+)
 
 
 def compiler() -> list[str] | None:
