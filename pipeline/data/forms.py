@@ -121,9 +121,14 @@ def plain(text: str) -> float | None:
 
 
 def _number(form: Number) -> Parser:
-    """The rule for numbers with separators, currencies, units, bounds, and brackets for negative ones."""
+    """The rule for numbers with separators, currencies, units, bounds, and brackets for negative ones.
+
+    Where nothing is known to stand between groups of digits, both marks in one number (1.234,5) still say which is which: later rows may
+    hold larger numbers than those that the form was found in.
+    """
     groups, point = _GROUPS.get(form.thousands, ""), re.escape(form.decimal)
-    whole = rf"\d{{1,3}}(?:{groups}\d{{2,3}})*{groups}\d{{3}}|\d+" if groups else r"\d+"
+    other = "" if groups else _GROUPS["," if form.decimal == "." else "."]
+    whole = rf"\d{{1,3}}(?:{groups}\d{{2,3}})*{groups}\d{{3}}|\d+" if groups else rf"\d{{1,3}}(?:{other}\d{{3}})+(?={point}\d)|\d+"
     digits = rf"(?P<digits>(?:{whole})(?:{point}\d*)?|{point}\d+)(?P<power>[eE][+-]?\d+)?"
     before = rf"(?:{re.escape(form.prefix)}\s*)?" if form.prefix else ""
     after = rf"(?:\s*{re.escape(form.suffix)})?" if form.suffix else ""
@@ -140,7 +145,7 @@ def _number(form: Number) -> Parser:
         signs = [s for s in (found["sign"], found["inner"], found["behind"]) if s]
         if len(signs) > 1 or (signs and found["open"]):
             return None
-        clean = re.sub(groups, "", found["digits"]) if groups else found["digits"]
+        clean = re.sub(groups or other, "", found["digits"])
         value = float(clean.replace(form.decimal, ".") + (found["power"] or ""))
         return -value if found["open"] or (signs and signs[0] in MINUS) else value
 
