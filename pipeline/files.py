@@ -32,6 +32,14 @@ def write(path: Path, data: bytes | str) -> None:
         raise
 
 
+def check_new(output: Path) -> None:
+    """Whether a file that a task is asked to write can be written, before anything is computed.  Raises RunError."""
+    if output.exists():
+        raise RunError(f"output = {shown(output)}: exists already and is not overwritten; give another name or remove it")
+    if not output.absolute().parent.is_dir():
+        raise RunError(f"output = {shown(output)}: the folder {output.parent} does not exist; make it first")
+
+
 def shown(path: Path) -> str:
     """The path as a user would type it: from the current folder where it lies below it."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

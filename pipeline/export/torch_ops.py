@@ -109,14 +109,12 @@ def _cast(f: Forward, node: Node, given: list[str]) -> str:
     return f"{given[0]}.to({TYPES[dtype]})"
 
 
-def _sum(f: Forward, node: Node, given: list[str]) -> str:
-    (axes,) = attributes(node, LANGUAGE, "axes")
-    return f"{given[0]}.sum({axes})"
+def _over(method: str) -> Rule:
+    def rule(f: Forward, node: Node, given: list[str]) -> str:
+        (axes,) = attributes(node, LANGUAGE, "axes")
+        return f"{given[0]}.{method}({axes})"
 
-
-def _max(f: Forward, node: Node, given: list[str]) -> str:
-    (axes,) = attributes(node, LANGUAGE, "axes")
-    return f"{given[0]}.amax({axes})"
+    return rule
 
 
 def _reshape(f: Forward, node: Node, given: list[str]) -> str:
@@ -157,7 +155,7 @@ OPS: Mapping[str, Rule] = {
     "exp": _method("exp"), "expm1": _method("expm1"), "log": _method("log"), "log1p": _method("log1p"), "sqrt": _method("sqrt"),
     "tanh": _method("tanh"), "sigmoid": _method("sigmoid"), "erf": _method("erf"), "abs": _method("abs"), "softplus": _call("F.softplus"),
     "where": _call("torch.where"), "greater": _infix(">"), "less": _infix("<"), "equal": _infix("=="), "cast": _cast,
-    "column_index": _column_index, "sum": _sum, "max": _max, "spread": _spread, "reshape": _reshape,
+    "column_index": _column_index, "sum": _over("sum"), "max": _over("amax"), "spread": _spread, "reshape": _reshape,
     "matmul": _matmul, "concat": _concat, "split": _split,
     "conv": _helper("conv", "stride", "padding", "dilation"),
     "conv_data_gradient": _helper("conv_transpose", "size", "stride", "padding", "dilation"),

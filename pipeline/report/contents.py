@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from pipeline import files
 from pipeline.report import charts
-from pipeline.report.parts import Chart, Heading, Part, Table, Text
+from pipeline.report.parts import Heading, Part, Table, Text
 from pipeline.report.read import Run, Swept
 from pipeline.screen.wording import number
 from pipeline.sweeps import comparison
@@ -61,7 +61,7 @@ def of_sweep(swept: Swept) -> list[Part]:
         ]
         alike = ["; ".join(f"{name}={value}" for name, value in arm.params.items()) for arm in comparison.as_good(arms)]
         more = f" and {len(alike) - MOST_NAMED} more" if len(alike) > MOST_NAMED else ""
-        said = f"Not told apart from the best (p above 0.05): {' | '.join(alike[:MOST_NAMED])}{more}." if alike else ""
+        said = f"Not told apart from the best ({comparison.UNTOLD}): {' | '.join(alike[:MOST_NAMED])}{more}." if alike else ""
         made.append(Text(text=f"Differences are of pairs of one seed, tested by Student's t, several by Holm's rule. {said}".strip()))
     elif len(table.trials) > 1:
         made.append(Text(text="One seed of each: the order may be luck."))
@@ -166,8 +166,3 @@ def _card(run: Run) -> list[Part]:
         "prediction is for whoever uses it to say."
     )
     return [Heading(text="Model card"), Table(heading=["", ""], rows=rows), Text(text=limits)]
-
-
-def charts_left_out(parts: Sequence[Part]) -> int:
-    """How many charts a form of text leaves out."""
-    return sum(isinstance(part, Chart) for part in parts)

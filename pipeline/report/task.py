@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline import files
 from pipeline.config.experiment import Experiment
-from pipeline.errors import ConfigError, RunError, nearest
+from pipeline.errors import ConfigError, nearest
 from pipeline.report import contents, text
 from pipeline.report.html import page
 from pipeline.report.parts import Part
@@ -42,10 +42,7 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     output = Path(experiment.output) if experiment.output is not None else (folder or Path()) / f"report{suffix}"
     if output.suffix != suffix:
         raise ConfigError(at="output", got=str(output), rule=f"format={name} ends in {suffix}", hint="rename it")
-    if output.exists():
-        raise RunError(f"output = {files.shown(output)}: exists already and is not overwritten; give another name or remove it")
-    if not output.absolute().parent.is_dir():
-        raise RunError(f"output = {output}: the folder {output.parent} does not exist; make it first")
+    files.check_new(output)
     files.write(output, form(_told(folder, [_folder(each, experiment) for each in asked])))
     say(console_for(), f"written to {files.shown(output)}")
     return output

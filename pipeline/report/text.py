@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.report.contents import charts_left_out
 from pipeline.report.parts import Chart, Heading, Part, Table, Text
 from pipeline.sweeps import forms
 from pipeline.text import cell
@@ -45,5 +44,5 @@ def comma_separated(parts: Sequence[Part]) -> str:
 
 
 def _left_out(parts: Sequence[Part]) -> list[str]:
-    count = charts_left_out(parts)
-    return [LEFT_OUT.format(count=count)] if count and any(isinstance(part, Chart) for part in parts) else []
+    count = sum(isinstance(part, Chart) for part in parts)
+    return [LEFT_OUT.format(count=count)] if count else []

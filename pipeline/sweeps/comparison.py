@@ -158,6 +158,9 @@ def seeds_needed(differences: Sequence[float]) -> int | None:
     return next((pairs for pairs in range(2, MOST_SEEDS + 1) if power(pairs) >= POWER), None)
 
 
+UNTOLD = "p above 0.05, or all pairs alike, which is no test"  # what `as_good` says of an arm
+
+
 def as_good(arms: Sequence[Arm]) -> list[Arm]:
     """The arms that their seeds do not part from the best, which is not among them; those whose pairs allow no test are among them."""
     return [arm for arm in arms[1:] if (len(arm.pairs) > 1 if arm.p is None else arm.p > 1 - LEVEL)]

@@ -55,7 +55,7 @@ def _of_arms(sweep: Sweep, arms: Sequence[Arm]) -> list[str]:
     alike = comparison.as_good(arms)
     if alike:
         more = f"; and {len(alike) - NAMED} more" if len(alike) > NAMED else ""
-        said.append(f"not told apart from the best by these {repeats} (p above 0.05): {'; '.join(map(_named, alike[:NAMED]))}{more}")
+        said.append(f"not told apart from the best by these {repeats} ({comparison.UNTOLD}): {'; '.join(map(_named, alike[:NAMED]))}{more}")
         said += _seeds(arms[1], repeats) if alike[0] is arms[1] else []
     return said
 

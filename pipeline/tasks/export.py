@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline import files
 from pipeline.config.experiment import Experiment
-from pipeline.errors import ConfigError, RunError, nearest
+from pipeline.errors import ConfigError, nearest
 from pipeline.program.model import Model
 from pipeline.records import record
 from pipeline.screen.console import console_for, say
@@ -67,10 +67,7 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     if output.suffix != form.suffixes[0]:
         raise ConfigError(at="output", got=str(output), rule=f"format={experiment.format} ends in {form.suffixes[0]}", hint="rename it")
     for path in (output.with_suffix(suffix) for suffix in form.suffixes):
-        if path.exists():
-            raise RunError(f"output = {files.shown(path)}: exists already and is not overwritten; give another name or remove it")
-    if not output.absolute().parent.is_dir():
-        raise RunError(f"output = {output}: the folder {output.parent} does not exist; make it first")
+        files.check_new(path)
     model = trained.load(folder).program
     made = form.made(model, output.stem, f"The network of run {folder.name}, trained by Caviar.")
     for suffix, content in made.items():

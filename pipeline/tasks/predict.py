@@ -24,7 +24,7 @@ from pipeline.data.dialect import is_utf8
 from pipeline.data.files import located
 from pipeline.data.settings import TEXTS, target_columns
 from pipeline.data.sql import is_database
-from pipeline.errors import ConfigError, RunError
+from pipeline.errors import ConfigError
 from pipeline.screen.console import console_for, say
 from pipeline.tasks import trained
 from pipeline.tasks.context import RunContext
@@ -154,8 +154,5 @@ def _output(text: str | None) -> Path:
     path = Path(text)
     if path.suffix not in (".csv", ".parquet", ".npz"):
         raise ConfigError(at="output", got=text, rule="must end in .csv, .parquet or .npz")
-    if path.exists():
-        raise RunError(f"output = {text}: exists already and is not overwritten; give another name or remove it")
-    if not path.absolute().parent.is_dir():
-        raise RunError(f"output = {text}: the folder {path.parent} does not exist; make it first")
+    files.check_new(path)
     return path
