@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import traceback
 from argparse import Namespace
 from collections.abc import Sequence
 from typing import NoReturn
@@ -47,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (PipelineError, OSError) as error:
+        if os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0"):  # who asks Hydra for all of it is answered by us as well
+            complain("".join(traceback.format_exception(error)).rstrip())
         return _say(f"error: {sentence(error)}", exit_code(error))
 
 

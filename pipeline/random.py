@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-SPLIT, ORDER, INIT, DROPOUT, AUGMENTATION, GENERATOR = range(1, 7)
+SPLIT, ORDER, INIT, DROPOUT, AUGMENTATION, GENERATOR, SAMPLE = range(1, 8)
 
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)

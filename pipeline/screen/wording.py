@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+WIDEST = 8  # letters of a number: 100.00 %
 MACRO = ("precision", "recall", "f1")  # of a part: the mean over its classes
 GROWING = frozenset({*MACRO, "exact_match", "r2", "r2_weighted", "roc_auc"})  # and accuracies: quantities of which more is better
 
@@ -32,6 +33,21 @@ def newest(values: Mapping[str, float]) -> dict[str, float]:
     """The few that say how a training stands."""
     names = ("loss/train", "loss/validation", "accuracy/validation", "rmse/validation")
     return {name: value for name, value in values.items() if name in names}
+
+
+def fitting(values: Mapping[str, float], width: int) -> dict[str, float]:
+    """Those of the values of an epoch that fit a line of `width`, the same in each: a score of the validation part first, then its loss."""
+
+    def rank(name: str) -> tuple[bool, bool, bool]:
+        return "/" not in name or name.startswith("time/"), not name.endswith("/validation"), name.startswith("loss/")
+
+    kept: set[str] = set()
+    for name in sorted(values, key=rank):
+        size = 2 + WIDEST + (0 if name.startswith("time/") else len(name) + 1)
+        if not kept or size <= width:
+            kept.add(name)
+            width -= size
+    return {name: value for name, value in values.items() if name in kept}
 
 
 def in_words(values: Mapping[str, float]) -> str:

@@ -95,10 +95,17 @@ def parameter_count(program: Program) -> int:
 
 
 def tell(
-    console: Console, context: RunContext, dataset: Dataset, program: Program, outcome: Outcome, values: Mapping[str, float], folder: Path
+    console: Console,
+    context: RunContext,
+    dataset: Dataset,
+    program: Program,
+    outcome: Outcome,
+    values: Mapping[str, float],
+    tracker: Tracker,
 ) -> None:
-    """Shows the metrics `values` and how the training went; of a job of a sweep in one line."""
+    """Shows the metrics `values` and how the training went; of a job of a sweep in one line.  All of it is in the log."""
     seconds = sum(epoch["time/epoch_s"] for epoch in outcome.history)
+    tracker.log(f"results: {in_words({name: value for name, value in values.items() if not name.startswith('time/')})}")
     if context.said is not None:
         say(console, f"{context.label}: {in_words(newest(values))}; {outcome.message}; {seconds:.2f} s")
         return
@@ -107,11 +114,20 @@ def tell(
     names = metrics.full(dataset.task, dataset.classes)
     for note in (
         *metrics.left_out(names, dataset.test.y, dataset.classes, "test", dataset.class_names),
-        "loss/train is the mean over the steps of the epoch, while it was trained; task=evaluate measures it with the final weights",
+        _of_training(values),
     ):
         say(console, f"note: {note}")
     say(console, f"{outcome.message}; {seconds:.2f} s, {parameter_count(program):,} parameters")
-    say(console, f"run folder  {files.shown(folder)}")
+    say(console, f"run folder  {files.shown(tracker.folder)}")
+
+
+def _of_training(values: Mapping[str, float]) -> str:
+    """What the values of the training part are."""
+    others = any(name.endswith("/train") and name != "loss/train" for name in values)
+    rest = "; the other values of the training part are of some of its rows" if others else ""
+    return (
+        f"loss/train is the mean over the steps of the epoch, while it was trained{rest}; task=evaluate measures all with the final weights"
+    )
 
 
 def tell_receipt(console: Console, context: RunContext, receipt: Receipt) -> None:

@@ -159,7 +159,7 @@ def _trained(made: _Training) -> Generator[Feed, Taken, Result]:
     outcome, values = yield from _recorded(made, tracker)
     results.note(tracker, outcome.message, values)
     _model(made, tracker)
-    results.tell(ready.console, context, ready.data.dataset, made.program, outcome, values, tracker.folder)
+    results.tell(ready.console, context, ready.data.dataset, made.program, outcome, values, tracker)
     try:
         receipt = tracker.finish("FINISHED", outcome.message, wait=ready.wait)
     except KeyboardInterrupt:  # Ctrl-C now ends only the waiting for MLflow
@@ -236,12 +236,14 @@ def _train(made: _Training, tracker: Tracker) -> Generator[Feed, Taken, tuple[Ou
     if begun.folder is not None or begun.origin is not None:
         for text in filter(None, (begun.where, "" if begun.folder is None else damage(begun.folder))):
             say_once(made.ready.console, text, context.said if context.said is not None else set())
+            tracker.log(f"note: {text}")
     shared = context.interrupt
     rung = _Rung(context.until, 0 if found is None else found.progress.epoch)
     shown = progress.display(made.ready.console, job=context.label, said=context.said, bar=shared is None)
     with Interrupt() if shared is None else nullcontext(shared) as interrupt, shown as display:
         for note in made.notes if found is None or begun.origin is not None else ():
             display(Noted(text=note))
+            tracker.log(f"note: {note}")
         program.prepare(weighted=ready.train.weight is not None)  # outside what the epochs, and a budget of seconds, count
         outcome = yield from loop.training(
             program,
@@ -327,11 +329,13 @@ class _Rung:
 def _all(
     display: progress.Display, tracker: Tracker, watch: Callable[[Event], None], link: results.LinkAtStart, rung: _Rung
 ) -> Callable[[Event], None]:
-    """To the journal first, then to the eye."""
+    """To the journal first, then to the log, then to the eye."""
+    logged = progress.Epochs(tracker.log)
 
     def emit(event: Event) -> None:
         if isinstance(event, EpochEnded):
             tracker.metrics(event.epoch, event.values)
+        logged(event)
         display(event)
         link.look()
         watch(event)

@@ -3,6 +3,7 @@
 settings.py    the `tracking` group
 process.py     whose run it is, and whether that process lives
 journal.py     what happened, one line an event: the truth
+log.py         what its terminal showed, as text
 machine.py     how busy the machine is
 folder.py      run folders
 lock.py        one process at a time in a run folder

@@ -5,6 +5,7 @@ runs/2026-11-21_04-35-58_bn/
   run.json         what the run is: uid, name, process, where it is tracked
   journal.jsonl    what happened (pipeline/tracking/journal.py)
   mlflow.json      what MLflow has of it: run id, bytes of the journal sent (written by the sender)
+  log.txt          what the terminal showed, for people
   checkpoints/     figures/
 """
 

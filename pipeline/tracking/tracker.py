@@ -35,6 +35,8 @@ from pipeline.tracking.folder import CONFIG, INFO, Origin, RunInfo, fill, new_ru
 from pipeline.tracking.journal import FILE, Artifact, Confusion, End, Journal, Metric, Model, Resume, Start, Status, Tags, unwritable
 from pipeline.tracking.link import Link, link_to_run
 from pipeline.tracking.lock import Lock, take
+from pipeline.tracking.log import FILE as LOG
+from pipeline.tracking.log import Log
 from pipeline.tracking.machine import Watch
 from pipeline.tracking.models import RESUMABLE
 from pipeline.tracking.outbox import WAIT, Sender, open_sender
@@ -66,6 +68,7 @@ class Tracker:
         self._sender, self._own_sender = sender, own_sender
         self._receipt: Receipt | None = None
         self._watch: Watch | None = None
+        self.log = Log(folder)
         self.checkpoints = False  # whether the store gets them when the run is over
 
     def link(self) -> Link | None:
@@ -113,7 +116,10 @@ class Tracker:
         if self._receipt is None:
             if self._watch is not None:
                 self._watch.close()
-            with self.lock, contextlib.closing(self.journal):
+            with self.lock, contextlib.closing(self.journal), contextlib.closing(self.log):
+                self.log(f"{status.lower()}: {message}" if message else status.lower())
+                if self._own_sender and (self.folder / LOG).exists():
+                    self.artifact(self.folder / LOG)
                 self.journal.write(End(status=status, message=message), durable=True)
                 for path in self._resumable() if self.checkpoints else ():
                     self.journal.write(Artifact(path=str(path), into=str(Path(RESUMABLE, path.parent))))
@@ -204,6 +210,7 @@ def start(
         opened.add(folder, store)
     tracker = Tracker(folder, journal, lock, store, opened, own_sender=sender is None)
     tracker.checkpoints = settings.checkpoints
+    tracker.log(f"begun: {all_tags.get('pipeline.command', name)}")
     if store is not None and watches(settings):
         tracker.watch(float(os.environ.get("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL") or SAMPLING))
     return tracker
@@ -298,6 +305,7 @@ def resume(
         opened.add(folder, store)
     tracker = Tracker(folder, journal, lock, store, opened, own_sender=sender is None)
     tracker.checkpoints = settings is not None and settings.checkpoints
+    tracker.log(f"goes on after epoch {step}")
     return tracker
 
 

@@ -14,6 +14,7 @@ sound.py       whether the state is finite, and which step made it otherwise
 recovery.py    where a training that diverged goes back to
 interrupt.py   Ctrl-C and SIGTERM
 steps.py       what the loop wants taken, and how a program alone takes it
+measured.py    the metrics of an epoch, on which rows
 fit.py         whether the settings fit the data
 loop.py        epochs, early stopping, resume
 progress.py    what the user sees

@@ -33,6 +33,7 @@ from pipeline.training.blocks import Blocks, Feed
 from pipeline.training.budget import Budget, End
 from pipeline.training.checkpoint import Progress, State
 from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Saved, Started
+from pipeline.training.measured import Measured
 from pipeline.training.saving import Checkpoints
 from pipeline.training.settings import EarlyStopping, Training
 from pipeline.training.sound import Unsound, Watch
@@ -136,9 +137,11 @@ class _Loop:
     chunk: int = 1
     unsaved: bool = False
     watch: Watch = field(init=False)
+    measured: Measured = field(init=False)
 
     def __post_init__(self) -> None:
         self.watch = Watch(self.program, self._follow)
+        self.measured = Measured(self.data, self.settings, self.watched.metric, seed=self.seed)
 
     @property
     def dataset(self) -> Dataset:
@@ -168,14 +171,6 @@ class _Loop:
         default = EarlyStopping(metric="loss/validation" if len(self.dataset.validation) else "loss/train")
         return self.settings.early_stopping or default
 
-    @property
-    def measured(self) -> tuple[str, ...]:
-        """The metrics of each epoch: those asked for, and the one that early stopping watches."""
-        asked, task = self.settings.metrics, self.dataset.task
-        names = metrics.EACH_EPOCH[task] if asked is None else tuple(n for n in asked if n != "loss")  # the loss is always there
-        name, _, part = self.watched.metric.partition("/")
-        return names if part == "train" or name == "loss" or name in names else (*names, name)
-
     def _follow(self, progress: Progress) -> None:
         self.progress = progress
         self.program.follow(self.course)
@@ -186,7 +181,7 @@ class _Loop:
         self.watch.began()
         epochs = None if total is None else -(-total // self.steps)
         self.emit(Started(epochs=epochs, total=total, steps_per_epoch=self.steps, epoch=done.epoch, step=done.step))
-        for text in fit.notes(self.dataset, self.settings, self.budget, self.measured if done.epoch == 0 else ()):
+        for text in fit.notes(self.dataset, self.settings, self.budget, self.measured.names if done.epoch == 0 else ()):
             self.emit(Noted(text=text))
         blocks = Blocks(self.data.train, self._order, epochs=epochs, steps=self.steps, batch=self.settings.batch_size)
         try:
@@ -294,12 +289,7 @@ class _Loop:
     def _values(self) -> dict[str, float]:
         """The metrics of the epoch, as far as it is trained."""
         start, progress = time.perf_counter(), self.progress
-        values = {"loss/train": float(np.mean(progress.losses))}
-        validation = self.data.validation
-        if len(validation.x):
-            made, row_loss = self.program.evaluate(validation.x, validation.targets, validation.weight)
-            prediction, task = self.data.own_units(made), self.dataset.task
-            values |= metrics.measure(task, prediction, row_loss, validation.y, "validation", self.measured)
+        values = {"loss/train": float(np.mean(progress.losses)), **self.measured.values(self.program)}
         if self.learning_rate is not None:
             values["learning_rate"] = self.learning_rate(progress.steps(self.steps) - 1)
         values["time/epoch_s"] = progress.seconds + time.perf_counter() - start

@@ -1,9 +1,9 @@
-"""What the user sees of a training: a bar on a terminal, one line an epoch in a pipe, and the table of results."""
+"""What the user sees of a training: one line an epoch, and on a terminal a bar below them; the same lines in the log of the run."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Column
 
 from pipeline.screen.console import say, say_once
-from pipeline.screen.wording import in_words, newest
+from pipeline.screen.wording import fitting, in_words, newest
 from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Started
 
 MOST_LINES, SILENCE = 50, 5.0  # epochs of which each gets a line; seconds without one
@@ -38,30 +38,45 @@ def display(console: Console, *, job: str = "", said: set[str] | None = None, ba
     return Bar(console) if console.is_terminal and not console.quiet else Lines(console)
 
 
-class Lines:
-    """One plain line an epoch; of more than MOST_LINES epochs, the first, one every so many, and one after some silence."""
+class Epochs:
+    """The lines of a training: one an epoch; of more than MOST_LINES epochs, the first, one every so many, and one after some silence."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, say: Callable[[str], None], *, width: int | None = None) -> None:
+        """width: of a line; what does not fit is left out."""
+        self._say, self._width = say, width
         self._epochs: int | None = None
         self._every = 1
         self._said = 0.0
 
     def __call__(self, event: Event) -> None:
-        """Shows an epoch's end or a note."""
+        """Says an epoch's end or a note."""
         if isinstance(event, Started):
             self._epochs = event.epochs
             self._every = -(-(event.epochs or 1) // MOST_LINES)
         elif isinstance(event, Noted):
-            say(self._console, f"note: {event.text}")
+            self._say(f"note: {event.text}")
         elif isinstance(event, EpochEnded) and self._is_due(event.epoch):
             self._said = time.monotonic()
             number = f"{event.epoch}" if self._epochs is None else f"{event.epoch:>{len(str(self._epochs))}}/{self._epochs}"
-            say(self._console, f"epoch {number}  {in_words(event.values)}")
-            self._console.file.flush()
+            begun = f"epoch {number}  "
+            values = event.values if self._width is None else fitting(event.values, self._width - len(begun))
+            self._say(f"{begun}{in_words(values)}")
 
     def _is_due(self, epoch: int) -> bool:
         return epoch == 1 or epoch % self._every == 0 or epoch == self._epochs or time.monotonic() - self._said > SILENCE
+
+
+class Lines:
+    """The lines in a pipe."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._epochs = console, Epochs(lambda text: say(console, text))
+
+    def __call__(self, event: Event) -> None:
+        """Shows an epoch's end or a note."""
+        self._epochs(event)
+        if isinstance(event, EpochEnded):
+            self._console.file.flush()
 
     def __enter__(self) -> Self:
         return self
@@ -71,7 +86,7 @@ class Lines:
 
 
 class Bar:
-    """A bar over all steps with the newest metrics beside it; with the name of a job it leaves nothing behind."""
+    """A bar over all steps with the newest metrics beside it, below a line for each epoch; of a job of a sweep it leaves nothing behind."""
 
     def __init__(self, console: Console, *, job: str = "") -> None:
         self._console = console
@@ -87,18 +102,18 @@ class Bar:
         shown = columns if console.width >= 60 else [*columns[:2], columns[3]] if console.width >= 30 else columns[:1]
         self._progress = Progress(*shown, console=console, expand=console.width >= 60, transient=bool(job))
         self._job = job
+        self._lines: Callable[[Event], None] = (lambda event: None) if job else Epochs(lambda text: say(console, text), width=console.width)
         self._task: TaskID | None = None
         self._steps = 1
 
     def __call__(self, event: Event) -> None:
-        """Moves the bar."""
+        """Moves the bar, below the lines."""
+        self._lines(event)
         if isinstance(event, Started):
             self._steps = event.steps_per_epoch
             done = event.epoch * self._steps + event.step
             of = "" if event.epochs is None else f"/{event.epochs}"
             self._task = self._progress.add_task("", total=event.total, completed=done, epoch=event.epoch, epochs=of, job=self._job)
-        elif isinstance(event, Noted):
-            say(self._console, f"note: {event.text}")
         elif isinstance(event, Advanced) and self._task is not None:
             self._progress.update(self._task, completed=(event.epoch - 1) * self._steps + event.step)
         elif isinstance(event, EpochEnded) and self._task is not None:

@@ -53,12 +53,14 @@ class Training:
 
     epochs    null leaves the end to the `budget`
     metrics   measured on the validation part after each epoch beside the loss; null: accuracy, or rmse, mae and r2 (see scores.py)
+    train_rows  the same metrics are measured on so many rows of the training part, and no more than the validation part has; 0: on none
     on_divergence  stop, and the state before the step is kept; restore: go back to the best epoch, or to the start, with a lower rate
     """
 
     epochs: int | None = setting(20, least=1)
     batch_size: int = setting(64, least=1)
     metrics: tuple[str, ...] | None = setting(None)
+    train_rows: int = setting(1000, least=0)
     early_stopping: EarlyStopping | None = setting(None)
     checkpoints: Saving = setting(Saving())
     on_divergence: Literal["stop", "restore"] = setting("stop")

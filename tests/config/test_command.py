@@ -125,7 +125,7 @@ MISTAKES = [
     (
         ["training.größe (cm).kind=id"],
         "training.größe (cm) = {'kind': 'id'}: unknown key; use one of batch_size, checkpoints, early_stopping, "
-        "epochs, metrics, on_divergence, restore",
+        "epochs, metrics, on_divergence, restore, train_rows",
     ),
     (
         ["training={größe (cm): {2nd: 1}}"],
@@ -208,3 +208,13 @@ def test_every_synonym_stands_for_an_option_and_is_none_itself() -> None:
 def test_bytes_that_are_no_utf_8_are_refused_in_a_line(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("output=run\udcff") == 2
     assert capsys.readouterr().err == "error: output = run\\udcff: holds bytes that are no UTF-8; rename the file, or write the word anew\n"
+
+
+def test_who_asks_hydra_for_the_whole_error_gets_ours_too(
+    command: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    assert command("architecture=mlp_smal") == 2
+    first, *_, last = capsys.readouterr().err.splitlines()
+    assert first == "Traceback (most recent call last):"
+    assert last == "error: architecture = mlp_smal: unknown option; did you mean mlp_small?"

@@ -144,7 +144,8 @@ REJECTED = [
     ({"precision": "float16"}, "precision = float16: unknown choice; use one of float32, float64"),
     (
         {"training": 3},
-        "training = 3: must be a mapping; give epochs, batch_size, metrics, early_stopping, checkpoints, on_divergence, restore",
+        "training = 3: must be a mapping; give epochs, batch_size, metrics, train_rows, "
+        "early_stopping, checkpoints, on_divergence, restore",
     ),
     (
         {"training": {"early_stopping": {}, "checkpoints": {"best": False}}},

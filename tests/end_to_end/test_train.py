@@ -41,8 +41,22 @@ def test_a_run_prints_its_epochs_and_results_and_leaves_a_whole_folder(work: Pat
     end = end_of(read_journal(folder))
     assert end is not None and (end.status, end.message) == ("FINISHED", "trained 3 epochs")
     assert {"config.yaml", "journal.jsonl", "run.json", "checkpoints"} <= {path.name for path in folder.iterdir()}
-    epochs = {"loss/train", "loss/validation", "accuracy/validation", "learning_rate"}
+    epochs = {"loss/train", "accuracy/train", "loss/validation", "accuracy/validation", "learning_rate"}
     assert epochs | {f"{name}/test" for name in ("loss", *full("classification", 3))} == set(metrics_of(folder))
+
+
+def test_the_log_of_a_run_holds_what_was_said_and_goes_on_with_it(work: Path, pipeline_command: Command) -> None:
+    said = pipeline_command(*SMALL, "training.epochs=3").stdout
+    lines = (only_run(work) / "log.txt").read_text().splitlines()
+    texts = [line[21:] for line in lines]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  ", line[:21]) for line in lines)
+    assert texts[0].startswith("begun: ") and texts[-1] == "finished: trained 3 epochs"
+    assert [text for text in texts if text.startswith(("note", "epoch"))] == [
+        line for line in said.splitlines() if line.startswith(("note", "epoch")) and "with the final weights" not in line
+    ][: len(texts) - 3]
+    assert any(text.startswith("results: loss/train ") and "accuracy/test" in text for text in texts)
+    pipeline_command(f"resume={only_run(work)}", "training.epochs=4")
+    assert [line[21:] for line in (only_run(work) / "log.txt").read_text().splitlines()][len(lines)] == "goes on after epoch 3"
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others(
@@ -77,7 +91,10 @@ def test_a_run_stopped_at_any_moment_is_resumed_bit_for_bit(work: Path, pipeline
     begun = r"note: goes on after the checkpoint of epoch \d+( and \d+ steps of the next)?"
     begun += r"|note: no checkpoint was saved yet: trains from the start" if number == signal.SIGKILL else ""
     assert re.fullmatch(begun, resumed.stdout.splitlines()[0])
-    assert "\nnote: loss/train is the mean over the steps of the epoch, while it was trained; task=evaluate measures it" in resumed.stdout
+    assert (
+        "\nnote: loss/train is the mean over the steps of the epoch, while it was trained; the other values of the training part"
+        in resumed.stdout
+    )
     assert_same_run(work / "whole", work / "broken")
     end = end_of(read_journal(work / "broken"))
     assert end is not None and end.status == "FINISHED"

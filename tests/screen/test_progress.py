@@ -9,6 +9,7 @@ from rich.console import Console
 
 from pipeline.screen.console import console_for, say
 from pipeline.screen.tables import classes_table, results_table
+from pipeline.screen.wording import fitting
 from pipeline.training import progress, scores
 from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Started
 
@@ -50,9 +51,12 @@ def test_on_a_terminal_a_bar_fits_one_line_and_the_cursor_comes_back(width: int)
     text = shown(terminal=True, width=width)
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
-    bars = [line for line in re.split(r"[\r\n]", plain) if line.startswith("epoch")]
-    assert bars and max(map(len, bars)) <= width
-    assert bars[-1].startswith("epoch 2/10")
+    lines = [line for line in re.split(r"[\r\n]", plain) if line.startswith("epoch")]
+    history = [line for line in lines if re.match(r"epoch +\d+/10  (loss|accuracy)", line)]
+    assert max(len(line) for line in lines if line not in history) <= width
+    assert lines[-1].startswith("epoch 2/10")
+    if width > 40:  # the lines of the epochs stay above the bar, each within the width
+        assert [line[:11] for line in history] == ["epoch  1/10", "epoch  2/10"] and max(map(len, history)) <= width
     assert not [line for line in re.split(r"[\r\n]", plain) if line.strip() and not line.startswith(("epoch", "note"))]
 
 
@@ -135,3 +139,12 @@ def test_codes_of_pictures_in_names_are_shown_as_they_are_written(capsys: pytest
     say(console, "note: class :heart:")
     out = capsys.readouterr().out
     assert all(name in out for name in ("a:boom:b", "chr1:100:A", ":fire:", "note: class :heart:"))
+
+
+def test_a_narrow_line_keeps_a_score_of_the_validation_part_and_the_same_names_in_each_epoch() -> None:
+    values = {"loss/train": 0.2, "accuracy/train": 0.9, **{name: VALUES[name] for name in ("loss/validation", "accuracy/validation")}}
+    assert list(fitting(values, 30)) == ["accuracy/validation"]
+    assert list(fitting(values, 60)) == ["loss/validation", "accuracy/validation"]
+    assert list(fitting(values, 90)) == ["accuracy/train", "loss/validation", "accuracy/validation"]
+    assert list(fitting({**values, "time/epoch_s": 0.1}, 200)) == [*values, "time/epoch_s"]
+    assert list(fitting({**values, "loss/train": 123456.0}, 90)) == list(fitting(values, 90))

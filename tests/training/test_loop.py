@@ -89,9 +89,9 @@ def test_the_learning_rate_is_that_of_the_epochs_last_step_and_the_program_knows
     assert program.course.total_steps == 6
 
 
-def test_without_a_validation_part_only_the_training_loss_is_told() -> None:
+def test_without_a_validation_part_only_the_training_is_told() -> None:
     outcome, _, _ = trained(Training(epochs=2), data=blobs(validation=0))
-    assert sorted(outcome.metrics) == ["loss/train", TIMES]
+    assert sorted(outcome.metrics) == ["accuracy/train", "loss/train", TIMES]
 
 
 def test_regression_metrics_are_those_of_scikit_learn() -> None:
@@ -121,7 +121,7 @@ class Overfitting(SoftmaxProgram):
 
 def stopped_early(min_delta: float) -> tuple[Outcome, Overfitting]:
     program = Overfitting()
-    settings = Training(epochs=10, batch_size=50, early_stopping=EarlyStopping(patience=2, min_delta=min_delta))
+    settings = Training(epochs=10, batch_size=50, train_rows=0, early_stopping=EarlyStopping(patience=2, min_delta=min_delta))
     return train(program, blobs(), settings, seed=3, emit=lambda event: None), program
 
 

@@ -3,6 +3,7 @@
 # N rows, C classes
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from pipeline.errors import ConfigError
 from pipeline.training import metrics, scores
 from pipeline.training.events import EpochEnded, Noted
 from pipeline.training.loop import train
+from pipeline.training.measured import Measured, sampled
 from pipeline.training.settings import EarlyStopping, Training
 from tests.refusal import refused
 from tests.training.softmax_program import SoftmaxProgram, blobs, in_two_parts
@@ -114,8 +116,25 @@ def test_the_full_table_leaves_out_what_has_no_value_and_says_so() -> None:
 def test_the_metrics_that_are_asked_for_are_measured_after_each_epoch() -> None:
     settings = Training(epochs=2, batch_size=50, metrics=("f1", "roc_auc", "top_2_accuracy", "loss"))
     outcome = train(SoftmaxProgram(), blobs(), settings, seed=3, emit=lambda event: None)
-    expected = ["loss/train", "loss/validation", "f1/validation", "roc_auc/validation", "top_2_accuracy/validation", "time/epoch_s"]
+    of_both = [[f"{name}/{part}" for name in ("f1", "roc_auc", "top_2_accuracy")] for part in ("train", "validation")]
+    expected = ["loss/train", *of_both[0], "loss/validation", *of_both[1], "time/epoch_s"]
     assert [list(values) for values in outcome.history] == [expected] * 2
+    alone = train(SoftmaxProgram(), blobs(), replace(settings, train_rows=0), seed=3, emit=lambda event: None)
+    kept = [name for name in expected if name not in of_both[0] and name != "time/epoch_s"]
+    assert [[values[name] for name in kept] for values in alone.history] == [[values[name] for name in kept] for values in outcome.history]
+    assert not any(name in values for values in alone.history for name in of_both[0])
+
+
+def test_the_training_rows_that_are_measured_are_as_many_as_those_of_the_validation_part_and_stay_the_same() -> None:
+    data = blobs()
+    rows = sampled(data, 1000, seed=3)
+    assert rows is not None and len(rows) == len(data.validation)
+    again, fewer = sampled(data, 1000, seed=3), sampled(data, 7, seed=3)
+    assert again is not None and fewer is not None and np.array_equal(rows.x, again.x) and len(fewer) == 7
+    assert sampled(data, 0, seed=3) is None
+    program = SoftmaxProgram()
+    values = Measured(data, Training(), "loss/validation", seed=3).values(program)
+    assert values["accuracy/train"] == np.mean(program.evaluate(rows.x, rows.targets)[0].argmax(axis=1) == rows.y)
 
 
 def test_what_has_no_value_on_the_validation_part_is_told_once() -> None:
