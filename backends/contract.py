@@ -197,6 +197,9 @@ class Plan:
     unshared_bytes: int
     digest: str
 
+    def __repr__(self) -> str:
+        return f"<Plan {self.name}: {len(self.calls)} calls in {self.phases} phases, batch {self.batch}, {self.precision}>"
+
     @property
     def phases(self) -> int:
         """Number of phases."""

@@ -15,8 +15,7 @@ cfg = pipeline.compose(["+experiment=bn", "optimizer.learning_rate=0.01", "train
 
 # Trains in the working directory and keeps the run in a folder under runs/.
 result = pipeline.train(cfg, quiet=True)
-for epoch, values in enumerate(result.history, 1):
-    print(f"epoch {epoch}: loss {values['loss/train']:.3f}, validation accuracy {values['accuracy/validation']:.1%}")
+print(result.history[["loss/train", "loss/validation", "accuracy/validation"]].round(3))  # a table of pandas, a row an epoch
 print(f"test accuracy {result.metrics['accuracy/test']:.1%}, kept in {result.folder.parent.name}/")
 
 # What was trained is in the folder: weights, and the preprocessing as it was fitted. It takes rows as they come.

@@ -13,6 +13,7 @@ inputs.py      what a program is given: rows, targets, weights, orders
 divergence.py  which layer made the first value that is not finite
 dead_units.py  units that answer nothing
 explain.py     a compiled program as text
+shown.py       a program as a notebook shows it
 formulas.py    the formulas of a config, their derivatives and their kernels as text
 variance.py    the variances that the initialization leads one to expect
 """

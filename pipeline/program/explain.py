@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from backends.contract import ITEM_BYTES
 from pipeline.compiler.lower import Form
 from pipeline.compiler.structure import Structure
 from pipeline.config.experiment import Experiment
-from pipeline.config.task_settings import SHORT, Part, chosen
+from pipeline.config.task_settings import SHORT, Explain, Part, chosen
 from pipeline.graph.text import print_graph
 from pipeline.layers.graph import print_decay, print_layers
 from pipeline.plan import print_memory, print_plan
 from pipeline.program.formulas import print_formulas
 from pipeline.program.variance import print_predicted
+from pipeline.records import read
+from pipeline.screen.page import Lines
 
 
-def explain(structure: Structure, config: Experiment, *, parts: tuple[Part, ...]) -> str:
-    """The parts that are asked for, for training and for evaluation, of the structure of `config`."""
-    asked = chosen(parts)
+def explain(structure: Structure, config: Experiment, parts: Sequence[str]) -> Lines:
+    """The parts that are asked for, for training and for evaluation, of the structure of `config`.  Raises ConfigError for another."""
+    asked = chosen(read(Explain, {"parts": list(parts)}, at="explain").parts)
     text = [f"backend {structure.backend.name} ({structure.backend_reason}), {structure.precision}, structure {structure.digest}"]
     if "layers" in asked:
         text += _layers(structure)
@@ -39,7 +41,7 @@ def explain(structure: Structure, config: Experiment, *, parts: tuple[Part, ...]
                 text += listing(structure, form, batch)
     if asked == SHORT:
         text.append("the whole graphs, plan and program: explain.parts=[graphs,plan,program], or [all]")
-    return "\n\n".join(text)
+    return Lines("\n\n".join(text))
 
 
 def _forms(structure: Structure) -> Iterator[tuple[Form, int]]:

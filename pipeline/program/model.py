@@ -20,10 +20,13 @@ from pipeline.program import inputs
 from pipeline.program.arrays import as_given
 from pipeline.program.known import UNKNOWN, Known
 from pipeline.program.program import Program
+from pipeline.program.shown import layers_table
 from pipeline.recipe.course import Course
 from pipeline.rows import Streamed
+from pipeline.screen.page import Lines
 
 Given = Array | Streamed
+MOST_NAMES = 12  # of columns or classes that a notebook shows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -41,6 +44,12 @@ class Model:
 
     def __repr__(self) -> str:
         return repr(self.program)
+
+    def _repr_html_(self) -> str:
+        """Layers, and what it takes and tells, as a notebook shows them."""
+        taken = f"takes {_some(self.feature_names)}" if self.feature_names else ""
+        told = f"tells {_some(self.classes)} apart" if self.classes else ""
+        return layers_table(repr(self), self.layers, after="; ".join(filter(None, (taken, told))))
 
     @as_given
     def predict(self, x: npt.ArrayLike) -> Array:
@@ -125,7 +134,7 @@ class Model:
         """The learning rate of `step`, counted from 0."""
         return self.program.learning_rate(step)
 
-    def explain(self, parts: Sequence[str] = SHORT) -> str:
+    def explain(self, parts: Sequence[str] = SHORT) -> Lines:
         """The program as text; see `Program.explain`."""
         return self.program.explain(parts)
 
@@ -192,3 +201,9 @@ class Model:
 
     def _own_units(self, prediction: Array) -> Array:
         return prediction if self.target_scale is None else self.target_scale.undo(prediction)
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more:,} more" if more > 0 else "")

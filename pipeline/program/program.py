@@ -14,11 +14,11 @@ from pipeline.compiler import loss_weights, lower
 from pipeline.compiler.lower import Form
 from pipeline.compiler.structure import FEW_ROWS, Structure
 from pipeline.config.experiment import Experiment
-from pipeline.config.task_settings import SHORT, Explain
+from pipeline.config.task_settings import SHORT
 from pipeline.errors import ConfigError, DivergedError
 from pipeline.graph.values import Array, Clock, value_table, word_table
 from pipeline.layers.graph import LayerGraph, Parameter
-from pipeline.program import arrays, inputs
+from pipeline.program import arrays, inputs, shown
 from pipeline.program.access import Access
 from pipeline.program.divergence import diverged
 from pipeline.program.explain import explain
@@ -26,8 +26,8 @@ from pipeline.program.initial import initial_values
 from pipeline.program.steps import Pace, in_steps, rows_of
 from pipeline.recipe import schedules
 from pipeline.recipe.course import Course
-from pipeline.records import read
 from pipeline.rows import Streamed, is_known_finite
+from pipeline.screen.page import Lines
 
 FEW = FEW_ROWS[-1]  # rows at most that a web server, say, predicts in one call: what they need beside the rows is kept ready
 CHUNK = 64  # evaluation steps in one native call, at most
@@ -68,9 +68,10 @@ class Program:
             memory.write(trial, loss_weights.CLASS_WEIGHTS, np.array(given))
 
     def __repr__(self) -> str:
-        layers = f"{len(self.layers)} layer{'' if len(self.layers) == 1 else 's'}"
-        count = sum(layer[3] for layer in self.layers)
-        return f"<Program {self.digest}: {layers}, {count:,} parameters, {self.steps_done} steps done, {self.structure.backend.name}>"
+        return shown.line(self.digest, self.layers, self.steps_done, self.structure.backend.name)
+
+    def _repr_html_(self) -> str:
+        return shown.layers_table(repr(self), self.layers)
 
     def __getstate__(self) -> tuple[dict[str, Array], Course, bool]:
         """What a copy is given after it is compiled; see `pipeline/program/make.py`."""
@@ -263,10 +264,9 @@ class Program:
         """The learning rate of `step`, counted from 0."""
         return float(self._rate(self._clock(np.asarray([step])))[0])
 
-    def explain(self, parts: Sequence[str] = SHORT) -> str:
-        """The parts that `pipeline.explanation.Explain` lists, or ["all"].  Raises ConfigError for another."""
-        asked = read(Explain, {"parts": list(parts)}, at="explain").parts
-        return explain(self.structure, self.config, parts=asked)
+    def explain(self, parts: Sequence[str] = SHORT) -> Lines:
+        """The parts that `task=explain` lists, or ["all"].  Raises ConfigError for another."""
+        return explain(self.structure, self.config, parts)
 
     def feed(self, form: Form, x: Array | Streamed, y: Array, order: npt.NDArray[np.int64], weight: Array | None = None) -> Feed:
         """What the plan of `form` consumes for this trial alone; its first step is the next one.

@@ -14,6 +14,7 @@ from backends.contract import Executable, Memory
 from pipeline.graph.values import Array
 from pipeline.program import inputs
 from pipeline.program.program import Program
+from pipeline.program.shown import layers_table
 from pipeline.program.steps import Pace
 from pipeline.rows import Streamed
 
@@ -34,6 +35,10 @@ class Stack:
             if len(self.programs) > 1
             else f"<Stack of 1: {self.programs[0]!r}>"
         )
+
+    def _repr_html_(self) -> str:
+        count = len(self.programs)
+        return layers_table(repr(self), self.programs[0].layers, after=f"{count} trials of this structure, run as one program")
 
     def __getstate__(self) -> list[Any]:
         """What a copy is given after it is compiled."""

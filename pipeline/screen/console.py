@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from pipeline.screen.page import in_notebook
 from pipeline.text import leaving
 
 
@@ -19,7 +20,11 @@ def console_for(*, quiet: bool = False) -> Console:
     if sys.stdout.isatty():
         return Unheard(file=sys.stdout, quiet=quiet, highlight=False, emoji=False)  # a class `a:boom:b` is shown as written
     width = 500  # a file has no edge at which a table would have to fold
-    return Unheard(file=cast(IO[str], Trimmed()), quiet=quiet, highlight=False, emoji=False, width=width)
+    plain = cast(IO[str], Trimmed())
+    other = False if in_notebook() else None  # a notebook's kernel claims colours, and would get a block of HTML a line
+    return Unheard(
+        file=plain, quiet=quiet, highlight=False, emoji=False, width=width, force_terminal=other, force_jupyter=other
+    )  # fmt: skip
 
 
 class Trimmed:

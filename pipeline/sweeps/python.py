@@ -17,6 +17,8 @@ from pipeline.config.searched import searched
 from pipeline.config.sweep_settings import SWEEP, taken_out
 from pipeline.errors import ConfigError, RunError
 from pipeline.records import record
+from pipeline.screen.page import table
+from pipeline.screen.wording import number
 from pipeline.search.settings import AT
 from pipeline.search.spaces import Choice
 from pipeline.sweeps import comparison
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.program.model import Model
+
+MOST_ROWS = 20  # trials that a notebook shows
 
 
 @record
@@ -93,6 +97,27 @@ class Swept:
         if self.summary.best is None:
             raise RunError(f"{files.shown(self.folder)}: no trial finished; .table has what became of each")
         return trained.load(self.summary.best.folder).program
+
+    def __repr__(self) -> str:
+        return f"<Swept {self.folder.name}: {self._counted()}; best: {self._best()}>"
+
+    def _repr_html_(self) -> str:
+        told, best_first = self.summary, sorted(self.trials, key=self.summary.rank)[:MOST_ROWS]
+        judged = [each.metric for each in told.objectives] or [told.metric]
+        shown = dict.fromkeys((*judged, *(f"{name.rpartition('/')[0]}/test" for name in judged)))
+        head = ["job", *told.params, *(name for name in shown if name in told.metrics), "status"]
+        rows = [[cells[name] for name in head] for cells in map(told.cells, best_first)]
+        more = len(self.trials) - len(rows)
+        after = f"best: {self._best()}" + (f"; {more:,} more in .table" if more else "")
+        return table(f"{self.folder.name}: {self._counted()}, by {told.metric}", head, rows, after=after)
+
+    def _counted(self) -> str:
+        count, finished = len(self.trials), sum(trial.status == "FINISHED" for trial in self.trials)
+        return f"{count:,} trial{'s' if count != 1 else ''}" + ("" if finished == count else f", {finished:,} finished")
+
+    def _best(self) -> str:
+        best = self.summary.best
+        return "none" if best is None else f"{best.label}, {number(self.summary.metric, self.summary.value(best))}"
 
 
 def sweep(

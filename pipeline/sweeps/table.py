@@ -129,6 +129,10 @@ class Sweep:
         """Text for each cell of the table; an empty one where a trial has no such value."""
         return [self._row(trial) for trial in self.trials]
 
+    def cells(self, trial: Trial) -> dict[str, str]:
+        """Its row by the names of the columns."""
+        return dict(zip(self.header(), self._row(trial), strict=True))
+
     def _row(self, trial: Trial) -> list[str]:
         params = [trial.params.get(name, "") for name in self.params]
         metrics = [number(name, trial.metrics[name]) if name in trial.metrics else "" for name in self.metrics]

@@ -36,7 +36,7 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
             shape = shape_after(stored.facts.shape, Fitted.restore(stored.arrays, experiment.preprocessing.steps))
     elif experiment.automatic or experiment.data.kind in TABLES:
         experiment, told = _settled(experiment)
-    text = compile_experiment(experiment, shape, reads=True).explain(asked.parts)
+    text: str = compile_experiment(experiment, shape, reads=True).explain(asked.parts)
     if "recipe" in chosen(asked.parts) and told:
         text = f"{told}\n\n{text}"
     print(text)

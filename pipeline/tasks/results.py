@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -15,8 +16,9 @@ from pipeline.program.model import Model
 from pipeline.program.program import Program
 from pipeline.records import record
 from pipeline.screen.console import say, say_once
+from pipeline.screen.page import table as page_table
 from pipeline.screen.tables import results_table
-from pipeline.screen.wording import in_words, newest
+from pipeline.screen.wording import in_words, newest, number
 from pipeline.tasks import page
 from pipeline.tasks.context import RunContext
 from pipeline.text import comma_separated
@@ -27,6 +29,9 @@ from pipeline.training import metrics
 from pipeline.training.loop import Outcome
 from pipeline.training.scores import confusion
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 LOOK = 0.1  # seconds between two looks whether MLflow has a run
 
 
@@ -34,15 +39,37 @@ LOOK = 0.1  # seconds between two looks whether MLflow has a run
 class Result:
     """What came of a training.
 
-    metrics  name -> value, of the epoch whose weights the program holds, and of the test part; history, of each epoch
+    metrics  name -> value, of the epoch whose weights the program holds, and of the test part
+    epochs   the same of each epoch, in order
+    message  how it went: `20 epochs; the weights are those of epoch 12, the best`
     run_id   of MLflow; None without tracking or when the store did not answer in time
     """
 
     metrics: Mapping[str, float]
-    history: tuple[Mapping[str, float], ...]
+    epochs: tuple[Mapping[str, float], ...]
+    message: str
     run_id: str | None
     folder: Path
     program: Model
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """A row an epoch, counted from 1, a column a metric: `result.history[["loss/train", "loss/validation"]].plot()`."""
+        import pandas as pd  # noqa: PLC0415  # slow to load
+
+        return pd.DataFrame(list(self.epochs), index=pd.RangeIndex(1, len(self.epochs) + 1, name="epoch"))
+
+    def __repr__(self) -> str:
+        return f"<Result {self.folder.name}: {in_words(newest(self.metrics))}; {self.message}>"
+
+    def _repr_html_(self) -> str:
+        parts = [part for part in ("train", "validation", "test") if any(name.endswith(f"/{part}") for name in self.metrics)]
+        quantities = dict.fromkeys(name.partition("/")[0] for name in self.metrics if name.rpartition("/")[2] in parts)
+        rows = [
+            [quantity, *(number(name, self.metrics[name]) if (name := f"{quantity}/{part}") in self.metrics else "" for part in parts)]
+            for quantity in quantities
+        ]
+        return page_table(self.folder.name, ("", *parts), rows, after=f"{self.message}; {files.shown(self.folder)}")
 
 
 def test(program: Program, ready: Prepared, tracker: Tracker, epoch: int) -> dict[str, float]:

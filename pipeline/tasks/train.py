@@ -167,7 +167,8 @@ def _trained(made: _Training) -> Generator[Feed, Taken, Result]:
     results.tell_receipt(ready.console, context, receipt)
     return Result(
         metrics=values,
-        history=outcome.history,
+        epochs=outcome.history,
+        message=outcome.message,
         run_id=receipt.link.run_id if receipt.link is not None else None,
         folder=tracker.folder,
         program=Model(

@@ -1,21 +1,23 @@
-"""What the user sees of a training: one line an epoch, and on a terminal a bar below them; the same lines in the log of the run."""
+"""What the user sees of a training: a line an epoch, in a terminal with a bar below, in a notebook one line; and the log of the run."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
 from pipeline.screen.console import say, say_once
+from pipeline.screen.page import in_notebook
 from pipeline.screen.wording import fitting, in_words, newest
 from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Started
 
 MOST_LINES, SILENCE = 50, 5.0  # epochs of which each gets a line; seconds without one
+SHORTEST = 0.1  # seconds between two changes of a line
 
 
 class Display(Protocol):
@@ -35,6 +37,8 @@ def display(console: Console, *, job: str = "", said: set[str] | None = None, ba
     """A bar on a terminal, plain lines elsewhere; of a job of a sweep, whose notes so far are `said`, less; bar: may show one."""
     if said is not None:
         return Job(console, job, said, bar=bar)
+    if in_notebook() and not console.quiet:
+        return Cell(console)
     return Bar(console) if console.is_terminal and not console.quiet else Lines(console)
 
 
@@ -83,6 +87,45 @@ class Lines:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._console.file.flush()
+
+
+class Cell:
+    """One line below the cell of a notebook, which says what the newest epoch made; notes stand above it."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._line: Any = None
+        self._shown = 0.0
+        self._epochs = ""
+        self._text = ""
+
+    def __call__(self, event: Event) -> None:
+        """Changes the line at the end of an epoch, ten times a second at most."""
+        if isinstance(event, Started):
+            self._epochs = "" if event.epochs is None else f"/{event.epochs}"
+        elif isinstance(event, Noted):
+            say(self._console, f"note: {event.text}")
+        elif isinstance(event, EpochEnded):
+            self._text = f"epoch {event.epoch}{self._epochs}  {in_words(event.values)}"
+            if time.monotonic() - self._shown > SHORTEST:
+                self._show()
+
+    def _show(self) -> None:
+        from IPython.display import display as shown  # noqa: PLC0415  # there is a notebook
+
+        told = {"text/plain": self._text}
+        if self._line is None:
+            self._line = shown(told, raw=True, display_id=True)
+        else:
+            self._line.update(told, raw=True)
+        self._shown = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._text:
+            self._show()
 
 
 class Bar:

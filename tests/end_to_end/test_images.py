@@ -46,9 +46,9 @@ def test_digits_as_images_are_the_run_on_arrays_bit_for_bit(work: Path, options:
     arrays = trained("data=npz", "data.path=digits.npz", *[text for text in options if "stream" not in text])
 
     def losses(result: Result) -> list[dict[str, float]]:
-        return [{name: value for name, value in epoch.items() if not name.startswith("time")} for epoch in result.history]
+        return [{name: value for name, value in epoch.items() if not name.startswith("time")} for epoch in result.epochs]
 
-    assert losses(images) == losses(arrays) and images.history
+    assert losses(images) == losses(arrays) and images.epochs
     x = np.load("digits.npz")["x"]
     predicted = pipeline.load(images.folder).predict(x)
     np.testing.assert_array_equal(predicted, pipeline.load(arrays.folder).predict(x))

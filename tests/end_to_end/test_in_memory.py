@@ -127,7 +127,7 @@ def test_arrays_are_trained_on_and_gone_on_with(work: Path, pipeline_command: Co
         f"resume = {files.shown(result.folder)}: the data has changed since the run began; restore it, or start a new run", RunError
     ):
         run(experiment(longer), longer, context, quiet=True, given=Given(x=x + 1, y=y))
-    assert len(run(experiment(longer), longer, context, quiet=True, given=Given(x=x, y=y)).history) == 5
+    assert len(run(experiment(longer), longer, context, quiet=True, given=Given(x=x, y=y)).epochs) == 5
 
 
 def test_a_table_in_memory_is_divided_by_its_columns_and_an_array_has_none(work: Path, houses: Any) -> None:

@@ -56,4 +56,4 @@ def test_its_checks_pass(capsys: pytest.CaptureFixture[str]) -> None:
 def test_early_stopping_watches_a_metric_of_labels() -> None:
     stop = "training.early_stopping={metric: exact_match/validation, patience: 2}"
     result = pipeline.train(pipeline.compose([*SMALL, *QUICK, "training.epochs=4", stop]), quiet=True)
-    assert all("exact_match/validation" in epoch for epoch in result.history)
+    assert all("exact_match/validation" in epoch for epoch in result.epochs)

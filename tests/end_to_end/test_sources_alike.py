@@ -88,7 +88,7 @@ def trained(target: str, *overrides: str, rows: Any = None) -> tuple[Any, list[d
     given = {} if rows is None else {"x": rows, "target": target}
     named = [f"data.target={target}"] if rows is None else []
     result = pipeline.train(pipeline.compose([*overrides, *COURSE, *named, f"data.ignore=[{other}]"]), quiet=True, **given)
-    history = [{name: value for name, value in epoch.items() if not name.startswith("time")} for epoch in result.history]
+    history = [{name: value for name, value in epoch.items() if not name.startswith("time")} for epoch in result.epochs]
     return pipeline.load(result.folder), history
 
 
