@@ -5,6 +5,7 @@ gradient  the training loss and its gradients, nothing updated
 evaluate  predictions and row losses with running statistics and without dropout, and the regularization terms
 fold      the weights that evaluation uses where batch norm is folded into them; made by fold_batch_norm.py
 layers    the value of every layer, as in evaluate
+probe     as gradient, and the value of every layer, as in training; images are not moved
 """
 
 # B batch rows
@@ -35,7 +36,7 @@ from pipeline.recipe.losses import LOSSES
 from pipeline.recipe.regularization import Regularization
 from pipeline.recipe.schedules import factor
 
-Form = Literal["train", "gradient", "evaluate", "fold", "layers"]
+Form = Literal["train", "gradient", "evaluate", "fold", "layers", "probe"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,8 @@ def lower(source: Source, *, form: Form, batch: int, weighted: bool = False, fol
     folded     the layers that evaluation goes through, where they are others; the penalty stays that of the weights themselves
     """
     b, network = Builder(source.precision, SHAPE_RULES), source.network
-    made = _forward(b, folded or network, batch, source.augmented, training=form in ("train", "gradient"))
+    augmented = None if form == "probe" else source.augmented
+    made = _forward(b, folded or network, batch, augmented, training=form in ("train", "gradient", "probe"))
     if form == "layers":
         b.outputs = {node.name: made[node.name] for node in network.nodes}
         return b.graph()
@@ -85,9 +87,10 @@ def lower(source: Source, *, form: Form, batch: int, weighted: bool = False, fol
     loss = _loss(b, source, scored, weighted=weighted)
     gradient = gradients(b, loss, [p.name for p in network.parameters if p.learns])
     b.outputs = {"loss": loss}
-    if form == "gradient":
+    if form in ("gradient", "probe"):
         b.updates = {}
         b.outputs |= {f"gradient:{name}": value for name, value in gradient.items()}
+        b.outputs |= {f"layer:{node.name}": made[node.name] for node in network.nodes} if form == "probe" else {}
         return b.graph()
     _update(b, source, gradient)
     b.guard = loss

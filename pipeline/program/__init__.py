@@ -12,6 +12,7 @@ arrays.py      arrays of other libraries: what is predicted is what was given
 inputs.py      what a program is given: rows, targets, weights, orders
 divergence.py  which layer made the first value that is not finite
 dead_units.py  units that answer nothing
+health.py      values, gradients and steps of each layer over a few rows
 explain.py     a compiled program as text
 shown.py       a program as a notebook shows it
 formulas.py    the formulas of a config, their derivatives and their kernels as text

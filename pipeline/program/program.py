@@ -53,7 +53,7 @@ class Program:
         self.batch_size, self.digest = config.training.batch_size, structure.digest
         self.access, self._pace = access or Access(), Pace()
         self.steps_done = 0
-        self._course = Course()
+        self.course = Course()
         self._few: dict[int, tuple[Executable, Feed]] = {}  # by the number of rows
         self._memory, self._trial = memory, trial
         network = network or structure.network
@@ -75,7 +75,7 @@ class Program:
 
     def __getstate__(self) -> tuple[dict[str, Array], Course, bool]:
         """What a copy is given after it is compiled; see `pipeline/program/make.py`."""
-        return self.state(), self._course, self._unbalanced
+        return self.state(), self.course, self._unbalanced
 
     def __setstate__(self, given: tuple[dict[str, Array], Course, bool]) -> None:
         state, course, unbalanced = given
@@ -258,7 +258,7 @@ class Program:
 
     def follow(self, course: Course) -> None:
         """From the next step on the training is that of `course`; without one its length is not known."""
-        self._course = course
+        self.course = course
 
     def learning_rate(self, step: int) -> float:
         """The learning rate of `step`, counted from 0."""
@@ -292,7 +292,7 @@ class Program:
         return value_table(plan.values, self._values, clock), word_table(plan.words, self.seed, clock)
 
     def _clock(self, steps: npt.NDArray[np.int64]) -> Clock:
-        course = self._course
+        course = self.course
         age = schedules.age(self.config.schedule, steps, course.plateau.changed)
         return Clock(
             steps=steps,

@@ -33,6 +33,7 @@ RESUMABLE = {
     "training.epochs": "training.epochs",
     "training.early_stopping.patience": "training.early_stopping.patience",
     "training.checkpoints": "training.checkpoints",
+    "training.doctor": "training.doctor",
     **{f"budget.{name}": f"budget.{name}" for name in ("epochs", "steps", "samples", "seconds")},
     "data.root": "data.root",
     "data.path": "data.path",

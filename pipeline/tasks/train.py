@@ -23,6 +23,7 @@ from pipeline.config.experiment import Experiment
 from pipeline.config.stored import FORK
 from pipeline.data.frames import Given
 from pipeline.data.prepared import Prepared, prepared
+from pipeline.doctor.kept import Kept
 from pipeline.errors import DivergedError, Paused, PipelineError, Stopped, sentence
 from pipeline.program.make import compile_experiment
 from pipeline.program.model import Model
@@ -30,7 +31,7 @@ from pipeline.program.program import Program
 from pipeline.recipe.plateau import watching
 from pipeline.records import record
 from pipeline.screen.console import console_for, say_once
-from pipeline.tasks import begin, fork, page, results, resume, served, trained
+from pipeline.tasks import begin, examined, fork, page, results, resume, served, trained
 from pipeline.tasks.context import RunContext
 from pipeline.tasks.results import Result
 from pipeline.tasks.resume import Beginning
@@ -139,16 +140,18 @@ def steps(ready: Ready, program: Program) -> Generator[Feed, Taken, Result]:
         notes.append(begin.take(ready.begun.experiment, program))
     if ready.begun.origin is not None:
         ready = replace(ready, begun=fork.taken(ready.begun, program, ready.data.dataset))
-    return (yield from _trained(_Training(ready=ready, program=program, notes=tuple(notes))))
+    kept = Kept(program, wanted=examined.wanted(ready.begun.experiment.training, ready.context))
+    return (yield from _trained(_Training(ready=ready, program=program, notes=tuple(notes), kept=kept)))
 
 
 @record
 class _Training:
-    """One training, ready for its first step; `notes` say what was done to the data and how it is set up."""
+    """One training, ready for its first step; `notes` say what was done to the data and how it is set up, `kept` is for the doctor."""
 
     ready: Ready
     program: Program
     notes: tuple[str, ...]
+    kept: Kept
 
 
 def _trained(made: _Training) -> Generator[Feed, Taken, Result]:
@@ -159,6 +162,7 @@ def _trained(made: _Training) -> Generator[Feed, Taken, Result]:
     outcome, values = yield from _recorded(made, tracker)
     results.note(tracker, outcome.message, values)
     _model(made, tracker)
+    _examined(made, tracker, outcome.epoch)
     results.tell(ready.console, context, ready.data.dataset, made.program, outcome, values, tracker)
     try:
         receipt = tracker.finish("FINISHED", outcome.message, wait=ready.wait)
@@ -178,6 +182,12 @@ def _trained(made: _Training) -> Generator[Feed, Taken, Result]:
             known=trained.known_of(facts_of(ready.data.dataset, made.program.digest)),
         ),
     )
+
+
+def _examined(made: _Training, tracker: Tracker, epoch: int) -> None:
+    """What the doctor says of the training, whose program holds the weights of `epoch`."""
+    ready = made.ready
+    examined.examine(made.kept, ready.data, tracker, ready.context, ready.begun.experiment.training, epoch=epoch)
 
 
 def _model(made: _Training, tracker: Tracker) -> None:
@@ -206,6 +216,7 @@ def _recorded(made: _Training, tracker: Tracker) -> Generator[Feed, Taken, tuple
         kept = checkpoint.exists(tracker.folder / trained.CHECKPOINTS)
         where = f"; the state before that step is kept in {files.shown(tracker.folder)}" if kept else ""
         told = DivergedError(f"{error}{where}", step=error.step, losses=error.losses)
+        _examined(made, tracker, made.kept.epoch + 1)
         _end(made, tracker, told)
         raise told from None
     except BaseException as error:
@@ -229,6 +240,8 @@ def _train(made: _Training, tracker: Tracker) -> Generator[Feed, Taken, tuple[Ou
     start: State | None = program.state() if asked.training.on_divergence == "restore" else None
     if begun.origin is not None or (begun.folder is not None and read_info(begun.folder).origin is not None):
         start = None if found is None or begun.origin is None else found.state  # a fork does not begin where its seed would
+    if begun.origin is None:
+        made.kept.keep(0)
     if found is not None:
         program.load_state(found.state)
         resume.tell_again(tracker, found)
@@ -246,12 +259,12 @@ def _train(made: _Training, tracker: Tracker) -> Generator[Feed, Taken, tuple[Ou
             display(Noted(text=note))
             tracker.log(f"note: {note}")
         program.prepare(weighted=ready.train.weight is not None)  # outside what the epochs, and a budget of seconds, count
-        outcome = yield from loop.training(
+        steps_of = loop.training(
             program,
             ready,
             asked.training,
             seed=asked.seed,
-            emit=_all(display, tracker, context.watch, results.LinkAtStart(made.ready.console, context, tracker), rung),
+            emit=_all(display, tracker, context.watch, results.LinkAtStart(made.ready.console, context, tracker), rung, made.kept),
             checkpoints=checkpoints,
             progress=None if found is None else found.progress,
             best_state=None if found is None else found.best_state,
@@ -262,6 +275,7 @@ def _train(made: _Training, tracker: Tracker) -> Generator[Feed, Taken, tuple[Ou
             began=context.began,
             stop=lambda: interrupt() or rung.reached,
         )
+        outcome = yield from made.kept.over(steps_of)
     return outcome, interrupt.signal
 
 
@@ -328,7 +342,7 @@ class _Rung:
 
 
 def _all(
-    display: progress.Display, tracker: Tracker, watch: Callable[[Event], None], link: results.LinkAtStart, rung: _Rung
+    display: progress.Display, tracker: Tracker, watch: Callable[[Event], None], link: results.LinkAtStart, rung: _Rung, kept: Kept
 ) -> Callable[[Event], None]:
     """To the journal first, then to the log, then to the eye."""
     logged = progress.Epochs(tracker.log)
@@ -341,5 +355,6 @@ def _all(
         link.look()
         watch(event)
         rung(event)
+        kept(event)
 
     return emit

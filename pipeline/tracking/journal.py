@@ -8,6 +8,7 @@
     {"time": ..., "event": "artifact", "path": "config.yaml", "into": ""}
     {"time": ..., "event": "model", "path": "model", "register": ""}
     {"time": ..., "event": "confusion", "part": "test", "classes": [...], "counts": [[...], ...]}     # counts[true][predicted]
+    {"time": ..., "event": "health", "epoch": 1, "step": 20, "rows": 256, "loss": ..., "layers": [...], "tensors": [...]}
     {"time": ..., "event": "end", "status": "FINISHED", "message": ""}
     {"time": ..., "event": "resume", "pid": ..., "step": 3}
 
@@ -39,9 +40,9 @@ from pipeline import files
 from pipeline.errors import ConfigError, RunError
 from pipeline.records import Family, plain, read, record, setting
 from pipeline.text import leaving
+from pipeline.tracking.health import LayerHealth, Number, TensorHealth
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
-Number = float | str  # nan, inf and -inf are words: `float` reads them back
 FILE = "journal.jsonl"
 _SUM, _SUM_LENGTH = b', "crc": "', len(b', "crc": "00000000"}')
 
@@ -126,6 +127,18 @@ class Confusion(Event):
 
 
 @record
+class Health(Event):
+    """The inside of the network after `epoch` epochs, `step` steps, on `rows` rows of the training part, whose training loss is `loss`."""
+
+    epoch: int = setting()
+    step: int = setting()
+    rows: int = setting()
+    loss: Number = setting()
+    layers: tuple[LayerHealth, ...] = setting()
+    tensors: tuple[TensorHealth, ...] = setting()
+
+
+@record
 class Compare(Event):
     """The curves of the trials of a sweep: label -> epoch -> value of the quantity."""
 
@@ -160,6 +173,7 @@ EVENTS: Family[Event, None] = Family(
         "artifact": (Artifact, None),
         "model": (Model, None),
         "confusion": (Confusion, None),
+        "health": (Health, None),
         "compare": (Compare, None),
         "end": (End, None),
         "resume": (Resume, None),

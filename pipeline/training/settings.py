@@ -54,6 +54,8 @@ class Training:
     epochs    null leaves the end to the `budget`
     metrics   measured on the validation part after each epoch beside the loss; null: accuracy, or rmse, mae and r2 (see scores.py)
     train_rows  the same metrics are measured on so many rows of the training part, and no more than the validation part has; 0: on none
+    doctor   what is wrong with the training is looked for when it is over (docs/doctor.md); auto: of a run alone, not of the trials of a
+             sweep, and within 3 % of its time
     on_divergence  stop, and the state before the step is kept; restore: go back to the best epoch, or to the start, with a lower rate
     """
 
@@ -63,6 +65,7 @@ class Training:
     train_rows: int = setting(1000, least=0)
     early_stopping: EarlyStopping | None = setting(None)
     checkpoints: Saving = setting(Saving())
+    doctor: bool | Literal["auto"] = setting("auto")
     on_divergence: Literal["stop", "restore"] = setting("stop")
     restore: Restore = setting(Restore())
 

@@ -22,7 +22,7 @@ ORDER = (
     *("training", "tracking", "search"),
     *("config", "compiler", "program"),  # the spine
     "export",
-    *("checks", "demonstrations", "tasks", "sweeps"),
+    *("checks", "doctor", "demonstrations", "tasks", "sweeps"),
     *("report", "sklearn"),
     *("api", "cli", "__init__", "__main__"),  # the doors
 )

@@ -123,8 +123,8 @@ def test_resume_refuses_another_config(work: Path, pipeline_command: Command) ->
     pipeline_command(*SMALL, "training.epochs=2", "output=done")
     again = pipeline_command("resume=done", "optimizer.learning_rate=0.5")
     assert again.returncode == 2
-    limits = "training.epochs, training.early_stopping.patience, training.checkpoints, budget.epochs, budget.steps"
-    limits += ", budget.samples, budget.seconds"
+    limits = "training.epochs, training.early_stopping.patience, training.checkpoints, training.doctor"
+    limits += ", budget.epochs, budget.steps, budget.samples, budget.seconds"
     given = f"tracking, {limits}, data.root, data.path, data.stream, backend"
     rule = f"resume works with the stored config of the run; only {given} can be changed"
     assert again.stderr == f"error: optimizer.learning_rate = 0.5: {rule}\n"
