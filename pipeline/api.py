@@ -35,14 +35,14 @@ def compile(cfg: Config) -> Program:
     """
     from pipeline.program.make import compile_experiment  # noqa: PLC0415
 
-    return compile_experiment(spec.experiment(cfg))
+    return compile_experiment(spec.experiment(_own(cfg)))
 
 
 def stack(cfgs: Sequence[Config]) -> Stack:
     """Trials of one structure as one program; `stack.programs[k]` is trial k.  Raises ConfigError where the structures differ."""
     from pipeline.program.make import compile_stack  # noqa: PLC0415
 
-    return compile_stack([spec.experiment(cfg) for cfg in cfgs])
+    return compile_stack([spec.experiment(_own(cfg)) for cfg in cfgs])
 
 
 def train(
@@ -60,7 +60,7 @@ def train(
     from pipeline.tasks.context import RunContext  # noqa: PLC0415
     from pipeline.tasks.train import run  # noqa: PLC0415
 
-    cfg, given = in_memory(cfg, x, y, target=target, weight=sample_weight)
+    cfg, given = in_memory(_own(cfg), x, y, target=target, weight=sample_weight)
     return run(spec.experiment(cfg), cfg, RunContext(), quiet=quiet, given=given)
 
 
@@ -95,8 +95,22 @@ def sweep(
     )  # fmt: skip
 
 
-def load(run: object) -> Model:
-    """The trained program of a run, given by its folder or MLflow run id; it applies the run's preprocessing.  Raises RunError."""
+def load(run: object, *, extensions: Sequence[str] = ()) -> Model:
+    """The trained program of a run, given by its folder or MLflow run id; it applies the run's preprocessing.
+
+    extensions  modules that may be imported for it: a run that needs another says so, and nothing is imported
+    Raises RunError, ConfigError.
+    """
+    from pipeline.extend.load import use  # noqa: PLC0415
     from pipeline.tasks import trained  # noqa: PLC0415
 
+    use(extensions)
     return trained.load(trained.find(str(run))).program
+
+
+def _own(cfg: Config) -> Config:
+    """A config that the caller gives, the extensions that it names imported."""
+    from pipeline.config.extensions import begin, own  # noqa: PLC0415
+
+    begin(())
+    return own(cfg)

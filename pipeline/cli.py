@@ -21,6 +21,7 @@ from typing import NoReturn
 
 from pipeline import tasks
 from pipeline.config.compose import asked_overrides, compose, job_config, run_hydra
+from pipeline.config.extensions import begin
 from pipeline.config.help import help_text
 from pipeline.config.jobs import check_folders
 from pipeline.config.others import arguments_parser
@@ -62,6 +63,7 @@ def _command(argv: list[str], began: float) -> int:
         return 0
     for text in arguments.overrides:
         _check_letters(text)
+    begin(arguments.overrides)
     own, asked = arguments.config_dir, arguments.overrides
     several = arguments.multirun or (arguments.cfg is None and (asks_for_several(asked, own) or sweep_to_resume(asked) is not None))
     overrides = forgiving(arguments.overrides, several=several)

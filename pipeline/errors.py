@@ -8,6 +8,7 @@ PipelineError                 every mistake of a user; the command line prints i
 ├── TrackingError             a tracking store that refuses                                             exit 2
 ├── DemonstrationError        a demonstration whose figures are not as expected                         exit 1
 ├── CheckFailed               task=check found something                                                exit 1
+├── ExtensionError            code of an extension that broke (pipeline.extend)                         exit 1
 └── DivergedError             training reached a non-finite value                                       exit 1
 
 Paused                        a search lets others go on first; a KeyboardInterrupt, not a mistake
@@ -66,6 +67,12 @@ class DemonstrationError(PipelineError):
 
 class CheckFailed(PipelineError):
     """A check of the configured network found something; the table that was printed says what."""
+
+    exit_code = 1
+
+
+class ExtensionError(PipelineError):
+    """Code of an extension raised, or gave what it may not give; says which kind, and where."""
 
     exit_code = 1
 

@@ -35,6 +35,7 @@ from pipeline.compiler.structure import Structure
 from pipeline.config import automatic, spec
 from pipeline.config.compose import compose
 from pipeline.config.experiment import Experiment
+from pipeline.config.extensions import own
 from pipeline.config.overrides import forgiving, groups, plain_value
 from pipeline.data import DataShape
 from pipeline.data.frames import in_memory, is_frame
@@ -297,7 +298,7 @@ def _composed(overrides: Sequence[str], config: Mapping[str, Any] | None) -> dic
         raise ValueError(f"overrides = {overrides}: is a text; give a list, [{overrides!r}]")
     values = [_plain_value(text) for text in overrides]
     chosen = tuple(text for text, value in zip(overrides, values, strict=True) if value is None)
-    made = deepcopy(_compose(chosen) if config is None else dict(config))
+    made = deepcopy(_compose(chosen) if config is None else own(config))
     if config is not None and chosen:
         raise ValueError(f"overrides = {chosen[0]}: chooses an option; give it to pipeline.compose, or leave config out")
     for path, value in filter(None, values):

@@ -12,6 +12,7 @@ launchers.py      launchers and sweepers of Hydra, given the jobs of a sweep
 arms.py           the arms of a comparison, laid over a config
 plain_jobs.py     the configs of a sweep's jobs, begun from Python
 searched.py       what a search is asked on the command line
+extensions.py     the extensions that the user asks for
 task_settings.py  what a task alone is told
 sweep_settings.py what a sweep as a whole is told
 automatic.py      values that follow the data, until these are known

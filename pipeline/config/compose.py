@@ -23,6 +23,7 @@ from omegaconf.errors import ConfigIndexError, MissingMandatoryValue, OmegaConfB
 
 from pipeline.config import others
 from pipeline.config.arms import with_arm
+from pipeline.config.extensions import begin, own
 from pipeline.config.overrides import CONF, forgiving, shown, unknown_option
 from pipeline.config.spec import experiment
 from pipeline.config.stored import with_origin
@@ -41,6 +42,7 @@ def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
     if isinstance(overrides, str):
         raise ConfigError(at="overrides", got=overrides, rule="must be a list", hint=f'write compose(["{overrides}"])')
     with _alone:
+        begin(overrides)
         texts = forgiving(overrides, several=False)
         outer = GlobalHydra.get_state()
         GlobalHydra.instance().clear()
@@ -80,7 +82,7 @@ def resolved(config: object) -> dict[str, Any]:
     """A composed config as nested plain dicts, as it is written.  Raises OmegaConf's errors (see `explained`), ConfigError."""
     others.check(config)
     plain = OmegaConf.to_container(cast(Any, config), resolve=True, throw_on_missing=True, enum_to_str=True)
-    return cast("dict[str, Any]", as_written(plain))
+    return own(cast("dict[str, Any]", as_written(plain)))
 
 
 def explained(error: Exception) -> PipelineError:

@@ -65,6 +65,8 @@ class Experiment:
     scope: Literal["machine"] | None = setting(None)
     demonstration: str | None = setting(None)
     arm: str | None = setting(None)
+    extension: str | None = setting(None)
+    extensions: tuple[str, ...] = setting(())
     seed: int = setting(0, least=0, most=2**32 - 1)  # one word of the generator's key
     precision: Literal["float32", "float64"] = setting("float32")
     architecture: Architecture = setting(Architecture())

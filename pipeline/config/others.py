@@ -2,7 +2,7 @@
 
 They describe experiments.  What works outside of one is asked for on the command line, or refused before Hydra does anything:
 - settings of Hydra itself (logging, folders, variables of the environment, launchers, callbacks) but for the sweep that a file declares
-- classes to be made (`_target_`), the store of the record (`tracking.uri`), where is written (`output`)
+- classes to be made (`_target_`), the store of the record (`tracking.uri`), where is written (`output`), what is imported (`extensions`)
 - what only a resolver knows (`${oc.env:...}`, `${hydra:...}`): `--allow-env NAME` lets files read a variable into the paths of the data
   and `tracking.uri`; its value is hidden wherever text leaves the program
 What a file comes to is looked at where Hydra has composed it, whichever defaults, packages and options led there.
@@ -126,6 +126,9 @@ def check(config: object) -> None:
         if value is not None and path.endswith(_BY_NAME) and (path in _BY_NAME or path.startswith("arms.")):
             at = next(name for name in _BY_NAME if path.endswith(name))
             raise _refused(path, value, "is named on the command line, not by a config file", f"give {at}={value} if that is meant")
+        if path.startswith("extensions."):
+            rule = "a config file that may be of somebody else imports nothing"
+            raise _refused("extensions", value, rule, f"give extensions=[{value}] on the command line if that is meant")
         if isinstance(value, str):
             _check_text(path, value, guard)
 

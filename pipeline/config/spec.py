@@ -19,6 +19,8 @@ import yaml
 from pipeline.config.automatic import with_auto, without_auto
 from pipeline.config.experiment import TASK_SETTINGS, Experiment
 from pipeline.errors import ConfigError, nearest
+from pipeline.extend.declared import KINDS, Declared, provided
+from pipeline.extend.load import is_loaded
 from pipeline.formula.declared import WithFormulas
 from pipeline.layers import LAYERS
 from pipeline.layers.activate import ActivationLayer
@@ -39,6 +41,7 @@ from pipeline.records import plain, read
 from pipeline.training.budget import check as check_budget
 from pipeline.training.budget import end
 
+SAID_IF_GIVEN = (*TASK_SETTINGS, "extension", "extensions")  # keys that a run's config has where there is something to say
 CONF = Path(__file__).resolve().parents[2] / "conf"
 # the slots of layers whose groups have formulas as options
 SLOTS: Mapping[str, Mapping[str, type]] = {"activation": ACTIVATIONS, "initialization": INITIALIZATIONS}
@@ -47,12 +50,38 @@ SLOTS: Mapping[str, Mapping[str, type]] = {"activation": ACTIVATIONS, "initializ
 def experiment(config: Mapping[str, Any]) -> Experiment:
     """The experiment that `config` (nested plain dicts; what is left out has its default) describes.  Raises ConfigError."""
     given, automatic = without_auto(with_options(config)) if isinstance(config, Mapping) else (config, ())
-    result = replace(read(Experiment, given, at=""), automatic=automatic)
+    if isinstance(given, Mapping):
+        _check_loaded(given.get("extensions"))
+    result = _with_extensions(replace(read(Experiment, given, at=""), automatic=automatic))
     if result.architecture.head == "none":
         result = replace(result, architecture=replace(result.architecture, head=None))
     for rule in RULES:
         rule(result)
     return _completed(result)
+
+
+def _check_loaded(names: object) -> None:
+    """Whether the extensions that a config names are loaded, before their kinds are looked for.  Imports nothing.  Raises ConfigError."""
+    for name in names if isinstance(names, list | tuple) else ():
+        if isinstance(name, str) and not is_loaded(name):
+            hint = f"give extensions=[{name}] on the command line, or import it first"
+            raise ConfigError(at="extensions", got=name, rule="is not loaded", hint=hint)
+
+
+def _with_extensions(config: Experiment) -> Experiment:
+    """With the modules that the kinds of the config come from among its `extensions`."""
+    named = dict.fromkeys(config.extensions)
+    for kind in _own_kinds(config):
+        if not any(kind in provided(name) for name in named):
+            named[kind.extension] = None
+    return replace(config, extensions=tuple(named))
+
+
+def _own_kinds(config: Experiment) -> Iterator[Declared]:
+    """The kinds of extensions that the config uses."""
+    used = [("layer", LAYERS.kind_of(layer)) for layer in config.architecture.layers]
+    used += [("metric", name) for name in config.training.named]
+    return (KINDS[key] for key in used if key in KINDS)
 
 
 def with_options(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,7 +121,7 @@ def to_plain(config: Experiment) -> dict[str, Any]:
     """The whole config as nested plain dicts, without the settings of other tasks; `experiment(to_plain(e)) == e`."""
     written = with_auto(cast("dict[str, Any]", plain(replace(config, automatic=()))), config.automatic)
     del written["automatic"]
-    return {name: value for name, value in written.items() if name not in TASK_SETTINGS or value is not None}
+    return {name: value for name, value in written.items() if name not in SAID_IF_GIVEN or value}
 
 
 def _layers(config: Experiment) -> Iterator[tuple[str, Layer]]:

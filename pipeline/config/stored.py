@@ -15,6 +15,7 @@ from pipeline.config.experiment import Experiment
 from pipeline.config.overrides import ADDED_GROUPS, groups
 from pipeline.data.files import located
 from pipeline.errors import ConfigError, PipelineError, RunError
+from pipeline.extend.load import check
 from pipeline.records import read
 from pipeline.tracking.folder import CONFIG
 from pipeline.tracking.run import find_run
@@ -27,7 +28,7 @@ _PATHS = ("path", "test_path", "validation_path", "root")
 
 
 def stored_config(folder: Path) -> dict[str, Any]:
-    """The resolved config of a run folder, its paths as they lead there from here.  Raises RunError."""
+    """The resolved config of a run folder, its paths as they lead there from here; what it needs is loaded.  Raises RunError."""
     path = folder / CONFIG
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -37,6 +38,8 @@ def stored_config(folder: Path) -> dict[str, Any]:
         raise RunError(f"{files.shown(path)}: cannot be read ({' '.join(str(error).split())}); restore it from a copy") from error
     if not isinstance(config, dict):
         raise RunError(f"{files.shown(path)}: holds no config; restore it from a copy")
+    names = config.get("extensions")
+    check(names if isinstance(names, list) else (), where=files.shown(folder))
     data = config.get("data")
     if isinstance(data, dict):
         config["data"] = data | {name: _placed(data[name], folder) for name in _PATHS if isinstance(data.get(name), str)}

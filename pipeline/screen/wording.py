@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 WIDEST = 8  # letters of a number: 100.00 %
 MACRO = ("precision", "recall", "f1")  # of a part: the mean over its classes
-GROWING = frozenset({*MACRO, "exact_match", "r2", "r2_weighted", "roc_auc"})  # and accuracies: quantities of which more is better
+GROWING = {*MACRO, "exact_match", "r2", "r2_weighted", "roc_auc"}  # and accuracies: quantities of which more is better
 
 
 def grows(metric: str) -> bool:

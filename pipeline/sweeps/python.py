@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import files
+from pipeline.config.extensions import begin, own
 from pipeline.config.plain_jobs import PlainConfigs
 from pipeline.config.searched import searched
 from pipeline.config.sweep_settings import SWEEP, taken_out
@@ -133,7 +134,8 @@ def sweep(
     quiet: bool = False,
 ) -> Swept:
     """See pipeline.sweep.  Raises PipelineError, KeyboardInterrupt."""
-    config, told = taken_out({**cfg, SWEEP: dict(settings or {})})
+    begin(())
+    config, told = taken_out({**own(cfg), SWEEP: dict(settings or {})})
     check_objectives(told)
     given = {"method": method or ("grid" if trials is None else "random"), "trials": trials, **(search or {})}
     seed = [] if seeds is None else [f"seed={','.join(map(str, range(seeds) if isinstance(seeds, int) else seeds))}"]

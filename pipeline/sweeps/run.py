@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -21,6 +21,7 @@ from pipeline.config.jobs import Composing, Configs, asked_search, check_folders
 from pipeline.config.overrides import values_of, without_several
 from pipeline.config.sweep_settings import SweepSettings
 from pipeline.errors import ConfigError, Stopped
+from pipeline.extend.load import shut
 from pipeline.sweeps.jobs import Job, JobResult, SweepResult
 from pipeline.sweeps.journal import FILE, SweepJournal, is_sweep
 from pipeline.sweeps.objective import check as check_objectives
@@ -52,7 +53,8 @@ def run_sweep(flags: list[str], overrides: list[str]) -> int:
 
     alone = [flag for flag in flags if flag not in ("-m", "--multirun")]
     common = [text for text in without_several(overrides) if not text.startswith("hydra.mode=")]
-    code = run_hydra([*alone, *common, "hydra.mode=RUN"], work)
+    with shut() if gone_on is not None else nullcontext():  # the folder of a sweep may come from anybody
+        code = run_hydra([*alone, *common, "hydra.mode=RUN"], work)
     if failures:
         raise failures[0]
     return results[0] if results else code
@@ -69,7 +71,7 @@ def _asked_then(folder: Path, overrides: Sequence[str]) -> tuple[list[str], list
     how = [text for text in overrides if text.lstrip("+").startswith(HOW)]
     for text in overrides:
         path, _, value = text.lstrip("+").partition("=")
-        if path != "resume" and text not in how:
+        if path not in ("resume", "extensions") and text not in how:
             raise ConfigError(at=path, got=value, rule="a sweep goes on with the values that it was begun with", hint="leave it out")
     with closing(SweepJournal(folder, project=Path.cwd())) as journal:
         if journal.head.get("overrides") is None:

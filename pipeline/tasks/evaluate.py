@@ -26,6 +26,7 @@ ALLOWED = {
     "task": "",
     "run": "",
     "tracking": "",
+    "extensions": "",
     "data.root": "data.root",
     "data.path": "data.path",
     "data.query": "data.query",
@@ -84,7 +85,7 @@ def evaluated(run_: trained.Trained, dataset: data.Dataset) -> dict[str, Any]:
         if not len(part.x):
             continue
         prediction, row_loss = run_.program.evaluate(part.x, part.y, part.weight)
-        names = metrics.full(dataset.task, dataset.classes)
+        names = metrics.full(dataset.task, dataset.classes, run_.experiment.training.named)
         result["metrics"] |= metrics.measure(dataset.task, prediction, row_loss, part.y, name, names)
         result["notes"] += metrics.left_out(names, part.y, dataset.classes, name, dataset.class_names)
         if dataset.class_names:

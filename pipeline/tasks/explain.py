@@ -20,7 +20,7 @@ from pipeline.tasks.context import RunContext
 from pipeline.tracking.folder import read_info
 from pipeline.training import checkpoint
 
-ALLOWED = {"task": "", "run": "", "tracking": "", "explain": "", "backend": "backend", "precision": "precision"}
+ALLOWED = {"task": "", "run": "", "tracking": "", "extensions": "", "explain": "", "backend": "backend", "precision": "precision"}
 
 
 def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) -> str:

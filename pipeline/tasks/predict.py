@@ -38,6 +38,7 @@ ALLOWED = {
     "output": "",
     "keep": "",
     "tracking": "",
+    "extensions": "",
     "data.path": "data.path",
     "data.root": "data.root",
     "data.kind": "data.kind",

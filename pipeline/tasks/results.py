@@ -28,6 +28,7 @@ from pipeline.tracking.tracker import Receipt, Tracker
 from pipeline.training import metrics
 from pipeline.training.loop import Outcome
 from pipeline.training.scores import confusion
+from pipeline.training.settings import Training
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,14 +73,14 @@ class Result:
         return page_table(self.folder.name, ("", *parts), rows, after=f"{self.message}; {files.shown(self.folder)}")
 
 
-def test(program: Program, ready: Prepared, tracker: Tracker, epoch: int) -> dict[str, float]:
+def test(program: Program, ready: Prepared, tracker: Tracker, epoch: int, settings: Training) -> dict[str, float]:
     """Every metric of the test part, also to the journal, and its classes as a table in classes.csv; nothing without a test part."""
     part, dataset = ready.test, ready.dataset
     if not len(part):
         return {}
     made, row_loss = program.evaluate(part.x, part.targets, part.weight)
     prediction = ready.own_units(made)
-    names = metrics.full(dataset.task, dataset.classes)
+    names = metrics.full(dataset.task, dataset.classes, settings.named)
     values = metrics.measure(dataset.task, prediction, row_loss, part.y, "test", names)
     tracker.metrics(epoch, values)
     if dataset.class_names:

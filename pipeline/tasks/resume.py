@@ -29,6 +29,7 @@ from pipeline.training.checkpoint import Checkpoint
 RESUMABLE = {
     "resume": "",
     "task": "",
+    "extensions": "",
     "tracking": "tracking",
     "training.epochs": "training.epochs",
     "training.early_stopping.patience": "training.early_stopping.patience",

@@ -211,7 +211,8 @@ def _recorded(made: _Training, tracker: Tracker) -> Generator[Feed, Taken, tuple
             raise Paused(until, outcome.history[until - 1])
         if outcome.status == "KILLED":
             raise Stopped(signal or SIGINT, f"{outcome.message}; go on with resume={files.shown(tracker.folder)}")
-        return outcome, {**outcome.metrics, **results.test(made.program, made.ready.data, tracker, outcome.epoch)}
+        settings = made.ready.begun.experiment.training
+        return outcome, {**outcome.metrics, **results.test(made.program, made.ready.data, tracker, outcome.epoch, settings)}
     except DivergedError as error:
         kept = checkpoint.exists(tracker.folder / trained.CHECKPOINTS)
         where = f"; the state before that step is kept in {files.shown(tracker.folder)}" if kept else ""

@@ -9,7 +9,7 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.training import budget as budgets
 from pipeline.training import metrics
 from pipeline.training.budget import Budget
-from pipeline.training.scores import undefined
+from pipeline.training.scores import SCORES, undefined
 from pipeline.training.settings import Training
 
 
@@ -28,7 +28,7 @@ def check(dataset: Dataset, settings: Training, budget: Budget = Budget()) -> No
 def _check_watched(dataset: Dataset, metric: str) -> None:
     """Whether early stopping can watch `metric`: a loss, or what can be measured on the validation part."""
     at, (name, _, part) = "training.early_stopping.metric", metric.partition("/")
-    known = ("loss/train", *(f"{n}/validation" for n in ("loss", *metrics.full(dataset.task, dataset.classes))))
+    known = ("loss/train", *(f"{n}/validation" for n in ("loss", *metrics.full(dataset.task, dataset.classes, SCORES[dataset.task]))))
     if metric == "loss/train":
         return
     if metric != "loss/validation":

@@ -3,7 +3,7 @@
 # N rows, C classes, T targets, L labels
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pipeline.errors import ConfigError, nearest
 from pipeline.screen.wording import grows
-from pipeline.training.scores import SCORES, TOP, auc, by_class, by_label, confusion, score, undefined
+from pipeline.training.scores import BUILT_IN, SCORES, TOP, auc, by_class, by_label, confusion, score, undefined
 
 Array = npt.NDArray[Any]
 
@@ -23,12 +23,16 @@ EACH_EPOCH = {  # where training.metrics is null
 }
 
 
-def full(task: str, classes: int | None) -> tuple[str, ...]:
-    """The table of a final evaluation: all there are, and the accuracy within 5 classes of more than 5, within 2 of 3 to 5."""
-    names = tuple(SCORES[task])
+def full(task: str, classes: int | None, named: Iterable[str] = ()) -> tuple[str, ...]:
+    """The table of a final evaluation: all there are, and the accuracy within 5 classes of more than 5, within 2 of 3 to 5.
+
+    named   by the settings of a training: those of extensions are measured where they stand there
+    """
+    names = BUILT_IN[task]
+    own = tuple(name for name in dict.fromkeys(named) if name in SCORES[task] and name not in names)
     if classes is None or classes < 3:
-        return names
-    return ("accuracy", f"top_{5 if classes > 5 else 2}_accuracy", *names[1:])
+        return (*names, *own)
+    return ("accuracy", f"top_{5 if classes > 5 else 2}_accuracy", *names[1:], *own)
 
 
 def check_names(names: Sequence[str], task: str, classes: int | None, *, at: str) -> None:

@@ -189,6 +189,7 @@ SCORES: dict[str, dict[str, Callable[[Array, Array], float]]] = {
     "regression": {"rmse": rmse, "mae": mae, "r2": r2},
     "reconstruction": {"rmse": rmse, "mae": mae, "r2_weighted": r2_weighted},
 }
+BUILT_IN = {task: tuple(scores) for task, scores in SCORES.items()}  # extensions add to SCORES alone
 
 
 def score(task: str, name: str, prediction: Array, y: Array) -> float:

@@ -70,6 +70,12 @@ class Training:
     restore: Restore = setting(Restore())
 
     @property
+    def named(self) -> tuple[str, ...]:
+        """The metrics that are asked for by name."""
+        stopping = () if self.early_stopping is None else (self.early_stopping.metric.partition("/")[0],)
+        return (*(self.metrics or ()), *stopping)
+
+    @property
     def final(self) -> Literal["last", "best"]:
         """Whose weights are the result: of the last step, or of the best epoch."""
         return "last" if self.early_stopping is None else self.early_stopping.weights

@@ -20,6 +20,7 @@ ORDER = (
     *("preprocessing", "data"),
     *("recipe", "layers", "optimizers"),  # what can be declared
     *("training", "tracking", "search"),
+    "extend",
     *("config", "compiler", "program"),  # the spine
     "export",
     *("checks", "doctor", "demonstrations", "tasks", "sweeps"),

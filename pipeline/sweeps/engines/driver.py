@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from pipeline.config.sweep_settings import SweepSettings
 from pipeline.errors import DivergedError, Paused, PipelineError, RunError, Stopped, complain
+from pipeline.extend.load import paths
 from pipeline.sweeps.doing import Doing, result_of
 from pipeline.sweeps.engines.orders import Order, asked_of
 from pipeline.sweeps.jobs import JobResult, Trial
@@ -152,6 +153,8 @@ def new_order(folder: Path, sweep: str, trials: Sequence[Trial], *, stack: bool,
         trials=tuple(asked_of(trial) for trial in trials),
         memory=memory,
         gpus=int(trials[0].experiment.backend.kind == "cupy"),
+        modules=(modules := tuple(dict.fromkeys(name for trial in trials for name in trial.experiment.extensions))),
+        paths=paths(modules),
     )
 
 

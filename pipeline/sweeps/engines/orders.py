@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +20,8 @@ from typing import Any
 
 from pipeline.config.spec import experiment
 from pipeline.config.sweep_settings import SweepSettings
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, sentence
+from pipeline.extend.load import use
 from pipeline.records import record
 from pipeline.sweeps.doing import Doing
 from pipeline.sweeps.engines import local
@@ -45,6 +47,7 @@ class Order:
     cores     those that it may use; none: all there are
     memory    bytes that it is expected to take, 0 where that is not known
     gpus      devices that it needs
+    modules   the extensions that its trials use, which the user allowed; paths, where Python finds them
     """
 
     project: str
@@ -56,6 +59,8 @@ class Order:
     cores: tuple[int, ...] = ()
     memory: int = 0
     gpus: int = 0
+    modules: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -69,8 +74,9 @@ class Order:
 
 def order_of(text: str) -> Order:
     """The order that `text` is."""
-    given = json.loads(text)
-    return Order(**{**given, "trials": tuple(given["trials"]), "cores": tuple(given["cores"])})
+    given: Any = json.loads(text)
+    lists: Any = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+    return Order(**{**given, **lists})
 
 
 def asked_of(trial: Trial) -> dict[str, Any]:
@@ -92,6 +98,8 @@ def do(order: Order, *, apart: bool = True) -> bool:
         _spoken(journal) if apart else contextlib.nullcontext(),
         stopping(),
     ):
+        if not _ready(order, journal):
+            return True
         shelf = Shelf()
         trials = [trial_of(given, order, Elsewhere(), shelf) for given in order.trials]
         left = [trial for trial in trials if journal.ends.get(trial.name, {"status": "killed"})["status"] == "killed"]
@@ -100,6 +108,18 @@ def do(order: Order, *, apart: bool = True) -> bool:
             if isinstance(result.error, KeyboardInterrupt):
                 raise result.error
         return all(journal.ends.get(trial.name, {"status": "killed"})["status"] != "killed" for trial in trials)
+
+
+def _ready(order: Order, journal: SweepJournal) -> bool:
+    """Whether the extensions of the order are there; where they are not, its trials are over, and it is said why."""
+    sys.path.extend(path for path in order.paths if path not in sys.path)
+    try:
+        use(order.modules)
+    except PipelineError as error:
+        for given in order.trials:
+            journal.end(given["trial"], "failed", {}, sentence(error))
+        return False
+    return True
 
 
 def trial_of(given: Mapping[str, Any], order: Order, senders: Senders | None, shelf: Shelf | None = None) -> Trial:

@@ -1,0 +1,96 @@
+"""A layer of an extension is one like the others: read strictly, compiled, checked, trained alone and in stacks, on each backend."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import pipeline
+from pipeline import cli
+from pipeline.errors import ExtensionError
+from tests.extend.conftest import Write
+from tests.refusal import refused
+
+LAYERS = "architecture.layers=[{kind: dense, units: 6}, {kind: gate, slope: 2}]"
+SMALL = ("data=wine", "training.batch_size=16", "training.epochs=2", "tracking=none", LAYERS)
+
+
+def test_it_trains_to_the_same_losses_on_both_backends(module: Write) -> None:
+    asked = (*SMALL, f"extensions=[{module('gates_a')}]", "precision=float64")
+    native, oracle = (pipeline.train(pipeline.compose([*asked, f"backend={name}"]), quiet=True) for name in ("numpy", "reference"))
+    assert list(native.program.parameters()) == ["fc1.weight", "fc1.bias", "gate1.weight", "gate1.bias", "fc2.weight", "fc2.bias"]
+    for ours, theirs in zip(native.history, oracle.history, strict=True):
+        assert ours["loss/train"] == pytest.approx(theirs["loss/train"], rel=1e-12)
+    x = np.linspace(0, 1, 26).reshape(2, 13)
+    np.testing.assert_allclose(pipeline.load(native.folder).predict(x), oracle.program.predict(x), rtol=1e-12)
+
+
+def test_trials_that_differ_in_a_value_of_it_train_in_one_stack(module: Write) -> None:
+    configs = [
+        pipeline.compose([*SMALL, f"extensions=[{module('gates_b')}]", f"architecture.layers.1.slope={slope}"]) for slope in (1, 2.5)
+    ]
+    alone = [pipeline.compile(cfg) for cfg in configs]
+    stack = pipeline.stack(configs)
+    x, y, order = np.random.default_rng(0).normal(size=(16, 13)), np.arange(16) % 3, np.arange(16).reshape(2, 8)
+    for program in alone:
+        program.run(x, y, order)
+    stack.run(x, y, np.stack([order, order]))
+    for program, member in zip(alone, stack.programs, strict=True):
+        for name, value in program.state().items():
+            np.testing.assert_array_equal(value, member.state()[name])
+
+
+def test_its_settings_are_read_as_strictly_as_those_of_any_layer(module: Write) -> None:
+    asked = ["data=wine", f"extensions=[{module('gates_c')}]"]
+    for layer, sentence in {
+        "{kind: gate, slop: 2}": "architecture.layers[0].slop = 2: unknown key; did you mean slope?",
+        "{kind: gate, slope: 0}": "architecture.layers[0].slope = 0: must be above 0",
+        "{kind: gate, slope: wide}": "architecture.layers[0].slope = wide: must be a number, not a word",
+        "{kind: gats}": "architecture.layers[0].kind = gats: unknown kind; did you mean gate?",
+    }.items():
+        with refused(sentence):
+            pipeline.compose([*asked, f"architecture.layers=[{layer}]"])
+    with refused("architecture.layers[0].input = [8, 8, 1]: must be rows of numbers; put a flatten layer before it"):
+        pipeline.compile(pipeline.compose(["data=digits", asked[1], "architecture.layers=[{kind: gate}]"]))
+
+
+def test_the_checks_of_a_network_hold_for_it(module: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["task=check", f"extensions=[{module('gates_d')}]", *SMALL[:1], "training.batch_size=16", LAYERS]) == 0
+    assert "gradient of gate1.weight" in capsys.readouterr().out
+
+
+BROKEN = """
+from pipeline import extend
+
+@extend.layer("thin")
+class Thin(extend.Layer):
+    def lower(self, b, inputs, given, *, training):
+        {body}
+"""
+PLACES = {
+    "return 1 / 0": r"layer thin: thin_\w, line 7: ZeroDivisionError: division by zero; the traceback is in \S+\.log",
+    'return b.add("nope", inputs[0])': r"layer thin: thin_\w, line 7: KeyError: 'nope'; the traceback is in \S+\.log",
+    'return b.add("sum", inputs[0], axes=(1,))': (
+        r"layer thin: shape\(\) says \[16, 13\] and lower\(\) gives \[16\], for inputs \[16, 13\]"
+    ),
+    "raise SystemExit(3)": r"layer thin: thin_\w, line 7: SystemExit: 3; the traceback is in \S+\.log",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("body", PLACES)
+def test_what_its_code_raises_is_one_line_with_its_place(module: Write, body: str) -> None:
+    name = module(f"thin_{'abcd'[list(PLACES).index(body)]}", BROKEN.format(body=body))
+    cfg = pipeline.compose([f"extensions=[{name}]", *SMALL[:2], "architecture.layers=[{kind: thin}]"])
+    with pytest.raises(ExtensionError, match=rf"\A{PLACES[body]}\Z"):
+        pipeline.compile(cfg).predict(np.zeros((1, 13)))
+
+
+def test_a_name_that_is_taken_is_refused(module: Write) -> None:
+    text = BROKEN.format(body="return inputs[0]")
+    with refused("taken_a: layer dense: the product has one of this name; use another", ExtensionError):
+        pipeline.compose([f"extensions=[{module('taken_a', text.replace('thin', 'dense'))}]"])
+    with refused("taken_b: layer 'Big one': a name is small letters, digits and _, a letter first", ExtensionError):
+        pipeline.compose([f"extensions=[{module('taken_b', text.replace('thin', 'Big one'))}]"])
+    pipeline.compose([f"extensions=[{module('taken_c', text)}]"])
+    with refused("taken_d: layer thin: taken_c has one of this name; use another, or load one of the two", ExtensionError):
+        pipeline.compose([f"extensions=[{module('taken_d', text)}]"])
