@@ -19,7 +19,7 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from typing import Any, Generic, Literal, TypeVar, Union, dataclass_transform, get_args, get_origin
 
@@ -76,12 +76,13 @@ def setting(
     below: float | None = None,
     most: float | None = None,
     kinds: Family[Any, Any] | None = None,
+    names: Collection[str] | None = None,
 ) -> Any:
-    """A field with its rule: bounds for a number (`above` and `below` exclusive), or the family of its record.
+    """A field with its rule: bounds for a number (`above` and `below` exclusive), the family of its record, or the words it may be.
 
     The bounds, and the family, hold for each entry of a list or a mapping.
     """
-    metadata = {"above": above, "least": least, "below": below, "most": most, "kinds": kinds}
+    metadata = {"above": above, "least": least, "below": below, "most": most, "kinds": kinds, "names": names}
     if isinstance(default, (list, dict)):
         return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -120,7 +121,7 @@ def read_kind(table: Family[T, Any], data: object, *, at: str) -> T:
     """Reads the record that `data["kind"]` names in `table`; a bare word is a kind with its defaults.  Raises ConfigError."""
     if isinstance(data, str):
         if data not in table:
-            raise ConfigError(at=at, got=data, rule="unknown kind", hint=nearest(data, table))
+            raise ConfigError(at=at, got=data, rule="unknown kind", hint=_nearest_kind(data, table))
         data = {"kind": data}
     if not isinstance(data, Mapping):
         raise ConfigError(at=at, got=data, rule="must be a mapping with a kind", hint=f"the kinds are {', '.join(sorted(table))}")
@@ -128,10 +129,14 @@ def read_kind(table: Family[T, Any], data: object, *, at: str) -> T:
         raise ConfigError(at=_join(at, "kind"), got="(missing)", rule="has no value", hint=f"use one of {', '.join(sorted(table))}")
     kind = data["kind"]
     if not isinstance(kind, str) or kind not in table:
-        raise ConfigError(at=_join(at, "kind"), got=kind, rule="unknown kind", hint=nearest(str(kind), table))
+        raise ConfigError(at=_join(at, "kind"), got=kind, rule="unknown kind", hint=_nearest_kind(str(kind), table))
     rest = {key: value for key, value in data.items() if key != "kind"}
     _refuse_keys_of_others(table, kind, rest, at=at)
     return read(table[kind], rest, at=at)
+
+
+def _nearest_kind(kind: str, table: Family[T, Any]) -> str:
+    return nearest(kind, table) if table else f"no {table.name} is loaded: give extensions=[MODULE] of one that declares it"
 
 
 def plain(value: object) -> Any:
@@ -239,7 +244,10 @@ def _value(value: object, kind: Any, rule: Mapping[str, Any], *, at: str) -> Any
         return _mapping(value, arguments[1], rule, at=at)
     if is_dataclass(kind):
         return read(typing.cast(type, kind), value, at=at)
-    return _number(_plain(value, kind, at=at), value, rule, at=at)
+    made = _plain(value, kind, at=at)
+    if rule.get("names") is not None and made not in rule["names"]:
+        raise ConfigError(at=at, got=value, rule="unknown choice", hint=nearest(str(value), rule["names"]))
+    return _number(made, value, rule, at=at)
 
 
 def _union(value: object, arguments: tuple[Any, ...], rule: Mapping[str, Any], *, at: str) -> Any:

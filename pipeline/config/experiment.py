@@ -24,6 +24,7 @@ from pipeline.recipe.schedules import SCHEDULES, Constant
 from pipeline.records import record, setting
 from pipeline.tracking.settings import Tracking
 from pipeline.training.budget import Budget
+from pipeline.training.callbacks import CALLBACKS, Callback
 from pipeline.training.settings import Training
 
 
@@ -82,6 +83,7 @@ class Experiment:
     augmentation: Augmentation = setting(Augmentation())
     training: Training = setting(Training())
     budget: Budget = setting(Budget())
+    callbacks: tuple[Callback, ...] = setting((), kinds=CALLBACKS)
     backend: BackendSettings = setting(BackendSettings())
     tracking: Tracking = setting(Tracking())
     check: Check | None = setting(None)

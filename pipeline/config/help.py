@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import MISSING, fields, is_dataclass
 
 import yaml
 
 from pipeline.config.compose import compose
-from pipeline.config.overrides import CONF
+from pipeline.config.overrides import groups
+from pipeline.extend.declared import KINDS, Declared
 
 HEADER = """\
 Trains neural networks declared by a config, and records every run.
@@ -34,13 +35,24 @@ Exit codes: 0 done, 1 training or a check failed, 2 a mistake in the config, the
 
 def help_text(overrides: list[str]) -> str:
     """Header, groups with their options, the config that `overrides` give, footer."""
-    groups = "\n".join(f"{folder.name}: {', '.join(_options(folder))}" for folder in sorted(CONF.iterdir()) if _options(folder))
+    options = "\n".join(f"{group}: {', '.join(names)}" for group, names in groups().items() if names)
     config = yaml.safe_dump(compose(overrides), sort_keys=False, default_flow_style=None, width=120)
     return (
-        f"{HEADER}\n== Groups: choose an option with group=option ==\n\n{groups}\n\n"
+        f"{HEADER}\n== Groups: choose an option with group=option ==\n\n{options}\n\n{_extensions()}"
         f"== Config: set any value with path=value ==\n\n{config}\n{FOOTER}"
     )
 
 
-def _options(folder: Path) -> list[str]:
-    return sorted(path.stem for path in folder.glob("*.yaml")) if folder.is_dir() else []
+def _extensions() -> str:
+    """The kinds that extensions declare, with their settings; nothing where none is loaded."""
+    if not KINDS:
+        return ""
+    lines = [f"{kind.family} {kind.kind} ({kind.module}): {', '.join([*_settings(kind), kind.text])}" for kind in KINDS.values()]
+    return "== Extensions ==\n\n" + "\n".join(lines) + "\n\n"
+
+
+def _settings(kind: Declared) -> list[str]:
+    if not is_dataclass(kind.made):
+        return []
+    inherited = {"name", "input", "inputs", "initialization", "normalization", "activation", "regularization", "frozen"}
+    return [f"{f.name}={f.default}" if f.default is not MISSING else f.name for f in fields(kind.made) if f.name not in inherited]

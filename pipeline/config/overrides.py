@@ -20,6 +20,7 @@ from typing import Any
 
 import yaml
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType, QuotedString
@@ -29,6 +30,7 @@ from pipeline.config.experiment import Experiment
 from pipeline.config.synonyms import KEYS, OPTIONS
 from pipeline.config.words import as_hydra, as_written
 from pipeline.errors import ConfigError, nearest
+from pipeline.extend.declared import KINDS as EXTENSIONS
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 ADDED_GROUPS = ("experiment", "sweep")  # groups that the defaults list does not hold
@@ -37,7 +39,22 @@ ADDED_GROUPS = ("experiment", "sweep")  # groups that the defaults list does not
 def groups() -> dict[str, list[str]]:
     """The groups of `conf/` and their options."""
     folders = (folder for folder in sorted(CONF.iterdir()) if folder.is_dir() and folder.name != "hydra")
-    return {folder.name: sorted(file.stem for file in folder.glob("*.yaml")) for folder in folders}
+    own = _own_options()
+    return {folder.name: sorted({*(file.stem for file in folder.glob("*.yaml")), *own.get(folder.name, ())}) for folder in folders}
+
+
+def _own_options() -> dict[str, dict[str, dict[str, Any]]]:
+    """group -> option -> its content, of the kinds of extensions that are chosen as the option of a group."""
+    sources = {kind: {"defaults": ["digits"], "kind": kind} for family, kind in EXTENSIONS if family == "data source"}
+    steps = {kind: {"defaults": ["standardize"], "steps": [kind]} for family, kind in EXTENSIONS if family == "preprocessing step"}
+    return {"data": sources, "preprocessing": steps}
+
+
+def offer() -> None:
+    """Lets Hydra know the options that extensions bring."""
+    for group, options in _own_options().items():
+        for name, content in options.items():
+            ConfigStore.instance().store(group=group, name=name, node=content)
 
 
 def parsed(text: str) -> Override:
@@ -57,6 +74,7 @@ def parsed(text: str) -> Override:
 
 def forgiving(texts: Sequence[str], *, several: bool) -> list[str]:
     """The overrides as Hydra is given them; `several`: a key may have several values (a sweep).  Raises ConfigError."""
+    offer()
     known = groups()
     made = [_forgiving(text, known, several=several) for text in [*texts, *_kind_of_data(texts)]]
     for group in ADDED_GROUPS:

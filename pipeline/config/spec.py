@@ -18,6 +18,7 @@ import yaml
 
 from pipeline.config.automatic import with_auto, without_auto
 from pipeline.config.experiment import TASK_SETTINGS, Experiment
+from pipeline.data.settings import own_settings
 from pipeline.errors import ConfigError, nearest
 from pipeline.extend.declared import KINDS, Declared, provided
 from pipeline.extend.load import is_loaded
@@ -32,6 +33,7 @@ from pipeline.layers.names import INPUT, layer_names
 from pipeline.layers.part import Layer, Merge, OneInput
 from pipeline.layers.weighted import Weighted
 from pipeline.optimizers.adamw import AdamW
+from pipeline.preprocessing.steps import STEPS
 from pipeline.recipe.initialization import INITIALIZATIONS, Initialization, Uniform
 from pipeline.recipe.losses import LOSSES, Auto, takes
 from pipeline.recipe.plateau import ReduceOnPlateau
@@ -40,8 +42,9 @@ from pipeline.recipe.schedules import SCHEDULES, needs_total
 from pipeline.records import plain, read
 from pipeline.training.budget import check as check_budget
 from pipeline.training.budget import end
+from pipeline.training.callbacks import CALLBACKS
 
-SAID_IF_GIVEN = (*TASK_SETTINGS, "extension", "extensions")  # keys that a run's config has where there is something to say
+SAID_IF_GIVEN = (*TASK_SETTINGS, "extension", "extensions", "callbacks")  # keys that a run's config has where there is something to say
 CONF = Path(__file__).resolve().parents[2] / "conf"
 # the slots of layers whose groups have formulas as options
 SLOTS: Mapping[str, Mapping[str, type]] = {"activation": ACTIVATIONS, "initialization": INITIALIZATIONS}
@@ -81,6 +84,8 @@ def _own_kinds(config: Experiment) -> Iterator[Declared]:
     """The kinds of extensions that the config uses."""
     used = [("layer", LAYERS.kind_of(layer)) for layer in config.architecture.layers]
     used += [("metric", name) for name in config.training.named]
+    used += [("data source", config.data.kind), *(("preprocessing step", step) for step in config.preprocessing.steps)]
+    used += [("callback", CALLBACKS.kind_of(one)) for one in config.callbacks]
     return (KINDS[key] for key in used if key in KINDS)
 
 
@@ -114,13 +119,24 @@ def _completed(config: Experiment) -> Experiment:
         replace(layer, regularization=layer.regularization.completed()) if isinstance(layer, Weighted) and layer.regularization else layer
         for layer in config.architecture.layers
     )
-    return replace(config, architecture=replace(config.architecture, layers=layers), regularization=config.regularization.completed())
+    data, steps = config.data, config.preprocessing
+    settings = {name: plain(read(own, steps.settings.get(name, {}), at="")) for name in steps.steps if (own := STEPS[name].own) is not None}
+    return replace(
+        config,
+        architecture=replace(config.architecture, layers=layers),
+        regularization=config.regularization.completed(),
+        data=replace(data, settings=plain(own_settings(data)) or {}),
+        preprocessing=replace(steps, settings=settings),
+    )
 
 
 def to_plain(config: Experiment) -> dict[str, Any]:
     """The whole config as nested plain dicts, without the settings of other tasks; `experiment(to_plain(e)) == e`."""
     written = with_auto(cast("dict[str, Any]", plain(replace(config, automatic=()))), config.automatic)
     del written["automatic"]
+    for group in (written["data"], written["preprocessing"]):
+        if not group["settings"]:
+            del group["settings"]
     return {name: value for name, value in written.items() if name not in SAID_IF_GIVEN or value}
 
 

@@ -56,6 +56,11 @@ def of_arrays(arrays: dict[str, Array], config: Data) -> Raw:
     return _raw(arrays, config, "data = arrays", "call", numbers)
 
 
+def of_source(arrays: dict[str, Array], config: Data) -> Raw:
+    """The same of what a source of an extension gives: x [N, ...], y [N] or [N, T].  Raises DataError."""
+    return _raw(arrays, config, f"data = {config.kind}", "source", numbers)
+
+
 def _raw(arrays: dict[str, Array], config: Data, source: str, holder: str, checked: Check) -> Raw:
     """What arrays of these names hold; `source` names them in messages, `checked` looks at each x."""
     train = "x_train" if "x_train" in arrays else "x"

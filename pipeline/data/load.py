@@ -40,10 +40,10 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Source:
-    """How a kind of data is read, and its shape where that is known without reading."""
+    """How a kind of data is read, and its shape where that is known without reading, or what tells it of a config."""
 
     read: Callable[[Data], Raw]
-    shape: DataShape | None = None
+    shape: DataShape | Callable[[Data], DataShape | None] | None = None
 
 
 SOURCES: dict[str, Source] = {
@@ -76,7 +76,8 @@ def describe(config: Data, *, seed: int = 0) -> DataShape:
     if config.task == "reconstruction":
         given = None if config.input_shape is None else DataShape(input_shape=config.input_shape, targets=1)
         return reconstruction_shape(given or describe(replace(config, task="auto"), seed=seed))
-    known = SOURCES[config.kind].shape if config.kind in SOURCES else None
+    found = SOURCES[config.kind].shape if config.kind in SOURCES else None
+    known = found(config) if callable(found) else found
     if known is not None:
         return _agreed(config, known)
     return load(config, seed=seed).shape

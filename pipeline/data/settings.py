@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from pipeline.errors import ConfigError
-from pipeline.records import record, setting
+from pipeline.records import read, record, setting
 
 TEXTS = ("table", "csv")  # may be delimited text
 TABLES = (*TEXTS, "parquet", "sql")  # read by column names
@@ -20,6 +20,7 @@ Kind = Literal[
     "digits", "breast_cancer", "wine", "iris", "diabetes", "two_moons", "rings", "mnist", "fashion_mnist",
     "table", "csv", "parquet", "sql", "npz", "npy", "arrays", "image_folder",
 ]  # fmt: skip
+KINDS: dict[str, type | None] = dict.fromkeys(get_args(Kind))  # extensions add to them, each with the record of its settings
 ColumnKind = Literal["number", "category", "hash", "boolean", "date", "time", "ordinal", "id", "ignore"]
 DateFeature = Literal["days", "weekday", "month", "hour"]
 MOST_PIXELS = 2**26  # of an image
@@ -148,9 +149,10 @@ class Data:
     samples       number of generated points, 1000 when null (two_moons, rings)
     noise         standard deviation of the normal noise on each coordinate, 0.1 when null (two_moons, rings)
     seed          of the generated points, 0 when null: the points stay the same while the seed of the run varies
+    settings      of a source of an extension
     """
 
-    kind: Kind = setting("digits")
+    kind: str = setting("digits", names=KINDS)
     root: str | None = setting(None)
     path: str | None = setting(None)
     test_path: str | None = setting(None)
@@ -180,6 +182,18 @@ class Data:
     samples: int | None = setting(None, least=4)
     noise: float | None = setting(None, least=0)
     seed: int | None = setting(None, least=0, most=2**32 - 1)
+    settings: Mapping[str, Any] = setting({})
+
+
+def own_settings(config: Data) -> Any:
+    """The record of a source of an extension, its settings read; None for any other kind.  Raises ConfigError."""
+    made = KINDS[config.kind]
+    if made is not None:
+        return read(made, config.settings, at="data.settings")
+    if config.settings:
+        rule = f"data={config.kind} has no settings of its own"
+        raise ConfigError(at="data.settings", got=list(config.settings), rule=rule, hint="they are for a source of an extension")
+    return None
 
 
 def target_columns(target: str | tuple[str, ...] | None) -> tuple[str, ...]:

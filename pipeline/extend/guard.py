@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import traceback
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from pipeline.errors import ExtensionError, PipelineError
 from pipeline.text import leaving
 
 LOG = "extension.log"
-_OURS = ("pipeline", "backends")
+_OURS = {"pipeline", "backends", "numpy", *sys.stdlib_module_names}  # and what a mistake only passes through
 
 
 @contextmanager
@@ -34,7 +35,7 @@ def guarded(what: str, folder: Path | None = None) -> Iterator[None]:
 def place(error: BaseException) -> str:
     """`my_package.layers, line 12: ` of the innermost line that is not ours."""
     frames = [(str(frame.f_globals.get("__name__", "")), line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    theirs = [(module, line) for module, line in frames if module.partition(".")[0] not in (*_OURS, "contextlib", "importlib", "numpy")]
+    theirs = [(module, line) for module, line in frames if module.partition(".")[0] not in _OURS]
     return f"{theirs[-1][0]}, line {theirs[-1][1]}: " if theirs else ""
 
 

@@ -14,7 +14,7 @@ from pipeline.errors import DataError
 from pipeline.preprocessing.affine import affine
 from pipeline.preprocessing.settings import Preprocessing
 from pipeline.preprocessing.statistics import Array, Arrays, Chunks
-from pipeline.preprocessing.steps import STEPS, Shape
+from pipeline.preprocessing.steps import ROW, STEPS, Shape
 from pipeline.rows import Streamed, loaded_type
 
 CHUNK_VALUES = 2**18  # 2 MiB of float64: a chunk stays in cache from the first step to the last
@@ -53,7 +53,7 @@ class Fitted:
         row = self.shape(x.shape[1:])
         out = np.empty((len(x), *row), self.precision)
         wide = loaded_type(x.dtype) == np.float64  # keeps its digits until it is centered, whatever the precision
-        apart = wide or any(STEPS[step].flattens for step in self.steps)
+        apart = wide or any(STEPS[step].flattens or STEPS[step].own is not None for step in self.steps)
         for start, stop in _bounds(x):
             chunk = np.empty(x[start:stop].shape, np.float64 if wide else self.precision) if apart else out[start:stop]
             chunk[...] = x[start:stop]
@@ -64,7 +64,8 @@ class Fitted:
         """What the steps make of a row of shape `row`.  Raises DataError when they were fitted on other rows."""
         for step, arrays in zip(self.steps, self.fitted, strict=True):
             if not STEPS[step].fits(row, arrays):
-                rule = f"preprocessing was fitted on rows of shape {list(arrays['shift'].shape)}"
+                known = arrays[ROW].tolist() if STEPS[step].own is not None else list(arrays["shift"].shape)
+                rule = f"preprocessing was fitted on rows of shape {known}"
                 raise DataError(f"x = rows of shape {list(row)}: {rule}; give rows of that shape")
             row = STEPS[step].row(row, arrays)
         return row

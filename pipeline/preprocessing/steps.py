@@ -13,25 +13,34 @@ from pipeline.preprocessing.statistics import Array, Arrays
 Shape = tuple[int, ...]
 
 
+ROW, MADE = "_row", "_made"  # of a step of an extension: the arrays that hold the shapes of a row before and after it
+
+
 @dataclass(frozen=True)
 class Step:
     """fit      the training rows, and the settings that `reads` names -> arrays and notes
     apply    a chunk [n, F...], which it may overwrite, and the arrays -> its new values
     reads    the fields of `Preprocessing` that `fit` takes by name
     flattens whether a row becomes [components]
+    own      the record of the settings of a step of an extension
     """
 
     fit: Callable[..., tuple[Arrays, list[str]]]
     apply: Callable[[Array, Mapping[str, Array]], Array] = a.affine
     reads: tuple[str, ...] = ()
     flattens: bool = False
+    own: type | None = None
 
     def row(self, shape: Shape, arrays: Mapping[str, Array]) -> Shape:
         """The shape that it gives to rows of `shape`: [N, *shape] -> [N, *result]."""
+        if self.own is not None:
+            return tuple(arrays[MADE].tolist())
         return arrays["basis"].shape[1:] if self.flattens else shape
 
     def fits(self, shape: Shape, arrays: Mapping[str, Array]) -> bool:
         """Whether rows [N, *shape] are what it was fitted on."""
+        if self.own is not None:
+            return tuple(arrays[ROW].tolist()) == shape
         known = arrays["shift"].shape
         return known in ((), shape) or (len(shape) > 1 and known == shape[-1:])
 

@@ -26,7 +26,7 @@ from pipeline.tracking.delivery import NOTE
 from pipeline.tracking.journal import read_journal, start_of
 from pipeline.tracking.tracker import Receipt, Tracker
 from pipeline.training import metrics
-from pipeline.training.loop import Outcome
+from pipeline.training.events import Outcome
 from pipeline.training.scores import confusion
 from pipeline.training.settings import Training
 

@@ -171,6 +171,8 @@ def _found(experiment: Experiment, folder: Path) -> Checkpoint | None:
         return found
     if done.epoch == settings.epochs:
         raise RunError(f"{at}: the run has finished its {done.epoch} epochs; give training.epochs above {done.epoch} to go on")
+    if done.stopped:
+        raise RunError(f"{at}: the run has ended after epoch {done.epoch}: {done.stopped}; nothing is left to do")
     if settings.early_stopping is not None and done.waited >= settings.early_stopping.patience:
         best = f"its result is epoch {done.best_epoch}"
         raise RunError(f"{at}: the run stopped early after epoch {done.epoch}, {best}; nothing is left to do")

@@ -44,11 +44,11 @@ from pipeline.tracking.settings import from_environment
 from pipeline.tracking.tracker import Receipt, Tracker
 from pipeline.training import checkpoint, fit, loop, progress
 from pipeline.training.blocks import Feed
+from pipeline.training.callbacks import Callbacks
 from pipeline.training.checkpoint import State, Stored
-from pipeline.training.events import EpochEnded, Event, Noted
+from pipeline.training.events import EpochEnded, Event, Noted, Outcome
 from pipeline.training.facts import facts_of
 from pipeline.training.interrupt import Interrupt
-from pipeline.training.loop import Outcome
 from pipeline.training.saving import Checkpoints
 from pipeline.training.steps import Taken, alone
 
@@ -275,6 +275,7 @@ def _train(made: _Training, tracker: Tracker) -> Generator[Feed, Taken, tuple[Ou
             budget=asked.budget,
             began=context.began,
             stop=lambda: interrupt() or rung.reached,
+            callbacks=Callbacks(asked=asked.callbacks, saved={} if found is None else found.progress.callbacks, folder=tracker.folder),
         )
         outcome = yield from made.kept.over(steps_of)
     return outcome, interrupt.signal

@@ -1,6 +1,7 @@
 """Training: programs and data -> events, checkpoints and an outcome.
 
 settings.py    the `training` group
+callbacks.py   what extensions are asked between the steps
 budget.py      the `budget` group: what ends a training
 events.py      what the loop tells
 history.py     the metrics of each epoch, and their file

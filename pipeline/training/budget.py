@@ -62,6 +62,16 @@ def spent(end: End, budget: Budget, *, steps: int, seconds: float) -> str | None
     return None
 
 
+def told(spent: str | None, *, epoch: int, step: int, steps: int, stopped: str) -> str:
+    """How far a training went, and what ended it where that is not training.epochs: a limit, patience, or what `stopped` says."""
+    if spent is None and not stopped:
+        return f"stopped early after epoch {epoch}"
+    parts = [f"{epoch} epoch{'s' if epoch != 1 else ''}"] if epoch or not step else []
+    parts += [f"{step} of the {steps} steps of {'the next' if parts else 'an epoch'}"] if step else []
+    end = f"; {stopped}" if spent is None else "" if spent.startswith("training.") else f", to the end of {spent}"
+    return f"trained {' and '.join(parts)}{end}"
+
+
 def check(training: Training, budget: Budget) -> None:
     """Whether something ends the training, and after a step at least.  Raises ConfigError."""
     if training.epochs is None and budget == Budget():

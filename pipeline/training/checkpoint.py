@@ -52,6 +52,7 @@ class Progress:
     history   metrics of each epoch
     best      the value of the watched metric at epoch `best_epoch` (counted from 1; 0: none yet); waited, the epochs since
     plateau   where a schedule that watches the loss stands; best_plateau, where it stood after epoch `best_epoch`
+    callbacks what those of extensions keep;  stopped, why one of them ended the training, empty: none did
     restored  how often training went back after it diverged; slowed, what the learning rate is multiplied by since then
     """
 
@@ -68,6 +69,8 @@ class Progress:
     best_plateau: Plateau = field(default_factory=Plateau)
     restored: int = 0
     slowed: float = 1.0
+    callbacks: Mapping[str, Any] = field(default_factory=dict)
+    stopped: str = ""
 
     def steps(self, per_epoch: int) -> int:
         """Steps done in all."""
@@ -168,7 +171,8 @@ def _progress(entry: Mapping[str, Any], told: History, arrays: State) -> Progres
 def _at_best(now: Progress) -> Progress:
     """Where training stood after the best epoch."""
     epoch, history = now.best_epoch, History(now.history[: now.best_epoch])
-    return replace(now, epoch=epoch, step=0, losses=np.zeros(0), seconds=0.0, waited=0, history=history, plateau=now.best_plateau)
+    before = replace(now, epoch=epoch, step=0, losses=np.zeros(0), seconds=0.0, waited=0, history=history, plateau=now.best_plateau)
+    return replace(before, callbacks={}, stopped="")
 
 
 def _of_step(manifest: Mapping[str, Any], step: int) -> Any:
@@ -190,7 +194,7 @@ def step_of(entry: Mapping[str, Any]) -> int:
 
 def standing(progress: Progress) -> dict[str, Any]:
     """What the manifest says of where training stands."""
-    apart = ("losses", "history", "plateau", "best_plateau")
+    apart = {"losses", "history", "plateau", "best_plateau", *(name for name in ("callbacks", "stopped") if not getattr(progress, name))}
     return {
         "progress": {key: getattr(progress, key) for key in Progress.__slots__ if key not in apart},
         "plateau": asdict(progress.plateau),

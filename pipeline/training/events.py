@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,18 @@ class Saved:
     """A checkpoint lies under `path`."""
 
     path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How training ended.  status KILLED: a stop was asked for.  metrics: of the epoch whose weights the program now holds."""
+
+    status: Literal["FINISHED", "KILLED"]
+    history: tuple[Mapping[str, float], ...]
+    metrics: Mapping[str, float]
+    epoch: int
+    best_epoch: int
+    message: str
 
 
 Event = Started | Noted | Advanced | EpochEnded | Saved

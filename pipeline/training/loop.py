@@ -24,15 +24,16 @@ import numpy.typing as npt
 from pipeline import random
 from pipeline.data import Dataset
 from pipeline.data.prepared import Prepared
-from pipeline.errors import DivergedError, RunError
+from pipeline.errors import DivergedError, PipelineError, RunError
 from pipeline.recipe.course import Course
 from pipeline.recipe.plateau import Plateau
 from pipeline.training import budget as budgets
 from pipeline.training import fit, metrics, recovery
 from pipeline.training.blocks import Blocks, Feed
 from pipeline.training.budget import Budget, End
+from pipeline.training.callbacks import Callbacks, When, shown
 from pipeline.training.checkpoint import Progress, State
-from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Saved, Started
+from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Outcome, Saved, Started
 from pipeline.training.measured import Measured
 from pipeline.training.saving import Checkpoints
 from pipeline.training.settings import EarlyStopping, Training
@@ -42,18 +43,6 @@ from pipeline.training.steps import Taken, Trainable, driven
 Array = npt.NDArray[Any]
 LossSchedule = Callable[[Plateau, float, int], Plateau]  # (where it stands, loss of the epoch, steps in all) -> where it stands then
 CHUNK_SECONDS = 0.1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How training ended.  status KILLED: a stop was asked for.  metrics: of the epoch whose weights the program now holds."""
-
-    status: Literal["FINISHED", "KILLED"]
-    history: tuple[Mapping[str, float], ...]
-    metrics: Mapping[str, float]
-    epoch: int
-    best_epoch: int
-    message: str
 
 
 Steps = Generator[Feed, Taken, Outcome]
@@ -75,6 +64,7 @@ def training(
     budget: Budget = Budget(),  # noqa: B008  # frozen
     began: float | None = None,
     stop: Callable[[], bool] = lambda: False,
+    callbacks: Callbacks | None = None,
 ) -> Steps:
     """The training of `program` on `data.train`, which says to `emit` how it goes.
 
@@ -84,11 +74,12 @@ def training(
     schedule               lowers the learning rate when the loss stops falling
     budget                 what ends the training beside settings.epochs; it may end within an epoch, and a later call go on there
     began                  when the command began, by time.monotonic; None: now
+    callbacks              asked after every chunk and epoch
     stop                   asked after every chunk; when true, a checkpoint is written and the outcome is KILLED
     Raises DataError, ConfigError (see `fit.check`), RunError (a checkpoint that cannot be written) and DivergedError.
     """
     fit.check(data.dataset, settings, budget)
-    now = progress or Progress()
+    now, start = progress or Progress(), time.monotonic() if began is None else began
     loop = _Loop(
         program=program,
         data=data,
@@ -97,23 +88,19 @@ def training(
         emit=emit,
         checkpoints=checkpoints,
         progress=now,
-        clock=_clock(now.spent, time.monotonic() if began is None else began),
+        clock=lambda: now.spent + time.monotonic() - start,  # of all commands that worked on the run
         best_state=best_state,
         learning_rate=learning_rate,
         schedule=schedule,
         budget=budget,
         stop=stop,
         start_state=start_state,
+        callbacks=callbacks or Callbacks(),
     )
     return loop.run()
 
 
 train = driven(training)
-
-
-def _clock(before: float, began: float) -> Callable[[], float]:
-    """Seconds of all commands that worked on the run."""
-    return lambda: before + time.monotonic() - began
 
 
 @dataclass(slots=True, kw_only=True)
@@ -134,6 +121,7 @@ class _Loop:
     clock: Callable[[], float]
     stop: Callable[[], bool]
     start_state: State | None
+    callbacks: Callbacks
     chunk: int = 1
     unsaved: bool = False
     watch: Watch = field(init=False)
@@ -210,7 +198,7 @@ class _Loop:
                 return self._finished()
 
     def _complete(self) -> bool:
-        return self._spent() is not None or self._out_of_patience()
+        return self._spent() is not None or self._out_of_patience() or self.progress.stopped != ""
 
     def _spent(self) -> str | None:
         """The limit that is reached, as the config has it."""
@@ -228,7 +216,7 @@ class _Loop:
     def _train_epoch(self, blocks: Blocks) -> Generator[Feed, Taken, Literal["trained", "stopped", "back"]]:
         """Trains the steps left of the epoch, or of the budget; ends when it was asked to stop, and where training went back."""
         last = self.steps if self.end.steps is None else min(self.steps, self.end.steps - self.progress.epoch * self.steps)
-        while self.progress.step < self.steps and self._spent() is None:
+        while self.progress.step < self.steps and self._spent() is None and not self.progress.stopped:
             start, before = time.perf_counter(), self.progress
             feed = blocks.feed(before.epoch, before.step, self._next(last))
             waited = time.perf_counter() - start
@@ -239,6 +227,7 @@ class _Loop:
                 return "back"
             self.chunk = max(1, min(int(len(taken.losses) * CHUNK_SECONDS / max(seconds, 1e-9)), 8 * self.chunk))
             self.emit(Advanced(epoch=self.progress.epoch + 1, step=self.progress.step))
+            self._ask("on_step_chunk")
             if self.stop():
                 return "stopped"
             if self.progress.step < last and self._save_when_due():
@@ -260,7 +249,7 @@ class _Loop:
         watched, now = self.watched.metric, self.progress
         back = recovery.gone_back(now, self.settings, error, best=self.best_state, start=self.start_state, watched=watched)
         if back is None:
-            with suppress(RunError):  # a full disk must not hide what went wrong first
+            with suppress(PipelineError):  # a full disk must not hide what went wrong first
                 self._save()
             raise recovery.stopped(error, now)
         state, progress, text = back
@@ -277,8 +266,20 @@ class _Loop:
     def _next(self, last: int) -> int:
         """How many steps the next call takes: no more than to the next checkpoint that is counted in steps."""
         done = self.progress
-        until = None if self.checkpoints is None else self.checkpoints.until(done.steps(self.steps))
-        return min(self.chunk, last - done.step, *(() if until is None else (until,)))
+        untils = [who.until(done.steps(self.steps)) for who in (self.checkpoints, self.callbacks) if who is not None]
+        return min(self.chunk, last - done.step, *(until for until in untils if until is not None))
+
+    def _ask(self, when: When) -> None:
+        """Asks the callbacks, one of which may end the training.  Raises ExtensionError."""
+        if self.callbacks.asked:
+            rate, steps = self.learning_rate, self.progress.steps(self.steps)
+            now = shown(self.progress, self.steps, None if rate is None else rate(steps - 1), self.program.state)
+            self.callbacks.ask(when, steps, now)
+            self.progress = replace(self.progress, stopped=self.progress.stopped or self.callbacks.stopped)
+
+    def _standing(self) -> Progress:
+        """Where training stands, for a checkpoint.  Raises ExtensionError."""
+        return replace(self.progress, spent=self.clock(), callbacks=self.callbacks.states())
 
     def _advance(self, losses: Sequence[float] | npt.NDArray[Any], seconds: float) -> None:
         """Notes the steps that gave `losses`."""
@@ -312,6 +313,7 @@ class _Loop:
         self._watch_plateau(values)
         if best:
             self.progress = replace(self.progress, best_plateau=self.progress.plateau)
+        self._ask("on_epoch_end")
 
     def _watch_plateau(self, values: Mapping[str, float]) -> None:
         """Lowers the learning rate of the next epochs where the schedule says so."""
@@ -340,7 +342,7 @@ class _Loop:
             since = time.monotonic()
             if self._went_back():
                 return True
-            self.checkpoints.begin(self.watch.state, replace(self.progress, spent=self.clock()), self.best_state, since=since)
+            self.checkpoints.begin(self.watch.state, self._standing(), self.best_state, since=since)
         return False
 
     def _say_unsaved(self, error: RunError) -> None:
@@ -351,8 +353,7 @@ class _Loop:
 
     def _save(self) -> None:
         if self.checkpoints is not None:
-            progress = replace(self.progress, spent=self.clock())
-            self.emit(Saved(path=self.checkpoints.save(self.program.state(), progress, self.best_state)))
+            self.emit(Saved(path=self.checkpoints.save(self.program.state(), self._standing(), self.best_state)))
 
     def _stopped(self) -> Outcome:
         self._went_back()
@@ -363,6 +364,8 @@ class _Loop:
 
     def _finished(self) -> Outcome:
         progress, epoch, message = self.progress, self.progress.epoch, self._trained()
+        if self.callbacks.seconds:
+            self.emit(Noted(text=self.callbacks.told))
         if progress.step:
             # after the checkpoint, which goes on within the epoch: a part of an epoch is measured, but is no candidate for the best
             epoch, values = epoch + 1, self._values()
@@ -377,11 +380,7 @@ class _Loop:
     def _trained(self) -> str:
         """How far training went, and what ended it where that is not training.epochs."""
         done, spent = self.progress, self._spent()
-        if spent is None:
-            return f"stopped early after epoch {done.epoch}"
-        parts = [f"{done.epoch} epoch{'s' if done.epoch != 1 else ''}"] if done.epoch or not done.step else []
-        parts += [f"{done.step} of the {self.steps} steps of {'the next' if parts else 'an epoch'}"] if done.step else []
-        return f"trained {' and '.join(parts)}" + ("" if spent.startswith("training.") else f", to the end of {spent}")
+        return budgets.told(spent, epoch=done.epoch, step=done.step, steps=self.steps, stopped=done.stopped)
 
     def _outcome(self, status: Literal["FINISHED", "KILLED"], epoch: int, message: str) -> Outcome:
         history = tuple(self.progress.history)

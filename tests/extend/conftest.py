@@ -5,13 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pipeline.data.load import SOURCES
+from pipeline.data.settings import KINDS as DATA
 from pipeline.extend import load
 from pipeline.extend.declared import KINDS
 from pipeline.layers import LAYERS
+from pipeline.preprocessing.steps import STEPS
 from pipeline.screen.wording import GROWING
+from pipeline.training.callbacks import CALLBACKS
 from pipeline.training.scores import SCORES
 
 Write = Callable[..., str]
@@ -60,7 +65,8 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
     place.mkdir()
     monkeypatch.syspath_prepend(str(place))
     monkeypatch.chdir(tmp_path)
-    before, tables, known = dict(KINDS), (dict(LAYERS.rows), {task: dict(scores) for task, scores in SCORES.items()}), set(sys.modules)
+    tables: tuple[dict[Any, Any], ...] = (KINDS, LAYERS.rows, SOURCES, DATA, STEPS, CALLBACKS.rows, *SCORES.values())
+    before, known = [dict(table) for table in tables], set(sys.modules)
     growing, loaded = set(GROWING), set(load._loaded)
 
     def write(name: str, text: str = GATES) -> str:
@@ -68,10 +74,9 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
         return name
 
     yield write
-    _put_back(KINDS, before)
-    _put_back(LAYERS.rows, tables[0])
-    for task, scores in tables[1].items():
-        _put_back(SCORES[task], scores)
+    for table, rows in zip(tables, before, strict=True):
+        table.clear()
+        table.update(rows)
     GROWING.clear()
     GROWING.update(growing)
     load._loaded.clear()
@@ -79,8 +84,3 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
     for name in set(sys.modules) - known:
         if (place / f"{name}.py").exists():
             del sys.modules[name]
-
-
-def _put_back(table: dict, before: dict) -> None:  # type: ignore[type-arg]  # of any kind
-    table.clear()
-    table.update(before)

@@ -19,7 +19,7 @@ def test_it_trains_to_the_same_losses_on_both_backends(module: Write) -> None:
     asked = (*SMALL, f"extensions=[{module('gates_a')}]", "precision=float64")
     native, oracle = (pipeline.train(pipeline.compose([*asked, f"backend={name}"]), quiet=True) for name in ("numpy", "reference"))
     assert list(native.program.parameters()) == ["fc1.weight", "fc1.bias", "gate1.weight", "gate1.bias", "fc2.weight", "fc2.bias"]
-    for ours, theirs in zip(native.history, oracle.history, strict=True):
+    for ours, theirs in zip(native.epochs, oracle.epochs, strict=True):
         assert ours["loss/train"] == pytest.approx(theirs["loss/train"], rel=1e-12)
     x = np.linspace(0, 1, 26).reshape(2, 13)
     np.testing.assert_allclose(pipeline.load(native.folder).predict(x), oracle.program.predict(x), rtol=1e-12)

@@ -19,7 +19,7 @@ SMALL = ("data=wine", "architecture=mlp_small", "training.batch_size=16", "train
 def test_it_is_measured_after_each_epoch_and_on_the_test_part(module: Write) -> None:
     name = module("metric_a")
     found = pipeline.train(pipeline.compose([*SMALL, f"extensions=[{name}]", "training.metrics=[surprise]"]), quiet=True)
-    assert {"surprise/validation", "loss/validation", "loss/train"} <= found.history[0].keys()
+    assert {"surprise/validation", "loss/validation", "loss/train"} <= found.epochs[0].keys()
     assert found.metrics["surprise/test"] == pytest.approx(1 - np.exp(-found.metrics["log_loss/test"]), abs=0.2)
     without = pipeline.train(pipeline.compose([*SMALL]), quiet=True)  # it is loaded, and nobody asks for it
     assert "surprise/test" not in without.metrics
@@ -30,7 +30,7 @@ def test_it_is_measured_after_each_epoch_and_on_the_test_part(module: Write) -> 
 def test_it_may_stop_a_training_and_is_refused_where_it_is_for_other_data(module: Write, tmp_path: Path) -> None:
     asked = [*SMALL, f"extensions=[{module('metric_b')}]", "training=early_stopping"]
     found = pipeline.train(pipeline.compose([*asked, "training.early_stopping.metric=surprise/validation"]), quiet=True)
-    values = [epoch["surprise/validation"] for epoch in found.history]
+    values = [epoch["surprise/validation"] for epoch in found.epochs]
     assert found.metrics["surprise/validation"] == min(values)  # less of it is better
     with refused("training.metrics[0] = surprise: no metric of regression; use one of rmse, mae, r2"):
         pipeline.train(pipeline.compose([*asked, "data=diabetes", "training.metrics=[surprise]"]), quiet=True)

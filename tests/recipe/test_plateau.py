@@ -15,8 +15,8 @@ from pipeline.program.make import compile_stack
 from pipeline.program.program import Program
 from pipeline.recipe.course import Course
 from pipeline.recipe.plateau import Plateau, ReduceOnPlateau, after_epoch
-from pipeline.training.events import Noted
-from pipeline.training.loop import Outcome, train
+from pipeline.training.events import Noted, Outcome
+from pipeline.training.loop import train
 from pipeline.training.settings import Training
 from tests.program.configs import CLASSES, config, data, order, program
 from tests.refusal import refused

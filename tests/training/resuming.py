@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.training import checkpoint
-from pipeline.training.loop import Outcome, train
+from pipeline.training.events import Outcome
+from pipeline.training.loop import train
 from pipeline.training.saving import Checkpoints
 from pipeline.training.settings import Training
 from tests.training.softmax_program import SoftmaxProgram, blobs, stored

@@ -12,8 +12,8 @@ from pipeline.config.spec import experiment
 from pipeline.errors import ConfigError
 from pipeline.training import checkpoint
 from pipeline.training.budget import Budget, end
-from pipeline.training.events import EpochEnded, Event, Noted, Started
-from pipeline.training.loop import Outcome, train
+from pipeline.training.events import EpochEnded, Event, Noted, Outcome, Started
+from pipeline.training.loop import train
 from pipeline.training.settings import EarlyStopping, Training
 from tests.refusal import refused
 from tests.training.resuming import train_on

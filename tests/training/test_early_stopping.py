@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from pipeline.training import checkpoint, loop
-from pipeline.training.loop import Outcome, train
+from pipeline.training.events import Outcome
+from pipeline.training.loop import train
 from pipeline.training.settings import EarlyStopping, Training
 from tests.training.resuming import train_on
 from tests.training.softmax_program import SoftmaxProgram, blobs

@@ -9,8 +9,8 @@ from pipeline import random
 from pipeline.data.prepared import Prepared
 from pipeline.errors import ConfigError, DataError, DivergedError
 from pipeline.training import loop
-from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Started
-from pipeline.training.loop import Outcome, train
+from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Outcome, Started
+from pipeline.training.loop import train
 from pipeline.training.settings import EarlyStopping, Training
 from tests.training.softmax_program import SoftmaxProgram, blobs, in_two_parts
 

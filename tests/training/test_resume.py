@@ -15,8 +15,8 @@ import pytest
 
 from pipeline.errors import Stopped
 from pipeline.training import checkpoint
+from pipeline.training.events import Outcome
 from pipeline.training.interrupt import Interrupt
-from pipeline.training.loop import Outcome
 from tests.training.softmax_program import SoftmaxProgram
 from tests.training.train_forever import go_on
 

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.training import checkpoint
+from pipeline.training.events import Outcome
 from pipeline.training.interrupt import Interrupt
-from pipeline.training.loop import Outcome, train
+from pipeline.training.loop import train
 from pipeline.training.saving import Checkpoints
 from pipeline.training.settings import EarlyStopping, Training
 from tests.training.softmax_program import SoftmaxProgram, blobs, stored
