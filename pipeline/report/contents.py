@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from pipeline import files
-from pipeline.report import charts
+from pipeline.report import answers, charts
 from pipeline.report.parts import Heading, Part, Table, Text
 from pipeline.report.read import Run, Swept
 from pipeline.screen.wording import number
 from pipeline.sweeps import comparison
 from pipeline.sweeps.importance import importance
+from pipeline.tracking.tested import read
 
 PARTS = ("train", "validation", "test")
 ASIDE = ("time", "learning_rate", "best")
@@ -37,7 +38,7 @@ def of_run(run: Run) -> list[Part]:
         Text(text=f"{run.status}: {run.message or 'no end is recorded'}."),
     ]
     made += [Heading(text="Result"), _results(run)]
-    made += filter(None, [charts.confusion(run)])
+    made += _answers(run)
     made += [Heading(text="Training"), *charts.curves(run)]
     if isinstance(made[-1], Heading):
         made.append(Text(text="No curve: there is no metric of two epochs."))
@@ -75,7 +76,14 @@ def of_sweep(swept: Swept) -> list[Part]:
         made += [Heading(text="Trials that did not finish"), Table(heading=["job", "trial", "status", "why"], rows=rows)]
     best = next((run for run in swept.runs if table.best is not None and run.folder == table.best.folder), None)
     if best is not None:
-        made += [Heading(text=f"The best trial: {best.name}"), _results(best), *charts.curves(best), *_data(best), *_card(best)]
+        made += [
+            Heading(text=f"The best trial: {best.name}"),
+            _results(best),
+            *_answers(best),
+            *charts.curves(best),
+            *_data(best),
+            *_card(best),
+        ]
     return made
 
 
@@ -99,6 +107,13 @@ def of_several(runs: Sequence[Run]) -> list[Part]:
         Table(heading=heading, rows=[[what, *(run.tags.get(tag, "") for run in runs)] for what, tag in CARD.items()]),
     ]
     return made
+
+
+def _answers(run: Run) -> list[Part]:
+    """What it answered to the test part, as charts."""
+    found = read(run.folder)
+    confusion = charts.confusion(run)
+    return [*([confusion] if confusion is not None else []), *(answers.of(found, run.name) if found is not None else [])]
 
 
 def _question(about: str) -> list[Part]:

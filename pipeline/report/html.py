@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import os
@@ -11,7 +12,7 @@ from typing import Any
 
 from pipeline import files
 from pipeline.errors import BackendError
-from pipeline.report.parts import Chart, Heading, Part, Table, Text
+from pipeline.report.parts import Chart, Heading, Part, Picture, Table, Text
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -34,7 +35,7 @@ td.long {{ white-space: normal; overflow-wrap: anywhere; min-width: 14em; }}
 tr.best {{ font-weight: 600; background: var(--mark); }}
 figure {{ margin: 1em 0; break-inside: avoid; }}
 figcaption {{ color: var(--soft); font-size: .93em; }}
-.chart {{ width: 100%; }}
+.chart {{ width: 100%; }} img {{ max-width: 100%; background: white; border-radius: 4px; }}
 @media print {{ body {{ max-width: none; padding: 0; }} h2 {{ break-after: avoid; }} .wide {{ overflow: visible; }} }}
 </style></head><body>
 {body}
@@ -61,6 +62,9 @@ def page(parts: Sequence[Part]) -> str:
             place = f"chart{len(specs)}"
             specs[place] = part.spec
             body.append(f'<figure><div class="chart" id="{place}"></div><figcaption>{html.escape(part.caption)}</figcaption></figure>')
+        elif isinstance(part, Picture):
+            data, said = base64.b64encode(part.png).decode(), html.escape(part.caption)
+            body.append(f'<figure><img alt="{said}" src="data:image/png;base64,{data}"><figcaption>{said}</figcaption></figure>')
         else:
             body.append(_written(part))
     title = next((part.text for part in parts if isinstance(part, Heading)), "report")

@@ -41,4 +41,12 @@ class Chart:
     caption: str
 
 
-Part = Heading | Text | Table | Chart
+@record
+class Picture:
+    """A PNG file, and what it shows in a sentence."""
+
+    png: bytes
+    caption: str
+
+
+Part = Heading | Text | Table | Chart | Picture

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.report.parts import Chart, Heading, Part, Table, Text
+from pipeline.report.parts import Chart, Heading, Part, Picture, Table, Text
 from pipeline.sweeps import forms
 from pipeline.text import cell
 
-LEFT_OUT = "{count} charts are left out; format=html draws them."
+LEFT_OUT = "{count} chart{s} {are} left out; format=html draws them."
 
 
 def markdown(parts: Sequence[Part]) -> str:
     """All but the charts."""
     made = []
-    for part in parts:
+    for part in _worded(parts):
         if isinstance(part, Heading):
             made.append(f"{'#' * part.level} {part.text}")
         elif isinstance(part, Text):
@@ -27,7 +27,7 @@ def markdown(parts: Sequence[Part]) -> str:
 def latex(parts: Sequence[Part]) -> str:
     """Sections and tables to be included in a paper, which loads booktabs."""
     made = []
-    for part in parts:
+    for part in _worded(parts):
         if isinstance(part, Heading):
             made.append(rf"\{'section' if part.level == 1 else 'subsection'}*{{{forms.escaped(part.text)}}}")
         elif isinstance(part, Text):
@@ -44,5 +44,16 @@ def comma_separated(parts: Sequence[Part]) -> str:
 
 
 def _left_out(parts: Sequence[Part]) -> list[str]:
-    count = sum(isinstance(part, Chart) for part in parts)
-    return [LEFT_OUT.format(count=count)] if count else []
+    count = sum(isinstance(part, Chart | Picture) for part in parts)
+    return [LEFT_OUT.format(count=count, s="" if count == 1 else "s", are="is" if count == 1 else "are")] if count else []
+
+
+def _worded(parts: Sequence[Part]) -> list[Part]:
+    """Without the charts, and without headings that nothing follows then."""
+    kept = [part for part in parts if not isinstance(part, Chart | Picture)]
+    after = [*kept[1:], Heading(text="")]
+    return [part for part, following in zip(kept, after, strict=True) if not _is_empty(part, following)]
+
+
+def _is_empty(part: Part, following: Part) -> bool:
+    return isinstance(part, Heading) and part.level > 1 and isinstance(following, Heading) and following.level <= part.level

@@ -21,7 +21,7 @@ from pipeline.sweeps import forms
 from pipeline.sweeps.journal import PRUNED
 from pipeline.sweeps.objective import Objective, objectives
 from pipeline.tracking.delivery import read_sent
-from pipeline.tracking.journal import Compare, Tags, end_of, last_values, read_journal, series, start_of
+from pipeline.tracking.journal import Compare, Compared, Tags, end_of, last_values, read_journal, series, start_of
 from pipeline.tracking.link import Link, link_to_sweep
 from pipeline.tracking.outbox import Sender
 from pipeline.tracking.provenance import LONGEST_TAG
@@ -289,7 +289,7 @@ def record_sweep(
     if best is not None:
         tracker.metrics(step, {f"best/{key}": value for key, value in best.metrics.items() if key in sweep.metrics})
         tracker.tags({"pipeline.best_run": best.run_id, "pipeline.best_folder": best.folder, "pipeline.best": best.label})
-    tracker.journal.write(Compare(quantity=sweep.metric, curves=_curves(sweep.trials)))
+    tracker.journal.write(_compared(sweep))
     told = tracker.finish(
         "FAILED" if best is None else "FINISHED", "" if best else "no trial finished", wait=None if sender is None else 15.0
     )
@@ -312,12 +312,25 @@ def _link(store: Store, told: Receipt, name: str) -> Link:
     return link_to_sweep(store, told.link.experiment_id, told.link.run_id, name)
 
 
-def _curves(trials: Sequence[Trial]) -> dict[str, dict[str, float]]:
-    """Label -> curve; a label that two trials share gets the number of the job."""
-    labels = [trial.label for trial in trials]
-    count = Counter(labels)
-    unique = [label if count[label] == 1 else f"{trial.job}: {label}" for trial, label in zip(trials, labels, strict=True)]
-    return {label: {str(k): v for k, v in trial.curve.items()} for label, trial in zip(unique, trials, strict=True) if trial.curve}
+def _compared(sweep: Sweep) -> Compare:
+    """What the pictures of the sweep are drawn from."""
+    labels = _labels(sweep.trials)
+    trials = [
+        Compared(label=label, value=sweep.value(trial), params=trial.params, done=trial.status in ("FINISHED", "PRUNED"))
+        for label, trial in zip(labels, sweep.trials, strict=True)
+    ]
+    curves = {label: {str(k): v for k, v in trial.curve.items()} for label, trial in zip(labels, sweep.trials, strict=True) if trial.curve}
+    repeats = tuple(name for name in sweep.params if name in REPEATS)
+    what = sweep.trials[0].name.partition(" ")[0] if sweep.trials else ""
+    return Compare(
+        quantity=sweep.metric, curves=curves, what=what, grows=sweep.objective.grows, trials=tuple(trials), repeats=repeats
+    )  # fmt: skip
+
+
+def _labels(trials: Sequence[Trial]) -> list[str]:
+    """What sets each trial apart; a label that two trials share gets the number of the job."""
+    count = Counter(trial.label for trial in trials)
+    return [trial.label if count[trial.label] == 1 else f"{trial.job}: {trial.label}" for trial in trials]
 
 
 def _swept(asked: Sequence[Mapping[str, str]]) -> list[str]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from rich.console import Console
 
 from pipeline import files
 from pipeline.data import Dataset
 from pipeline.data.prepared import Prepared
+from pipeline.data.settings import target_columns
 from pipeline.program.model import Model
 from pipeline.program.program import Program
 from pipeline.records import record
@@ -22,6 +25,7 @@ from pipeline.screen.wording import in_words, newest, number
 from pipeline.tasks import page
 from pipeline.tasks.context import RunContext
 from pipeline.text import comma_separated
+from pipeline.tracking import tested
 from pipeline.tracking.delivery import NOTE
 from pipeline.tracking.journal import read_journal, start_of
 from pipeline.tracking.tracker import Receipt, Tracker
@@ -88,7 +92,19 @@ def test(program: Program, ready: Prepared, tracker: Tracker, epoch: int, settin
     if dataset.task == "classification":
         classes = dataset.class_names
         tracker.confusion(classes, confusion(part.y, prediction.argmax(axis=1), len(classes)), part="test")
+    _keep(dataset, prediction, part.y, tracker)
     return values
+
+
+def _keep(dataset: Dataset, prediction: Any, y: Any, tracker: Tracker) -> None:
+    """What was answered, for pictures; a disk that refuses it is no reason to end a training that is done."""
+    shape, x = dataset.shape.input_shape, dataset.test.x
+    images = (lambda places: np.asarray(x[places])) if len(shape) == 3 and shape[-1] in (1, 3) else None
+    names = dataset.class_names or (() if dataset.encoder is None else target_columns(dataset.encoder.target))
+    found = tested.kept(dataset.task, names, prediction, y, images=images)
+    if found is not None:
+        with suppress(OSError):
+            tested.write(tracker.folder, found)
 
 
 class LinkAtStart:

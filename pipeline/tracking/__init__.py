@@ -16,7 +16,13 @@ models.py      a model of a run in MLflow
 client.py      what the sender asks of a store
 view.py        a view of MLflow's page of runs: columns, order, charts
 link.py        links into MLflow's page
-figures.py     learning curves, confusion matrix
+style.py       how figures look
+tested.py      what a network answered to the test part, kept for pictures
+curves.py      learning curves, confusion matrix
+rates.py       ROC, precision over recall, reliability
+answers.py     pictures of what was answered: ROC, reliability, true against predicted, mistakes
+trials.py      pictures of a sweep
+figures.py     which figures a run has
 delivery.py    one journal -> MLflow
 repair.py      runs that died without a word
 sender.py      the process that does the last three

@@ -202,7 +202,7 @@ class Delivery:
             model_id = client.model(experiment_id, self.sent.run_id, self.folder / model.path)
             if model.register:
                 models.register(connect(self.store)[0], model.register, self.sent.run_id, model_id)
-        for path in draw(self.folder, title=self.info.name) if self._draws or _wants_figures(whole) else ():
+        for path in draw(self.folder) if self._draws or _wants_figures(whole) else ():
             client.artifact(self.sent.run_id, path, "figures")
         self._save(complete=True)
 

@@ -14,7 +14,9 @@
 
 and, of the summary run of a sweep,
 
-    {"time": ..., "event": "compare", "quantity": "loss/validation", "curves": {"learning_rate=0.1": {"1": 0.4, ...}, ...}}
+    {"time": ..., "event": "compare", "quantity": "loss/validation", "curves": {"learning_rate=0.1": {"1": 0.4, ...}, ...},
+     "grows": false, "trials": [{"label": ..., "value": 0.4, "params": {"optimizer.learning_rate": "0.1"}, "done": true}, ...],
+     "repeats": ["seed"]}
 
 Times are milliseconds since 1970.  The journal is the truth about a run: the tracking store is written from it and can be written again.
 A line is one write, so a process that is killed leaves at most one torn line, the last; readers pass over it.
@@ -139,11 +141,29 @@ class Health(Event):
 
 
 @record
+class Compared:
+    """A trial of a sweep: what sets it apart, path -> value, and what it is judged by; done: it finished."""
+
+    label: str
+    value: Number
+    params: Mapping[str, str]
+    done: bool
+
+
+@record
 class Compare(Event):
-    """The curves of the trials of a sweep: label -> epoch -> value of the quantity."""
+    """The curves of the trials of a sweep: label -> epoch -> value of the quantity, of which more is better where it `grows`.
+
+    what     was trained: the experiment, or the data
+    trials   in the order in which they were begun;  repeats: the parameters that only repeat an arm, such as the seed
+    """
 
     quantity: str = setting()
     curves: Mapping[str, Mapping[str, Number]] = setting()
+    what: str = setting("")
+    grows: bool = setting(False)
+    trials: tuple[Compared, ...] = setting(())
+    repeats: tuple[str, ...] = setting(())
 
 
 @record
