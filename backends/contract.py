@@ -20,6 +20,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 ITEM_BYTES = {"float32": 4, "float64": 8, "int32": 4, "uint32": 4, "bool": 1}
 ALIGNMENT = 64
+RUN = 4096  # numbers of a flat body that are summed by themselves, where it has blocks
 STORED = ("uint8", "float32")  # the types of x, beside a plan's precision, that every backend gathers from
 
 
@@ -88,7 +89,7 @@ class Body:
     inputs   (name, level) in the order of the call's inputs
     outputs  names of the results in the order of the call's outputs
     blocks   of a column body: its sums run over each of so many runs of rows, rows * t // blocks to rows * (t + 1) // blocks, and its
-             results are [blocks, columns]
+             results are [blocks, columns]; of a flat body with sums: over each run of RUN numbers, and these are [blocks]
     """
 
     kind: Literal["flat", "column", "row"]
@@ -206,11 +207,37 @@ class Plan:
         return max((call.phase for call in self.calls), default=-1) + 1
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Resident:
+    """An array [...] in the memory of a device, dense and in the order of C; `owner` keeps it there.
+
+    CuPy, PyTorch and others read it through `__cuda_array_interface__`, without a copy.
+    """
+
+    address: int
+    shape: tuple[int, ...]
+    dtype: str
+    owner: Any
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the device."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        """Version 3 of that protocol; all that made it is done, so no stream is waited for."""
+        return {"shape": self.shape, "typestr": np.dtype(self.dtype).str, "data": (self.address, False), "version": 3, "stream": None}
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
     """What a run consumes.
 
-    x       [rows, ...] and y [rows, ...]: the data; y int32 for classes
+    x       [rows, ...] and y [rows, ...]: the data; y int32 for classes; x may lie on the device that the plan runs on
     weight  [rows]: what each row counts in the loss; empty for a plan that gathers none
     order   int64 [K, S, B]: the row numbers of every step
     x_order int64 [K, S, B]: the row numbers of x, where they are not those of y and weight
@@ -223,7 +250,7 @@ class Feed:
     fixed   whether nobody changes x, y and weight as long as they are there: rows of a data set, which may be sent to a device once
     """
 
-    x: Array
+    x: Array | Resident
     y: Array
     order: Array
     values: Array
@@ -311,3 +338,6 @@ class Backend(Protocol):
 
     def free_bytes(self) -> int | None:
         """What a device with memory of its own has left; None for a backend in the memory of the machine."""
+
+    def borrow(self, x: Any, precision: str) -> Resident | None:
+        """x [...] where it lies, if that is this backend's device and its type one that a plan of `precision` gathers from; else None."""

@@ -1,8 +1,9 @@
-"""Splits fused column bodies over many rows into parts that threads can share.
+"""Splits fused bodies that sum over many rows, or over many numbers, into parts that threads can share.
 
 A sum over a hundred thousand rows of 32 channels is one chain for each channel: one thread's work, and its rounding grows with the chain.
 Such a body becomes, for each of its stages, a kernel that sums blocks of rows and a small one that adds up the blocks and makes what has
 one number a column; what is full-size is made last, row by row.
+A sum over all numbers of a large tensor (a penalty, the norm of a gradient) becomes one over each run of RUN numbers, and one over these.
 """
 
 from __future__ import annotations
@@ -10,21 +11,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from backends.contract import Body, Instruction
+from backends.contract import RUN, Body, Instruction
 from pipeline.graph.ir import Graph, Node, Type
 from pipeline.ops.fused import fused_node
 
 LEAST_ROWS = 2048
 BLOCK = 1 << 14  # numbers of a block
 MOST_BLOCKS = 64
+MANY = 4 * RUN  # numbers that are summed in runs
 
 
 def split(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
-    """`graph` with its tall column bodies split."""
+    """`graph` with its tall column bodies and its long flat ones split."""
     nodes: list[Node] = []
     types = dict(graph.types)
     replaced = set(graph.updates.values())
     for number, node in enumerate(graph.nodes):
+        if node.fused is not None and _long(node.fused.body):
+            nodes += _runs(_named_apart(node.fused.body, number), types)
+            continue
         if node.fused is None or not _tall(node.fused.body):
             nodes.append(node)
             continue
@@ -33,12 +38,40 @@ def split(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
         nodes += [node] if parts.needed & replaced else parts.nodes()
     count = len(nodes) - len(graph.nodes)
     return graph.replace(nodes=tuple(nodes), types=types), (
-        f"{count} kernels more, so that sums over many rows are shared",
+        f"{count} kernels more, so that sums over many rows or numbers are shared",
     ) if count else ()
 
 
 def _tall(body: Body) -> bool:
     return bool(body.reductions) and body.kind == "column" and body.rows >= LEAST_ROWS and body.rows * body.columns >= 2 * BLOCK
+
+
+def _long(body: Body) -> bool:
+    return bool(body.reductions) and body.kind == "flat" and body.columns >= MANY
+
+
+def _runs(body: Body, types: dict[str, Type]) -> list[Node]:
+    """What a long flat body becomes: the sums of its runs with all that is full-size, then the sums of these with what follows."""
+    blocks = -(-body.columns // RUN)
+    partial = {i.name: f"{i.name}.runs{blocks}" for i in body.reductions}
+    for i in body.reductions:
+        types[partial[i.name]] = Type(i.dtype, (blocks,))
+    wanted = [*partial, *(name for name in body.outputs if body.levels[name] == "full")]
+    first = [replace(i, name=partial.get(i.name, i.name)) for i in body.chain(wanted)]
+    scalars = tuple(name for name in body.outputs if body.levels[name] == "scalar")
+    last = [replace(i, operands=(partial[i.name],)) if i.reduces else i for i in body.chain(scalars) if i.level == "scalar"]
+    whole = _flat(last, body, scalars, columns=blocks)
+    rest = _runs(_named_apart(whole, len(types)), types) if _long(whole) else [fused_node(whole, types)]
+    outputs = tuple(partial.get(name, name) for name in wanted)
+    return [fused_node(_flat(first, body, outputs, columns=body.columns, blocks=blocks), types), *rest]
+
+
+def _flat(members: Sequence[Instruction], body: Body, outputs: tuple[str, ...], *, columns: int, blocks: int = 1) -> Body:
+    """A body of some of the instructions of `body`, or of sums of its sums."""
+    own = {i.name for i in members}
+    inputs = tuple(dict.fromkeys(o for i in members for o in i.operands if o not in own))
+    levels = tuple((name, body.levels.get(name, "full")) for name in inputs)
+    return Body(kind="flat", rows=1, columns=columns, inputs=levels, instructions=tuple(members), outputs=outputs, blocks=blocks)
 
 
 def _named_apart(body: Body, number: int) -> Body:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backends.contract import Body, Instruction
+from backends.contract import RUN, Body, Instruction
 from backends.cupy.source.body import BodyText, Refused, missing, replacing
 from backends.cupy.source.piece import LANES, SHARED, THREADS, Piece, Site, blocks_for
 from backends.cupy.source.text import block
@@ -91,8 +91,8 @@ class _Fused:
     # -- sums over all ---------------------------------------------------------------------------------------------------------------
 
     def _flat_sums(self) -> Piece:
-        """One block: the numbers go to shared memory in runs, and LANES threads for each sum add them up."""
-        text, count, sums = self.text, self.body.columns, self.text.sums(0)
+        """One block, or one for each RUN numbers: these go to shared memory bit by bit, and LANES threads for each sum add them up."""
+        text, body, count, sums = self.text, self.body, self.body.columns, self.text.sums(0)
         run = 1024
         while len(sums) * run * self.site.size > SHARED:
             run //= 2
@@ -106,17 +106,21 @@ class _Fused:
             for k, i in enumerate(sums)
         ]
         sweep = [
-            f"const int count = {count} - first < {run} ? {count} - first : {run};",
+            f"const int count = last - first < {run} ? last - first : {run};",
             *block("for (int e = first + threadIdx.x; e < first + count; e += THREADS)", own),
             "__syncthreads();",
             *taken,
             "__syncthreads();",
         ]
         lines = ["const int group = threadIdx.x / LANES, lane = threadIdx.x % LANES;", *self._totals(sums)]
-        lines += block(f"for (int first = 0; first < {count}; first += {run})", sweep)
+        many = body.blocks > 1
+        ends = f"low + {RUN} < {count} ? low + {RUN} : {count}" if many else str(count)
+        lines.append(f"const int low = {f'block * {RUN}' if many else '0'}, last = {ends};")
+        lines += block(f"for (int first = low; first < last; first += {run})", sweep)
         lines += [f"if (group == {k}) room[{k} * LANES + lane] = total{k};" for k in range(len(sums))]
         lines += ["__syncthreads();", *self._folded(sums, lambda k: f"room + {k} * LANES")]
-        return self._piece(1, [*lines, *self._thin({i.name for i in sums})], shared=len(sums) * run * self.site.size)
+        stored = [f"if (threadIdx.x == 0) {text.store(i.name, '[block]')}" for i in sums] if many else self._thin({i.name for i in sums})
+        return self._piece(body.blocks, [*lines, *stored], shared=len(sums) * run * self.site.size)
 
     def _totals(self, sums: list[Instruction]) -> list[str]:
         return [f"number total{k} = {COMBINES[i.op]}::start();" for k, i in enumerate(sums)]

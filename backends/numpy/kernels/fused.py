@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backends.contract import Body, Call
+from backends.contract import RUN, Body, Call
 from backends.numpy.emit.emitter import I32, I64, POINTER, Emitter, Module, Number, Value
 from backends.numpy.emit.strips import lanes_in_use
 from backends.numpy.kernels.body import BodyValues, Reduction, Strip
@@ -18,7 +18,7 @@ from backends.numpy.kernels.kernel import Sizes, anonymous
 from backends.numpy.machine.processor import LANES, Processor
 
 STRIP = 4 * LANES
-FLAT_TILE = 64 * STRIP  # elements of one tile of a flat body
+FLAT_TILE = RUN  # elements of one tile of a flat body: whole strips
 ROW_TILE = 8  # rows of one tile
 
 
@@ -52,7 +52,7 @@ class Fused(Sizes):
         """Into how many independent parts the work is cut."""
         body = self.body
         if body.kind == "flat":
-            return 1 if body.reductions else -(-body.columns // FLAT_TILE)
+            return 1 if body.reductions and body.blocks == 1 else -(-body.columns // FLAT_TILE)
         if not self.by_columns:
             return -(-body.rows // ROW_TILE)
         return body.blocks if body.blocks > 1 else -(-body.columns // self.block)
@@ -111,7 +111,7 @@ class FusedKernel:
         """Emits the whole kernel."""
         self.values.scalar_instructions(0)
         if self.body.kind == "flat":
-            self._flat()
+            self._runs() if self.body.blocks > 1 else self._flat()
         elif not self.sizes.by_columns:
             self._rows()
         elif self.body.blocks > 1:
@@ -139,6 +139,21 @@ class FusedKernel:
         for name, reduction in sums.items():
             self.values.scalars[name] = reduction.folded()
         self.values.scalar_instructions(1)
+
+    def _runs(self) -> None:
+        """A tile is a run of RUN numbers: what is made of each, and their sums."""
+        e, values = self.e, self.values
+        whole, rest = divmod(self.body.columns, STRIP)
+        per_tile = FLAT_TILE // STRIP
+        with e.loop(self.begin, self.end) as tile:
+            sums = self._reductions(0)
+            with e.loop(tile * per_tile, e.smaller((tile + 1) * per_tile, whole)) as index:
+                self._sweep(Strip(lanes_in_use(STRIP), full=index * STRIP), 0, sums)
+            if rest:
+                with e.b.if_then(tile == self.sizes.tiles - 1):
+                    self._sweep(Strip(lanes_in_use(rest), full=e.number(whole * STRIP)), 0, sums)
+            for name, reduction in sums.items():
+                values.store_one(name, reduction.folded(), tile)
 
     def _rows(self) -> None:
         """Tiles are runs of rows, and each row goes through all stages before the next begins."""
@@ -216,7 +231,7 @@ class FusedKernel:
     def _thin_outputs(self) -> None:
         """Stores what does not follow the tiles: scalars, columns of a row body, rows of a column body.  The first tile's task."""
         e, body, values = self.e, self.body, self.values
-        for name in self._outputs("scalar"):
+        for name in () if body.kind == "flat" and body.blocks > 1 else self._outputs("scalar"):
             values.store_one(name, values.scalars[name])
         columns, rows = self._outputs("column"), self._outputs("row")
         if columns and not self.sizes.by_columns:
