@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from typing import Literal, cast
 
-from backends.contract import Backend
+from backends.contract import Backend, Plan
 
 KINDS = ("numpy", "reference", "cupy")
 
@@ -21,12 +22,12 @@ class Unavailable(Exception):
         super().__init__(f"backend.kind = {kind}: {reason}; {hint}")
 
 
-def choose(kind: str) -> tuple[str, str]:
+def choose(kind: str, plan: Callable[[], Plan] | None = None, trials: int = 1) -> tuple[str, str]:
     """The backend that `kind` stands for, and why.
 
-    auto is numpy, and says what a GPU would change: how long a step takes on one has not been measured, and what a step costs there,
-    a launch for each phase of the plan, may be more than a small network costs the CPU.  Any other kind is itself; it never falls back
-    to another.  Raises Unavailable for cupy on a machine that cannot run it.
+    auto is numpy without a GPU; with one it is whichever takes less for a step of `trials` trials of the training's `plan`, by the model of
+    `backends/cost.py`.  Any other kind is itself; it never falls back to another.  plan: None for who only asks how auto chooses.
+    Raises Unavailable for cupy on a machine that cannot run it.
     """
     assert kind in (*KINDS, "auto"), f"unknown backend {kind}"
     if kind not in ("auto", "cupy"):
@@ -34,11 +35,33 @@ def choose(kind: str) -> tuple[str, str]:
     from backends.cupy.probe import available  # noqa: PLC0415  # only who asks for a GPU needs the package
 
     usable, reason = available()
-    if kind == "auto":
-        return "numpy", f"a GPU is here, {reason}, unmeasured: backend=cupy takes it" if usable else f"no usable GPU: {reason}"
+    if kind == "cupy":
+        if not usable:
+            raise Unavailable(kind="cupy", reason=reason, hint="use numpy")
+        return "cupy", f"asked for by name: {reason}"
     if not usable:
-        raise Unavailable(kind="cupy", reason=reason, hint="use numpy")
-    return "cupy", f"asked for by name: {reason}"
+        return "numpy", f"no usable GPU: {reason}"
+    if plan is None:
+        return "numpy", f"or cupy, on {reason}, where a model of the cost of a step says that it is faster there"
+    return _faster(plan(), trials)
+
+
+def _faster(plan: Plan, trials: int) -> tuple[str, str]:
+    """The backend that takes less for a step, and what each takes by the model."""
+    from backends import cost  # noqa: PLC0415  # imports the contract, and with it NumPy
+    from backends.cupy import create  # noqa: PLC0415  # only who asks for a GPU needs the package
+    from backends.numpy.machine import processor  # noqa: PLC0415  # of the NumPy backend alone
+
+    cpu, gpu = cost.processor(processor.usable_cores(), processor.host().vector_bytes), create()
+    machine = gpu.device.machine()
+    try:
+        there = gpu.seconds(plan, trials)
+    except Unavailable as error:
+        return "numpy", f"auto: no cupy, {error.reason}"
+    here, steps = cost.seconds(plan, trials, cpu), f"a step of {trials} trials" if trials > 1 else "a step"
+    times = f"{1e6 * here:,.0f} us on {cpu.name}, {1e6 * there:,.0f} us on {machine.name}"
+    said = f"auto: {steps} is estimated at {times}{'' if machine.measured else ', a model that was measured on no GPU'}"
+    return ("cupy" if there < here else "numpy"), said
 
 
 def crowded(kind: str, threads: int | Literal["auto"]) -> str:
@@ -52,11 +75,15 @@ def crowded(kind: str, threads: int | Literal["auto"]) -> str:
     return said if threads > cores else ""
 
 
-def load(kind: str, *, threads: int | Literal["auto"] = "auto") -> Backend:
-    """The backend of `kind` (numpy, reference, cupy or auto).  Raises Unavailable with the reason when it cannot run here."""
+def load(kind: str, *, threads: int | Literal["auto"] = "auto", capture: bool = True) -> Backend:
+    """The backend of `kind` (numpy, reference, cupy or auto).  Raises Unavailable with the reason when it cannot run here.
+
+    capture: whether cupy records its steps as graphs; else it launches each kernel by itself, which is slower and easier to follow.
+    """
     chosen, _ = choose(kind)
     package = importlib.import_module(f"backends.{chosen}")
-    return cast(Backend, package.create(threads=threads))
+    own = {"captured": capture} if chosen == "cupy" else {}
+    return cast(Backend, package.create(threads=threads, **own))
 
 
 def described() -> Backend:

@@ -280,7 +280,7 @@ _structures: OrderedDict[str, Structure] = OrderedDict()
 
 def _program(config: Experiment, shape: DataShape) -> Program:
     """A new program of `config`; one of the same structure that was compiled before is not compiled again.  Raises PipelineError."""
-    own = Structure(config, shape, *load_backend(config))
+    own = Structure(config, shape, *load_backend(config, shape))
     key = f"{own.digest} {config.backend}"
     structure = _structures.setdefault(key, own)
     _structures.move_to_end(key)

@@ -5,17 +5,20 @@ Its kernels are run on the CPU, in the tests, and compiled for GPUs; none of it 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
-from backends import Unavailable
-from backends.contract import Buffer, Plan, Target
+import numpy as np
+
+from backends import Unavailable, cost
+from backends.contract import ALIGNMENT, Buffer, Plan, Resident, Target
 from backends.cupy.device import Device
 from backends.cupy.executor import GRAPH_STEPS, Executable, arena_sizes
 from backends.cupy.memory import Memory
 from backends.cupy.source.body import Refused
-from backends.cupy.source.program import program
+from backends.cupy.source.program import forms, program
 
 MOST_TRIALS = 2**16 - 1  # blocks of the second axis of a launch
 
@@ -47,6 +50,28 @@ class CupyBackend:
             sizes = arena_sizes(plan, program(plan), 1, GRAPH_STEPS)
         return sum(sizes.values()) - plan.work_bytes
 
+    def seconds(self, plan: Plan, trials: int) -> float:
+        """A step of `plan`, by the model of `backends/cost.py`.  Raises Unavailable."""
+        with _refusals():
+            made = program(plan)
+        return cost.seconds(plan, trials, self.device.machine(), lambda number: made.blocks[number])
+
+    def borrow(self, x: Any, precision: str) -> Resident | None:
+        """x [...] where it lies on the device; None for one of the host, and for types that no gather knows.  Raises Unavailable."""
+        if not (hasattr(x, "__cuda_array_interface__") or hasattr(x, "__dlpack_device__")):
+            return None
+        there = self.device.borrow(x)
+        return there if there is not None and there.dtype in forms(precision) else None
+
+    def not_finite(self, x: Resident) -> tuple[int, ...] | None:
+        """The place of the first number of x [...] that is not finite; None without one."""
+        return self.device.first_not_finite(x)
+
+    def room(self, shape: tuple[int, ...], dtype: str) -> Resident:
+        """A new array [...] of zeros on the device."""
+        room = self.device.allocate(max(ALIGNMENT, math.prod(shape) * np.dtype(dtype).itemsize))
+        return Resident(address=room.address, shape=shape, dtype=dtype, owner=room)
+
     def free_bytes(self) -> int | None:
         """Of the device."""
         return self.device.free()
@@ -60,11 +85,11 @@ def _refusals() -> Iterator[None]:
         raise Unavailable(kind="cupy", reason=str(refused), hint="use numpy") from None
 
 
-def create(*, threads: int | Literal["auto"] = "auto") -> CupyBackend:
+def create(*, threads: int | Literal["auto"] = "auto", captured: bool = True) -> CupyBackend:
     """The CuPy backend on the current device; `threads` concerns the host and is not used."""
     from backends.cupy.cuda import CudaDevice  # noqa: PLC0415  # imports cupy, an optional heavy dependency
 
-    return CupyBackend(CudaDevice())
+    return CupyBackend(CudaDevice(), captured=captured)
 
 
 __all__ = ["CupyBackend", "create"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backends.contract import Array
+from backends.contract import Array, Resident
+from backends.cost import Machine
 from backends.cupy.device import Launches
 from backends.cupy.source.program import Source
 
@@ -37,6 +38,29 @@ class AbsentDevice:
     def clear(self, address: int, size: int) -> None:
         """Nothing."""
 
+    def pinned(self, size: int) -> Array:
+        """Impossible, whatever the size [...]."""
+        raise AssertionError("nothing is sent to a device that is not there")
+
+    def send(self, address: int, array: Array, free: object) -> None:
+        """Impossible, whatever the shape [...]."""
+        raise AssertionError("nothing is sent to a device that is not there")
+
+    def mark(self) -> None:
+        """Nothing is asked for."""
+
+    def after(self, mark: object) -> None:
+        """Nothing is asked for."""
+
+    def reached(self, mark: object) -> None:
+        """Nothing is asked for."""
+
+    def borrow(self, x: object) -> None:
+        """No x [...] lies there."""
+
+    def first_not_finite(self, x: Resident) -> None:
+        """No x [...] lies there."""
+
     def compile(self, source: Source) -> AbsentDevice:
         """Not compiled."""
         return self
@@ -48,6 +72,10 @@ class AbsentDevice:
     def record(self, launches: Launches) -> Launches:
         """Impossible."""
         raise AssertionError("a program for a reader does not run")
+
+    def machine(self) -> Machine:
+        """None to speak of."""
+        raise AssertionError("a device that is not there does nothing in any time")
 
     def free(self) -> None:
         """Not known."""

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from backends.contract import Array
+import numpy as np
+
+from backends import Unavailable
+from backends.contract import Array, Resident
+from backends.cost import Machine, graphics
 from backends.cupy.compiler import Cubins
 from backends.cupy.device import Launches
 from backends.cupy.source.piece import THREADS
 from backends.cupy.source.program import Source
+
+ON_CUDA = (2, 13)  # DLPack's kinds of devices: memory of a GPU, and memory that it shares with the host
+HALF_AS_WIDE = ("sm_70", "sm_75", "sm_80")  # 64 multiply-adds a clock of float32 in a multiprocessor, elsewhere 128
 
 
 class _Room:
@@ -37,12 +44,13 @@ class CudaDevice:
     def __init__(self, cubins: Cubins | None = None) -> None:
         import cupy  # noqa: PLC0415  # an optional heavy dependency: only who asks for this backend needs it
 
-        self._cuda, self._cubins = cupy.cuda, cubins or Cubins()
+        self._cupy, self._cuda, self._cubins = cupy, cupy.cuda, cubins or Cubins()
         self._runtime = cupy.cuda.runtime
         properties = self._runtime.getDeviceProperties(self._runtime.getDevice())
         self.name = properties["name"].decode()
         self.architecture = f"sm_{properties['major']}{properties['minor']}"
         self.stream = cupy.cuda.Stream(non_blocking=True)  # one that may be captured
+        self.copies = cupy.cuda.Stream(non_blocking=True)
 
     def allocate(self, size: int) -> _Room:
         """Zeros."""
@@ -72,6 +80,59 @@ class CudaDevice:
         """Zeros."""
         self._runtime.memsetAsync(address, 0, size, self.stream.ptr)
 
+    def pinned(self, size: int) -> Array:
+        """Page-locked bytes [size], so that a copy from them is made while both sides work."""
+        memory = self._cuda.alloc_pinned_memory(size)
+        return np.frombuffer(memory, np.uint8, size)  # which keeps the memory
+
+    def send(self, address: int, array: Array, free: Any) -> Any:
+        """The array [...] on a stream of copies."""
+        if free is not None:
+            self.copies.wait_event(free)
+        self._runtime.memcpyAsync(address, array.ctypes.data, array.nbytes, self._runtime.memcpyHostToDevice, self.copies.ptr)
+        return self._marked(self.copies)
+
+    def mark(self) -> Any:
+        """An event of the stream."""
+        return self._marked(self.stream)
+
+    def after(self, mark: Any) -> None:
+        """The stream waits."""
+        self.stream.wait_event(mark)
+
+    def reached(self, mark: Any) -> None:
+        """The host waits."""
+        mark.synchronize()
+
+    def _marked(self, stream: Any) -> Any:
+        event = self._cuda.Event(disable_timing=True)
+        event.record(stream)
+        return event
+
+    def borrow(self, x: Any) -> Resident | None:
+        """By `__cuda_array_interface__`, or by DLPack where its kind of device is CUDA's; a view that is not dense is copied there."""
+        if hasattr(x, "__cuda_array_interface__"):
+            array = self._cupy.asarray(x)
+        elif hasattr(x, "__dlpack_device__") and x.__dlpack_device__()[0] in ON_CUDA:
+            array = self._cupy.from_dlpack(x)
+        else:
+            return None
+        if array.device.id != (own := self._runtime.getDevice()):
+            reason = f"x lies on device {array.device.id}, and the program on {own}"
+            raise Unavailable(kind="cupy", reason=reason, hint="move the rows there first")
+        array = self._cupy.ascontiguousarray(array)
+        self._runtime.deviceSynchronize()  # who made it may still be at it, on a stream of its own
+        return Resident(address=int(array.data.ptr), shape=tuple(array.shape), dtype=str(array.dtype), owner=array)
+
+    def first_not_finite(self, x: Resident) -> tuple[int, ...] | None:
+        """By CuPy; a single number comes back."""
+        if np.dtype(x.dtype).kind != "f" or not x.nbytes:
+            return None
+        wrong = ~self._cupy.isfinite(self._cupy.asarray(x))
+        if not bool(wrong.any()):
+            return None
+        return tuple(int(i) for i in np.unravel_index(int(wrong.argmax()), x.shape))
+
     def compile(self, source: Source) -> _Code:
         """Machine code from the cache or from NVRTC."""
         functions: dict[str, Any] = {}
@@ -91,6 +152,19 @@ class CudaDevice:
         finally:
             graph = self.stream.end_capture()
         return lambda: graph.launch(self.stream)
+
+    def machine(self) -> Machine:
+        """By the attributes of the device."""
+        runtime, device = self._runtime, self._runtime.getDevice()
+
+        def attribute(name: str) -> int:
+            return int(runtime.deviceGetAttribute(getattr(runtime, f"cudaDevAttr{name}"), device))
+
+        return graphics(
+            self.name, multiprocessors=attribute("MultiProcessorCount"), clock=1e3 * attribute("ClockRate"),
+            lanes=64 if self.architecture in HALF_AS_WIDE else 128, double=attribute("SingleToDoublePrecisionPerfRatio"),
+            bandwidth=2 * 1e3 * attribute("MemoryClockRate") * attribute("GlobalMemoryBusWidth") / 8, cache=attribute("L2CacheSize"),
+        )  # fmt: skip
 
     def free(self) -> int:
         """What the driver has, and what CuPy's pool holds unused."""

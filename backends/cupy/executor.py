@@ -10,13 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from backends.contract import ALIGNMENT, STORED, Array, Feed, Plan, Results
+from backends.contract import ALIGNMENT, STORED, Array, Feed, Plan, Resident, Results
+from backends.cupy.data import Data, Passing, Rooms
 from backends.cupy.device import Device, Launches, Room
 from backends.cupy.memory import Memory
-from backends.cupy.source.program import CLOCK, Kernel, Source, forms, program
+from backends.cupy.source.program import ARGUMENTS, CLOCK, Kernel, Source, forms, program
 
 GRAPH_STEPS = 32  # of a graph
 SHARE = 0.5  # of the free memory of the device that a data set may take
+MOST_GRAPHS = 4  # that are kept: of two rooms of rows, of numbers of trials
+XS = [name for _, name in ARGUMENTS].index("xs")
 
 
 class Executable:
@@ -28,22 +31,47 @@ class Executable:
         self.code = device.compile(self.made)
         self.precision = np.dtype(plan.precision)
         self._arena: _Arena | None = None
-        self._data = _Data(device)
+        self._data = Data(device)
+        self._rooms: Rooms | None = None
         self._graphs: dict[tuple[Any, ...], Launches] = {}
         self._gathers = {str(c.attributes["source"]): c.outputs[0] for c in plan.calls if c.op == "gather"}
 
     def run(self, memory: Memory, feed: Feed) -> Results:
         """Runs every step of `feed` for every trial.  A trial whose guard is not finite stops there, its state as before that step."""
+        done = np.zeros(len(feed.order), np.int64) if feed.done is None else feed.done
+        arena = self._taken(memory, feed, done)
+        return Results(outputs=self._outputs(arena, done, feed.order.shape[1]), done=done)
+
+    def keep(self, memory: Memory, feed: Feed, name: str, target: Resident, row: int) -> None:
+        """Runs a plan of one trial without a guard, and leaves of its outputs `name` alone, on the device.
+
+        Its rows [steps B, ...] go into `target` [N, ...] from `row` on, as many as there is room for.
+        """
+        arena, steps = self._taken(memory, feed, np.zeros(1, np.int64)), feed.order.shape[1]
+        starts = dict(zip([n for n, _ in self.plan.outputs], arena.ring_starts(1, steps), strict=True))
+        width = target.nbytes // max(1, len(target))
+        count = min(steps * self.plan.batch, len(target) - row)
+        self.device.copy(target.address + row * width, arena.places["rings"] + starts[name], count * width)
+
+    def _taken(self, memory: Memory, feed: Feed, done: Array) -> _Arena:
+        """Takes every step -> where the outputs lie; the steps taken are counted in `done` [K]."""
         trials, steps = feed.order.shape[:2]
         assert (memory.trials == trials and memory.stride == self.plan.state_bytes) or not self.plan.state
+        passing = self._passing(feed)
+        rooms = None if passing is None else self._room_for(passing)
         arena = self._ready(trials, steps)
-        arguments = self._filled(arena, memory, feed)
-        done = np.zeros(trials, np.int64) if feed.done is None else feed.done
+        arguments = self._filled(arena, memory, feed, passing)
         try:
-            self._launch(arena, arguments, trials, steps)
+            if passing is None or rooms is None:
+                self._launch(arena, arguments, trials, steps)
+            else:
+                left = steps
+                for address, count in passing.parts(rooms):
+                    left -= count
+                    self._launch(arena, (*arguments[:XS], address, *arguments[XS + 1 :]), trials, count, more=left > 0)
         finally:  # a signal may come between two launches: what is on its way is waited for, and counted
             self.device.download(arena.places["done"], done)
-        return Results(outputs=self._outputs(arena, trials, steps, done), done=done)
+        return arena
 
     def again(self, memory: Memory, feed: Feed, x: Array) -> Mapping[str, Array]:
         """The outputs for other rows x [rows, ...]."""
@@ -63,11 +91,11 @@ class Executable:
             self._arena = _Arena(self.device, self.plan, self.made, trials, max(steps, GRAPH_STEPS))
         return self._arena
 
-    def _filled(self, arena: _Arena, memory: Memory, feed: Feed) -> tuple[Any, ...]:
+    def _filled(self, arena: _Arena, memory: Memory, feed: Feed, passing: Passing | None) -> tuple[Any, ...]:
         """Puts the tables of `feed` where the kernels read them -> the arguments of every kernel, but for the number of the step."""
         device, places, plan = self.device, arena.places, self.plan
         trials, steps = feed.order.shape[:2]
-        given = self._stored(feed)
+        given = self._stored(feed, passing)
         tables: dict[str, tuple[Array, Any]] = {"orders": (given["order"], np.int64), "x_orders": (given["x_order"], np.int64)}
         tables |= {"value_table": (feed.values, self.precision)} if plan.values else {}
         tables |= {"word_table": (feed.words, np.uint32)} if plan.words else {}
@@ -84,46 +112,68 @@ class Executable:
             np.int32(given["x_form"]), places["done"], places["stopped"], places["clock"], places["rings"],
         )  # fmt: skip
 
-    def _stored(self, feed: Feed) -> dict[str, Any]:
+    def _stored(self, feed: Feed, passing: Passing | None) -> dict[str, Any]:
         """The data as they lie on the device, in which of the forms x is, and the row numbers of y and of x."""
         given: dict[str, Any] = {"x_form": 0, "order": feed.order, "x_order": feed.rows_of("x")}
         if "x" in self._gathers:
             (x, given["x_order"]), pairs = self._rows(feed), feed.affine
-            alone = pairs is None or not len(pairs)
-            if alone and (x.dtype == self.precision or str(x.dtype) not in STORED):
-                given["x"] = np.ascontiguousarray(x, self.precision)
+            if passing is not None:
+                x, given["x_order"] = feed.x, passing.order
+            alone, lies = pairs is None or not len(pairs), passing is not None or isinstance(x, Resident)
+            if alone and (x.dtype == self.plan.precision or str(x.dtype) not in STORED):
+                given["x"] = x if lies else np.ascontiguousarray(x, self.precision)
             else:
-                given["x"], given["x_form"] = np.ascontiguousarray(x), 1 + forms(self.plan.precision).index(str(x.dtype))
+                given["x"], given["x_form"] = x if lies else np.ascontiguousarray(x), 1 + forms(self.plan.precision).index(str(x.dtype))
                 given["pairs"] = None if alone else np.ascontiguousarray(pairs, self.precision)
+            if passing is not None:
+                given["x"] = None  # its rows are sent part by part
         for name in ("y", "weight"):
             if name in self._gathers:
                 given[name] = np.ascontiguousarray(getattr(feed, name), np.dtype(self._gathers[name].dtype))
         return given
 
-    def _rows(self, feed: Feed) -> tuple[Array, Array]:
-        """x and the row numbers of its gather: all rows of a data set that the device has room for, else those of these steps alone."""
-        order, free = feed.rows_of("x"), self.device.free()
-        resident = feed.fixed and (free is None or feed.x.nbytes < free * SHARE or self._data.holds("x", feed.x))
-        if resident or order.size >= len(feed.x):
+    def _passing(self, feed: Feed) -> Passing | None:
+        """The rows of a data set that the device has no room for, part by part; None where they lie there, or are sent at once."""
+        free, x = self.device.free(), feed.x
+        if "x" not in self._gathers or isinstance(x, Resident) or not feed.fixed or free is None or not self._stored_as_it_is(feed):
+            return None
+        if x.nbytes < free * SHARE or self._data.holds("x", x):
+            return None
+        return Passing(self.device, x, feed.rows_of("x"), GRAPH_STEPS)
+
+    def _stored_as_it_is(self, feed: Feed) -> bool:
+        return str(feed.x.dtype) in forms(self.plan.precision)
+
+    def _room_for(self, passing: Passing) -> Rooms:
+        if self._rooms is None or self._rooms.size < passing.bytes:
+            self._rooms = None  # what it held is free before more is asked for
+            self._graphs.clear()
+            self._rooms = Rooms(self.device, passing.bytes)
+        return self._rooms
+
+    def _rows(self, feed: Feed) -> tuple[Array | Resident, Array]:
+        """x and the row numbers of its gather: all rows of a data set, or those of these steps alone where they are fewer."""
+        order = feed.rows_of("x")
+        if isinstance(feed.x, Resident) or feed.fixed or order.size >= len(feed.x):
             return feed.x, order
         used, places = np.unique(order, return_inverse=True)
         return feed.x[used], places.reshape(order.shape)
 
     # -- steps ----------------------------------------------------------------------------------------------------------------------
 
-    def _launch(self, arena: _Arena, arguments: tuple[Any, ...], trials: int, steps: int) -> None:
-        """Single steps, then graphs; a graph is recorded when every kernel has run."""
+    def _launch(self, arena: _Arena, arguments: tuple[Any, ...], trials: int, steps: int, *, more: bool = False) -> None:
+        """Single steps, then graphs; a graph is recorded when every kernel has run.  more: steps of another call follow these."""
         whole, alone = divmod(steps, GRAPH_STEPS) if self.captured else (0, steps)
         key = (arguments, trials)
         if whole and not alone and key not in self._graphs:
             whole, alone = whole - 1, GRAPH_STEPS
         for number in range(alone):
             self._step(arguments, trials, number)
-        if not whole:
-            return
-        self._advance(arena, alone)
-        if key not in self._graphs:
-            self._graphs.clear()  # its memory has moved
+        if whole or more:
+            self._advance(arena, alone)
+        if whole and key not in self._graphs:
+            while len(self._graphs) >= MOST_GRAPHS:
+                self._graphs.pop(next(iter(self._graphs)))
             self._graphs[key] = self.device.record(lambda: self._graph(arena, arguments, trials))
         for _ in range(whole):
             self._graphs[key]()
@@ -141,9 +191,9 @@ class Executable:
         for kernel in self.made.kernels:
             self.code.launch(kernel.name, (kernel.blocks, trials), (*arguments, np.int32(number)))
 
-    def _outputs(self, arena: _Arena, trials: int, steps: int, done: Array) -> dict[str, Array]:
+    def _outputs(self, arena: _Arena, done: Array, steps: int) -> dict[str, Array]:
         """What the rings hold [K, S, ...]; of steps that a stopped trial did not take nothing is known."""
-        made = {}
+        made, trials = {}, len(done)
         for (name, buffer), start in zip(self.plan.outputs, arena.ring_starts(trials, steps), strict=True):
             array = np.empty((trials, steps, *buffer.shape), np.dtype(buffer.dtype))
             self.device.download(arena.places["rings"] + start, array)
@@ -191,32 +241,6 @@ def arena_sizes(plan: Plan, source: Source, trials: int, steps: int) -> dict[str
         "rings": sum(_aligned(places * buffer.bytes) for _, buffer in plan.outputs),
     }  # fmt: skip
     return {name: _aligned(max(1, size)) for name, size in sizes.items()}
-
-
-class _Data:
-    """The arrays of a data set on the device: one that nobody changes is sent once, any other at each run."""
-
-    def __init__(self, device: Device) -> None:
-        self.device = device
-        self._held: dict[str, tuple[Array | None, Room]] = {}
-
-    def holds(self, name: str, array: Array) -> bool:
-        """Whether `array` lies there, as `name`."""
-        return name in self._held and self._held[name][0] is array
-
-    def place(self, name: str, array: Array | None, *, fixed: bool) -> int:
-        """Where `array` lies now; 0 for none."""
-        if array is None:
-            return 0
-        if fixed and self.holds(name, array):
-            return self._held[name][1].address
-        room = self._held[name][1] if name in self._held else None
-        if room is None or room.size < array.nbytes:
-            self._held.pop(name, None)  # what it held is free before more is asked for
-            room = self.device.allocate(max(ALIGNMENT, array.nbytes))
-        self.device.upload(room.address, array)
-        self._held[name] = (array if fixed else None, room)
-        return room.address
 
 
 def described(plan: Plan, source: Source) -> str:

@@ -8,7 +8,7 @@ from copy import copy
 
 import numpy as np
 
-from backends.contract import ALIGNMENT, Array, Buffer
+from backends.contract import ALIGNMENT, Array, Buffer, Resident
 from backends.cupy.device import Device
 
 
@@ -30,10 +30,19 @@ class Memory:
         self._device.download(self._place(trial, buffer), array)
         return array
 
-    def write(self, trial: int, name: str, value: Array) -> None:
+    def lies(self, trial: int, name: str) -> Resident:
+        """The state tensor `name` of `trial` where it is, [*shape] of its buffer."""
+        buffer = self._buffers[name]
+        return Resident(address=self._place(trial, buffer), shape=buffer.shape, dtype=buffer.dtype, owner=self.room)
+
+    def write(self, trial: int, name: str, value: Array | Resident) -> None:
         """Overwrites the state tensor `name` of `trial`, [*shape] of its buffer."""
         buffer = self._buffers[name]
-        assert np.shape(value) == buffer.shape, f"{name} has shape {buffer.shape}, not {np.shape(value)}"
+        assert value.shape == buffer.shape, f"{name} has shape {buffer.shape}, not {value.shape}"
+        if isinstance(value, Resident):
+            assert value.dtype == buffer.dtype
+            self._device.copy(self._place(trial, buffer), value.address, buffer.bytes)
+            return
         self._device.upload(self._place(trial, buffer), np.ascontiguousarray(value, np.dtype(buffer.dtype)))
 
     def part(self, first: int, count: int) -> Memory:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+
 INSTALL = "pip install '.[cuda13]' brings it"
 
 
-def available() -> tuple[bool, str]:
-    """(True, device) when a GPU is usable, else (False, reason).
+OLDEST = 75  # sm_75: what CUDA 13 still compiles for
 
-    Asks in the order in which things are missing in practice: CuPy, driver, device, NVRTC (which compiles
-    the kernels).  Importing CuPy proves nothing: it succeeds without a driver.
+
+def available() -> tuple[bool, str]:
+    """(True, device) when a GPU is usable, else (False, what is missing and how to get it).
+
+    Asks in the order in which things are missing in practice: CuPy, driver, its age, device, NVRTC (which compiles the kernels).
+    Importing CuPy proves nothing: it succeeds without a driver.
     """
     try:
         import cupy  # noqa: PLC0415  # an optional heavy dependency, 0.4 s to import
@@ -17,18 +22,50 @@ def available() -> tuple[bool, str]:
         return False, f"cupy is not installed ({INSTALL})"
     runtime = cupy.cuda.runtime
     try:
-        if runtime.driverGetVersion() == 0:
-            return False, "no NVIDIA driver is installed"
+        driver, needed = runtime.driverGetVersion(), runtime.runtimeGetVersion()
+        if driver == 0:
+            return (
+                False,
+                "no NVIDIA driver is installed (NVIDIA's package for this system brings it; where it works, nvidia-smi lists the GPU)",
+            )
+        if driver // 1000 < needed // 1000:
+            rule = f"the NVIDIA driver is of CUDA {_version(driver)}, and this cupy of {_version(needed)}"
+            return False, f"{rule} (install a driver of CUDA {needed // 1000}, or cupy-cuda{driver // 1000}x)"
         if runtime.getDeviceCount() == 0:
-            return False, "no CUDA device is visible"
+            return (
+                False,
+                "no CUDA device is visible (nvidia-smi lists those there are; CUDA_VISIBLE_DEVICES hides the ones it does not name)",
+            )
     except runtime.CUDARuntimeError as error:
         return False, f"the CUDA runtime refuses: {error}"
     try:
         cupy.cuda.nvrtc.getVersion()
     except (RuntimeError, ImportError, OSError) as error:
         return False, f"NVRTC cannot be loaded: {_first_line(error)} ({INSTALL})"
-    name = runtime.getDeviceProperties(0)["name"].decode()
-    return True, f"{name}, cupy {cupy.__version__}"
+    properties = runtime.getDeviceProperties(runtime.getDevice())
+    name, architecture = properties["name"].decode(), 10 * properties["major"] + properties["minor"]
+    if architecture < OLDEST:
+        return False, f"{name} is of sm_{architecture}, and CUDA 13 compiles for sm_{OLDEST} and newer (cupy-cuda12x knows it)"
+    memory = f"{properties['totalGlobalMem'] / 2**30:,.0f} GiB"
+    return True, f"{name} (sm_{architecture}, {memory}), driver of CUDA {_version(driver)}, cupy {cupy.__version__}"
+
+
+def _version(number: int) -> str:
+    """13020 -> 13.2"""
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def devices() -> tuple[str, ...]:
+    """The devices that this process may use, by the names that CUDA_VISIBLE_DEVICES knows them by; none without a driver."""
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given is not None:
+        return tuple(name.strip() for name in given.split(",") if name.strip())
+    import cupy  # noqa: PLC0415  # an optional heavy dependency: who asks has a backend that needs it
+
+    try:
+        return tuple(map(str, range(cupy.cuda.runtime.getDeviceCount())))
+    except cupy.cuda.runtime.CUDARuntimeError:
+        return ()
 
 
 def _first_line(error: BaseException) -> str:

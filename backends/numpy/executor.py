@@ -226,6 +226,9 @@ class NumpyBackend:
     def free_bytes(self) -> None:
         """The memory of the machine."""
 
+    def borrow(self, x: Any, precision: str) -> None:
+        """The memory of the machine is all there is: no x [...] lies elsewhere."""
+
 
 def create(*, threads: int | Literal["auto"] = "auto") -> NumpyBackend:
     """The backend for this machine."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from backends.contract import Buffer, Plan, Target
 from backends.reference.arena import Memory
@@ -28,6 +28,9 @@ class ReferenceBackend:
 
     def free_bytes(self) -> None:
         """The memory of the machine."""
+
+    def borrow(self, x: Any, precision: str) -> None:
+        """The memory of the machine is all there is: no x [...] lies elsewhere."""
 
 
 def create(*, threads: int | Literal["auto"] = "auto") -> ReferenceBackend:

@@ -32,7 +32,7 @@ class Probe:
 
     def __init__(self, config: Experiment, material: Material, rows: npt.NDArray[np.int64]) -> None:
         config = replace(config, precision="float64")
-        backend, reason = load_backend(config)
+        backend, reason = load_backend(config, material.shape)
         self.structure, batch = Structure(config, material.shape, backend, reason), len(rows)
         self._x, self._y, self._weight = material.x[rows], material.y[rows], material.weights(rows)
         self._memory = self.structure.allocate(1)

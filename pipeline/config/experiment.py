@@ -38,14 +38,17 @@ class Architecture:
 
 @record
 class BackendSettings:
-    """What runs the program; auto is numpy, and tells of a GPU that cupy would take.  threads auto: one a core.
+    """What runs the program; auto is cupy where a GPU is here and the model of a step's cost says that it is faster, else numpy.
 
-    recompute: the backward half makes outputs of batch norm, activation and dropout again, not kept till then: less memory, same bits.
+    threads    auto: one a core
+    recompute  the backward half makes outputs of batch norm, activation and dropout again, not kept till then: less memory, same bits
+    capture    of cupy: many steps are one graph; false: each kernel is launched by itself, in the same order
     """
 
     kind: Literal["numpy", "reference", "cupy", "auto"] = setting("numpy")
     threads: int | Literal["auto"] = setting("auto", least=1)
     recompute: bool = setting(False)
+    capture: bool = setting(True)
 
 
 TASK_SETTINGS = ("check", "lr_range", "explain", "report")  # what a task alone is told, under the task's own name

@@ -34,7 +34,7 @@ def bn_bias(config: Experiment) -> list[Figure]:
         training={"batch_size": ROWS},
     )
     shape = DataShape(input_shape=(FEATURES,), classes=CLASSES)
-    backend, reason = load_backend(described_)
+    backend, reason = load_backend(described_, shape)
     x = random.normal(config.seed, random.GENERATOR, "bn_bias", 0, ROWS * FEATURES).reshape(ROWS, FEATURES)
     y = np.argmax(x[:, :CLASSES], axis=1).astype(np.int32)
     losses, without, with_ = (

@@ -9,6 +9,7 @@ access.py      threads: who may change the state
 initial.py     the values that parameters start with
 steps.py       rows in steps, steps in calls
 arrays.py      arrays of other libraries: what is predicted is what was given
+resident.py    rows, parameters and predictions that stay on a device
 inputs.py      what a program is given: rows, targets, weights, orders
 divergence.py  which layer made the first value that is not finite
 dead_units.py  units that answer nothing

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from backends.contract import Resident
 from pipeline.graph.values import Array
 
 S = TypeVar("S")
@@ -17,15 +18,41 @@ S = TypeVar("S")
 CPU = 1  # of DLPack's kinds of devices
 
 
-def as_given(predict: Callable[[S, Any], Array]) -> Callable[[S, Any], Any]:
-    """`predict`, a method of rows x [N, ...], for arrays of other libraries too: its result [N, ...] is of the library that x is of."""
+def as_given(there: Callable[[Any, Any], Resident | None]) -> Callable[[Callable[[S, Any], Array]], Callable[[S, Any], Any]]:
+    """Makes of a method that predicts rows x [N, ...] one for arrays of other libraries too: its result [N, ...] is of the library of x.
 
-    @wraps(predict)
-    def of_any(self: S, x: Any) -> Any:
-        rows, again = on_host(x)
-        return again(predict(self, rows))
+    there: predicts rows that lie on the device of the program's backend, and leaves the result there; None for rows that it does not take
+    """
 
-    return of_any
+    def of_given(predict: Callable[[S, Any], Array]) -> Callable[[S, Any], Any]:
+        @wraps(predict)
+        def of_any(self: S, x: Any) -> Any:
+            if not _of_another(x):
+                return predict(self, x)
+            made = there(self, x)
+            if made is not None:
+                return _as_array_of(x, made)
+            rows, again = on_host(x)
+            return again(predict(self, rows))
+
+        return of_any
+
+    return of_given
+
+
+def _of_another(x: Any) -> bool:
+    """Whether x is an array of another library than NumPy."""
+    return not isinstance(x, (np.ndarray, np.generic)) and (hasattr(x, "__dlpack__") or hasattr(x, "__cuda_array_interface__"))
+
+
+def _as_array_of(x: Any, made: Resident) -> Any:
+    """`made` [N, ...] as an array of the library of x, without a copy; as it is where that library takes none."""
+    name = type(x).__module__.partition(".")[0]
+    library, cupy = sys.modules.get(name), sys.modules.get("cupy")
+    if cupy is not None and hasattr(library, "from_dlpack"):
+        array = cupy.asarray(made)
+        return array if library is cupy else library.from_dlpack(array)  # type: ignore[union-attr]  # has it
+    return library.asarray(made) if hasattr(library, "asarray") else made  # type: ignore[union-attr]  # has it
 
 
 def on_host(x: Any) -> tuple[Any, Callable[[Array], Any]]:
@@ -33,7 +60,7 @@ def on_host(x: Any) -> tuple[Any, Callable[[Array], Any]]:
 
     What is no such array is itself, and its results stay NumPy's.  An array on a GPU is copied to the host and its results back.
     """
-    if isinstance(x, (np.ndarray, np.generic)) or not (hasattr(x, "__dlpack__") or hasattr(x, "__cuda_array_interface__")):
+    if not _of_another(x):
         return x, lambda result: result
     library = sys.modules.get(type(x).__module__.partition(".")[0])
     again = getattr(library, "from_dlpack", None)

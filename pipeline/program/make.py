@@ -9,7 +9,7 @@ from copy import deepcopy
 from typing import Any
 
 import backends
-from backends.contract import Backend
+from backends.contract import Backend, Plan
 from pipeline.compiler.structure import Structure
 from pipeline.config.experiment import Experiment
 from pipeline.data import DataShape
@@ -26,7 +26,8 @@ def compile_experiment(config: Experiment, shape: DataShape | None = None, *, re
     Loads no data, but for a preprocessing whose number of components is a share of the variance.
     Raises ConfigError, DataError (a shape that cannot be known without the data) and BackendError.
     """
-    structure = Structure(config, shape or _declared(config), *load_backend(config, reads=reads))
+    shape = shape or _declared(config)
+    structure = Structure(config, shape, *load_backend(config, shape, reads=reads))
     return Program(structure, config, structure.allocate(1))
 
 
@@ -35,7 +36,8 @@ def compile_stack(configs: Sequence[Experiment], shape: DataShape | None = None)
     if not configs:
         raise ConfigError(at="stack", got=[], rule="needs at least one config")
     first = configs[0]
-    structure = Structure(first, shape or _declared(first), *load_backend(first))
+    own_shape = shape or _declared(first)
+    structure = Structure(first, own_shape, *load_backend(first, own_shape, trials=len(configs)))
     own = [structure, *(Structure(c, shape or _declared(c), structure.backend) for c in configs[1:])]
     for number, other in enumerate(own):
         if other.digest != structure.digest:
@@ -65,14 +67,25 @@ copyreg.pickle(Program, _copied_program)
 copyreg.pickle(Stack, _copied_stack)
 
 
-def load_backend(config: Experiment, *, reads: bool = False) -> tuple[Backend, str]:
-    """The backend that `config` asks for, and why it is that one.  Raises BackendError with the reason when it cannot run here.
+def load_backend(config: Experiment, shape: DataShape, *, trials: int = 1, reads: bool = False) -> tuple[Backend, str]:
+    """The backend that `config` asks for, or that is the faster one for `trials` trials of it over data of `shape`, and why it is that one.
 
-    reads: who only reads its programs is given one that cannot run.
+    reads: who only reads its programs is given one that cannot run.  Raises BackendError with the reason when it cannot run here.
     """
+    asked = config.backend
+    if not asked.capture and asked.kind not in ("cupy", "auto"):
+        raise ConfigError(
+            at="backend.capture", got=False, rule="only steps on a GPU are captured", hint="use backend=cupy, or leave it out"
+        )
+
+    def plan() -> Plan:
+        """Of a training step: that of both native backends."""
+        structure = Structure(config, shape, backends.load("numpy", threads=asked.threads))
+        return structure.compiled("train", structure.batch_size).plan
+
     try:
-        kind, reason = backends.choose(config.backend.kind)
-        return backends.load(kind, threads=config.backend.threads), reason
+        kind, reason = backends.choose(asked.kind, plan, trials)
+        return backends.load(kind, threads=asked.threads, capture=asked.capture), reason
     except backends.Unavailable as error:
         if reads and error.kind == "cupy":
             return backends.described(), f"to be read: {error.reason}"

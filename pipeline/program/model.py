@@ -16,7 +16,7 @@ from pipeline.errors import DataError
 from pipeline.graph.values import Array
 from pipeline.preprocessing import Fitted
 from pipeline.preprocessing.target_scale import TargetScale
-from pipeline.program import inputs
+from pipeline.program import inputs, resident
 from pipeline.program.arrays import as_given
 from pipeline.program.known import UNKNOWN, Known
 from pipeline.program.program import Program
@@ -51,7 +51,7 @@ class Model:
         told = f"tells {_some(self.classes)} apart" if self.classes else ""
         return layers_table(repr(self), self.layers, after="; ".join(filter(None, (taken, told))))
 
-    @as_given
+    @as_given(resident.of_model)
     def predict(self, x: npt.ArrayLike) -> Array:
         """Raw x [N, ...] -> class probabilities [N, C] or values [N, T]; see `Program.predict`."""
         return self._own_units(self.program.predict(self._prepared(x)))

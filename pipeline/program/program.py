@@ -18,7 +18,7 @@ from pipeline.config.task_settings import SHORT
 from pipeline.errors import ConfigError, DivergedError
 from pipeline.graph.values import Array, Clock, value_table, word_table
 from pipeline.layers.graph import LayerGraph, Parameter
-from pipeline.program import arrays, inputs, shown
+from pipeline.program import arrays, inputs, resident, shown
 from pipeline.program.access import Access
 from pipeline.program.divergence import diverged
 from pipeline.program.explain import explain
@@ -156,7 +156,7 @@ class Program:
         self._check_balanced()
         return self._memory.read(self._trial, loss_weights.CLASS_WEIGHTS)
 
-    @arrays.as_given
+    @arrays.as_given(resident.of_program)
     def predict(self, x: npt.ArrayLike) -> Array:
         """x [N, ...] -> class probabilities [N, C] or values [N, T], with running statistics and without dropout."""
         rows = inputs.check_x(x, self.structure.network)
@@ -166,8 +166,7 @@ class Program:
         executable, feed = self._few.get(len(rows)) or self._prepared(len(rows))
 
         def prediction() -> Array:
-            if self.structure.folds and not self._folded:
-                self._fold(rows, feed.y)
+            self.fold(rows, feed.y)
             return executable.again(self._memory, feed, rows)["prediction"]
 
         return rows_of(self.access.read(prediction)[0])[: len(rows)]
@@ -311,7 +310,7 @@ class Program:
             with self.access:
                 feed = self.feed("train", x, y, order[part], weight)
                 self.count_in(counted)
-                results = executable.run(self._own_memory(), replace(feed, done=counted))
+                results = executable.run(self.own_memory(), replace(feed, done=counted))
             losses.append(results.outputs["loss"][0])
             taken += int(counted[0])
             if counted[0] < part.stop - part.start:
@@ -326,21 +325,22 @@ class Program:
 
         def outputs() -> Mapping[str, Array]:
             feed = self.feed(form, x, y, order, weight)
-            if form == "evaluate" and self.structure.folds and not self._folded:
-                self._fold(x, y)
-            return executable.run(self._own_memory(), feed).outputs
+            if form == "evaluate":
+                self.fold(x, y)
+            return executable.run(self.own_memory(), feed).outputs
 
         return {name: array[0] for name, array in self.access.read(outputs).items()}
 
-    def _fold(self, x: Array | Streamed, y: Array) -> None:
-        """Makes the folded weights of the present state."""
-        with self.access.lock:  # whoever changes the state waits, and then tells that they are old
-            if not self._folded:
-                feed = self.feed("fold", x[:1], y[:1], np.zeros((1, 1), np.int64))
-                self.structure.executable("fold", 1).run(self._own_memory(), feed)
-                self._folded = True
+    def fold(self, x: Array | Streamed, y: Array) -> None:
+        """Makes the folded weights of the present state, where there are any and they are not made; x [N, ...] and y [N] are not read."""
+        if self.structure.folds and not self._folded:
+            with self.access.lock:  # whoever changes the state waits, and then tells that they are old
+                if not self._folded:
+                    feed = self.feed("fold", x[:1], y[:1], np.zeros((1, 1), np.int64))
+                    self.structure.executable("fold", 1).run(self.own_memory(), feed)
+                    self._folded = True
 
-    def _own_memory(self) -> Memory:
+    def own_memory(self) -> Memory:
         """The memory of this trial alone: an executable runs every trial of a memory."""
         return self._memory if self._memory.trials == 1 else self._memory.part(self._trial, 1)
 
@@ -391,7 +391,7 @@ class Program:
         return [p for p in self.structure.network.parameters if p.trained]
 
     def _write(self, mapping: Mapping[str, npt.ArrayLike], wanted: dict[str, tuple[int, ...]], *, what: str) -> None:
-        given = {name: np.asarray(value) for name, value in mapping.items()}
+        given = resident.taken(self, mapping)
         inputs.check_tensors(given, wanted, what=what)
         with self.access:
             self._folded = False

@@ -38,8 +38,8 @@ SHARE = 4  # the states of a stack, or its rows, take at most this part of the m
 def alone_because(ready: Ready) -> str:
     """Why a training cannot be a member of a stack; empty where it can."""
     asked, train = ready.begun.experiment, ready.data.train
-    if asked.backend.kind != "numpy":
-        return f"backend.kind = {asked.backend.kind}"
+    if asked.backend.kind == "reference":
+        return "backend.kind = reference"
     if asked.budget.seconds is not None:
         return "budget.seconds: a stack's clock is not that of a run alone"
     if isinstance(train.targets, Streamed) or (isinstance(train.x, Streamed) and (train.x.mapped or not train.x.raw)):
@@ -49,8 +49,8 @@ def alone_because(ready: Ready) -> str:
 
 def size(structure: Structure) -> int:
     """How many members a stack of this structure may have."""
-    peak = structure.peak() or 1
-    return max(1, min(MOST, _memory() // SHARE // peak))
+    peak, free = structure.peak() or 1, structure.backend.free_bytes()
+    return max(1, min(MOST, (_memory() // SHARE if free is None else free // 2) // peak))
 
 
 def row_bytes(part: Rows) -> int:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from backends import load
 from pipeline.compiler.structure import Structure
 from pipeline.config.experiment import BackendSettings
 from pipeline.errors import complain
@@ -147,10 +148,10 @@ def _rows(group: Sequence[Opened]) -> int:
 
 def _windows(doing: Doing, trials: Sequence[Trial], around: Around, *, runs: bool = True) -> Iterator[list[Opened] | Alone | JobResult]:
     """As many trials at a time as have room for their rows, ready to train; those that train alone; what came of those that failed."""
-    backends: dict[BackendSettings, tuple[Backend, str]] = {}
-    left, opened = list(trials), list[Opened]()
+    backends: dict[Kind, tuple[Backend, str]] = {}
+    left, opened, count = list(trials), list[Opened](), min(stacks.MOST, len(trials))
     while left:
-        made = _opened(doing, left.pop(0), backends, around, runs=runs)
+        made = _opened(doing, left.pop(0), backends, around, runs=runs, count=count)
         if not isinstance(made, Opened):
             yield made
             continue
@@ -190,9 +191,9 @@ def _jobs(group: Sequence[Opened]) -> str:
 
 
 def _opened(
-    doing: Doing, trial: Trial, backends: dict[BackendSettings, tuple[Backend, str]], around: Around, *, runs: bool
+    doing: Doing, trial: Trial, backends: dict[Kind, tuple[Backend, str]], around: Around, *, runs: bool, count: int
 ) -> Opened | Alone | JobResult:
-    """A trial ready for a stack; why it cannot be in one; what came of it where it failed."""
+    """A trial ready for a stack of `count` at most; why it cannot be in one; what came of it where it failed."""
     experiment, context = doing.asked(trial)
     if not runs:
         experiment = replace(experiment, tracking=Tracking(kind="none"))  # no sender is started for nothing
@@ -202,12 +203,20 @@ def _opened(
         if why := stacks.alone_because(ready):
             train.close(ready)
             return Alone(trial=trial, why=why)
-        asked = ready.begun.experiment
-        if asked.backend not in backends:
-            backends[asked.backend] = load_backend(asked)
-        return Opened(trial=trial, ready=ready, structure=Structure(asked, ready.data.shape, *backends[asked.backend]))
+        return Opened(trial=trial, ready=ready, structure=_structure(ready, backends, count))
     except (Exception, KeyboardInterrupt) as error:
         return doing.over(trial, None, error)
+
+
+def _structure(ready: Ready, backends: dict[Kind, tuple[Backend, str]], count: int) -> Structure:
+    """The structure of a trial; trials of equal settings have one backend, and with `auto` those of one structure."""
+    asked, shape = ready.begun.experiment, ready.data.shape
+    key = asked.backend, ""
+    if asked.backend.kind == "auto":
+        key = asked.backend, Structure(replace(asked, backend=BackendSettings()), shape, load("numpy")).digest
+    if key not in backends:
+        backends[key] = load_backend(asked, shape, trials=count)
+    return Structure(asked, shape, *backends[key])
 
 
 def _alone(doing: Doing, alone: Alone) -> JobResult:

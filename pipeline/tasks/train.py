@@ -134,6 +134,8 @@ def steps(ready: Ready, program: Program) -> Generator[Feed, Taken, Result]:
     dataset, notes = ready.data.dataset, [*ready.data.dataset.notes, *ready.data.notes, *ready.settled]
     if program.balance(dataset.train.y):
         notes.append(loss_weights.note(program.class_weights, dataset.class_names))
+    if ready.begun.experiment.backend.kind == "auto":
+        notes.append(f"backend={program.backend}")
     if crowded := backends.crowded(program.structure.backend.name, ready.begun.experiment.backend.threads):
         notes.append(crowded)
     if ready.begun.experiment.initialization.from_run is not None and ready.begun.found is None:

@@ -78,7 +78,7 @@ def test_a_bias_that_was_kept_is_folded_too() -> None:
     made = []
     for backend in ("numpy", "reference"):
         settings = config(6, **NORM, backend={"kind": backend}, initialization={"kind": "he", "bias_init": 0.3})
-        structure = Structure(settings, CLASSES, *load_backend(settings), keep_biases=True)
+        structure = Structure(settings, CLASSES, *load_backend(settings, CLASSES), keep_biases=True)
         made.append(Program(structure, settings, structure.allocate(1)))
     assert (made[0].state()["fc1.bias"] == 0.3).all() and len(made[0].structure.folds) == 1
     np.testing.assert_allclose(made[0].predict(x), made[1].predict(x), atol=1e-12)

@@ -21,7 +21,7 @@ needs_compiler = pytest.mark.skipif(not compiler(), reason="no C++ compiler: nei
 def on(backend: Backend) -> Iterator[None]:
     """Every program that is compiled inside runs on `backend`."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(make, "load_backend", lambda config, *, reads=False: (backend, "of a test"))
+        patched.setattr(make, "load_backend", lambda config, shape, *, trials=1, reads=False: (backend, "of a test"))
         yield
 
 

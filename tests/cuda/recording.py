@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.contract import Array
+from backends.contract import Array, Resident
+from backends.cost import Machine, graphics
 from backends.cupy.source.program import ARGUMENTS, Source
 
 
@@ -32,13 +33,17 @@ class RecordedRoom:
 @dataclass
 class RecordingDevice:
     """rooms: what was allocated; launches: what was started, those inside a graph too;
-    uploads: (address, bytes); room: bytes that are free."""
+    uploads: (address, bytes); downloads: bytes; copies within it: (target, source, bytes); room: bytes that are free;
+    marks: (launches before it, what was asked for: send, mark, after, reached; its arguments), its number is the mark"""
 
     name: str = "recording"
     rooms: list[RecordedRoom] = field(default_factory=list)
     launches: list[Launch] = field(default_factory=list)
     uploads: list[tuple[int, int]] = field(default_factory=list)
     room: int | None = None
+    downloads: list[int] = field(default_factory=list)
+    copies: list[tuple[int, int, int]] = field(default_factory=list)
+    marks: list[tuple[Any, ...]] = field(default_factory=list)
     recorded: int = 0
     recording: bool = False
 
@@ -57,14 +62,53 @@ class RecordingDevice:
     def download(self, address: int, array: Array) -> None:
         """Zeros; of the counts of steps, what a sound run would give."""
         assert not self.recording
+        self.downloads.append(array.nbytes)
         array.fill(0)
 
     def copy(self, target: int, source: int, size: int) -> None:
-        """Nothing."""
+        """Written down."""
+        self.copies.append((target, source, size))
 
     def clear(self, address: int, size: int) -> None:
         """Written down."""
         self.uploads.append((address, size))
+
+    def pinned(self, size: int) -> Array:
+        """Bytes of the host."""
+        return np.zeros(size, np.uint8)
+
+    def send(self, address: int, array: Array, free: Any) -> int:
+        """Written down."""
+        self.uploads.append((address, array.nbytes))
+        return self._said("send", address, free)
+
+    def mark(self) -> int:
+        """Written down."""
+        return self._said("mark")
+
+    def after(self, mark: int) -> None:
+        """Written down."""
+        assert not self.recording
+        self._said("after", mark)
+
+    def reached(self, mark: int) -> None:
+        """Written down."""
+        self._said("reached", mark)
+
+    def _said(self, *what: Any) -> int:
+        self.marks.append((len(self.launches), *what))
+        return len(self.marks) - 1
+
+    def borrow(self, x: Any) -> Resident | None:
+        """What says that it lies on a device."""
+        told = getattr(x, "__cuda_array_interface__", None)
+        if told is None:
+            return None
+        assert told.get("strides") is None
+        return Resident(address=told["data"][0], shape=told["shape"], dtype=str(np.dtype(told["typestr"])), owner=x)
+
+    def first_not_finite(self, x: Resident) -> None:
+        """Its numbers do not exist."""
 
     def compile(self, source: Source) -> RecordingDevice:
         """Nothing."""
@@ -87,6 +131,12 @@ class RecordingDevice:
         del self.launches[before:]
         self.recorded += 1
         return lambda: self.launches.extend(graph)
+
+    def machine(self) -> Machine:
+        """An H200, by its data sheet."""
+        return graphics(
+            "H200", multiprocessors=132, clock=1.98e9, lanes=128, double=2, bandwidth=4.8e12, cache=50 * 2**20,
+        )  # fmt: skip
 
     def free(self) -> int | None:
         """As the test says."""

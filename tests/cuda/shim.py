@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.contract import Array
+from backends.contract import Array, Resident
+from backends.cost import Machine
 from backends.cupy.source.program import ARGUMENTS, Source
 
 HEADER = Path(__file__).with_name("shim.h")
@@ -91,6 +92,37 @@ class ShimDevice:
         """Zeros."""
         ctypes.memset(address, 0, size)
 
+    def pinned(self, size: int) -> Array:
+        """Bytes of the host."""
+        return np.zeros(size, np.uint8)
+
+    def send(self, address: int, array: Array, free: Any) -> None:
+        """A copy."""
+        self.upload(address, array)
+
+    def mark(self) -> None:
+        """All is done."""
+
+    def after(self, mark: Any) -> None:
+        """All is done."""
+
+    def reached(self, mark: Any) -> None:
+        """All is done."""
+
+    def borrow(self, x: Any) -> Resident | None:
+        """What says that it lies on a device: its bytes are the host's."""
+        told = getattr(x, "__cuda_array_interface__", None)
+        if told is None:
+            return None
+        return Resident(address=told["data"][0], shape=told["shape"], dtype=str(np.dtype(told["typestr"])), owner=x)
+
+    def first_not_finite(self, x: Resident) -> tuple[int, ...] | None:
+        """As NumPy finds it."""
+        array = np.empty(x.shape, x.dtype)
+        self.download(x.address, array)
+        wrong = np.argwhere(~np.isfinite(array))
+        return tuple(map(int, wrong[0])) if len(wrong) else None
+
     def compile(self, source: Source) -> ShimCode:
         """By the C++ compiler, once for each source."""
         gathers = [k.name for k in source.kernels if k.gathers]
@@ -112,6 +144,10 @@ class ShimDevice:
     def record(self, launches: Callable[[], None]) -> Callable[[], None]:
         """The launches themselves."""
         return launches
+
+    def machine(self) -> Machine:
+        """None to speak of."""
+        raise AssertionError("the shim's times say nothing")
 
     def free(self) -> None:
         """Not known."""

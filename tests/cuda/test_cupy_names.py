@@ -15,13 +15,18 @@ USED = {
     "cuda.runtime.getDeviceCount": "()",
     "cuda.runtime.getDeviceProperties": "(int device)",
     "cuda.runtime.driverGetVersion": "()",
+    "cuda.runtime.runtimeGetVersion": "()",
     "cuda.runtime.memcpyAsync": "(intptr_t dst, intptr_t src, size_t size, int kind, intptr_t stream)",
     "cuda.runtime.memsetAsync": "(intptr_t ptr, int value, size_t size, intptr_t stream)",
     "cuda.runtime.memGetInfo": "()",
+    "cuda.runtime.deviceGetAttribute": "(int attrib, int device)",
+    "cuda.runtime.deviceSynchronize": "()",
     "cuda.alloc": "(size)",
+    "cuda.alloc_pinned_memory": "(size_t size)",
     "cuda.Stream.begin_capture": "(self, mode=None)",
     "cuda.Stream.end_capture": "(self)",
     "cuda.Stream.synchronize": "(self)",
+    "cuda.Stream.wait_event": "(self, event)",
     "cuda.Graph.launch": "(self, stream=None)",
     "cuda.Event.record": "(self, stream=None)",
     "cuda.Event.synchronize": "(self)",
@@ -34,6 +39,9 @@ USED = {
     "cuda.nvrtc.destroyProgram": "(intptr_t prog)",
     "cuda.nvrtc.getVersion": "()",
 }
+
+
+ARRAYS = {"asarray", "ascontiguousarray", "from_dlpack", "isfinite"}
 
 
 def _found(path: str) -> object:
@@ -57,10 +65,21 @@ def test_modules_and_kinds_of_copies_are_there() -> None:
     assert issubclass(cupy.cuda.runtime.CUDARuntimeError, RuntimeError) and issubclass(cupy.cuda.nvrtc.NVRTCError, RuntimeError)
 
 
+def test_functions_on_arrays_and_attributes_of_devices_are_there() -> None:
+    assert all(callable(getattr(cupy, name)) for name in ARRAYS)
+    text = (Path(__file__).parents[2] / "backends" / "cupy" / "cuda.py").read_text()
+    asked = re.findall(r'attribute\("(\w+)"\)', text)
+    assert len(asked) == 6
+    assert all(isinstance(getattr(cupy.cuda.runtime, f"cudaDevAttr{name}"), int) for name in asked)
+    first = cupy.cuda.Event.__init__.__doc__.splitlines()[0]
+    assert "disable_timing=False" in first
+    assert {"device", "data", "shape", "dtype"} <= set(dir(cupy.ndarray)) and "ptr" in dir(cupy.cuda.MemoryPointer)
+
+
 def test_no_other_name_of_cupy_is_used() -> None:
     folder = Path(__file__).parents[2] / "backends" / "cupy"
     text = "\n".join((folder / name).read_text() for name in ("cuda.py", "compiler.py", "probe.py"))
-    used = set(re.findall(r"(?:_runtime|runtime|nvrtc|_cuda|stream|cupy\.cuda)\.(\w+)", text))
+    used = set(re.findall(r"(?:_runtime|runtime|nvrtc|_cuda|_cupy|stream|copies|cupy\.cuda)\.(\w+)", text))
     known = {path.rsplit(".", 1)[1] for path in USED} | {"Stream", "Event", "function", "nvrtc", "runtime", "ptr"}
-    known |= {"memcpyHostToDevice", "memcpyDeviceToHost", "memcpyDeviceToDevice", "CUDARuntimeError", "NVRTCError"}
+    known |= ARRAYS | {"memcpyHostToDevice", "memcpyDeviceToHost", "memcpyDeviceToDevice", "CUDARuntimeError", "NVRTCError"}
     assert not used - known

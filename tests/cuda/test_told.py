@@ -75,8 +75,8 @@ def test_the_doctor_says_what_is_here_and_what_it_decides(command: Callable[...,
     assert command("task=doctor", "scope=machine", "tracking.uri=sqlite:///of_mine.db") == 0
     lines = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
     assert list(lines) == [
-        "Python", "numpy", "hydra-core", "mlflow", "LLVM", "processor", "cores", "CuPy", "GPU", "backend=auto", "cache of native code",
-        "cache of code for GPUs", "cache of tables", "MLflow store",
+        "Python", "numpy", "hydra-core", "mlflow", "LLVM", "processor", "CPU features", "cores", "CuPy", "NVIDIA driver", "GPU",
+        "backend=auto", "cache of native code", "cache of code for GPUs", "cache of tables", "MLflow store",
     ]  # fmt: skip
     assert "no NVIDIA driver is installed" in lines["GPU"] and "unmeasured" not in lines["backend=auto"]
     assert "of_mine.db" in lines["MLflow store"]

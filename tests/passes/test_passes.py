@@ -187,7 +187,7 @@ def test_split_shares_sums_over_many_rows_and_leaves_few_rows_alone() -> None:
         ], reasons
 
     assert kernels(64) == (["1 x column 64x32"], ())
-    shared = ("3 kernels more, so that sums over many rows are shared",)
+    shared = ("3 kernels more, so that sums over many rows or numbers are shared",)
     # sums of blocks, their sum, what is full-size, and last the state that the others read
     assert kernels(4096) == (["8 x column 4096x32", "1 x column 8x32", "1 x column 4096x32", "1 x flat 1x32"], shared)
 

@@ -63,6 +63,7 @@ class Source:
     kernels    in the order of their launches
     work       bytes of a trial's slab of work: the plan's, and what kernels need beside it
     scratch    (where it starts, its bytes) for each call that needs any
+    blocks     of each call by its number, for a trial
     flushes    whether the compiler makes denormals zero: those of float32, for the source does it itself for float64
     """
 
@@ -71,6 +72,7 @@ class Source:
     kernels: tuple[Kernel, ...]
     work: int
     scratch: dict[int, tuple[int, int]]
+    blocks: dict[int, int]
     flushes: bool
 
 
@@ -119,7 +121,12 @@ class _Program:
             text="\n".join([templates(plan.precision), *given, *before, "", *text, ""]),
             gathers="\n".join([gathering(plan.precision), *given, *gathers, ""]) if gathers else "",
             kernels=tuple(kernels), work=self.work, scratch=self.scratch, flushes=plan.precision == "float32",
+            blocks={n: piece.blocks for n, piece in self.pieces.items()} | {n: self._gather_blocks([(n, c)]) for n, c in self._rows()},
         )  # fmt: skip
+
+    def _rows(self) -> list[tuple[int, Call]]:
+        """The calls that take the rows of a step."""
+        return [(n, c) for n, c in enumerate(self.plan.calls) if c.op == "gather"]
 
     def _piece(self, number: int, call: Call) -> Piece:
         op = call.product.op if call.product else call.op

@@ -76,6 +76,12 @@ def host() -> Processor:
     return Processor(name="plain", triple=triple, cpu=cpu, features=flat, vector_bytes=16, registers=12, tile_vectors=2)
 
 
+def known() -> tuple[str, ...]:
+    """The features of this machine that decide which code is made."""
+    _initialize()
+    return tuple(name for name in ("avx512f", "avx512vl", "avx2", "fma", "neon") if llvm.get_host_cpu_features().get(name))
+
+
 def avx2() -> Processor:
     """An AVX2 machine without AVX-512, to run or inspect its code on any x86-64 with AVX2."""
     _initialize()

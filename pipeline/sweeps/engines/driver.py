@@ -152,10 +152,15 @@ def new_order(folder: Path, sweep: str, trials: Sequence[Trial], *, stack: bool,
         stack=stack,
         trials=tuple(asked_of(trial) for trial in trials),
         memory=memory,
-        gpus=int(trials[0].experiment.backend.kind == "cupy"),
+        gpus=gpus_of(trials[0]),
         modules=(modules := tuple(dict.fromkeys(name for trial in trials for name in trial.experiment.extensions))),
         paths=paths(modules),
     )
+
+
+def gpus_of(trial: Trial) -> int:
+    """The devices that a stack with this trial needs."""
+    return int(trial.experiment.backend.kind == "cupy")
 
 
 def given(doing: Doing, share: Share, settings: SweepSettings, *, losses: int = 0) -> Given:

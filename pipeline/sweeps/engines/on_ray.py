@@ -45,13 +45,16 @@ class Came:
 
 def run(doing: Doing, trials: Sequence[Trial], settings: SweepSettings) -> Iterator[JobResult]:
     """Trains the trials on the cluster at `sweep.address`, or on one of this machine alone."""
-    return driver.run(Cluster(settings), doing, trials, settings)
+    return driver.run(Cluster(settings, gpus=max((driver.gpus_of(trial) for trial in trials), default=0)), doing, trials, settings)
 
 
 class Cluster:
-    """As many orders at once as the cluster has cores, or as are asked for.  Raises ConfigError where there is no cluster."""
+    """As many orders at once as the cluster has cores, or GPUs where each needs `gpus`, or as are asked for.
 
-    def __init__(self, settings: SweepSettings) -> None:
+    Raises ConfigError where there is no cluster.
+    """
+
+    def __init__(self, settings: SweepSettings, *, gpus: int = 0) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
             import ray  # noqa: PLC0415  # an extra, which takes a second to load
@@ -73,8 +76,11 @@ class Cluster:
         finally:
             signal.signal(signal.SIGTERM, before)  # Ray sets its own, which would end the sweep without a word
         self._ray, self._settings = ray, settings
-        cores = int(ray.cluster_resources().get("CPU", 1))
-        self.slots = self.among = settings.workers or max(1, cores // int(settings.options.get("num_cpus", 1)))
+        there = ray.cluster_resources()
+        places = int(there.get("CPU", 1)) // int(settings.options.get("num_cpus", 1))
+        if gpus:
+            places = min(places, int(there.get("GPU", 0) / float(settings.options.get("num_gpus", gpus))))
+        self.slots = self.among = settings.workers or max(1, places)
 
     def begin(self, orders: Sequence[Order]) -> Sequence[Task]:
         """A task each."""

@@ -1,4 +1,4 @@
-"""sweep.engine=processes: on this machine, a process for each stack, each with its share of the cores."""
+"""sweep.engine=processes: on this machine, a process for each stack, each with its share of the cores, or with a GPU."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.config.sweep_settings import SweepSettings
+from pipeline.records import record
 from pipeline.sweeps.doing import Doing
 from pipeline.sweeps.engines import driver
 from pipeline.sweeps.engines.orders import Order, do, order_of
@@ -25,16 +26,27 @@ PATIENCE = 20.0  # seconds that a process whose giver died has to save what it t
 
 def run(doing: Doing, trials: Sequence[Trial], settings: SweepSettings) -> Iterator[JobResult]:
     """Trains the trials in processes of this machine."""
-    return driver.run(Processes(settings.workers), doing, trials, settings)
+    devices: tuple[str, ...] = ()
+    if any(driver.gpus_of(trial) for trial in trials):
+        from backends.cupy import probe  # noqa: PLC0415  # only who asks for a GPU needs the package
+
+        devices = probe.devices()
+    return driver.run(Processes(settings.workers, devices), doing, trials, settings)
 
 
 class Processes:
-    """As many at once as there are cores, or as are asked for; each has cores of its own where there are enough."""
+    """As many at once as there are cores, or `devices` where there are any, or as are asked for.
 
-    def __init__(self, workers: int | None) -> None:
+    Each has cores of its own where there are enough, and the device that has the fewest processes.
+    """
+
+    def __init__(self, workers: int | None, devices: Sequence[str] = ()) -> None:
         cores = sorted(os.sched_getaffinity(0))
-        self.slots = self.among = workers or len(cores)
-        self._free = [tuple(cores[number :: self.slots]) or tuple(cores) for number in range(self.slots)]
+        self.slots = self.among = workers or len(devices) or len(cores)
+        self._free = [
+            Seat(cores=tuple(cores[number :: self.slots]) or tuple(cores), device=devices[number % len(devices)] if devices else None)
+            for number in range(self.slots)
+        ]
 
     def begin(self, orders: Sequence[Order]) -> Sequence[Process]:
         """A process each."""
@@ -44,16 +56,25 @@ class Processes:
         """Nothing is kept."""
 
 
-class Process:
-    """A process that does one order; while it lives, its cores are not free."""
+@record
+class Seat:
+    """What a process has while it lives: cores, and the device that it alone sees; None: all that there are."""
 
-    def __init__(self, order: Order, free: list[tuple[int, ...]]) -> None:
-        self._free, self._cores, self._ended = free, free.pop(0), False
+    cores: tuple[int, ...]
+    device: str | None = None
+
+
+class Process:
+    """A process that does one order; while it lives, its seat is not free."""
+
+    def __init__(self, order: Order, free: list[Seat]) -> None:
+        self._free, self._seat, self._ended = free, free.pop(0), False
+        device = {} if self._seat.device is None else {"CUDA_VISIBLE_DEVICES": self._seat.device}
         path = os.pathsep.join(filter(None, (str(CODE), os.environ.get("PYTHONPATH", ""))))
         # -P: the folder a user works in is no place to import from.  A session of its own: Ctrl-C in the terminal is for the giver.
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "pipeline.sweeps.engines.processes"],
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": path, **device},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -61,7 +82,7 @@ class Process:
         )
         assert self._process.stdin is not None
         with suppress(OSError):  # dead already: seen at the next look
-            self._process.stdin.write(replace(order, cores=self._cores).text().encode() + b"\n")
+            self._process.stdin.write(replace(order, cores=self._seat.cores).text().encode() + b"\n")
             self._process.stdin.flush()
 
     def state(self) -> str | None:
@@ -71,7 +92,7 @@ class Process:
             return None
         if not self._ended:
             self._ended = True
-            self._free.append(self._cores)
+            self._free.append(self._seat)
             assert self._process.stdin is not None
             with suppress(OSError):
                 self._process.stdin.close()
