@@ -90,7 +90,8 @@ def lower(source: Source, *, form: Form, batch: int, weighted: bool = False, fol
     if form in ("gradient", "probe"):
         b.updates = {}
         b.outputs |= {f"gradient:{name}": value for name, value in gradient.items()}
-        b.outputs |= {f"layer:{node.name}": made[node.name] for node in network.nodes} if form == "probe" else {}
+        if form == "probe":
+            b.outputs |= {"row_loss": scored.row_loss, **{f"layer:{node.name}": made[node.name] for node in network.nodes}}
         return b.graph()
     _update(b, source, gradient)
     b.guard = loss

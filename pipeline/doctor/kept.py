@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from typing import Any, TypeVar
 
@@ -43,7 +43,7 @@ class Kept:
     def __init__(self, program: Program, *, wanted: bool) -> None:
         self.wanted, self.program = wanted, program
         self.moments: list[Moment] = []
-        self.epoch = 0
+        self.history: list[Mapping[str, float]] = []
         self._first: list[npt.NDArray[Any]] = []
         self._last: deque[npt.NDArray[Any]] = deque()
         self._room = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // SHARE
@@ -56,10 +56,15 @@ class Kept:
             self.moments = [moment for moment in self.moments if moment.epoch != epoch]
             self.moments.append(Moment(epoch=epoch, state=state, course=self.program.course))
 
+    @property
+    def epoch(self) -> int:
+        """The last epoch that ended."""
+        return len(self.history)
+
     def __call__(self, event: Event) -> None:
         """Takes the events of the training."""
         if isinstance(event, EpochEnded):
-            self.epoch = event.epoch
+            self.history.append(event.values)
             if event.epoch & (event.epoch - 1) == 0:
                 self.keep(event.epoch)
 

@@ -70,6 +70,7 @@ class Looker:
             step=int(np.max(state["step"])),
             rows=len(self._rows),
             loss=float(made["loss"]),
+            data_loss=float(np.mean(made["row_loss"], dtype=np.float64)),
             layers=tuple(_layer(node, made[f"layer:{node.name}"]) for node in self.twin.structure.network.nodes if _told(node)),
             tensors=tuple(
                 _tensor(p.name, state[p.name], made.get(f"gradient:{p.name}"), None if after is None else after[p.name] - state[p.name])

@@ -23,6 +23,8 @@ from pipeline.config.experiment import Experiment
 from pipeline.config.stored import FORK
 from pipeline.data.frames import Given
 from pipeline.data.prepared import Prepared, prepared
+from pipeline.doctor import told
+from pipeline.doctor.case import Course
 from pipeline.doctor.kept import Kept
 from pipeline.errors import DivergedError, Paused, PipelineError, Stopped, sentence
 from pipeline.program.make import compile_experiment
@@ -38,6 +40,7 @@ from pipeline.tasks.resume import Beginning
 from pipeline.tasks.shelf import Shelf
 from pipeline.tracking import tracker as tracking
 from pipeline.tracking.folder import read_info
+from pipeline.tracking.health import Diagnosis
 from pipeline.tracking.journal import damage
 from pipeline.tracking.outbox import WAIT, Sender, open_sender
 from pipeline.tracking.settings import from_environment
@@ -162,10 +165,13 @@ def _trained(made: _Training) -> Generator[Feed, Taken, Result]:
     tracker = _tracker(made)
     context.placed(tracker.folder)
     outcome, values = yield from _recorded(made, tracker)
-    results.note(tracker, outcome.message, values)
+    early = outcome.message.startswith("stopped early")
+    course = Course(history=outcome.history, held=outcome.epoch, ended_early=early, tested=examined.tested(values))
+    found = _examined(made, tracker, course)
+    results.note(tracker, "\n\n".join([outcome.message, *map(told.brief, found)]), values)
     _model(made, tracker)
-    _examined(made, tracker, outcome.epoch)
     results.tell(ready.console, context, ready.data.dataset, made.program, outcome, values, tracker)
+    examined.tell(ready.console, tracker, context, found)
     try:
         receipt = tracker.finish("FINISHED", outcome.message, wait=ready.wait)
     except KeyboardInterrupt:  # Ctrl-C now ends only the waiting for MLflow
@@ -186,10 +192,12 @@ def _trained(made: _Training) -> Generator[Feed, Taken, Result]:
     )
 
 
-def _examined(made: _Training, tracker: Tracker, epoch: int) -> None:
-    """What the doctor says of the training, whose program holds the weights of `epoch`."""
+def _examined(made: _Training, tracker: Tracker, course: Course) -> tuple[Diagnosis, ...]:
+    """What is wrong with the training, by the doctor."""
     ready = made.ready
-    examined.examine(made.kept, ready.data, tracker, ready.context, ready.begun.experiment.training, epoch=epoch)
+    anew = ready.begun.origin is None
+    course = replace(course, first=tuple(made.kept.first), steps=made.program.steps_done, anew=anew)
+    return examined.examine(made.kept, ready.begun.experiment, ready.data, tracker, ready.context, course)
 
 
 def _model(made: _Training, tracker: Tracker) -> None:
@@ -219,7 +227,8 @@ def _recorded(made: _Training, tracker: Tracker) -> Generator[Feed, Taken, tuple
         kept = checkpoint.exists(tracker.folder / trained.CHECKPOINTS)
         where = f"; the state before that step is kept in {files.shown(tracker.folder)}" if kept else ""
         told = DivergedError(f"{error}{where}", step=error.step, losses=error.losses)
-        _examined(made, tracker, made.kept.epoch + 1)
+        course = Course(history=made.kept.history, held=made.kept.epoch + 1, failed=str(error))
+        examined.tell(made.ready.console, tracker, made.ready.context, _examined(made, tracker, course))
         _end(made, tracker, told)
         raise told from None
     except BaseException as error:

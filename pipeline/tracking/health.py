@@ -54,3 +54,21 @@ class TensorHealth:
     gradient: Number | None
     update: Number | None
     values: Histogram
+
+
+@record
+class Diagnosis:
+    """What is wrong with a training.
+
+    name      what it is called in docs/doctor.md
+    evidence  what was measured, with its numbers
+    reason    why that is wrong, in a sentence
+    override  the one value that is to be another: `optimizer.learning_rate=0.001`
+    weight    how much it matters, from 0 to 1
+    """
+
+    name: str
+    evidence: str
+    reason: str
+    override: str
+    weight: float

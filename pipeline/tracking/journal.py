@@ -9,6 +9,7 @@
     {"time": ..., "event": "model", "path": "model", "register": ""}
     {"time": ..., "event": "confusion", "part": "test", "classes": [...], "counts": [[...], ...]}     # counts[true][predicted]
     {"time": ..., "event": "health", "epoch": 1, "step": 20, "rows": 256, "loss": ..., "layers": [...], "tensors": [...]}
+    {"time": ..., "event": "diagnosed", "found": [{"name": "overfitting", "evidence": ..., "override": ..., ...}]}
     {"time": ..., "event": "end", "status": "FINISHED", "message": ""}
     {"time": ..., "event": "resume", "pid": ..., "step": 3}
 
@@ -42,7 +43,7 @@ from pipeline import files
 from pipeline.errors import ConfigError, RunError
 from pipeline.records import Family, plain, read, record, setting
 from pipeline.text import leaving
-from pipeline.tracking.health import LayerHealth, Number, TensorHealth
+from pipeline.tracking.health import Diagnosis, LayerHealth, Number, TensorHealth
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 FILE = "journal.jsonl"
@@ -130,12 +131,16 @@ class Confusion(Event):
 
 @record
 class Health(Event):
-    """The inside of the network after `epoch` epochs, `step` steps, on `rows` rows of the training part, whose training loss is `loss`."""
+    """The inside of the network after `epoch` epochs, `step` steps, on `rows` rows of the training part.
+
+    loss       the training loss on them, with dropout masks and the statistics of these rows;  data_loss, without penalties and weights
+    """
 
     epoch: int = setting()
     step: int = setting()
     rows: int = setting()
     loss: Number = setting()
+    data_loss: Number = setting()
     layers: tuple[LayerHealth, ...] = setting()
     tensors: tuple[TensorHealth, ...] = setting()
 
@@ -148,6 +153,13 @@ class Compared:
     value: Number
     params: Mapping[str, str]
     done: bool
+
+
+@record
+class Diagnosed(Event):
+    """What the doctor found, what matters most first; nothing where nothing was wrong."""
+
+    found: tuple[Diagnosis, ...] = setting()
 
 
 @record
@@ -194,6 +206,7 @@ EVENTS: Family[Event, None] = Family(
         "model": (Model, None),
         "confusion": (Confusion, None),
         "health": (Health, None),
+        "diagnosed": (Diagnosed, None),
         "compare": (Compare, None),
         "end": (End, None),
         "resume": (Resume, None),
