@@ -37,6 +37,7 @@ import pipeline
 from backends.contract import Array, Backend
 from backends.cupy import CupyBackend
 from backends.cupy.device import Device
+from backends.facts import version
 from benchmarks import machine
 from benchmarks.contenders.on_gpu import NEEDS, PEERS
 from benchmarks.workloads import Workload as Sizes
@@ -146,6 +147,7 @@ def report(device: Device, names: Sequence[str] = tuple(WORKLOADS), *, steps: in
         json.loads(DIGESTS.read_text()) if steps is None else {n: digest(WORKLOADS[n], backends.load("numpy"), steps=steps) for n in names}
     )
     found: dict[str, Any] = {"device": device.name, **machine.stamp(), "cupy": _version()}
+    found["versions"] |= {package: known for package in dict.fromkeys(NEEDS.values()) if (known := version(package))}
     found["bits"] = {name: digest(WORKLOADS[name], backend, steps=steps) == known[name] for name in names}
     found["replays"] = replays(device, names[0], 1000 if steps is None else 70)
     found["resumed"] = resumed(backend, names[0], 100 if steps is None else steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -29,17 +30,20 @@ class _Room:
 class _Code:
     """The functions of two modules: of the rows, and of the step."""
 
-    def __init__(self, stream: Any, functions: dict[str, Any]) -> None:
-        self.stream, self.functions = stream, functions
+    def __init__(self, stream: Any, functions: dict[str, Any], lock: Any) -> None:
+        self.stream, self.functions, self._lock = stream, functions, lock
 
     def launch(self, kernel: str, blocks: tuple[int, int], arguments: Sequence[Any]) -> None:
         """Starts a kernel on the stream."""
-        with self.stream:
+        with self._lock, self.stream:
             self.functions[kernel](blocks, (THREADS,), tuple(arguments))
 
 
 class CudaDevice:
-    """All that is asked for happens in order on one stream; nothing but a download waits for the device."""
+    """All that is asked for happens in order on one stream; nothing but a download waits for the device.
+
+    Several threads may ask: while one records a graph, what the others want of the stream waits.
+    """
 
     def __init__(self, cubins: Cubins | None = None) -> None:
         import cupy  # noqa: PLC0415  # an optional heavy dependency: only who asks for this backend needs it
@@ -51,34 +55,39 @@ class CudaDevice:
         self.architecture = f"sm_{properties['major']}{properties['minor']}"
         self.stream = cupy.cuda.Stream(non_blocking=True)  # one that may be captured
         self.copies = cupy.cuda.Stream(non_blocking=True)
+        self._lock = RLock()
 
     def allocate(self, size: int) -> _Room:
         """Zeros."""
-        with self.stream:
+        with self._lock, self.stream:
             pointer = self._cuda.alloc(size)
-        self.clear(pointer.ptr, size)
+            self.clear(pointer.ptr, size)
         return _Room(pointer, size)
 
     def upload(self, address: int, array: Array) -> None:
         """The array [...] from pageable memory: CUDA has taken a copy when this returns."""
         if array.nbytes:
             kind = self._runtime.memcpyHostToDevice
-            self._runtime.memcpyAsync(address, array.ctypes.data, array.nbytes, kind, self.stream.ptr)
+            with self._lock:
+                self._runtime.memcpyAsync(address, array.ctypes.data, array.nbytes, kind, self.stream.ptr)
 
     def download(self, address: int, array: Array) -> None:
         """Into the array [...], after all before it."""
-        if array.nbytes:
-            kind = self._runtime.memcpyDeviceToHost
-            self._runtime.memcpyAsync(array.ctypes.data, address, array.nbytes, kind, self.stream.ptr)
-        self.stream.synchronize()
+        with self._lock:
+            if array.nbytes:
+                kind = self._runtime.memcpyDeviceToHost
+                self._runtime.memcpyAsync(array.ctypes.data, address, array.nbytes, kind, self.stream.ptr)
+            self.stream.synchronize()
 
     def copy(self, target: int, source: int, size: int) -> None:
         """Within the device."""
-        self._runtime.memcpyAsync(target, source, size, self._runtime.memcpyDeviceToDevice, self.stream.ptr)
+        with self._lock:
+            self._runtime.memcpyAsync(target, source, size, self._runtime.memcpyDeviceToDevice, self.stream.ptr)
 
     def clear(self, address: int, size: int) -> None:
         """Zeros."""
-        self._runtime.memsetAsync(address, 0, size, self.stream.ptr)
+        with self._lock:
+            self._runtime.memsetAsync(address, 0, size, self.stream.ptr)
 
     def pinned(self, size: int) -> Array:
         """Page-locked bytes [size], so that a copy from them is made while both sides work."""
@@ -94,11 +103,13 @@ class CudaDevice:
 
     def mark(self) -> Any:
         """An event of the stream."""
-        return self._marked(self.stream)
+        with self._lock:
+            return self._marked(self.stream)
 
     def after(self, mark: Any) -> None:
         """The stream waits."""
-        self.stream.wait_event(mark)
+        with self._lock:
+            self.stream.wait_event(mark)
 
     def reached(self, mark: Any) -> None:
         """The host waits."""
@@ -142,16 +153,22 @@ class CudaDevice:
                 module = self._module(text, flushes=source.flushes and not gathers)
                 functions |= {name: module.get_function(name) for name in names[gathers]}
                 functions |= {} if gathers else {"advance": module.get_function("advance")}
-        return _Code(self.stream, functions)
+        return _Code(self.stream, functions, self._lock)
 
     def record(self, launches: Launches) -> Launches:
         """A CUDA graph."""
-        self.stream.begin_capture()
-        try:
-            launches()
-        finally:
-            graph = self.stream.end_capture()
-        return lambda: graph.launch(self.stream)
+        with self._lock:
+            self.stream.begin_capture()
+            try:
+                launches()
+            finally:
+                graph = self.stream.end_capture()
+
+        def replay() -> None:
+            with self._lock:
+                graph.launch(self.stream)
+
+        return replay
 
     def machine(self) -> Machine:
         """By the attributes of the device."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ class Executable:
         self.code = device.compile(self.made)
         self.precision = np.dtype(plan.precision)
         self._arena: _Arena | None = None
+        self._lock = Lock()  # its tables and rings are those of one run at a time
         self._data = Data(device)
         self._rooms: Rooms | None = None
         self._graphs: dict[tuple[Any, ...], Launches] = {}
@@ -39,19 +41,21 @@ class Executable:
     def run(self, memory: Memory, feed: Feed) -> Results:
         """Runs every step of `feed` for every trial.  A trial whose guard is not finite stops there, its state as before that step."""
         done = np.zeros(len(feed.order), np.int64) if feed.done is None else feed.done
-        arena = self._taken(memory, feed, done)
-        return Results(outputs=self._outputs(arena, done, feed.order.shape[1]), done=done)
+        with self._lock:
+            arena = self._taken(memory, feed, done)
+            return Results(outputs=self._outputs(arena, done, feed.order.shape[1]), done=done)
 
     def keep(self, memory: Memory, feed: Feed, name: str, target: Resident, row: int) -> None:
         """Runs a plan of one trial without a guard, and leaves of its outputs `name` alone, on the device.
 
         Its rows [steps B, ...] go into `target` [N, ...] from `row` on, as many as there is room for.
         """
-        arena, steps = self._taken(memory, feed, np.zeros(1, np.int64)), feed.order.shape[1]
-        starts = dict(zip([n for n, _ in self.plan.outputs], arena.ring_starts(1, steps), strict=True))
-        width = target.nbytes // max(1, len(target))
+        steps, width = feed.order.shape[1], target.nbytes // max(1, len(target))
         count = min(steps * self.plan.batch, len(target) - row)
-        self.device.copy(target.address + row * width, arena.places["rings"] + starts[name], count * width)
+        with self._lock:
+            arena = self._taken(memory, feed, np.zeros(1, np.int64))
+            starts = dict(zip([n for n, _ in self.plan.outputs], arena.ring_starts(1, steps), strict=True))
+            self.device.copy(target.address + row * width, arena.places["rings"] + starts[name], count * width)
 
     def _taken(self, memory: Memory, feed: Feed, done: Array) -> _Arena:
         """Takes every step -> where the outputs lie; the steps taken are counted in `done` [K]."""

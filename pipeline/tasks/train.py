@@ -139,6 +139,9 @@ def steps(ready: Ready, program: Program) -> Generator[Feed, Taken, Result]:
         notes.append(loss_weights.note(program.class_weights, dataset.class_names))
     if ready.begun.experiment.backend.kind == "auto":
         notes.append(f"backend={program.backend}")
+    free = program.structure.backend.free_bytes()
+    if free is not None and (peak := program.structure.peak()) is not None:
+        notes.append(f"device memory: {peak / 2**20:,.1f} MiB planned for a trial, {free / 2**20:,.1f} MiB free")
     if crowded := backends.crowded(program.structure.backend.name, ready.begun.experiment.backend.threads):
         notes.append(crowded)
     if ready.begun.experiment.initialization.from_run is not None and ready.begun.found is None:

@@ -3,6 +3,7 @@
 # N rows, K trials, S steps, B batch rows
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,8 +37,16 @@ def test_a_network_with_batch_norm_and_dropout_has_the_bits_of_the_native_code()
 OWN = [case for case in CASES if not case.name.startswith(("initialization/", "experiment/"))]
 
 
+# those of float32 in float64 too
+TWICE = [
+    replace(case, overrides=(*case.overrides, "precision=float64"), name=f"{case.name} in float64", steps=min(case.steps, 20))
+    for case in OWN
+    if not case.slow and not any(word.startswith("precision=") for word in case.overrides)
+]
+
+
 @LONG
-@pytest.mark.parametrize("case", [pytest.param(c, marks=[pytest.mark.slow] if c.slow else [], id=c.name) for c in OWN])
+@pytest.mark.parametrize("case", [pytest.param(c, marks=[pytest.mark.slow] if c.slow else [], id=c.name) for c in (*OWN, *TWICE)])
 def test_every_config_on_record_has_the_bits_of_the_native_code(case: Golden) -> None:
     assert in_shim(case) == bits(case)
 

@@ -11,7 +11,7 @@ import pytest
 import pipeline
 from backends.cupy.compiler import Cubins, compiled
 from backends.cupy.source.program import Source, program
-from tests.golden.cases import CONVOLUTIONS, DECODER, IMAGES, JOINS, SMALL
+from tests.golden.cases import CASES, CONVOLUTIONS, DECODER, IMAGES, JOINS, SMALL, Golden
 
 cuda = pytest.importorskip("cupy.cuda", reason="cupy is not installed")
 pytestmark = pytest.mark.integration
@@ -56,12 +56,29 @@ def test_kernels_compile_within_their_budget(name: str, architecture: str) -> No
     for text, flushes in _texts(_source(name)):
         code, _, log = compiled(_nvrtc(), text, architecture, flushes=flushes, more=("--ptxas-options=-v",))
         assert code[:4] == b"\x7fELF"
-        registers = [int(n) for n in re.findall(r"Used (\d+) registers", log)]
-        spilled = [int(n) for n in re.findall(r"(\d+) bytes spill stores", log)]
-        shared = [int(n) for n in re.findall(r"(\d+) bytes smem", log)]
-        assert registers and max(registers) <= REGISTERS, sorted(registers)
-        assert spilled and max(spilled) <= SPILLED
-        assert max(shared, default=0) <= SHARED
+        _within(log)
+
+
+OWN = [case for case in CASES if not case.slow and not case.name.startswith(("initialization/", "schedule/", "experiment/"))]
+
+
+@pytest.mark.parametrize("case", OWN, ids=lambda case: case.name)
+def test_every_config_on_record_compiles_within_the_budget(case: Golden) -> None:
+    """For one GPU: schedules and starts are values of the same kernels."""
+    structure = pipeline.compile(pipeline.compose([*case.overrides])).structure
+    for form, batch in (("train", structure.batch_size), ("evaluate", 32)):
+        source = program(structure.compiled(form, batch).plan)
+        _, _, log = compiled(_nvrtc(), source.text, "sm_90", flushes=source.flushes, more=("--ptxas-options=-v",))
+        _within(log)
+
+
+def _within(log: str) -> None:
+    registers = [int(n) for n in re.findall(r"Used (\d+) registers", log)]
+    spilled = [int(n) for n in re.findall(r"(\d+) bytes spill stores", log)]
+    shared = [int(n) for n in re.findall(r"(\d+) bytes smem", log)]
+    assert registers and max(registers) <= REGISTERS, sorted(registers)
+    assert spilled and max(spilled) <= SPILLED
+    assert max(shared, default=0) <= SHARED
 
 
 FLOAT32 = re.compile(r"^\s*((?:add|sub|mul|div|fma|sqrt|min|max|setp|rsqrt|rcp)[.\w]*\.f32)\s", re.MULTILINE)

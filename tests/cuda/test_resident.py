@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from types import ModuleType
@@ -141,6 +142,17 @@ def test_no_row_and_no_prediction_passes_the_host() -> None:
     assert sum(size for _, size in copied) == found.numbers.nbytes and copied[0][0] == found.address
     read = {launch.arguments["xs"] for launch in device.launches[-5:] if "xs" in launch.arguments}
     assert read == {1 << 60}, "the kernels read them where they lie"
+
+
+@needs_compiler
+@pytest.mark.integration
+def test_several_threads_predict_with_one_program() -> None:
+    made = _program(ShimDevice())
+    rows = [np.random.default_rng(n).normal(size=(8, 7)).astype(np.float32) for n in range(6)]
+    wanted = [made.predict(x).tobytes() for x in rows]
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda x: [made.predict(x).tobytes() for _ in range(20)], rows))
+    assert found == [[one] * 20 for one in wanted]
 
 
 def test_parameters_are_read_and_written_where_they_lie() -> None:
