@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -11,8 +12,11 @@ INTERRUPTED, BROKEN = 130, 1
 def run() -> int:
     """The exit code of the command."""
     try:
+        gc.disable()  # what loads stays: nothing to look through
         from pipeline.cli import main  # noqa: PLC0415  # Ctrl-C while this loads is heard too
 
+        gc.freeze()
+        gc.enable()
         return main()
     except KeyboardInterrupt:
         print("stopped by Ctrl-C", file=sys.stderr)

@@ -2,13 +2,58 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from pipeline.errors import RunError
 from pipeline.text import without_credentials
 
 TEMPORARY = ".writing-"
+_waiting: ContextVar[dict[int, int] | None] = ContextVar("waiting", default=None)  # device -> a descriptor on it, within `synced_together`
+
+
+@contextmanager
+def synced_together() -> Iterator[None]:
+    """What is written within it is waited for at its end, all at once; before that a killed process loses nothing, a power cut may.
+
+    Raises OSError where the disk refuses.
+    """
+    waiting: dict[int, int] = {}
+    before = _waiting.set(waiting)
+    try:
+        yield
+    finally:
+        _waiting.reset(before)
+        try:
+            for descriptor in waiting.values():
+                _sync_system(descriptor)
+        finally:
+            for descriptor in waiting.values():
+                os.close(descriptor)
+
+
+def sync(descriptor: int) -> None:
+    """Waits until what was written to a file is on the disk, unless that is waited for later."""
+    waiting = _waiting.get()
+    if waiting is None:
+        os.fsync(descriptor)
+        return
+    device = os.fstat(descriptor).st_dev
+    if device not in waiting:
+        waiting[device] = os.dup(descriptor)
+
+
+def _sync_system(descriptor: int) -> None:
+    """syncfs(2) where there is one, else sync(2)."""
+    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if syncfs is None:
+        os.sync()
+    elif syncfs(descriptor) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 def write(path: Path, data: bytes | str) -> None:
@@ -19,7 +64,7 @@ def write(path: Path, data: bytes | str) -> None:
         with open(temporary, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno())
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
@@ -47,9 +92,11 @@ def shown(path: Path) -> str:
 
 def _sync_folder(folder: Path) -> None:
     """Makes the rename itself durable."""
+    if _waiting.get():
+        return  # a file in it waits already
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        sync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -20,8 +20,8 @@ import math
 import types
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
-from typing import Any, Generic, Literal, TypeVar, Union, dataclass_transform, get_args, get_origin
+from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields, is_dataclass
+from typing import Any, Generic, Literal, NoReturn, TypeVar, Union, cast, dataclass_transform, get_args, get_origin
 
 from pipeline.errors import ConfigError, nearest
 
@@ -90,14 +90,65 @@ def setting(
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)  # `setting` reads as a default: its own is not a keyword
 def record(cls: type[T]) -> type[T]:
-    """A frozen, keyword-only dataclass."""
-    return dataclass(frozen=True, kw_only=True)(cls)
+    """A frozen, keyword-only dataclass.
+
+    Its methods are not made of text, as `dataclass(frozen=True)` makes them, but for its __init__, and that when it is first called: there
+    are hundreds of records, and a command uses few of them.
+    """
+    made: Any = dataclass(init=False, repr=False, eq=False, kw_only=True)(cls)
+    compared = tuple(f.name for f in fields(made) if f.compare)
+    shown = tuple(f.name for f in fields(made) if f.repr)
+
+    def first(self: Any, **given: Any) -> None:
+        made.__init__ = _initializer(made)
+        made.__init__(self, **given)
+
+    def values(self: Any) -> tuple[Any, ...]:
+        return tuple([getattr(self, name) for name in compared])
+
+    methods = {
+        "__init__": first,
+        "__repr__": lambda self: f"{type(self).__qualname__}({', '.join([f'{name}={getattr(self, name)!r}' for name in shown])})",
+        "__eq__": lambda self, other: values(self) == values(other) if type(self) is type(other) else NotImplemented,
+        "__hash__": lambda self: hash(values(self)),
+        "__setattr__": _frozen,
+        "__delattr__": _frozen,
+    }
+    for name, method in methods.items():
+        if name not in cls.__dict__ or (name == "__hash__" and cls.__dict__[name] is None):
+            setattr(made, name, method)
+    return cast("type[T]", made)
+
+
+def _initializer(made: type) -> Callable[..., None]:
+    """The __init__ of a record: a keyword for each field."""
+    known = fields(made)
+    given: dict[str, Any] = {"_missing": MISSING}
+    words, lines = [], []
+    for f in known:
+        if f.default_factory is not MISSING:
+            given[f"_make_{f.name}"] = f.default_factory
+            words.append(f"{f.name}=_missing")
+            lines.append(f" _own[{f.name!r}] = _make_{f.name}() if {f.name} is _missing else {f.name}")
+            continue
+        if f.default is not MISSING:
+            given[f"_default_{f.name}"] = f.default
+        words.append(f.name if f.default is MISSING else f"{f.name}=_default_{f.name}")
+        lines.append(f" _own[{f.name!r}] = {f.name}")
+    last = [" self.__post_init__()"] if hasattr(made, "__post_init__") else []
+    head = f"def __init__(self{', *, ' if words else ''}{', '.join(words)}):"
+    exec("\n".join([head, " _own = self.__dict__", *lines, *last]), given)
+    return cast("Callable[..., None]", given["__init__"])
+
+
+def _frozen(self: object, name: str, *value: object) -> NoReturn:
+    raise FrozenInstanceError(f"cannot assign to field {name!r}" if value else f"cannot delete field {name!r}")
 
 
 def read(record_type: type[T], data: object, *, at: str) -> T:
     """Reads `data` (a plain mapping) as `record_type`; `at` is its config path.  Raises ConfigError."""
     if not isinstance(data, Mapping):
-        hint = f"give {', '.join(_names(record_type))}" if at else "give what pipeline.compose([...]) returns, or nested dicts"
+        hint = f"give {', '.join(names(record_type))}" if at else "give what pipeline.compose([...]) returns, or nested dicts"
         raise ConfigError(at=at or "config", got=data, rule="must be a mapping", hint=hint)
     owner: type = record_type
     known, types_of, as_it_is = _fields(owner), _types(owner), _as_it_is(owner)
@@ -162,9 +213,9 @@ def _plain_field(value: object, kinds: Family[Any, Any] | None) -> Any:
 
 def _refuse_keys_of_others(table: Mapping[str, type], kind: str, rest: Mapping[Any, object], *, at: str) -> None:
     """Says which other kinds have a key that this one lacks: `optimizer.beta1` with sgd is no typing mistake."""
-    own = _names(table[kind])
+    own = names(table[kind])
     for key, got in rest.items():
-        others = [name for name, other in table.items() if key in _names(other)]
+        others = [name for name, other in table.items() if key in names(other)]
         if key not in own and others:
             raise ConfigError(at=_join(at, str(key)), got=got, rule=f"{kind} has no such key", hint=f"it belongs to {', '.join(others)}")
 
@@ -222,8 +273,9 @@ def _fields(record_type: type) -> dict[str, Field[Any]]:
     return dict(sorted(((f.name, f) for f in fields(record_type)), key=lambda each: own.index(each[0])))
 
 
-def _names(record_type: type) -> list[str]:
-    return list(_fields(record_type))
+def names(record_type: type) -> tuple[str, ...]:
+    """The fields of a record: its own, then those that it inherits."""
+    return tuple(_fields(record_type))
 
 
 def _value(value: object, kind: Any, rule: Mapping[str, Any], *, at: str) -> Any:
@@ -243,7 +295,7 @@ def _value(value: object, kind: Any, rule: Mapping[str, Any], *, at: str) -> Any
     if origin is Mapping:
         return _mapping(value, arguments[1], rule, at=at)
     if is_dataclass(kind):
-        return read(typing.cast(type, kind), value, at=at)
+        return read(cast(type, kind), value, at=at)
     made = _plain(value, kind, at=at)
     if rule.get("names") is not None and made not in rule["names"]:
         raise ConfigError(at=at, got=value, rule="unknown choice", hint=nearest(str(value), rule["names"]))

@@ -15,9 +15,11 @@ from typing import Any, cast
 
 import hydra
 import yaml
+from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigIndexError, MissingMandatoryValue, OmegaConfBaseException
 
@@ -122,7 +124,7 @@ def _first(text: str) -> str:
 def run_hydra(argv: list[str], job: Callable[[Any], None]) -> int:
     """Lets Hydra do what `argv` says, with `job` for each composed config.  Raises PipelineError for what Hydra rejects."""
     try:
-        with others.guarded(argv) as arguments, _command_line(arguments):
+        with others.guarded(argv) as arguments, _command_line(arguments), _mode_given(arguments):
             hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(job)()
     except SystemExit as end:  # after --help and the like
         return PipelineError.exit_code if end.code else 0
@@ -144,6 +146,18 @@ def _command_line(argv: list[str]) -> Iterator[None]:
             del os.environ["HYDRA_FULL_ERROR"]
         else:
             os.environ["HYDRA_FULL_ERROR"] = full_error
+
+
+@contextmanager
+def _mode_given(argv: Sequence[str]) -> Iterator[None]:
+    """Where the command line says `hydra.mode=RUN`, Hydra does not compose the whole config only to learn that."""
+    former = Hydra.get_mode
+    if "hydra.mode=RUN" in argv:
+        Hydra.get_mode = lambda self, config_name, overrides: RunMode.RUN  # type: ignore[method-assign]  # it has no other way to be told
+    try:
+        yield
+    finally:
+        Hydra.get_mode = former  # type: ignore[method-assign]
 
 
 def job_number() -> int:

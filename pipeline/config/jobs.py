@@ -115,9 +115,11 @@ class Configs:
     """The configs of a sweep's jobs; made while Hydra is at work, whose config it reads."""
 
     def __init__(self) -> None:
-        loader, whole = GlobalHydra.instance().config_loader(), HydraConfig.instance().cfg
-        self._load: Callable[[list[str]], DictConfig] = lambda texts: loader.load_sweep_config(cast(DictConfig, whole), texts)
+        loader, whole = GlobalHydra.instance().config_loader(), cast(DictConfig, HydraConfig.instance().cfg)
+        self._load: Callable[[list[str]], DictConfig] = lambda texts: loader.load_sweep_config(whole, texts)
         self._composed: dict[tuple[str, ...], Plain | None] = {}
+        self._common = _without_hydra(whole)  # what the jobs have in common is composed already
+        self._common_texts = _others(cast("list[str]", OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)))
 
     def of(self, job: Sequence[str]) -> Composed:
         """The config of a job by its overrides.  Raises PipelineError."""
@@ -144,20 +146,34 @@ class Configs:
     def _plain(self, job: Sequence[str]) -> Plain:
         values = [plain_value(text) for text in job]
         shared = tuple(text if value is None else value[0] for text, value in zip(job, values, strict=True))
+        given = [value for value in values if value is not None]
         if shared not in self._composed:
-            config = self._compose(job)
+            config = self._common if self._is_common(job, given) else self._compose(job)
             self._composed[shared] = resolved(config) if _is_plain(config) and not _hidden(job) else None
-            return resolved(config)
+            if self._composed[shared] is None or config is not self._common:
+                return resolved(config if config is not self._common else self._compose(job))
         base = self._composed[shared]
-        put = None if base is None else _put(base, [value for value in values if value is not None])
+        put = None if base is None else _put(base, given)
         return resolved(self._compose(job)) if put is None else put
 
+    def _is_common(self, job: Sequence[str], given: Sequence[tuple[str, Any]]) -> bool:
+        """Whether a job differs from what all have in common in plain values alone, each in place of another."""
+        return _others(job) == self._common_texts and all(OmegaConf.select(self._common, path) is not None for path, _ in given)
+
     def _compose(self, job: Sequence[str]) -> DictConfig:
-        config = self._load(list(job))
-        with_hydra = OmegaConf.to_container(config, resolve=False)
-        assert isinstance(with_hydra, dict)
-        with_hydra.pop("hydra")
-        return OmegaConf.create(with_hydra)
+        return _without_hydra(self._load(list(job)))
+
+
+def _without_hydra(config: DictConfig) -> DictConfig:
+    plain = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(plain, dict)
+    plain.pop("hydra")
+    return OmegaConf.create(plain)
+
+
+def _others(texts: Sequence[str]) -> list[str]:
+    """The overrides that put no plain value."""
+    return [text for text in texts if plain_value(text) is None]
 
 
 def _is_plain(config: DictConfig) -> bool:
@@ -173,21 +189,24 @@ def _hidden(job: Sequence[str]) -> bool:
 
 
 def _put(base: Mapping[str, Any], values: Sequence[tuple[str, Any]]) -> Plain | None:
-    """A copy of `base` with the values at their paths; None where a path leads through what is no mapping."""
-    config = deepcopy(dict(base))
+    """`base` with the values at their paths, what lies beside these shared with it; None where a path leads through what is no mapping."""
+    config = dict(base)
     for path, value in values:
         *above, name = path.split(".")
         place: Any = config
         for key in above:
-            place = _inner(place, key)
+            place = _own(place, key)
         if not isinstance(place, dict) or isinstance(place.get(name), dict):
             return None
         place[name] = deepcopy(value)
     return config
 
 
-def _inner(place: Any, key: str) -> Any:
-    """What lies at `key` of a mapping, or at that number of a list; None where nothing does."""
-    if isinstance(place, list):
-        return place[int(key)] if key.isdigit() and int(key) < len(place) else None
-    return place.get(key) if isinstance(place, dict) else None
+def _own(place: Any, key: str) -> Any:
+    """A copy, put in its place, of what lies at `key` of a mapping or at that number of a list; None where no mapping and no list does."""
+    at: Any = int(key) if isinstance(place, list) and key.isdigit() and int(key) < len(place) else key
+    inner = place[at] if isinstance(place, list) and isinstance(at, int) else place.get(at) if isinstance(place, dict) else None
+    if not isinstance(inner, dict | list):
+        return None
+    place[at] = inner.copy()
+    return place[at]

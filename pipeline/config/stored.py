@@ -72,7 +72,7 @@ def with_origin(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str
         return dict(config)
     folder = found(str(config["run"]), read(Tracking, config.get("tracking") or {}, at="tracking"))
     known = {f.name for f in fields(Experiment)}
-    result = {**config, **{name: value for name, value in stored_config(folder).items() if name in known}}
+    result = {**deepcopy(dict(config)), **{name: value for name, value in stored_config(folder).items() if name in known}}
     result |= {name: config[name] for name in _OF_THE_COMMAND if name in config}
     options = groups()
     asked = [text.partition("=") for text in overrides]

@@ -17,6 +17,7 @@ adopt.py       what a killed process left unsaid
 objective.py   what trials are judged by
 table.py       the trials of a sweep as one table, and its summary run
 comparison.py  arms over seeds: means, intervals, paired differences
+student.py     Student's t
 importance.py  which parameters mattered
 forms.py       a table as Markdown, LaTeX, CSV
 conclusions.py what the tables say, in sentences

@@ -83,6 +83,9 @@ def _result(folder: Path) -> dict[str, float] | None:
     values = series(events)
     epoch = max((max(told) for told in values.values()), default=0)
     if checkpoint.exists(folder / CHECKPOINTS):
-        found = checkpoint.load(folder / CHECKPOINTS)
+        try:
+            found = checkpoint.load(folder / CHECKPOINTS)
+        except RunError:  # torn by a power cut: the trial is begun anew
+            return None
         epoch = found.progress.best_epoch if found.final == "best" and found.best_state is not None else epoch
     return {name: told[epoch] for name, told in values.items() if epoch in told}

@@ -16,6 +16,7 @@ from pipeline.records import record
 from pipeline.screen.wording import number, significant
 from pipeline.search.settings import REPEATS
 from pipeline.sweeps import forms
+from pipeline.sweeps.student import quantile, tails
 from pipeline.sweeps.table import Sweep, Trial
 
 LEVEL = 0.95
@@ -74,10 +75,8 @@ def interval(values: Sequence[float]) -> Interval:
     mean = math.fsum(values) / count
     if count < 2:
         return Interval(mean=mean, half=math.nan)
-    from scipy.special import stdtrit  # noqa: PLC0415  # needed at the end of a sweep only
-
     variance = math.fsum((value - mean) ** 2 for value in values) / (count - 1)
-    return Interval(mean=mean, half=float(stdtrit(count - 1, (1 + LEVEL) / 2)) * math.sqrt(variance / count))
+    return Interval(mean=mean, half=quantile(LEVEL, count - 1) * math.sqrt(variance / count))
 
 
 def compare(sweep: Sweep) -> tuple[Arm, ...]:
@@ -112,13 +111,11 @@ def paired_t(differences: Sequence[float]) -> float | None:
     count = len(differences)
     if count < 2:
         return None
-    from scipy.special import stdtr  # noqa: PLC0415  # needed at the end of a sweep only
-
     mean = math.fsum(differences) / count
     spread = math.sqrt(math.fsum((value - mean) ** 2 for value in differences) / (count - 1))
     if spread <= ROUNDING * abs(mean):
         return None if mean else 1.0
-    return float(2 * stdtr(count - 1, -abs(mean) / spread * math.sqrt(count)))
+    return tails(mean / spread * math.sqrt(count), count - 1)
 
 
 def holm(ps: Sequence[float | None], of: int | None = None) -> list[float | None]:
@@ -141,7 +138,7 @@ def seeds_needed(differences: Sequence[float]) -> int | None:
 
     The power of n pairs is that of Student's t with n - 1 degrees of freedom and the non-centrality d / s * sqrt(n) beyond its limits.
     """
-    from scipy.special import nctdtr, stdtrit  # noqa: PLC0415  # needed at the end of a sweep only
+    from scipy.special import nctdtr  # noqa: PLC0415  # hardly a sweep needs it
 
     count, mean = len(differences), math.fsum(differences) / len(differences)
     spread = math.sqrt(math.fsum((value - mean) ** 2 for value in differences) / (count - 1))
@@ -150,7 +147,7 @@ def seeds_needed(differences: Sequence[float]) -> int | None:
     effect = abs(mean) / spread if spread else math.inf
 
     def power(pairs: int) -> float:
-        limit, off = float(stdtrit(pairs - 1, (1 + LEVEL) / 2)), effect * math.sqrt(pairs)
+        limit, off = quantile(LEVEL, pairs - 1), effect * math.sqrt(pairs)
         return float(1 - nctdtr(pairs - 1, off, limit) + nctdtr(pairs - 1, off, -limit))
 
     if effect > 50:  # two pairs show that, and the series of the non-central t has no use for it

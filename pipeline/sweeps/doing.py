@@ -10,10 +10,14 @@ from pathlib import Path
 
 from pipeline import tasks
 from pipeline.config.experiment import Experiment
-from pipeline.errors import DivergedError, Paused, sentence
+from pipeline.errors import DivergedError, Paused, RunError, complain, sentence
 from pipeline.sweeps.jobs import JobResult, Trial
 from pipeline.sweeps.journal import SweepJournal
 from pipeline.tasks.context import RunContext
+from pipeline.tasks.trained import CHECKPOINTS
+from pipeline.tracking.folder import read_info
+from pipeline.tracking.journal import FILE
+from pipeline.training import checkpoint
 from pipeline.training.interrupt import Interrupt
 
 Failed = Callable[[Trial, BaseException], None]
@@ -50,9 +54,23 @@ class Doing:
             self.journal.run(trial.name, number, folder)
 
         context = replace(trial.context, trial=trial.name, began=time.monotonic(), placed=begun, said=self.said, until=trial.until)
-        if folder is not None and folder.is_dir() and (end is None or end["status"] in ("killed", "paused")):
+        stands = end is None or end["status"] in ("killed", "paused")
+        if folder is not None and folder.is_dir() and stands and self._whole(folder, trial):
             return replace(trial.experiment, resume=str(folder)), replace(context, overrides=())
         return trial.experiment, context
+
+    def _whole(self, folder: Path, trial: Trial) -> bool:
+        """Whether a run that was stopped can go on; one that a power cut has torn is begun anew, which is told."""
+        try:
+            read_info(folder)
+            if checkpoint.exists(folder / CHECKPOINTS):
+                checkpoint.load(folder / CHECKPOINTS)
+            return (folder / FILE).exists()
+        except RunError as error:
+            if (told := f"note: {trial.context.label} is begun anew: {sentence(error)}") not in self.said:
+                self.said.add(told)
+                complain(told)
+            return False
 
     def over(self, trial: Trial, value: object, error: BaseException | None) -> JobResult:
         """Writes down how a trial ended, and tells a failure."""

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline import files
 from pipeline.compiler.structure import Structure
 from pipeline.data.prepared import Rows
 from pipeline.program import inputs
@@ -105,7 +107,7 @@ def pooled(parts: Sequence[Rows], program: Program) -> Pool:
 
 @dataclass(eq=False)
 class Member:
-    """One training in a stack: what it wants done next, and in the end what came of it."""
+    """One training in a stack: what it wants done next, and in the end what came of it, which `over` is told."""
 
     ready: Ready
     program: Program
@@ -113,6 +115,7 @@ class Member:
     over: Callable[[Result | None, BaseException | None], None]
     feed: Feed | None = None
     _steps: Generator[Feed, Taken, Result] | None = None
+    _end: tuple[Result | None, BaseException | None] | None = None
 
     def begin(self) -> None:
         """To its first steps."""
@@ -126,9 +129,15 @@ class Member:
         try:
             self.feed = next(self._steps) if taken is None else self._steps.send(taken)
         except StopIteration as end:
-            self.over(end.value, None)
+            self._end = end.value, None
         except (Exception, KeyboardInterrupt) as error:
-            self.over(None, error)
+            self._end = None, error
+
+    def tell(self) -> None:
+        """Tells its end, once."""
+        if self._end is not None:
+            end, self._end = self._end, None
+            self.over(*end)
 
     def close(self) -> None:
         """Ends it where it stands."""
@@ -141,19 +150,32 @@ def train_together(stack: Stack, members: Sequence[Member], pool: Pool) -> None:
     of = {id(member.program): member for member in members}
     most = 1
     try:
-        for member in members:
-            member.begin()
-            _leave(stack, member)
+        with _told(members):
+            for member in members:
+                member.begin()
+                _leave(stack, member)
         while stack.members:
             active = [of[id(program)] for program in stack.members]
             taken, each = _steps(stack, active, pool, most)
             most = max(1, min(int(CALL_SECONDS / each), 8 * most))
-            for member, own in zip(active, taken, strict=True):
-                member.go_on(own)
-                _leave(stack, member)
+            with _told(active):
+                for member, own in zip(active, taken, strict=True):
+                    member.go_on(own)
+                    _leave(stack, member)
     finally:
         for member in members:
             member.close()
+
+
+@contextmanager
+def _told(members: Sequence[Member]) -> Iterator[None]:
+    """What members write within it comes to the disk together, and only then is told which of them are over."""
+    try:
+        with files.synced_together():
+            yield
+    finally:
+        for member in members:
+            member.tell()
 
 
 def _steps(stack: Stack, active: Sequence[Member], pool: Pool, most: int) -> tuple[list[Taken], float]:

@@ -148,10 +148,10 @@ def _rows(group: Sequence[Opened]) -> int:
 
 def _windows(doing: Doing, trials: Sequence[Trial], around: Around, *, runs: bool = True) -> Iterator[list[Opened] | Alone | JobResult]:
     """As many trials at a time as have room for their rows, ready to train; those that train alone; what came of those that failed."""
-    backends: dict[Kind, tuple[Backend, str]] = {}
+    structures = Structures()
     left, opened, count = list(trials), list[Opened](), min(stacks.MOST, len(trials))
     while left:
-        made = _opened(doing, left.pop(0), backends, around, runs=runs, count=count)
+        made = _opened(doing, left.pop(0), structures, around, runs=runs, count=count)
         if not isinstance(made, Opened):
             yield made
             continue
@@ -190,9 +190,32 @@ def _jobs(group: Sequence[Opened]) -> str:
     return f"job{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}"
 
 
-def _opened(
-    doing: Doing, trial: Trial, backends: dict[Kind, tuple[Backend, str]], around: Around, *, runs: bool, count: int
-) -> Opened | Alone | JobResult:
+class Structures:
+    """The structures of trials: one for all that differ in their seed and in where they are kept, which no structure depends on.
+
+    Trials of equal settings have one backend, and with `auto` those of one structure.
+    """
+
+    def __init__(self) -> None:
+        self._backends: dict[Kind, tuple[Backend, str]] = {}
+        self._made: dict[str, Structure] = {}
+
+    def of(self, ready: Ready, count: int) -> Structure:
+        """That of a training in a stack of `count` at most.  Raises ConfigError, BackendError."""
+        asked, shape = ready.begun.experiment, ready.data.shape
+        known = repr((replace(asked, seed=0, resume=None, output=None, tracking=Tracking(kind="none")), shape))
+        if known in self._made:
+            return self._made[known]
+        key = asked.backend, ""
+        if asked.backend.kind == "auto":
+            key = asked.backend, Structure(replace(asked, backend=BackendSettings()), shape, load("numpy")).digest
+        if key not in self._backends:
+            self._backends[key] = load_backend(asked, shape, trials=count)
+        self._made[known] = Structure(asked, shape, *self._backends[key])
+        return self._made[known]
+
+
+def _opened(doing: Doing, trial: Trial, structures: Structures, around: Around, *, runs: bool, count: int) -> Opened | Alone | JobResult:
     """A trial ready for a stack of `count` at most; why it cannot be in one; what came of it where it failed."""
     experiment, context = doing.asked(trial)
     if not runs:
@@ -203,20 +226,9 @@ def _opened(
         if why := stacks.alone_because(ready):
             train.close(ready)
             return Alone(trial=trial, why=why)
-        return Opened(trial=trial, ready=ready, structure=_structure(ready, backends, count))
+        return Opened(trial=trial, ready=ready, structure=structures.of(ready, count))
     except (Exception, KeyboardInterrupt) as error:
         return doing.over(trial, None, error)
-
-
-def _structure(ready: Ready, backends: dict[Kind, tuple[Backend, str]], count: int) -> Structure:
-    """The structure of a trial; trials of equal settings have one backend, and with `auto` those of one structure."""
-    asked, shape = ready.begun.experiment, ready.data.shape
-    key = asked.backend, ""
-    if asked.backend.kind == "auto":
-        key = asked.backend, Structure(replace(asked, backend=BackendSettings()), shape, load("numpy")).digest
-    if key not in backends:
-        backends[key] = load_backend(asked, shape, trials=count)
-    return Structure(asked, shape, *backends[key])
 
 
 def _alone(doing: Doing, alone: Alone) -> JobResult:

@@ -128,7 +128,9 @@ class LinkAtStart:
 
 def note(tracker: Tracker, message: str, values: Mapping[str, float]) -> None:
     """The results, put into the description of the run."""
-    before = str(start_of(read_journal(tracker.folder)).tags.get(NOTE, ""))
+    before = tracker.note
+    if before is None:
+        before = str(start_of(read_journal(tracker.folder)).tags.get(NOTE, ""))
     shown = {name: value for name, value in values.items() if not name.startswith("time/")}
     tracker.tags({NOTE: page.result_note(before, shown, message)})
 

@@ -176,4 +176,4 @@ def _write(path: Path, text: str, *, durable: bool = True) -> None:
         file.write(text)
         if durable:
             file.flush()
-            os.fsync(file.fileno())
+            files.sync(file.fileno())

@@ -41,7 +41,7 @@ import numpy as np
 
 from pipeline import files
 from pipeline.errors import ConfigError, RunError
-from pipeline.records import Family, plain, read, record, setting
+from pipeline.records import Family, names, read, record, setting
 from pipeline.text import leaving
 from pipeline.tracking.health import Diagnosis, LayerHealth, Number, TensorHealth
 
@@ -227,12 +227,15 @@ class Journal:
 
     def write(self, event: Event, *, durable: bool = False) -> None:
         """Appends one event; `durable` waits until it is on the disk (a killed process loses nothing even without, a power cut may)."""
-        told = {"time": time.time_ns() // 1_000_000, "event": EVENTS.kind_of(event)}
-        line = json.dumps(told | {name: value for name, value in _plain(plain(event)).items() if name not in told})
+        told: dict[str, Any] = {"time": time.time_ns() // 1_000_000, "event": EVENTS.kind_of(event)}
+        for name in names(type(event)):
+            if name not in told:
+                told[name] = _plain(getattr(event, name))
+        line = json.dumps(told)
         try:
             self._append(_signed(line.encode()))
             if durable:
-                os.fsync(self._file)
+                files.sync(self._file)
         except OSError as error:
             raise unwritable(self.path, error) from error
 
@@ -386,7 +389,11 @@ def _plain(value: Any) -> Any:
 
     NumPy scalars become numbers, non-finite numbers the words nan, inf, -inf (`float` reads them back).
     """
-    if isinstance(value, Mapping):
+    if type(value) is float:
+        return value if math.isfinite(value) else str(value)
+    if type(value) is str:
+        return leaving(value)
+    if isinstance(value, dict | Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, np.generic | np.ndarray):
         return _plain(value.tolist())

@@ -78,7 +78,8 @@ class Sender:
 
     def wait_for(self, folder: Path, seconds: float = WAIT) -> Sent:
         """Waits until the run's status is in MLflow, not for its figures.  Returns what was reached."""
-        self._tell()
+        if seconds > 0:
+            self._tell()
         end = time.monotonic() + seconds
         while not (sent := read_sent(folder)).ended and time.monotonic() < end and not self._given_up():
             time.sleep(0.005)

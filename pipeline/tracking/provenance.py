@@ -9,7 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,17 @@ def flatten(config: Mapping[str, Any], *, aside: Sequence[str] = ASIDE) -> dict[
 
     {"optimizer": {"beta1": 0.9}, "layers": [{"units": 3}], "steps": ["center"]} -> optimizer.beta1 0.9, layers.0.units 3, steps ["center"]
     """
-    return dict(_walk({key: value for key, value in config.items() if key not in aside}, ""))
+    found: dict[str, str] = {}
+    for name, value in config.items():
+        if name not in aside:
+            found.update(_section(name, json.dumps(value, default=str)))
+    return found
+
+
+@lru_cache(maxsize=1024)  # the trials of a sweep differ in few sections
+def _section(name: str, written: str) -> tuple[tuple[str, str], ...]:
+    """The parameters of a section of a config, given as JSON."""
+    return tuple(_walk(json.loads(written), name))
 
 
 def _walk(value: Any, path: str) -> Iterable[tuple[str, str]]:

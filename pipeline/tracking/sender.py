@@ -35,6 +35,7 @@ from pipeline.tracking.repair import left_behind, mark_killed
 from pipeline.tracking.store import Store, check, make_ready
 
 TICK = 0.2  # seconds between two looks at the journals
+REST = 10  # and at least so many times as long as the last one took: of many runs that train, a look takes its time
 PATIENCE = 10.0  # seconds of trying after the end of a run, or of the training process
 STUCK = 60.0  # seconds that one request may keep it after that: a server may answer letter by letter
 DRAWING = 5.0  # seconds that the sender of a run that is just over may take for its figures
@@ -43,10 +44,13 @@ TOGETHER = 64  # runs in one transaction: others who write the database wait for
 
 
 class Inbox:
-    """Messages on a pipe; `ended` once the other side has closed it, `empty` when nothing was left to read at the last look."""
+    """Messages on a pipe; `ended` once the other side has closed it, `empty` when nothing was left to read at the last look.
+
+    asked  whether somebody waits: a look is wanted at once
+    """
 
     def __init__(self, file: int) -> None:
-        self._file, self._rest, self.ended, self.empty = file, b"", False, False
+        self._file, self._rest, self.ended, self.empty, self.asked = file, b"", False, False, False
         self.beat = time.monotonic()  # of the last look: between two of them something is sent
 
     @property
@@ -61,12 +65,13 @@ class Inbox:
             time.sleep(timeout)
             return []
         ready, _, _ = select.select([self._file], [], [], timeout)
-        self.empty = not ready
+        self.empty, self.asked = not ready, False
         if not ready:
             return []
         data = os.read(self._file, 65536)
         self.ended = not data
         *lines, self._rest = (self._rest + data).split(b"\n")
+        self.asked = b"" in lines
         return [json.loads(line) for line in lines if line]
 
 
@@ -76,6 +81,7 @@ class Round:
     def __init__(self, delivery: Delivery, *, tries: int | None = None) -> None:
         self.delivery = delivery
         self.done = False
+        self.sent = False  # whether what was new at this look went with that of others
         self._tries = tries  # how many failures end it; None: PATIENCE after the end
         self._wait, self._again, self._limit = TICK, 0.0, float("inf")
         self._closing = False
@@ -90,7 +96,7 @@ class Round:
         orphaned  the training process is dead, so a run without an end gets one
         closing   it has nothing more to send: what fails now is given up after PATIENCE, else a server that is away may come back
         """
-        now = time.monotonic()
+        now, sent, self.sent = time.monotonic(), self.sent, False
         if closing and not self._closing:
             self._closing, self._again = True, 0.0
         if not self.due():
@@ -103,7 +109,8 @@ class Round:
                 return
             if orphaned:
                 mark_killed(self.delivery.folder)
-            self.delivery.advance()
+            if not sent:
+                self.delivery.advance()
             self._wait, self._limit = TICK, float("inf")
             if self.delivery.sent.complete:
                 self._close()
@@ -160,21 +167,26 @@ def run(inbox: Inbox, parent: int, *, first: bool = False) -> None:
     rounds: dict[Path, Round] = {}
     roots: set[tuple[Path, Store]] = set()
     backlog: list[tuple[Path, Store]] = []
+    rested = 0.0
     while True:
         busy = backlog or any(not item.done for item in rounds.values())
         orphaned = os.getppid() != parent  # asked before the pipe is read: what a dead process has told lies in it already
         drawing = any(item.undrawn for item in rounds.values())
         for message in inbox.new(TICK if not drawing and (busy or not inbox.ended) else 0.0):
             _take(message, rounds, clients, first=first)
-        if not orphaned:
+        start = time.monotonic()
+        wanted = orphaned or inbox.ended or inbox.asked or start >= rested
+        if wanted and not orphaned:
             _together([item for item in rounds.values() if not item.done], clients)
-        for folder, item in rounds.items():
+        for folder, item in rounds.items() if wanted else ():
             item.look(orphaned=orphaned, closing=orphaned or inbox.ended)
             for root in (folder.parent, Path.cwd() / "runs") if item.delivery.sent.run_id else ():
                 if (root, item.delivery.store) not in roots:
                     roots.add((root, item.delivery.store))
                     known = {*rounds, *(path for path, _ in backlog)}
                     backlog += [(lost, item.delivery.store) for lost in left_behind(root, item.delivery.store) if lost not in known]
+        if wanted:
+            rested = time.monotonic() + REST * (time.monotonic() - start)
         # Figures come last: of any other run the status is more urgent.
         undrawn = next((item for item in rounds.values() if item.undrawn), None)
         if undrawn is not None and not inbox.waits:
@@ -187,13 +199,16 @@ def run(inbox: Inbox, parent: int, *, first: bool = False) -> None:
 
 def _together(items: Sequence[Round], clients: Clients) -> None:
     """Sends at once what many runs have to say; what does not go so, each tries by itself."""
-    ready = [item.delivery for item in items if item.due() and item.delivery.take() and item.delivery.news()]
-    for store in {delivery.store for delivery in ready}:
-        own = [delivery for delivery in ready if delivery.store == store]
+    ready = [item for item in items if item.due() and item.delivery.take() and item.delivery.news()]
+    for store in {item.delivery.store for item in ready}:
+        own = [item for item in ready if item.delivery.store == store]
         for first in range(0, len(own), TOGETHER) if len(own) > 1 else ():
+            some = own[first : first + TOGETHER]
             with contextlib.suppress(Exception):  # each run meets the same fault, and has a place to say so
-                if not advance_together(own[first : first + TOGETHER], clients):
+                if not advance_together([item.delivery for item in some], clients):
                     return
+                for item in some:
+                    item.sent = True
 
 
 def _take(message: dict[str, Any], rounds: dict[Path, Round], clients: Clients, *, first: bool) -> None:

@@ -20,6 +20,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -30,7 +31,7 @@ from pipeline import files
 from pipeline.errors import RunError, sentence
 from pipeline.records import record
 from pipeline.text import hidden
-from pipeline.tracking.delivery import Sent, read_sent
+from pipeline.tracking.delivery import NOTE, Sent, read_sent
 from pipeline.tracking.folder import CONFIG, INFO, Origin, RunInfo, fill, new_run_folder, read_info, write_info
 from pipeline.tracking.journal import FILE, Artifact, Confusion, End, Journal, Metric, Model, Resume, Start, Status, Tags, unwritable
 from pipeline.tracking.link import Link, link_to_run
@@ -70,6 +71,7 @@ class Tracker:
         self._watch: Watch | None = None
         self.log = Log(folder)
         self.checkpoints = False  # whether the store gets them when the run is over
+        self.note: str | None = None  # its description as it was begun with; None: the journal has it
 
     def link(self) -> Link | None:
         """The way to the run's page, as soon as MLflow has the run."""
@@ -200,7 +202,7 @@ def start(
             where = origin.run_id or origin.folder
             all_tags |= {"pipeline.origin": f"{where} step {origin.step}", "pipeline.origin_taken": origin.taken}
         page = page or Page()
-        all_tags |= {"mlflow.note.content": page.note[:LONGEST_TAG]} if page.note else {}
+        all_tags |= {NOTE: page.note[:LONGEST_TAG]} if page.note else {}
         lock, journal = _begin(folder, replace(_info(name, settings, store, sweep), origin=origin), config, all_tags, page)
     except BaseException:
         if sender is None:
@@ -209,7 +211,7 @@ def start(
     if store is not None:
         opened.add(folder, store)
     tracker = Tracker(folder, journal, lock, store, opened, own_sender=sender is None)
-    tracker.checkpoints = settings.checkpoints
+    tracker.checkpoints, tracker.note = settings.checkpoints, str(all_tags.get(NOTE, ""))
     tracker.log(f"begun: {all_tags.get('pipeline.command', name)}")
     if store is not None and watches(settings):
         tracker.watch(float(os.environ.get("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL") or SAMPLING))
@@ -311,11 +313,18 @@ def resume(
 
 def config_text(config: Mapping[str, Any]) -> str:
     """The config as YAML, in its own order."""
+    return "".join(_section(name, json.dumps(value, default=str)) for name, value in config.items())
+
+
+@lru_cache(maxsize=1024)  # the trials of a sweep differ in few sections
+def _section(name: str, written: str) -> str:
+    """A section of a config, given as JSON."""
     import yaml  # noqa: PLC0415  # only a run that is recorded needs it
 
-    plain = _without_credentials(json.loads(json.dumps(config, default=str)))
+    value = _without_credentials(json.loads(written))
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # in C, where PyYAML was built with it: a sixth of the time
-    return str(yaml.dump(plain, Dumper=dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120))
+    flow = None if isinstance(value, dict | list) else False  # a single value stands on a line of its own, without braces
+    return str(yaml.dump({name: value}, Dumper=dumper, sort_keys=False, allow_unicode=True, default_flow_style=flow, width=120))
 
 
 def _without_credentials(value: Any) -> Any:

@@ -11,17 +11,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline import random
 from pipeline.data.prepared import Rows
 from pipeline.rows import Streamed
 
 Array = npt.NDArray[Any]
 Order = npt.NDArray[np.int64]
 BLOCK_BYTES = 2**23  # of x
+SHARED_ROWS = 2**17  # an order of no more rows is kept for the next training that asks for it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +35,18 @@ class Feed:
     y: Array | Streamed
     weight: Array | None
     order: Order
+
+
+def order_of(seed: int, epoch: int, rows: int) -> Order:
+    """The order of the rows in an epoch [N], not to be changed: trials of one seed that train together have one."""
+    return (_shared_order if rows <= SHARED_ROWS else _shared_order.__wrapped__)(seed, epoch, rows)
+
+
+@lru_cache(maxsize=64)
+def _shared_order(seed: int, epoch: int, rows: int) -> Order:
+    order = random.permutation(seed, random.ORDER, epoch, rows)
+    order.flags.writeable = False
+    return order
 
 
 class Blocks:

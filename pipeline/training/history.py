@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -82,7 +81,7 @@ class Writer:
                 file.seek(self._bytes)
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())
+                files.sync(file.fileno())
         except OSError as error:
             why = (error.strerror or type(error).__name__).lower()
             hint = "free space or choose another folder, then try again"

@@ -21,7 +21,6 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import random
 from pipeline.data import Dataset
 from pipeline.data.prepared import Prepared
 from pipeline.errors import DivergedError, PipelineError, RunError
@@ -29,7 +28,7 @@ from pipeline.recipe.course import Course
 from pipeline.recipe.plateau import Plateau
 from pipeline.training import budget as budgets
 from pipeline.training import fit, metrics, recovery
-from pipeline.training.blocks import Blocks, Feed
+from pipeline.training.blocks import Blocks, Feed, order_of
 from pipeline.training.budget import Budget, End
 from pipeline.training.callbacks import Callbacks, When, shown
 from pipeline.training.checkpoint import Progress, State
@@ -210,7 +209,7 @@ class _Loop:
 
     def _order(self, epoch: int) -> npt.NDArray[np.int64]:
         """The rows of each step of `epoch` [S, B]."""
-        order = random.permutation(self.seed, random.ORDER, epoch, self.rows)
+        order = order_of(self.seed, epoch, self.rows)
         return order[: self.steps * self.settings.batch_size].reshape(self.steps, self.settings.batch_size)
 
     def _train_epoch(self, blocks: Blocks) -> Generator[Feed, Taken, Literal["trained", "stopped", "back"]]:
@@ -223,7 +222,7 @@ class _Loop:
             taken = yield feed
             seconds = waited + taken.seconds
             self._advance(taken.losses, seconds)
-            if self._damaged(taken.error, self.watch.took(feed, len(taken.losses), before)):
+            if self._damaged(taken.error, self.watch.took(feed, len(taken.losses), before, seconds)):
                 return "back"
             self.chunk = max(1, min(int(len(taken.losses) * CHUNK_SECONDS / max(seconds, 1e-9)), 8 * self.chunk))
             self.emit(Advanced(epoch=self.progress.epoch + 1, step=self.progress.step))

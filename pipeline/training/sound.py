@@ -1,8 +1,9 @@
 """Whether the state of a training is finite, and which step made it otherwise.
 
 The program's own guard looks at the loss before each step.  A gradient or an update that is not finite while the loss still is leaves the
-state damaged, and the guard stops one step late, or never.  So the state is looked at as often as takes a hundredth of the time, and a copy
-of each that is sound is kept with the steps since: where one is not, these are taken again, one by one, to the step that made it so.
+state damaged, and the guard stops one step late, or never.  So the state is looked at as often as takes a hundredth of the time of the
+steps, of which a member of a stack counts its own share, and a copy of each that is sound is kept with the steps since: where one is not,
+these are taken again, one by one, to the step that made it so.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pipeline.training.steps import Trainable
 
 SHARE = 100  # looking takes at most a hundredth of the time
 LARGEST = 2**30  # bytes of a state of which a copy is kept
+MOST = 100  # calls between two looks: each is kept until then
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,7 @@ class Watch:
         self._program, self._follow = program, follow
         self._state: State | None = None
         self._taken: list[tuple[Feed, Progress]] = []
-        self._due = 0.0
+        self._left = 0.0  # seconds of steps until the next look
 
     @property
     def state(self) -> State:
@@ -48,11 +50,12 @@ class Watch:
         """The program has another state now, which is sound."""
         self._keep(self._program.state(), time.perf_counter())
 
-    def took(self, feed: Feed, count: int, before: Progress) -> Unsound | None:
-        """The first `count` steps of `feed` were taken from `before` on; looks where it is time."""
+    def took(self, feed: Feed, count: int, before: Progress, seconds: float) -> Unsound | None:
+        """The first `count` steps of `feed` were taken from `before` on, in so many seconds; looks where it is time."""
         if count and self._state is not None:
             self._taken.append((replace(feed, order=feed.order[:count]), before))
-        return self.look() if time.perf_counter() >= self._due else None
+        self._left -= seconds
+        return self.look() if self._left <= 0 or len(self._taken) >= MOST else None
 
     def look(self) -> Unsound | None:
         """The step that made the state not finite, if one did."""
@@ -66,8 +69,7 @@ class Watch:
     def _keep(self, state: State, start: float) -> None:
         small = sum(np.asarray(value).nbytes for value in state.values()) <= LARGEST
         self._state, self._taken = state if small else None, []
-        now = time.perf_counter()
-        self._due = now + SHARE * (now - start)
+        self._left = SHARE * (time.perf_counter() - start)
 
     def _found(self, damaged: State) -> Unsound | None:
         """Takes the steps since the last sound state again."""

@@ -50,12 +50,12 @@ def test_a_gradient_that_overflows_after_sound_steps_is_named_with_layer_op_and_
     watch = Watch(program, lambda progress: None)
     watch.began()
     program.run(x, y, order[2:3])
-    assert watch.took(Feed(x=x, y=y, weight=None, order=order[2:3]), 1, Progress(step=2)) is None and watch.look() is None
+    assert watch.took(Feed(x=x, y=y, weight=None, order=order[2:3]), 1, Progress(step=2), 0.0) is None and watch.look() is None
     steep = {"fc1.weight": 0.0, "fc1.bias": 0.0, "fc2.weight": 1e30, "fc3.weight": 1e30, "fc2.bias": 0.0, "fc3.bias": 0.0}
     program.load_parameters({name: np.full(value.shape, steep[name]) for name, value in program.parameters().items()})
     watch.began()
     program.run(x, y, order[3:4])
-    found = watch.took(Feed(x=x, y=y, weight=None, order=order[3:4]), 1, Progress(step=3)) or watch.look()
+    found = watch.took(Feed(x=x, y=y, weight=None, order=order[3:4]), 1, Progress(step=3), 0.0) or watch.look()
     assert found is not None and found.progress.step == 3 and int(program.state()["step"]) == 3
     assert str(found.error).startswith("training diverged at step 4: the loss is finite, and ")
     assert "the first non-finite value is in the gradient of layer fc2 (op matmul)" in str(found.error)
