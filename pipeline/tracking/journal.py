@@ -34,6 +34,7 @@ import os
 import time
 import zlib
 from collections.abc import Iterable, Mapping
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,7 +42,7 @@ import numpy as np
 
 from pipeline import files
 from pipeline.errors import ConfigError, RunError
-from pipeline.records import Family, names, read, record, setting
+from pipeline.records import Family, names, plain, read, record, setting
 from pipeline.text import leaving
 from pipeline.tracking.health import Diagnosis, LayerHealth, Number, TensorHealth
 
@@ -403,6 +404,8 @@ def _plain(value: Any) -> Any:
         return str(value)
     if isinstance(value, str):
         return leaving(value)
+    if is_dataclass(value):
+        return _plain(plain(value))
     return value if isinstance(value, (int, float, bool, type(None))) else leaving(str(value))
 
 
