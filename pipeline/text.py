@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
 
 HIDDEN = "***"
 # scheme://user:SECRET@host.  A secret that is not encoded may hold any letter: the last @ of the address ends it.  Behind a port (digits up
@@ -85,3 +89,25 @@ def comma_separated(rows: Iterable[Iterable[object]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(map(cell, row) for row in rows)
     return text.getvalue()
+
+
+def in_json(value: Any) -> Any:
+    """`value` in JSON's terms, its text as it may be seen.
+
+    NumPy scalars become numbers, non-finite numbers the words nan, inf, -inf (`float` reads them back).
+    """
+    if type(value) is float:
+        return value if math.isfinite(value) else str(value)
+    if type(value) is str:
+        return leaving(value)
+    if isinstance(value, dict | Mapping):
+        return {str(key): in_json(item) for key, item in value.items()}
+    if isinstance(value, np.generic | np.ndarray):
+        return in_json(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [in_json(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, str):
+        return leaving(value)
+    return value if isinstance(value, (int, float, bool, type(None))) else leaving(str(value))

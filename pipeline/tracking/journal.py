@@ -29,21 +29,17 @@ Lines of earlier versions have none.
 from __future__ import annotations
 
 import json
-import math
 import os
 import time
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, Literal
-
-import numpy as np
 
 from pipeline import files
 from pipeline.errors import ConfigError, RunError
 from pipeline.records import Family, names, plain, read, record, setting
-from pipeline.text import leaving
+from pipeline.text import in_json
 from pipeline.tracking.health import Diagnosis, LayerHealth, Number, TensorHealth
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
@@ -231,7 +227,8 @@ class Journal:
         told: dict[str, Any] = {"time": time.time_ns() // 1_000_000, "event": EVENTS.kind_of(event)}
         for name in names(type(event)):
             if name not in told:
-                told[name] = _plain(getattr(event, name))
+                value = getattr(event, name)
+                told[name] = in_json(plain(value) if isinstance(value, tuple) else value)
         line = json.dumps(told)
         try:
             self._append(_signed(line.encode()))
@@ -383,30 +380,6 @@ def series(events: Iterable[Event]) -> dict[str, dict[int, float]]:
 def last_values(events: Iterable[Event]) -> dict[str, float]:
     """Metric name -> value at its last step."""
     return {name: values[max(values)] for name, values in series(events).items()}
-
-
-def _plain(value: Any) -> Any:
-    """`value` in JSON's terms, its text as it may be seen.
-
-    NumPy scalars become numbers, non-finite numbers the words nan, inf, -inf (`float` reads them back).
-    """
-    if type(value) is float:
-        return value if math.isfinite(value) else str(value)
-    if type(value) is str:
-        return leaving(value)
-    if isinstance(value, dict | Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, np.generic | np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, str):
-        return leaving(value)
-    if is_dataclass(value):
-        return _plain(plain(value))
-    return value if isinstance(value, (int, float, bool, type(None))) else leaving(str(value))
 
 
 def unwritable(path: Path, error: OSError) -> RunError:
