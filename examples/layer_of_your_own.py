@@ -7,40 +7,29 @@ python examples/layer_of_your_own.py
 from __future__ import annotations
 
 import pipeline
+from pipeline import extend
 from pipeline.checks.run import check
 from pipeline.config.spec import experiment
-from pipeline.graph.builder import Builder
-from pipeline.layers import LAYERS
-from pipeline.layers.graph import LayerNode, Parameter
-from pipeline.layers.kind import LayerKind, Shape
-from pipeline.layers.part import OneInput
-from pipeline.recipe.initialization import Xavier
-from pipeline.records import record, setting
 
 
-# 1. The record: what a config may say of the layer. `name` and `input` come with OneInput.
-@record
-class Gate(OneInput):
+@extend.layer("gate")
+class Gate(extend.Layer):
     """y = x * sigmoid(x W + b), x [N, F] -> y [N, F]; W [F, F] is `NAME.weight`, b [F] is `NAME.bias`."""
 
-    open: float = setting(1.0)  # what b starts with: sigmoid(1) = 0.73 of x goes through
+    # 1. What a config may say of it. `name` and `input` come with extend.Layer.
+    open: float = extend.setting(1.0)  # what b starts with: sigmoid(1) = 0.73 of x goes through
 
+    # 2. Its tensors, from the shape of its input without the batch axis. (`shape` is needed where the output has another shape.)
+    def parameters(self, inputs: tuple[extend.Shape, ...]) -> tuple[extend.Parameter, ...]:
+        (f,) = inputs[0]
+        weight = extend.Parameter(name="weight", shape=(f, f), initial=extend.Xavier(), fan_in=f, fan_out=f)
+        return weight, extend.Parameter(name="bias", shape=(f,), initial=self.open)
 
-# 2. Its tensors, from the shape of its input without the batch axis. (A `shape` rule is needed where the output has another shape.)
-def parameters(gate: Gate, name: str, shapes: tuple[Shape, ...]) -> tuple[Parameter, ...]:
-    (f,) = shapes[0]
-    weight = Parameter(name=f"{name}.weight", shape=(f, f), initial=Xavier(), fan_in=f, fan_out=f)
-    return weight, Parameter(name=f"{name}.bias", shape=(f,), initial=gate.open)
+    # 3. Its ops. Gradients, fusion and memory follow from them: nothing else is to be written.
+    def lower(self, b: extend.Builder, inputs: tuple[str, ...], given: extend.Given, *, training: bool) -> str:
+        (x,) = inputs
+        return b.add("mul", x, b.add("sigmoid", b.add("add", b.add("matmul", x, given["weight"]), given["bias"])), name="gate")
 
-
-# 3. Its ops. Gradients, fusion and memory follow from them: nothing else is to be written.
-def lower(b: Builder, node: LayerNode, inputs: tuple[str, ...], *, training: bool) -> str:
-    weight, bias = (b.input(p.name, p.shape, "state") for p in node.parameters)
-    return b.add("mul", inputs[0], b.add("sigmoid", b.add("add", b.add("matmul", inputs[0], weight), bias)), name="gate")
-
-
-# 4. Its row in the family of layers: the word of the config, the record, the rule.
-LAYERS.rows["gate"] = (Gate, LayerKind(prefix="gate", parameters=parameters, lower=lower))
 
 layers = "architecture.layers=[{kind: dense, units: 32}, {kind: gate, open: 2}, {kind: dense, units: 16}]"
 cfg = pipeline.compose([layers, "data=wine", "training.batch_size=16", "training.epochs=20", "tracking=none"])

@@ -58,12 +58,12 @@ def _command(argv: list[str], began: float) -> int:
     arguments = _arguments(argv)
     if arguments.shell_completion:
         return run_hydra(argv, lambda config: None)
-    if arguments.help:
-        print(help_text(arguments.overrides), end="")
-        return 0
     for text in arguments.overrides:
         _check_letters(text)
     begin(arguments.overrides)
+    if arguments.help:
+        print(help_text(arguments.overrides), end="")
+        return 0
     own, asked = arguments.config_dir, arguments.overrides
     several = arguments.multirun or (arguments.cfg is None and (asks_for_several(asked, own) or sweep_to_resume(asked) is not None))
     overrides = forgiving(arguments.overrides, several=several)

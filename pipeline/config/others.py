@@ -126,6 +126,8 @@ def check(config: object) -> None:
         if value is not None and path.endswith(_BY_NAME) and (path in _BY_NAME or path.startswith("arms.")):
             at = next(name for name in _BY_NAME if path.endswith(name))
             raise _refused(path, value, "is named on the command line, not by a config file", f"give {at}={value} if that is meant")
+        if path == "extension" and value is not None:
+            raise _refused(path, value, "is named on the command line, not by a config file", "leave it out")
         if path.startswith("extensions."):
             rule = "a config file that may be of somebody else imports nothing"
             raise _refused("extensions", value, rule, f"give extensions=[{value}] on the command line if that is meant")

@@ -14,18 +14,20 @@ from __future__ import annotations
 
 from pipeline.errors import ConfigError, DataError
 from pipeline.extend.callbacks import callback
-from pipeline.extend.layers import Layer, Merge, Weighted, layer
+from pipeline.extend.layers import Given, Layer, Merge, Weighted, layer
 from pipeline.extend.metrics import metric
 from pipeline.extend.sources import Rows, Source, source
-from pipeline.extend.steps import Step, step
+from pipeline.extend.steps import Fitted, Step, step
 from pipeline.graph.builder import Builder
 from pipeline.layers.graph import Parameter
 from pipeline.layers.kind import Shape
+from pipeline.preprocessing.statistics import Array, Arrays, Chunks
 from pipeline.recipe.initialization import Constant, He, Lecun, Normal, Xavier
 from pipeline.records import setting
 from pipeline.training.callbacks import Callback, TrainingState
 
 __all__ = [
-    "Builder", "Callback", "ConfigError", "Constant", "DataError", "He", "Layer", "Lecun", "Merge", "Normal", "Parameter", "Rows", "Shape",
-    "Source", "Step", "TrainingState", "Weighted", "Xavier", "callback", "layer", "metric", "setting", "source", "step",
+    "Array", "Arrays", "Builder", "Callback", "Chunks", "ConfigError", "Constant", "DataError", "Fitted", "Given", "He", "Layer", "Lecun",
+    "Merge", "Normal", "Parameter", "Rows", "Shape", "Source", "Step", "TrainingState", "Weighted", "Xavier", "callback", "layer", "metric",
+    "setting", "source", "step",
 ]  # fmt: skip

@@ -18,6 +18,8 @@ from pipeline.layers.graph import LayerNode, Parameter
 from pipeline.layers.kind import LayerKind, Shape
 from pipeline.records import record
 
+Given = Mapping[str, str]  # a tensor or value of a layer, by its short name -> its name in the graph
+
 
 class Own:
     """What a kind of layer may say beside its settings; shapes are without the batch axis."""
@@ -34,7 +36,7 @@ class Own:
         """Numbers that its ops read by name: trials that differ in them alone are compiled once and train in one stack."""
         return {}
 
-    def lower(self, b: Builder, inputs: tuple[str, ...], given: Mapping[str, str], *, training: bool) -> str:
+    def lower(self, b: Builder, inputs: tuple[str, ...], given: Given, *, training: bool) -> str:
         """Emits its ops over the batched `inputs` [N, ...] -> its batched value; `given`: its tensors and values by name."""
         raise NotImplementedError
 

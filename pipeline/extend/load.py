@@ -8,12 +8,13 @@ nothing.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -69,6 +70,21 @@ def installed() -> dict[str, str]:
     """The entry points of the group `caviar`: name -> module.  Nothing of them is imported."""
     found = importlib.metadata.entry_points(group=GROUP)
     return {point.name: point.module for point in sorted(found, key=lambda point: point.name)}
+
+
+def described(name: str) -> str:
+    """`my_package.module 1.2 (sha256 3f2a9c01d5e7)`: its version where it says one, and the digest of the files that declare its kinds."""
+    modules = sorted({name, *(kind.module for kind in provided(name))} & sys.modules.keys())
+    digest = hashlib.sha256()
+    for module in modules:
+        with suppress(OSError, TypeError):
+            digest.update(Path(str(sys.modules[module].__file__)).read_bytes())
+    version = next((str(found) for module in (name, name.partition(".")[0]) if (found := _version(module))), "")
+    return f"{name} {version} (sha256 {digest.hexdigest()[:12]})".replace("  ", " ")
+
+
+def _version(module: str) -> object:
+    return getattr(sys.modules.get(module), "__version__", None)
 
 
 def is_loaded(name: str) -> bool:

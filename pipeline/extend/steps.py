@@ -17,6 +17,7 @@ from pipeline.preprocessing.steps import MADE, ROW, STEPS
 from pipeline.preprocessing.steps import Step as Entry
 from pipeline.records import plain, read, record
 
+Fitted = Mapping[str, Array]  # what `fit` gave
 _SETTINGS = "_settings"
 
 
@@ -28,7 +29,7 @@ class Step:
         """What is learned of the training rows: each call of `chunks` goes over them once, float64 [n, F...] at a time."""
         return {}
 
-    def apply(self, x: Array, arrays: Mapping[str, Array]) -> Array:
+    def apply(self, x: Array, arrays: Fitted) -> Array:
         """x [n, F...] -> [n, G...], each row by itself, with what `fit` gave; it may write into x."""
         raise NotImplementedError
 

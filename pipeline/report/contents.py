@@ -27,6 +27,7 @@ CARD = {  # what a model card says of a run -> its tag
     "commit": "mlflow.source.git.commit",
     "command": "pipeline.command",
     "seed": "pipeline.seed",
+    "extensions": "pipeline.extensions",
 }
 
 

@@ -69,6 +69,9 @@ def selected(experiment: Experiment) -> Task:
     if (experiment.scope is not None) != (name == "doctor"):
         rule, hint = ("needs to know of what", "give scope=machine") if name == "doctor" else ("only task=doctor reads it", "leave it out")
         raise ConfigError(at="scope", got=experiment.scope, rule=rule, hint=hint)
+    if experiment.extension is not None and name != "check":
+        hint = "give task=check, or extensions=[...] to use it"
+        raise ConfigError(at="extension", got=experiment.extension, rule="only task=check reads it", hint=hint)
     _only_own_settings(experiment)
     if experiment.keep and name != "predict":
         raise ConfigError(at="keep", got=list(experiment.keep), rule="only task=predict reads it", hint="leave it out")

@@ -1,4 +1,4 @@
-"""task=check: is the configured network ready to be trained?  Trains no run and writes nothing."""
+"""task=check: is the configured network ready to be trained?  With extension=MODULE: are its kinds?  Trains no run and writes nothing."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
+from pipeline.checks.contract import check_extension
 from pipeline.checks.finding import Finding
 from pipeline.checks.material import material
 from pipeline.checks.run import check
 from pipeline.config.experiment import Experiment
 from pipeline.errors import CheckFailed
+from pipeline.extend.load import shut, use
 from pipeline.screen.console import console_for, say
 from pipeline.tasks.context import RunContext
 
@@ -21,9 +23,14 @@ from pipeline.tasks.context import RunContext
 def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) -> tuple[Finding, ...]:
     """Prints the table of findings.  Raises CheckFailed, exit code 1, when one failed; PipelineError."""
     console = console_for()
-    rows = material(experiment)
-    findings = check(rows.config, rows)
-    console.print(table(rows.name, findings))
+    if experiment.extension is not None:
+        with shut():  # the command line has imported it
+            (name,) = use([experiment.extension], at="extension")
+        findings = check_extension(name)
+    else:
+        rows = material(experiment)
+        name, findings = rows.name, check(rows.config, rows)
+    console.print(table(name, findings))
     failed = [finding.check for finding in findings if not finding.passed]
     if failed:
         raise CheckFailed(f"{len(failed)} of {len(findings)} checks failed: {', '.join(failed)}")

@@ -85,6 +85,7 @@ def taken(begun: Beginning, program: Program, dataset: Dataset) -> Beginning:
         start = replace(found, state={**state, "step": np.asarray(0)}, best_state=None, progress=Progress())
         return replace(begun, found=start, origin=replace(origin, taken=text))
     start, more = _going_on(begun, found, own, dataset)
+    start = replace(start, progress=replace(start.progress, stopped=""))  # what a callback ended there goes on here
     where = f"epoch {start.progress.epoch}" + (f" and {start.progress.step} steps" if start.progress.step else "")
     text = f"{head} ({where}): the whole state is taken, the optimizer's too, and epochs count on{more}{values}"
     return replace(begun, found=start, origin=replace(origin, taken=text))

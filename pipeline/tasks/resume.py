@@ -11,12 +11,13 @@ from pipeline.config import spec
 from pipeline.config.experiment import Experiment
 from pipeline.data import Dataset
 from pipeline.errors import ConfigError, RunError
+from pipeline.extend.load import described
 from pipeline.recipe.schedules import SCHEDULES, needs_total
 from pipeline.records import record
 from pipeline.tasks import trained
 from pipeline.tracking import tracker as tracking
 from pipeline.tracking.folder import Origin, read_info
-from pipeline.tracking.journal import Metric, end_of, read_journal
+from pipeline.tracking.journal import Metric, end_of, read_journal, start_of
 from pipeline.tracking.lock import Lock
 from pipeline.tracking.outbox import Sender
 from pipeline.tracking.run import own
@@ -41,6 +42,9 @@ RESUMABLE = {
     "data.stream": "data.stream",
     "backend": "backend",
 }
+
+
+EXTENSIONS = "pipeline.extensions"  # the tag that names those of a run
 
 
 @record
@@ -146,6 +150,19 @@ def tracker_of(folder: Path, begun: Beginning, sender: Sender, project: Path) ->
         files.write(folder / "config.yaml", tracking.config_text(spec.to_plain(begun.experiment)))
         tracker.artifact(folder / "config.yaml")
     return tracker
+
+
+def extensions_of(experiment: Experiment) -> str:
+    """The extensions of a run with their versions, in words."""
+    return ", ".join(map(described, experiment.extensions))
+
+
+def other_extensions(begun: Beginning) -> str:
+    """That a run goes on with other code of extensions than it began with; empty where it is the same."""
+    if begun.folder is None:
+        return ""
+    was, now = str(start_of(read_journal(begun.folder)).tags.get(EXTENSIONS, "")), extensions_of(begun.experiment)
+    return "" if was == now else f"the extensions have changed since the run began: {was or 'none'} then, {now or 'none'} now"
 
 
 def tell_again(tracker: Tracker, found: Checkpoint) -> None:

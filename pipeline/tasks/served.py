@@ -26,8 +26,10 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
+from pipeline.config.stored import stored_config
 from pipeline.data.columns import Category, Quantity
 from pipeline.errors import DataError
+from pipeline.extend.load import use
 from pipeline.tasks import predict, trained
 from pipeline.tracking.folder import CONFIG, INFO
 from pipeline.tracking.models import FILE, NAME, RUN
@@ -46,7 +48,7 @@ from pipeline.tasks import served
 
 class Served(PythonModel):
     def load_context(self, context):
-        self.run = served.load(context.artifacts["run"])
+        self.run = served.load(context.artifacts["run"], EXTENSIONS)
 
     def predict(self, context, model_input, params=None):
         return served.answer(self.run, model_input)
@@ -56,8 +58,9 @@ mlflow.models.set_model(Served())
 '''
 
 
-def load(folder: str) -> trained.Trained:
-    """The run within a model."""
+def load(folder: str, extensions: Sequence[str] = ()) -> trained.Trained:
+    """The run within a model; `extensions` are those that the code of the model names, which whoever loads it has allowed to run."""
+    use(extensions)
     return trained.load(Path(folder))
 
 
@@ -95,7 +98,7 @@ def write(folder: Path, example: npt.NDArray[Any] | None = None) -> Path:
         facts = checkpoint.result_alone(folder / trained.CHECKPOINTS, run / trained.CHECKPOINTS)
         for name in (CONFIG, INFO):
             shutil.copyfile(folder / name, run / name)
-        for name, text in _files(facts, example).items():
+        for name, text in _files(facts, example, stored_config(folder).get("extensions", ())).items():
             (partial / name).write_text(text, encoding="utf-8")
         shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
@@ -105,7 +108,7 @@ def write(folder: Path, example: npt.NDArray[Any] | None = None) -> Path:
     return target
 
 
-def _files(facts: Facts, example: npt.NDArray[Any] | None) -> dict[str, str]:
+def _files(facts: Facts, example: npt.NDArray[Any] | None, extensions: Sequence[str]) -> dict[str, str]:
     pins = [f"{name}=={metadata.version(name)}" for name in NEEDED if _installed(name)]
     python = platform.python_version()
     row = _example(facts, example)
@@ -113,7 +116,7 @@ def _files(facts: Facts, example: npt.NDArray[Any] | None) -> dict[str, str]:
     conda = {"name": "mlflow-env", "channels": ["conda-forge"], "dependencies": [f"python={python}", "pip", {"pip": pins}]}
     found = {
         FILE: yaml.safe_dump(_told(facts, python, with_example=row is not None), sort_keys=False),
-        "model.py": CODE,
+        "model.py": CODE.replace("EXTENSIONS", repr(list(extensions))),
         "requirements.txt": "\n".join(pins) + "\n",
         "python_env.yaml": yaml.safe_dump(environment, sort_keys=False),
         "conda.yaml": yaml.safe_dump(conda, sort_keys=False),

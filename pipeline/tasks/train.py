@@ -263,7 +263,7 @@ def _train(made: _Training, tracker: Tracker) -> Generator[Feed, Taken, tuple[Ou
     if begun.origin is not None and found is not None:
         checkpoints.save(program.state(), found.progress, found.best_state)  # a resumption never begins before it
     if begun.folder is not None or begun.origin is not None:
-        for text in filter(None, (begun.where, "" if begun.folder is None else damage(begun.folder))):
+        for text in filter(None, (begun.where, resume.other_extensions(begun), "" if begun.folder is None else damage(begun.folder))):
             say_once(made.ready.console, text, context.said if context.said is not None else set())
             tracker.log(f"note: {text}")
     shared = context.interrupt
@@ -315,6 +315,7 @@ def _tracker(made: _Training) -> Tracker:
             "pipeline.data_split": dataset.division,
             "pipeline.parameters": str(results.parameter_count(program)),
             **({"pipeline.data_notes": "\n".join(made.notes)} if made.notes else {}),
+            **({resume.EXTENSIONS: resume.extensions_of(begun.experiment)} if begun.experiment.extensions else {}),
             **({"pipeline.trial": context.trial} if context.trial is not None else {}),
         },
         sweep=context.sweep,

@@ -6,9 +6,11 @@ import re
 import runpy
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pipeline.extend.declared import KINDS
 from pipeline.layers import LAYERS
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -25,10 +27,12 @@ def printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 @pytest.fixture(autouse=True)
 def _kinds() -> Iterator[None]:
     """An example may add to the kinds of layers; what comes after it has those that there are."""
-    rows = dict(LAYERS.rows)
+    tables: tuple[dict[Any, Any], ...] = (LAYERS.rows, KINDS)
+    before = [dict(table) for table in tables]
     yield
-    LAYERS.rows.clear()
-    LAYERS.rows.update(rows)
+    for table, rows in zip(tables, before, strict=True):
+        table.clear()
+        table.update(rows)
 
 
 def example(name: str) -> pytest.MarkDecorator:
