@@ -24,8 +24,8 @@ LEAST_FALL = 0.05  # share by which the loss must fall for a suggestion to mean 
 
 @dataclass(frozen=True, kw_only=True)
 class RangeTest:
-    """rates, losses, smoothed  float64 [S] of the steps taken; smoothed is the bias-corrected moving average of the losses
-    reach    how many steps the average looks back
+    """rates, losses, smoothed  float64 [S] of the steps taken; smoothed is an average of the losses around each, which lags behind nothing
+    reach    how many steps the average looks to each side
     window   steps over which a slope is taken
     ended    why there are no more steps
     """
@@ -94,15 +94,33 @@ def range_test(config: Experiment, material: Material) -> RangeTest:
     return RangeTest(
         rates=test.start * (test.end / test.start) ** (taken / (test.steps - 1)),
         losses=np.array(losses, np.float64),
-        smoothed=smooth(np.array(losses, np.float64), test.smoothing),
+        smoothed=centred(np.array(losses, np.float64), test.smoothing),
         reach=min(round(1 / (1 - test.smoothing)), test.steps // 4),
         window=test.steps // 6,
         ended=ended,
     )
 
 
+def centred(losses: Array, share: float) -> Array:
+    """smoothed_t = sum over u of share^|t - u| loss_u / sum over u of share^|t - u| -> [S]: as much before a step as after it."""
+
+    def one_way(values: Array) -> Array:
+        sums, total = np.empty(len(values)), 0.0
+        for step, value in enumerate(values.tolist()):
+            total = share * total + value
+            sums[step] = total
+        return sums
+
+    def both_ways(values: Array) -> Array:
+        both: Array = one_way(values) + one_way(values[::-1])[::-1] - values
+        return both
+
+    smoothed: Array = both_ways(losses) / both_ways(np.ones(len(losses)))
+    return smoothed
+
+
 def smooth(losses: Array, share: float) -> Array:
-    """average_t = share * average_(t-1) + (1 - share) * loss_t, divided by 1 - share^(t+1) -> [S]."""
+    """Losses [S] -> what is known at each step [S]: average_t = share * average_(t-1) + (1 - share) * loss_t, over 1 - share^(t+1)."""
     averages, average = np.empty(len(losses)), 0.0
     for step, loss in enumerate(losses):
         average = share * average + (1 - share) * float(loss)

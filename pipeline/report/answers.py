@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.report.charts import COLOURS, Rows, Spec
 from pipeline.report.parts import Chart, Picture
 from pipeline.tracking.answers import MOST_TARGETS, Rates, mistakes_figure, rates
+from pipeline.tracking.inside import drawn
+from pipeline.tracking.journal import Health
 from pipeline.tracking.rates import Curve
 from pipeline.tracking.tested import Answered
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MOST_DOTS, MOST_STEPS = 1500, 150
 
@@ -38,10 +43,24 @@ def of(found: Answered, title: str) -> list[Chart | Picture]:
     ]
     figure = mistakes_figure(found, title=title)
     if figure is not None:
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", metadata={"Software": None})
-        made.append(Picture(png=buffer.getvalue(), caption=f"The {len(found.mistaken)} images whose class got the least probability."))
+        made.append(_picture(figure, f"The {len(found.mistaken)} images whose class got the least probability."))
     return made
+
+
+def inside(looks: Sequence[Health], title: str) -> list[Picture]:
+    """The network over time, where it was looked at."""
+    said = {
+        "health": "Gradients of the weights, what a step changes of them; dead units and saturated values of each layer, as shares.",
+        "histograms": "The values of layers and of weights; each line is a moment, the first at the top.",
+    }
+    return [_picture(figure, said[name]) for name, figure in drawn(looks, title=title).items()]
+
+
+def _picture(figure: Figure, caption: str) -> Picture:
+    buffer = io.BytesIO()
+    options: dict[str, Any] = {"format": "png", "metadata": {"Software": None}}
+    figure.savefig(buffer, **options)
+    return Picture(png=buffer.getvalue(), caption=caption)
 
 
 def _axis(name: str, field: str) -> Spec:
@@ -62,7 +81,7 @@ def _curves(curves: Mapping[str, Curve], named: tuple[str, ...], x: str, y: str,
     colour = {"field": "shown", "type": "nominal", "sort": order, "title": None, "scale": {"domain": order, "range": list(COLOURS)}}
     tips = [{"field": "class"}, {"field": "x", "title": x, "format": ".3f"}, {"field": "y", "title": y, "format": ".3f"}]
     line = {"type": "line", "interpolate": "step-before" if area == "AP" else "linear"}
-    dash = {"field": "shown", "sort": order, "scale": {"domain": order}, "legend": None}
+    dash = {"field": "shown", "type": "nominal", "sort": order, "title": None, "scale": {"domain": order}}
     layers: list[Spec] = [
         {"transform": [{"filter": "datum.shown === ''"}], "mark": line | {"color": "#999", "opacity": 0.5, "strokeWidth": 1}},
         {

@@ -35,7 +35,9 @@ def curves(run: Run) -> list[Chart]:
         kept = ""
         if run.restored is not None:
             mark = {"type": "rule", "strokeDash": [4, 3], "color": "#888"}
-            layers.append({"data": {"values": [{"epoch": run.restored}]}, "mark": mark, "encoding": {"x": {"field": "epoch"}}})
+            layers.append(
+                {"data": {"values": [{"epoch": run.restored}]}, "mark": mark, "encoding": {"x": {"field": "epoch", "type": "quantitative"}}}
+            )
             kept = f" The dashed line is epoch {run.restored}, whose weights are kept."
         every = f" Every {step} epochs are drawn." if step > 1 else ""
         made.append(Chart(spec={"layer": layers, "height": 220}, caption=f"{quantity} by epoch.{kept}{every}"))
@@ -73,7 +75,8 @@ def confusion(run: Run) -> Chart | None:
         {"mark": "text", "encoding": {"text": {"field": "rows"}, "color": ink}},
     ]
     spec: Spec = {"data": {"values": rows}, "encoding": base, "layer": layers, "height": {"step": 28}}
-    return Chart(spec=spec, caption=f"The {found.part} part: true classes down, predicted ones across.")
+    wide = len(found.classes) > 6
+    return Chart(spec=spec, caption=f"The {found.part} part: true classes down, predicted ones across.", wide=wide)
 
 
 def of_sweep(swept: Swept, importance: Mapping[str, float]) -> list[Chart]:
@@ -262,7 +265,7 @@ def _parallel(table: Sweep, names: Sequence[str], rows: Rows) -> Chart:
         "tooltip": [{"field": "trial"}, {"field": "axis"}, {"field": "shown"}],
     }
     spec = {"data": {"values": made}, "mark": {"type": "line", "opacity": 0.6}, "encoding": encoding, "height": 240}
-    return Chart(spec=spec, caption="Each line is a trial; each axis goes from its least to its largest value.")
+    return Chart(spec=spec, caption="Each line is a trial; each axis goes from its least to its largest value.", wide=True)
 
 
 def _arms(swept: Swept, names: Sequence[str]) -> Chart | None:

@@ -13,6 +13,7 @@ from pipeline.report.read import Run, Swept
 from pipeline.screen.wording import number
 from pipeline.sweeps import comparison
 from pipeline.sweeps.importance import importance
+from pipeline.tracking.journal import Health, read_journal
 from pipeline.tracking.tested import read
 
 PARTS = ("train", "validation", "test")
@@ -41,6 +42,7 @@ def of_run(run: Run) -> list[Part]:
     made += [Heading(text="Result"), _results(run)]
     made += _answers(run)
     made += [Heading(text="Training"), *charts.curves(run)]
+    made += answers.inside([event for event in read_journal(run.folder) if isinstance(event, Health)], run.name)
     if isinstance(made[-1], Heading):
         made.append(Text(text="No curve: there is no metric of two epochs."))
     made += [Heading(text="What differs from the defaults"), _settings([run], [""])]

@@ -35,6 +35,8 @@ td.long {{ white-space: normal; overflow-wrap: anywhere; min-width: 14em; }}
 tr.best {{ font-weight: 600; background: var(--mark); }}
 figure {{ margin: 1em 0; break-inside: avoid; }}
 figcaption {{ color: var(--soft); font-size: .93em; }}
+.charts {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 330px), 1fr)); gap: 0 1.6em; }}
+.charts figure.wide {{ grid-column: 1 / -1; }}
 .chart {{ width: 100%; }} img {{ max-width: 100%; background: white; border-radius: 4px; }}
 @media print {{ body {{ max-width: none; padding: 0; }} h2 {{ break-after: avoid; }} .wide {{ overflow: visible; }} }}
 </style></head><body>
@@ -57,11 +59,16 @@ def page(parts: Sequence[Part]) -> str:
     """The document.  Raises BackendError where the library that draws the charts is not installed."""
     body: list[str] = []
     specs: dict[str, Mapping[str, Any]] = {}
-    for part in parts:
+    for part, before, after in zip(parts, [None, *parts], [*parts[1:], None], strict=False):
+        if isinstance(part, Chart) and not isinstance(before, Chart):
+            body.append('<div class="charts">')
         if isinstance(part, Chart):
             place = f"chart{len(specs)}"
             specs[place] = part.spec
-            body.append(f'<figure><div class="chart" id="{place}"></div><figcaption>{html.escape(part.caption)}</figcaption></figure>')
+            kind, said = ' class="wide"' if part.wide else "", html.escape(part.caption)
+            body.append(f'<figure{kind}><div class="chart" id="{place}"></div><figcaption>{said}</figcaption></figure>')
+            if not isinstance(after, Chart):
+                body.append("</div>")
         elif isinstance(part, Picture):
             data, said = base64.b64encode(part.png).decode(), html.escape(part.caption)
             body.append(f'<figure><img alt="{said}" src="data:image/png;base64,{data}"><figcaption>{said}</figcaption></figure>')

@@ -35,10 +35,11 @@ class Table:
 
 @record
 class Chart:
-    """A Vega-Lite specification, and what it shows in a sentence."""
+    """A Vega-Lite specification, and what it shows in a sentence; wide: it takes a line of its own."""
 
     spec: Mapping[str, Any]
     caption: str
+    wide: bool = False
 
 
 @record

@@ -21,6 +21,7 @@ tested.py      what a network answered to the test part, kept for pictures
 curves.py      learning curves, confusion matrix
 rates.py       ROC, precision over recall, reliability
 answers.py     pictures of what was answered: ROC, reliability, true against predicted, mistakes
+inside.py      pictures of the inside of a network over time
 trials.py      pictures of a sweep
 figures.py     which figures a run has
 delivery.py    one journal -> MLflow

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.tracking import answers, trials
+from pipeline.tracking import answers, inside, trials
 from pipeline.tracking.curves import confusion_matrix, learning_curves
-from pipeline.tracking.journal import Compare, Confusion, Event, end_of, read_journal, series, start_of
+from pipeline.tracking.journal import Compare, Confusion, Event, Health, end_of, read_journal, series, start_of
 from pipeline.tracking.style import save
 from pipeline.tracking.tested import read
 
@@ -48,6 +48,7 @@ def drawn(folder: Path, events: Sequence[Event], title: str) -> Iterator[tuple[s
     found = read(folder)
     if found is not None:
         yield from answers.drawn(found, title=title).items()
+    yield from inside.drawn([event for event in events if isinstance(event, Health)], title=title).items()
     compared = [event for event in events if isinstance(event, Compare)]
     if compared:
         yield from trials.drawn(trials.trials_of(compared[-1]), title=title).items()

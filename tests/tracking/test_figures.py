@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.tracking import answers, rates, trials
+from pipeline.tracking import answers, inside, rates, trials
 from pipeline.tracking.curves import confusion_matrix, learning_curves
 from pipeline.tracking.figures import draw
-from pipeline.tracking.journal import Compare, Compared
+from pipeline.tracking.health import Histogram, LayerHealth, TensorHealth
+from pipeline.tracking.journal import Compare, Compared, Health
 from pipeline.tracking.tested import Answered, kept, read, write
 from pipeline.tracking.tracker import Tracker
 from pipeline.tracking.trials import compare
@@ -266,3 +267,39 @@ def test_a_sweep_of_which_little_is_known_is_drawn_all_the_same() -> None:
     )
     dots = trials.drawn(random, title="s")["together"].axes[0]
     assert dots.get_xscale() == "log" and len(dots.collections) == 1  # values that do not come again are no grid
+
+
+def looked(step: int, *, layers: int = 2, dead: int = 0) -> Health:
+    values = Histogram(low=-1.0, high=1.0 + step, counts=(1, 5, 9, 5, 1))
+    return Health(
+        epoch=step // 10,
+        step=step,
+        rows=128,
+        loss=1.0,
+        layers=tuple(
+            LayerHealth(
+                name=f"relu{n}", kind="relu", units=8, dead=dead, alike=False, saturated=0.0, mean=0.0, deviation=1.0, values=values
+            )
+            for n in range(layers)
+        ),
+        tensors=tuple(
+            TensorHealth(name=f"fc{n}.{part}", size=64, scale=float(part == "weight"), gradient=0.1, update=1e-3, values=values)
+            for n in range(layers)
+            for part in ("weight", "bias")
+        ),
+    )
+
+
+def test_the_inside_of_a_network_is_drawn_over_time() -> None:
+    figures = inside.drawn([looked(0), looked(10), looked(10, dead=2), looked(80, dead=4)], title="bn")
+    gradients, steps, dead, full = figures["health"].axes
+    assert {line.get_label() for line in gradients.lines} == {"fc0.weight", "fc1.weight"}
+    assert [float(y) for y in dead.lines[0].get_ydata()] == [0.0, 0.25, 0.5]  # type: ignore[arg-type]  # the later look at step 10 counts
+    assert float(steps.lines[0].get_ydata()[0]) == pytest.approx(1e-3) and full.get_title() == "saturated values: none"  # type: ignore[arg-type,index]
+    assert [axes.get_title() for axes in figures["histograms"].axes] == ["layer relu0", "layer relu1", "fc0.weight", "fc1.weight"]
+    assert inside.drawn([looked(0)], title="bn") == {}
+
+
+def test_a_deep_network_is_drawn_by_some_of_its_layers() -> None:
+    figures = inside.drawn([looked(step, layers=60) for step in (0, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120)], title="bn")
+    assert len(figures["health"].axes[0].lines) <= 8 and len(figures["histograms"].axes) <= 16

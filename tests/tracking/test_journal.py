@@ -19,6 +19,7 @@ from pipeline.tracking.journal import (
     FILE,
     Artifact,
     Compare,
+    Compared,
     Confusion,
     Data,
     End,
@@ -73,8 +74,13 @@ LINES: dict[str, Event] = {
     '"event": "confusion", "part": "test", "classes": ["a", "b"], "counts": [[1, 0], [2, 3]]': Confusion(
         part="test", classes=("a", "b"), counts=((1, 0), (2, 3))
     ),
-    '"event": "compare", "quantity": "loss/train", "curves": {"seed=0": {"1": 0.5}}': Compare(
-        quantity="loss/train", curves={"seed=0": {"1": 0.5}}
+    '"event": "compare", "quantity": "loss/train", "curves": {"seed=0": {"1": 0.5}}, "what": "bn", "grows": false, '
+    '"trials": [{"label": "seed=0", "value": 0.5, "params": {"seed": "0"}, "done": true}], "repeats": ["seed"]': Compare(
+        quantity="loss/train",
+        curves={"seed=0": {"1": 0.5}},
+        what="bn",
+        trials=(Compared(label="seed=0", value=0.5, params={"seed": "0"}, done=True),),
+        repeats=("seed",),
     ),
     '"event": "end", "status": "FAILED", "message": "diverged"': End(status="FAILED", message="diverged"),
     '"event": "resume", "pid": 7, "step": 3': Resume(pid=7, step=3),
