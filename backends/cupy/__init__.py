@@ -15,7 +15,7 @@ import numpy as np
 from backends import Unavailable, cost
 from backends.contract import ALIGNMENT, Buffer, Plan, Resident, Target
 from backends.cupy.device import Device
-from backends.cupy.executor import GRAPH_STEPS, Executable, arena_sizes
+from backends.cupy.executor import MOST_STEPS, Executable, arena_sizes
 from backends.cupy.memory import Memory
 from backends.cupy.source.body import Refused
 from backends.cupy.source.program import forms, program
@@ -45,9 +45,9 @@ class CupyBackend:
             return Executable(self.device, plan, captured=self.captured)
 
     def scratch_bytes(self, plan: Plan) -> int:
-        """What a run of one trial takes beside state and work: tables and rings of some steps, rooms of kernels.  Raises Unavailable."""
+        """What a run of one trial takes beside state and work: tables and rings of MOST_STEPS, rooms of kernels.  Raises Unavailable."""
         with _refusals():
-            sizes = arena_sizes(plan, program(plan), 1, GRAPH_STEPS)
+            sizes = arena_sizes(plan, program(plan), 1, MOST_STEPS)
         return sum(sizes.values()) - plan.work_bytes
 
     def seconds(self, plan: Plan, trials: int) -> float:

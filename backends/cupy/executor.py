@@ -18,6 +18,7 @@ from backends.cupy.memory import Memory
 from backends.cupy.source.program import ARGUMENTS, CLOCK, Kernel, Source, forms, program
 
 GRAPH_STEPS = 32  # of a graph
+MOST_STEPS = 8 * GRAPH_STEPS  # whose tables and outputs the device holds at once
 SHARE = 0.5  # of the free memory of the device that a data set may take
 MOST_GRAPHS = 4  # that are kept: of two rooms of rows, of numbers of trials
 XS = [name for _, name in ARGUMENTS].index("xs")
@@ -40,10 +41,23 @@ class Executable:
 
     def run(self, memory: Memory, feed: Feed) -> Results:
         """Runs every step of `feed` for every trial.  A trial whose guard is not finite stops there, its state as before that step."""
+        steps, made = feed.order.shape[1], []
         done = np.zeros(len(feed.order), np.int64) if feed.done is None else feed.done
         with self._lock:
-            arena = self._taken(memory, feed, done)
-            return Results(outputs=self._outputs(arena, done, feed.order.shape[1]), done=done)
+            for first in range(0, max(1, steps), MOST_STEPS):
+                part = slice(first, first + MOST_STEPS)
+                made.append(self._part(memory, _steps_of(feed, part), done, done < first, more=part.stop < steps))
+        outputs = {name: np.concatenate([one[name] for one in made], axis=1) for name in made[0]} if len(made) > 1 else made[0]
+        return Results(outputs=outputs, done=done)
+
+    def _part(self, memory: Memory, feed: Feed, done: Array, stopped: Array, *, more: bool) -> dict[str, Array]:
+        """Some steps of a run -> their outputs; `done` [K] counts on, trials that are `stopped` [K] take none; more: others follow."""
+        taken = np.zeros_like(done)
+        try:
+            arena = self._taken(memory, feed, taken, stopped, more=more)
+        finally:
+            done += taken
+        return self._outputs(arena, taken, feed.order.shape[1], stopped)
 
     def keep(self, memory: Memory, feed: Feed, name: str, target: Resident, row: int) -> None:
         """Runs a plan of one trial without a guard, and leaves of its outputs `name` alone, on the device.
@@ -53,26 +67,28 @@ class Executable:
         steps, width = feed.order.shape[1], target.nbytes // max(1, len(target))
         count = min(steps * self.plan.batch, len(target) - row)
         with self._lock:
-            arena = self._taken(memory, feed, np.zeros(1, np.int64))
+            arena = self._taken(memory, feed, np.zeros(1, np.int64), np.zeros(1, bool))
             starts = dict(zip([n for n, _ in self.plan.outputs], arena.ring_starts(1, steps), strict=True))
             self.device.copy(target.address + row * width, arena.places["rings"] + starts[name], count * width)
 
-    def _taken(self, memory: Memory, feed: Feed, done: Array) -> _Arena:
-        """Takes every step -> where the outputs lie; the steps taken are counted in `done` [K]."""
+    def _taken(self, memory: Memory, feed: Feed, done: Array, stopped: Array, *, more: bool = False) -> _Arena:
+        """Takes every step -> where the outputs lie; the steps taken are counted in `done` [K], zeros."""
         trials, steps = feed.order.shape[:2]
         assert (memory.trials == trials and memory.stride == self.plan.state_bytes) or not self.plan.state
         passing = self._passing(feed)
         rooms = None if passing is None else self._room_for(passing)
         arena = self._ready(trials, steps)
         arguments = self._filled(arena, memory, feed, passing)
+        if stopped.any():
+            self.device.upload(arena.places["stopped"], stopped.astype(np.int32))
         try:
             if passing is None or rooms is None:
-                self._launch(arena, arguments, trials, steps)
+                self._launch(arena, arguments, trials, steps, more=more)
             else:
                 left = steps
                 for address, count in passing.parts(rooms):
                     left -= count
-                    self._launch(arena, (*arguments[:XS], address, *arguments[XS + 1 :]), trials, count, more=left > 0)
+                    self._launch(arena, (*arguments[:XS], address, *arguments[XS + 1 :]), trials, count, more=more or left > 0)
         finally:  # a signal may come between two launches: what is on its way is waited for, and counted
             self.device.download(arena.places["done"], done)
         return arena
@@ -92,7 +108,7 @@ class Executable:
         if self._arena is None or not self._arena.holds(trials, steps):
             self._graphs.clear()
             self._arena = None  # what it held is free before more is asked for
-            self._arena = _Arena(self.device, self.plan, self.made, trials, max(steps, GRAPH_STEPS))
+            self._arena = _Arena(self.device, self.plan, self.made, trials, MOST_STEPS if steps > GRAPH_STEPS else GRAPH_STEPS)
         return self._arena
 
     def _filled(self, arena: _Arena, memory: Memory, feed: Feed, passing: Passing | None) -> tuple[Any, ...]:
@@ -195,14 +211,14 @@ class Executable:
         for kernel in self.made.kernels:
             self.code.launch(kernel.name, (kernel.blocks, trials), (*arguments, np.int32(number)))
 
-    def _outputs(self, arena: _Arena, done: Array, steps: int) -> dict[str, Array]:
-        """What the rings hold [K, S, ...]; of steps that a stopped trial did not take nothing is known."""
+    def _outputs(self, arena: _Arena, done: Array, steps: int, stopped: Array) -> dict[str, Array]:
+        """What the rings hold [K, S, ...]; of steps that a trial did not take, or that was `stopped` [K] before, nothing is known."""
         made, trials = {}, len(done)
         for (name, buffer), start in zip(self.plan.outputs, arena.ring_starts(trials, steps), strict=True):
             array = np.empty((trials, steps, *buffer.shape), np.dtype(buffer.dtype))
             self.device.download(arena.places["rings"] + start, array)
             for trial in np.flatnonzero(done < steps) if self.plan.guard is not None else ():
-                first = int(done[trial]) + (buffer == self.plan.guard)
+                first = int(done[trial]) + (buffer == self.plan.guard and not stopped[trial])
                 array[trial, first:] = np.nan if array.dtype.kind == "f" else 0
             made[name] = array
         return made
@@ -245,6 +261,12 @@ def arena_sizes(plan: Plan, source: Source, trials: int, steps: int) -> dict[str
         "rings": sum(_aligned(places * buffer.bytes) for _, buffer in plan.outputs),
     }  # fmt: skip
     return {name: _aligned(max(1, size)) for name, size in sizes.items()}
+
+
+def _steps_of(feed: Feed, part: slice) -> Feed:
+    """Some of its steps."""
+    x_order = None if feed.x_order is None else feed.x_order[:, part]
+    return replace(feed, order=feed.order[:, part], x_order=x_order, values=feed.values[:, part], words=feed.words[:, part])
 
 
 def described(plan: Plan, source: Source) -> str:

@@ -89,10 +89,19 @@ def test_a_trial_that_diverges_stops_there_and_leaves_the_others_alone(trials: i
 
 
 @LONG
-def test_graphs_of_steps_are_single_steps() -> None:
-    """40 steps: a graph of 32 and 8 by themselves; or each kernel launched by itself."""
-    case = Golden(name="long", overrides=FEW.overrides, steps=72)
-    assert in_shim(case) == in_shim(case, captured=False)
+@pytest.mark.parametrize("steps", [72, 300])
+def test_graphs_of_steps_are_single_steps(steps: int) -> None:
+    """Graphs of 32 and the rest by themselves; or each kernel launched by itself.  300 steps are two parts of a run."""
+    case = Golden(name="long", overrides=FEW.overrides, steps=steps)
+    assert in_shim(case) == in_shim(case, captured=False) == bits(case)
+
+
+@LONG
+def test_a_trial_that_stopped_stays_so_in_the_later_parts_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backends.cupy.executor.MOST_STEPS", 8)
+    wanted, states = _trained(3, "float32", None)
+    found, own = _trained(3, "float32", CupyBackend(ShimDevice()))
+    assert found.tobytes() == wanted.tobytes() and own == states
 
 
 @LONG

@@ -58,17 +58,17 @@ def test_what_a_launch_has_no_room_for_is_refused(monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_does_not_fit_the_device_is_refused_with_the_sizes_before_anything_is_allocated() -> None:
-    device = RecordingDevice(room=4 * 2**20)
+    device = RecordingDevice(room=16 * 2**20)
     config = pipeline.compose(["architecture.layers=[{kind: dense, units: 512}]", "training.batch_size=128", "tracking=none"])
     with on(CupyBackend(device)), pytest.raises(ConfigError) as caught:
         pipeline.stack([config] * 8)
     assert str(caught.value) == (
-        "training.batch_size = 128: 8 trials take 13.6 MiB of the device's memory, and 4.0 MiB of it are free; "
-        "use fewer than 3 trials in a stack, a smaller training.batch_size, or backend.recompute=true"
+        "training.batch_size = 128: 8 trials take 39.8 MiB of the device's memory, and 16.0 MiB of it are free; "
+        "use fewer than 4 trials in a stack, a smaller training.batch_size, or backend.recompute=true"
     )
     assert not device.rooms
     with on(CupyBackend(device)):
-        assert pipeline.stack([config] * 2).programs
+        assert pipeline.stack([config] * 3).programs
 
 
 def test_the_doctor_says_what_is_here_and_what_it_decides(command: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
