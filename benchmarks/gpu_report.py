@@ -9,6 +9,7 @@ peers     PyTorch and JAX (benchmarks/contenders/on_gpu.py) in turn with ours, e
           installed and there is time: what is left out says so
 reached   each bar of the table in the issue: asked, found
 
+Any Python with CuPy and what this package needs runs it, llvmlite left out: `make gpu-report` takes that of .venv.
 --digests writes those of the CPU anew, by the NumPy backend.  --one trains one workload for a few steps: what compute-sanitizer looks at.
 """
 
@@ -38,7 +39,6 @@ from backends.contract import Array, Backend
 from backends.cupy import CupyBackend
 from backends.cupy.device import Device
 from backends.facts import version
-from benchmarks import machine
 from benchmarks.contenders.on_gpu import NEEDS, PEERS
 from benchmarks.workloads import Workload as Sizes
 from pipeline.compiler.structure import Structure
@@ -146,17 +146,31 @@ def report(device: Device, names: Sequence[str] = tuple(WORKLOADS), *, steps: in
     known = (
         json.loads(DIGESTS.read_text()) if steps is None else {n: digest(WORKLOADS[n], backends.load("numpy"), steps=steps) for n in names}
     )
-    found: dict[str, Any] = {"device": device.name, **machine.stamp(), "cupy": _version()}
-    found["versions"] |= {package: known for package in dict.fromkeys(NEEDS.values()) if (known := version(package))}
+    found: dict[str, Any] = {"device": device.name, **_stamp(), "cupy": _version()}
+    found["versions"] |= {package: there for package in dict.fromkeys(NEEDS.values()) if (there := version(package))}
     found["bits"] = {name: digest(WORKLOADS[name], backend, steps=steps) == known[name] for name in names}
     found["replays"] = replays(device, names[0], 1000 if steps is None else 70)
-    found["resumed"] = resumed(backend, names[0], 100 if steps is None else steps)
+    found["resumed"] = resumed(backend, names[0], 100 if steps is None else steps) if _has_cpu() else "llvmlite is not installed"
     found["checked"] = checked(names[0])
     found["speed"] = {name: speed(WORKLOADS[name], backend, device) for name in names} if steps is None else {}
     planned = [plan for plan in PLANNED if plan[0] in names]
     found["peers"] = peers(planned, lambda: LIMIT - (time.perf_counter() - start))
     found["reached"] = {name: reached(WORKLOADS[name], found["speed"].get(name, {}), found["peers"].get(name, {})) for name in names}
     return {**found, "seconds": round(time.perf_counter() - start, 1)}
+
+
+def _has_cpu() -> bool:
+    """Whether the NumPy backend can be loaded: the digests on record need none."""
+    return importlib.util.find_spec("llvmlite") is not None
+
+
+def _stamp() -> dict[str, Any]:
+    """Date, machine, versions, commit; without the NumPy backend what is known without it."""
+    if not _has_cpu():
+        return {"date": time.strftime("%Y-%m-%d %H:%M"), "versions": {"numpy": np.__version__}}
+    from benchmarks import machine  # asks the NumPy backend for the processor
+
+    return machine.stamp()
 
 
 def sound(found: dict[str, Any]) -> bool:

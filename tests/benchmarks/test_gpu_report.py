@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -45,6 +46,20 @@ def test_without_a_gpu_the_report_is_one_line(capsys: pytest.CaptureFixture[str]
     monkeypatch.setattr("backends.cupy.probe.available", lambda: (False, "no NVIDIA driver is installed"))
     assert gpu_report.main([]) == 2
     assert capsys.readouterr().err == "error: backend.kind = cupy: no NVIDIA driver is installed; use numpy\n"
+
+
+@needs_compiler
+@pytest.mark.integration
+def test_a_machine_without_llvmlite_needs_no_second_backend() -> None:
+    code = (
+        "import importlib.util, sys; sys.modules['llvmlite'] = None; found = importlib.util.find_spec;"
+        "importlib.util.find_spec = lambda name, *rest: None if name == 'llvmlite' else found(name, *rest);"
+        "from benchmarks import gpu_report as r; from backends.cupy import CupyBackend; from tests.cuda.shim import ShimDevice;"
+        "print(r.digest(r.WORKLOADS['small_64'], CupyBackend(ShimDevice()), steps=2), r._has_cpu(), r._stamp()['versions'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    wanted = gpu_report.digest(gpu_report.WORKLOADS["small_64"], backends.load("numpy"), steps=2)
+    assert done.stdout.startswith(f"{wanted} False {{'numpy': "), done.stdout + done.stderr
 
 
 SAYS = (sys.executable, "-c", "import sys, time; exec(sys.argv[1])")

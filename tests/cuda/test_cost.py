@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -111,3 +112,21 @@ def test_capture_is_a_setting_of_the_gpu_alone(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(ConfigError) as caught:
         pipeline.compile(pipeline.compose([*SMALL, "backend=numpy", "+backend.capture=false", "tracking=none"]))
     assert str(caught.value) == "backend.capture = false: only steps on a GPU are captured; use backend=cupy, or leave it out"
+
+
+def test_the_trials_of_a_sweep_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two small networks stay on the CPU, sixty-four go to the GPU: here, where no device answers, they are only planned."""
+    monkeypatch.chdir(tmp_path)
+    chosen = list[tuple[str, int]]()
+    choose = backends.choose
+
+    def noted(kind: str, plan: Any = None, trials: int = 1) -> tuple[str, str]:
+        found = choose(kind, plan, trials)
+        chosen.append((found[0], trials))
+        return "numpy", found[1]
+
+    monkeypatch.setattr(backends, "choose", noted)
+    small = ["-m", "data=digits", "architecture=mlp_small", "training.batch_size=32", "backend=auto", "tracking=none", "sweep.dry_run=true"]
+    for seeds in ("0,1", "range(0,64)"):
+        assert main([*small, f"seed={seeds}"]) == 0
+    assert [one for one in chosen if one[1] > 1] == [("numpy", 2), ("cupy", 64)]
