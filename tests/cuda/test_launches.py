@@ -29,6 +29,7 @@ NETWORKS = {
     "joins": (JOINS, *IMAGES, "normalization=group", "normalization.groups=4", "augmentation=flip_shift"),
     "decoder": (DECODER, *IMAGES),
     "layer norm": ("architecture=mlp_small", "normalization=layer", "regularization=clip_norm", "activation=gelu"),
+    "sums in runs": (*MLP, "regularization=clip_norm"),
     "convolutions": (CONVOLUTIONS, *IMAGES, "normalization=batch", "backend.recompute=true"),
 }
 
