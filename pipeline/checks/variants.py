@@ -10,16 +10,18 @@ from pipeline.layers.dropout import DropoutLayer
 from pipeline.layers.part import Layer
 from pipeline.layers.weighted import Weighted
 from pipeline.recipe.augmentation import Augmentation
+from pipeline.recipe.averaging import NoAveraging
 from pipeline.recipe.losses import LossOfClasses
 from pipeline.recipe.regularization import Regularization
 
 
 def without_regularization(config: Experiment) -> Experiment:
-    """No penalty, decay, clipping, smoothing, dropout and augmentation, and every class counts the same."""
+    """No penalty, decay, clipping, smoothing, dropout, augmentation and averaging, and every class counts the same."""
     loss = config.loss
     plain = replace(loss, class_weights=None) if isinstance(loss, LossOfClasses) else loss
     layers = tuple(replace(layer, rate=0.0) if isinstance(layer, DropoutLayer) else layer for layer in config.architecture.layers)
-    config = replace(config, loss=plain, augmentation=Augmentation(), architecture=replace(config.architecture, layers=layers))
+    config = replace(config, loss=plain, augmentation=Augmentation(), averaging=NoAveraging())
+    config = replace(config, architecture=replace(config.architecture, layers=layers))
     return _regularized(config, lambda part: Regularization())
 
 

@@ -6,6 +6,9 @@ evaluate  predictions and row losses with running statistics and without dropout
 fold      the weights that evaluation uses where batch norm is folded into them; made by fold_batch_norm.py
 layers    the value of every layer, as in evaluate
 probe     as gradient, and the value of every layer, as in training; images are not moved
+statistics  the running statistics of batch norm, and nothing else: for the averages of the weights
+
+Where the weights are averaged, all but train and gradient read the averages in place of them.
 """
 
 # B batch rows
@@ -23,20 +26,22 @@ from pipeline.graph.builder import Builder
 from pipeline.graph.ir import Graph
 from pipeline.graph.values import Array, Clock, Value
 from pipeline.layers import rule_of
-from pipeline.layers.graph import LayerGraph, LayerNode
+from pipeline.layers.graph import LayerGraph, LayerNode, Parameter
 from pipeline.layers.names import INPUT
+from pipeline.layers.normalization import of_batches
 from pipeline.ops import SHAPE_RULES
 from pipeline.ops.reduce import mean
 from pipeline.optimizers import OPTIMIZERS
 from pipeline.optimizers.clipping import clip_values, clipped
 from pipeline.optimizers.rule import KEEP, LearningRate, Optimizer, decay_name, emit_update, max_norm_name
-from pipeline.recipe import augmentation, losses, penalty
+from pipeline.recipe import augmentation, averaging, losses, penalty
 from pipeline.recipe.augmentation import Augmentation
+from pipeline.recipe.averaging import Averaging, average_name, averages
 from pipeline.recipe.losses import LOSSES
 from pipeline.recipe.regularization import Regularization
 from pipeline.recipe.schedules import factor
 
-Form = Literal["train", "gradient", "evaluate", "fold", "layers", "probe"]
+Form = Literal["train", "gradient", "evaluate", "fold", "layers", "probe", "statistics"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +50,7 @@ class Source:
 
     regularization   what holds for the network as a whole
     augmented        what happens to the images of a training batch
+    averaging        what the weights are averaged to
     resets           the optimizer's slots go back to their start when the learning rate changes
     """
 
@@ -53,6 +59,7 @@ class Source:
     optimizer: Optimizer
     regularization: Regularization
     augmented: Augmentation | None
+    averaging: Averaging
     resets: bool
 
 
@@ -75,15 +82,17 @@ def lower(source: Source, *, form: Form, batch: int, weighted: bool = False, fol
     """
     b, network = Builder(source.precision, SHAPE_RULES), source.network
     augmented = None if form == "probe" else source.augmented
-    made = _forward(b, folded or network, batch, augmented, training=form in ("train", "gradient", "probe"))
+    made = _forward(b, folded or network, batch, augmented, training=form in ("train", "gradient", "probe", "statistics"))
+    if form == "statistics":
+        return averaged(b.graph(), source).with_inputs(of_batches(network.nodes))
     if form == "layers":
         b.outputs = {node.name: made[node.name] for node in network.nodes}
-        return b.graph()
+        return averaged(b.graph(), source)
     scored = _score(b, network, made[network.output.name], batch)
     if form == "evaluate":
         b.outputs = {"prediction": scored.prediction, "row_loss": scored.row_loss}
         b.outputs |= {"penalty": scored.penalty} if scored.penalty else {}
-        return b.graph()
+        return averaged(b.graph(), source)
     loss = _loss(b, source, scored, weighted=weighted)
     gradient = gradients(b, loss, [p.name for p in network.parameters if p.learns])
     b.outputs = {"loss": loss}
@@ -94,8 +103,19 @@ def lower(source: Source, *, form: Form, batch: int, weighted: bool = False, fol
             b.outputs |= {"row_loss": scored.row_loss, **{f"layer:{node.name}": made[node.name] for node in network.nodes}}
         return b.graph()
     _update(b, source, gradient)
+    _average(b, source)
     b.guard = loss
     return b.graph()
+
+
+def averaged(graph: Graph, source: Source) -> Graph:
+    """`graph` with the averages in place of the tensors that have one."""
+    return graph.with_inputs({tensor.name: average_name(tensor.name) for tensor in with_average(source.network, source.averaging)})
+
+
+def with_average(network: LayerGraph, averaging: Averaging) -> tuple[Parameter, ...]:
+    """The tensors that are averaged: those that the optimizer changes, and the running statistics."""
+    return tuple(p for p in network.parameters if p.learns or not p.trained) if averages(averaging) else ()
 
 
 def learning_rate(config: Experiment) -> LearningRate:
@@ -115,7 +135,7 @@ def values(network: LayerGraph, config: Experiment) -> dict[str, Value]:
     result[KEEP] = lambda clock: np.minimum(clock.updates, 1)
     result |= LOSSES.rule(network.loss).values(network.loss)
     result |= {"regularization.label_smoothing": config.regularization.label_smoothing, **clip_values(config.regularization)}
-    result |= augmentation.values(config.augmentation)
+    result |= augmentation.values(config.augmentation) | averaging.values(config.averaging)
     for node in network.nodes:
         result |= rule_of(node.record).values(node)
         for p in node.parameters:
@@ -176,6 +196,16 @@ def _update(b: Builder, source: Source, gradient: dict[str, str]) -> None:
     for parameter in source.network.parameters:
         if parameter.learns:
             emit_update(b, OPTIMIZERS.rule(source.optimizer), parameter, given[parameter.name], resets=source.resets)
+
+
+def _average(b: Builder, source: Source) -> None:
+    """average <- kept * average + (1 - kept) * what the step makes of the tensor."""
+    for tensor in with_average(source.network, source.averaging):
+        b.scope = f"average/{tensor.name}"
+        average = b.input(average_name(tensor.name), tensor.shape, "state")
+        kept = b.add("mul", average, b.value(averaging.KEPT))
+        b.updates[average] = b.add("add", kept, b.add("mul", b.updates[tensor.name], b.value(averaging.SHARE)), name="new")
+    b.scope = ""
 
 
 def _target(b: Builder, network: LayerGraph, batch: int) -> str:

@@ -22,7 +22,7 @@ from backends import Unavailable
 from backends.contract import Backend, Buffer, Executable, Plan
 from pipeline.compiler.build import build
 from pipeline.compiler.fold_batch_norm import fold_batch_norms, fold_graph
-from pipeline.compiler.lower import Form, Source, lower
+from pipeline.compiler.lower import Form, Source, averaged, lower, with_average
 from pipeline.compiler.remove_biases import remove_biases
 from pipeline.config.experiment import Experiment
 from pipeline.data import DataShape
@@ -32,6 +32,7 @@ from pipeline.graph.text import digest
 from pipeline.passes import PassReport, compile_passes
 from pipeline.plan import make_plan, state_layout
 from pipeline.recipe import augmentation
+from pipeline.recipe.averaging import average_name, reestimates
 from pipeline.recipe.schedules import resets
 
 _Key = tuple[Form, int, bool]  # form, batch size, whether rows have weights
@@ -71,8 +72,11 @@ class Structure:
         augmentation.check(config.augmentation, shape.input_shape)
         self._source = Source(
             network=self.network, precision=self.precision, optimizer=config.optimizer, regularization=config.regularization,
-            augmented=config.augmentation, resets=resets(config.schedule),
+            augmented=config.augmentation, averaging=config.averaging, resets=resets(config.schedule),
         )  # fmt: skip
+        self.averaged = with_average(self.network, config.averaging)
+        # what evaluation needs after training has gone on: the statistics of batch norm at the averages
+        self.reestimates = reestimates(config.averaging) and any(not p.trained for p in self.averaged)
         self._lowered: dict[_Key, Graph] = {}
         self._compiled: dict[_Key, Compiled] = {}
         self._executables: dict[_Key, Executable] = {}
@@ -121,7 +125,7 @@ class Structure:
 
     def _key(self, form: Form, batch: int, weighted: bool | None) -> _Key:
         """Evaluation gives the plain losses of the rows: whoever wants them weighted multiplies."""
-        return form, batch, form not in ("evaluate", "fold", "layers") and (self.weighted if weighted is None else weighted)
+        return form, batch, form in ("train", "gradient") and (self.weighted if weighted is None else weighted)
 
     def allocate(self, trials: int) -> Any:
         """Zeroed memory for the state of `trials` trials.  Raises ConfigError where the machine or the device has less than is needed."""
@@ -140,6 +144,10 @@ class Structure:
         with _refusals():
             return self.backend.allocate(self._layout, trials)
 
+    def places(self, tensor: str) -> tuple[str, ...]:
+        """Where a tensor stands in the state: under its name, and as its average where it has one."""
+        return (tensor, average_name(tensor)) if any(p.name == tensor for p in self.averaged) else (tensor,)
+
     @cached_property
     def state(self) -> tuple[Buffer, ...]:
         """Where parameters, optimizer slots and running statistics lie: the same for every form and batch size."""
@@ -152,7 +160,7 @@ class Structure:
 
     @cached_property
     def _fold_graphs(self) -> tuple[Graph, ...]:
-        return (fold_graph(self.folds, self.precision),) if self.folds else ()
+        return (averaged(fold_graph(self.folds, self.precision), self._source),) if self.folds else ()
 
     def _graph(self, form: Form, batch: int, weighted: bool) -> Graph:
         """What is compiled: as lowered, but for evaluation with folded weights."""

@@ -16,6 +16,7 @@ from pipeline.optimizers.adam import Adam
 from pipeline.optimizers.rule import Optimizer
 from pipeline.preprocessing import Preprocessing
 from pipeline.recipe.augmentation import Augmentation
+from pipeline.recipe.averaging import AVERAGINGS, Averaging, NoAveraging
 from pipeline.recipe.initialization import INITIALIZATIONS, He, Initialization
 from pipeline.recipe.losses import LOSSES, Auto, Loss
 from pipeline.recipe.regularization import Regularization
@@ -84,6 +85,7 @@ class Experiment:
     data: Data = setting(Data())
     preprocessing: Preprocessing = setting(Preprocessing())
     augmentation: Augmentation = setting(Augmentation())
+    averaging: Averaging = setting(NoAveraging(), kinds=AVERAGINGS)
     training: Training = setting(Training())
     budget: Budget = setting(Budget())
     callbacks: tuple[Callback, ...] = setting((), kinds=CALLBACKS)

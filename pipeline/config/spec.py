@@ -34,6 +34,7 @@ from pipeline.layers.part import Layer, Merge, OneInput
 from pipeline.layers.weighted import Weighted
 from pipeline.optimizers.adamw import AdamW
 from pipeline.preprocessing.steps import STEPS
+from pipeline.recipe import averaging
 from pipeline.recipe.initialization import INITIALIZATIONS, Initialization, Uniform
 from pipeline.recipe.losses import LOSSES, Auto, takes
 from pipeline.recipe.plateau import ReduceOnPlateau
@@ -356,6 +357,11 @@ def _some_end(config: Experiment) -> None:
         )
 
 
+def _averaging(config: Experiment) -> None:
+    """The average begins at one place, and within the training."""
+    averaging.check(config.averaging, config.training.epochs, counted=end(config.training, config.budget, 1).steps is not None)
+
+
 def _run_and_resume(config: Experiment) -> None:
     if config.run is not None and config.resume is not None:
         raise ConfigError(at="resume", got=config.resume, rule="run and resume exclude each other", hint="resume continues a training")
@@ -380,5 +386,6 @@ RULES: tuple[Callable[[Experiment], None], ...] = (
     _declared_shape,
     _plateau_minimum,
     _some_end,
+    _averaging,
     _run_and_resume,
 )

@@ -36,6 +36,7 @@ OPTIONS: dict[str, dict[str, str]] = {  # a group or a choice -> another name of
         "perceptron": "linear",
         "autoencoder": "conv_autoencoder",
     },
+    "averaging": {"exponential": "ema", "polyak": "ema", "stochastic_weight_averaging": "swa", "off": "none"},
     "augmentation": {"translate": "shift", "mirror": "flip", "hflip": "flip"},
     "backend": {"gpu": "cupy", "cuda": "cupy", "cpu": "numpy", "native": "numpy", "llvm": "numpy"},
     "data": {

@@ -54,7 +54,7 @@ class Kept:
         if state is not None:
             self._room -= sum(value.nbytes for value in state.values())
             self.moments = [moment for moment in self.moments if moment.epoch != epoch]
-            self.moments.append(Moment(epoch=epoch, state=state, course=self.program.course))
+            self.moments.append(Moment(epoch=epoch, state=state, course=self.program.tables.course))
 
     @property
     def epoch(self) -> int:

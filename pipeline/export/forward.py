@@ -13,6 +13,7 @@ from pipeline.errors import RunError
 from pipeline.graph.ir import Graph, Node
 from pipeline.graph.values import Array, Clock
 from pipeline.program.model import Model
+from pipeline.recipe.averaging import average_name, measured_tensors
 from pipeline.records import record
 
 ROWS = 7919  # stands for any number of rows: a prime that no width, height or channel is a multiple of
@@ -42,10 +43,11 @@ def forward(model: Model) -> Forward:
     """The way of a row through the network of `model`, without its preprocessing.  Raises RunError."""
     program = model.program
     graph = program.structure.lowered("evaluate", ROWS)
+    graph = graph.with_inputs({average_name(p.name): p.name for p in program.structure.averaged})
     result = graph.outputs["prediction"]
     reached = _needed(graph, result)
     nodes = tuple(node for node in graph.nodes if reached.intersection(node.outputs))
-    state, table = program.state(), values(program.structure.network, program.config)
+    state, table = measured_tensors(program.state()), values(program.structure.network, program.config)
     read = [entry for entry in graph.inputs if entry.name in reached]
     clock = Clock(steps=np.array([program.steps_done], np.int64))
     scalars = {}

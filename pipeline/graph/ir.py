@@ -92,6 +92,17 @@ class Graph:
         bound = {i.name for i in graph.inputs} | graph.places.keys()
         return replace(graph, types={name: t for name, t in graph.types.items() if name in bound})
 
+    def with_inputs(self, names: Mapping[str, str]) -> Graph:
+        """A copy that reads, and updates, other inputs: those in `names` are called otherwise."""
+        return replace(
+            self,
+            inputs=tuple(replace(i, name=names.get(i.name, i.name)) for i in self.inputs),
+            nodes=tuple(replace(node, inputs=rename(node.inputs, names)) for node in self.nodes),
+            types={names.get(name, name): t for name, t in self.types.items()},
+            outputs={public: names.get(value, value) for public, value in self.outputs.items()},
+            updates={names.get(state, state): value for state, value in self.updates.items()},
+        )
+
     @cached_property
     def places(self) -> Mapping[str, int]:
         """value -> the number of the node that binds it."""

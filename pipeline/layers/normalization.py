@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
@@ -59,7 +60,7 @@ def _parameters(record: BatchNormalization, name: str, shapes: tuple[Shape, ...]
 
 
 def _values(node: LayerNode) -> dict[str, Value]:
-    """epsilon, and the shares of the old running statistic and of the batch in the new one.
+    """epsilon, and the shares of the old running statistic and of the batch in the new one; `_of_batches`: in a mean over all steps.
 
     population: the shares make the mean over the steps of the epoch so far; its first step forgets the epoch before.
     """
@@ -75,7 +76,20 @@ def _values(node: LayerNode) -> dict[str, Value]:
 
     kept: Value = kept_share if norm.statistics == "population" else norm.momentum
     share: Value = batch_share if norm.statistics == "population" else 1.0 - norm.momentum
-    return {f"{node.name}.epsilon": norm.epsilon, f"{node.name}.kept_share": kept, f"{node.name}.batch_share": share}
+    return {
+        f"{node.name}.epsilon": norm.epsilon,
+        f"{node.name}.kept_share": kept,
+        f"{node.name}.batch_share": share,
+        f"{node.name}.kept_of_batches": lambda clock: clock.steps / (clock.steps + 1.0),
+        f"{node.name}.share_of_batches": lambda clock: 1.0 / (clock.steps + 1.0),
+    }
+
+
+def of_batches(nodes: Iterable[LayerNode]) -> dict[str, str]:
+    """Of batch norms, the names of the shares in training -> those that make a running statistic the mean over all steps."""
+    norms = [node.name for node in nodes if isinstance(node.record, BatchNormalization)]
+    pairs = (("kept_share", "kept_of_batches"), ("batch_share", "share_of_batches"))
+    return {f"{name}.{share}": f"{name}.{other}" for name in norms for share, other in pairs}
 
 
 def _step_of_epoch(clock: Clock) -> Array:

@@ -8,6 +8,8 @@ stack.py       trials of one structure as one program
 access.py      threads: who may change the state
 initial.py     the values that parameters start with
 steps.py       rows in steps, steps in calls
+tables.py      what the steps read as scalars
+averages.py    averaged weights: which are measured, what their statistics are estimated from
 arrays.py      arrays of other libraries: what is predicted is what was given
 resident.py    rows, parameters and predictions that stay on a device
 inputs.py      what a program is given: rows, targets, weights, orders

@@ -71,6 +71,8 @@ def _spoken(name: str, layers: set[str]) -> str:
     """What a value of the graph belongs to."""
     half, _, rest = name.partition("/")
     layer = rest.partition("/")[0]
+    if half == "average":
+        return f"the average of {layer}"
     if half == "update":
         return f"the update of {layer}"
     if half == "gradient":

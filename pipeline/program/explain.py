@@ -15,6 +15,7 @@ from pipeline.layers.graph import print_decay, print_layers
 from pipeline.plan import print_memory, print_plan
 from pipeline.program.formulas import print_formulas
 from pipeline.program.variance import print_predicted
+from pipeline.recipe.averaging import averages, described
 from pipeline.records import read
 from pipeline.screen.page import Lines
 
@@ -24,7 +25,7 @@ def explain(structure: Structure, config: Experiment, parts: Sequence[str]) -> L
     asked = chosen(read(Explain, {"parts": list(parts)}, at="explain").parts)
     text = [f"backend {structure.backend.name} ({structure.backend_reason}), {structure.precision}, structure {structure.digest}"]
     if "layers" in asked:
-        text += _layers(structure)
+        text += _layers(structure, config)
     if "formulas" in asked and (formulas := print_formulas(structure, config)):
         text.append(_titled("formulas", formulas))
     if "decay" in asked:
@@ -51,8 +52,10 @@ def _forms(structure: Structure) -> Iterator[tuple[Form, int]]:
     yield "evaluate", structure.evaluation_batch
 
 
-def _layers(structure: Structure) -> list[str]:
+def _layers(structure: Structure, config: Experiment) -> list[str]:
     text = [_titled("layers", print_layers(structure.network))]
+    if averages(config.averaging):
+        text.append(_titled("averaging", described(config.averaging)))
     if structure.bias_reasons:
         text.append(_titled("layer pass bias", "\n".join(structure.bias_reasons)))
     if structure.fold_reasons:

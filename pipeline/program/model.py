@@ -139,6 +139,11 @@ class Model:
         return self.program.explain(parts)
 
     @property
+    def measured(self) -> str:
+        """Which weights predictions are made of, where they are averages; else empty."""
+        return self.program.measured
+
+    @property
     def structure(self) -> Structure:
         """What was compiled."""
         return self.program.structure

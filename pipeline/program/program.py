@@ -9,22 +9,22 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from backends.contract import Executable, Feed, Memory, Plan
-from pipeline.compiler import loss_weights, lower
+from backends.contract import Executable, Feed, Memory
+from pipeline.compiler import loss_weights
 from pipeline.compiler.lower import Form
 from pipeline.compiler.structure import FEW_ROWS, Structure
 from pipeline.config.experiment import Experiment
 from pipeline.config.task_settings import SHORT
 from pipeline.errors import ConfigError, DivergedError
-from pipeline.graph.values import Array, Clock, value_table, word_table
+from pipeline.graph.values import Array
 from pipeline.layers.graph import LayerGraph, Parameter
-from pipeline.program import arrays, inputs, resident, shown
+from pipeline.program import arrays, averages, inputs, resident, shown
 from pipeline.program.access import Access
 from pipeline.program.divergence import diverged
 from pipeline.program.explain import explain
 from pipeline.program.initial import initial_values
 from pipeline.program.steps import Pace, in_steps, rows_of
-from pipeline.recipe import schedules
+from pipeline.program.tables import Tables
 from pipeline.recipe.course import Course
 from pipeline.rows import Streamed, is_known_finite
 from pipeline.screen.page import Lines
@@ -38,6 +38,7 @@ class Program:
 
     batch_size       rows of a training step, as configured; any other size is compiled when first used
     steps_done       steps taken so far; the clock of schedules, bias corrections and dropout masks
+    reestimates      whether evaluation needs what `reestimate` makes: batch norm's statistics at averages of the weights
 
     A `sample_weight` [N] is what each row counts in the loss, beside the weight of its class; None: every row counts once.
 
@@ -51,16 +52,17 @@ class Program:
     ) -> None:  # fmt: skip
         self.structure, self.config, self.seed = structure, config, config.seed
         self.batch_size, self.digest = config.training.batch_size, structure.digest
+        self.reestimates = structure.reestimates
         self.access, self._pace = access or Access(), Pace()
         self.steps_done = 0
-        self.course = Course()
         self._few: dict[int, tuple[Executable, Feed]] = {}  # by the number of rows
         self._memory, self._trial = memory, trial
         network = network or structure.network
         self._folded = False  # whether the folded weights are those of the present state
-        self._values, self._rate = lower.values(network, config), lower.learning_rate(config)
+        self.tables = Tables(network, config)
         for parameter in network.parameters:
-            memory.write(trial, parameter.name, initial_values(parameter, config.seed))
+            for name in structure.places(parameter.name):
+                memory.write(trial, name, initial_values(parameter, config.seed))
         given = loss_weights.of_classes(network)
         self._weighs_classes = given is not None
         self._balances = self._unbalanced = given == "balanced"
@@ -75,7 +77,7 @@ class Program:
 
     def __getstate__(self) -> tuple[dict[str, Array], Course, bool]:
         """What a copy is given after it is compiled; see `pipeline/program/make.py`."""
-        return self.state(), self.course, self._unbalanced
+        return self.state(), self.tables.course, self._unbalanced
 
     def __setstate__(self, given: tuple[dict[str, Array], Course, bool]) -> None:
         state, course, unbalanced = given
@@ -113,11 +115,11 @@ class Program:
         return f"{self.structure.backend.name} ({self.structure.backend_reason})"
 
     def parameters(self) -> dict[str, Array]:
-        """Copies of the trained tensors: `fc1.weight` [in, out], `bn1.gamma` [channels], ..."""
+        """Copies of the trained tensors: `fc1.weight` [in, out], `bn1.gamma` [channels], ...; their averages are in `state`."""
         return self.access.read(lambda: {p.name: self._memory.read(self._trial, p.name) for p in self._trained()})
 
     def load_parameters(self, mapping: Mapping[str, npt.ArrayLike]) -> None:
-        """Overwrites every trained tensor, fc1.weight [I, O].  Raises DataError with all differences to `parameters`."""
+        """Overwrites every trained tensor, and its average, fc1.weight [I, O].  Raises DataError with all differences to `parameters`."""
         self._write(mapping, {p.name: p.shape for p in self._trained()}, what="parameters")
 
     def state(self) -> dict[str, Array]:
@@ -180,9 +182,8 @@ class Program:
         """
         given, targets = self._given(x, y)
         inputs.check_finite(given, targets)
-        of_classes = self.class_weights
         prediction, row_loss = self._evaluate(given, targets)
-        if of_classes is not None:
+        if (of_classes := self.class_weights) is not None:
             row_loss = row_loss * of_classes[np.asarray(targets)]
         if sample_weight is not None:
             row_loss = row_loss * inputs.check_weight(sample_weight, len(given))
@@ -201,8 +202,7 @@ class Program:
         if "penalty" not in self.structure.lowered("evaluate", batch).outputs:
             return 0.0
         x = np.zeros((1, *self.structure.network.input_shape))
-        outputs = self._run("evaluate", x, self.structure.blank_y(1), np.zeros((1, batch), np.int64))
-        return float(outputs["penalty"][0])
+        return float(self._run("evaluate", x, self.structure.blank_y(1), np.zeros((1, batch), np.int64))["penalty"][0])
 
     def loss(self, x: npt.ArrayLike, y: npt.ArrayLike, training: bool = False, sample_weight: npt.ArrayLike | None = None) -> float:
         """Mean data loss plus regularization terms over x [N, ...], y [N] or [N, T], sample_weight [N].
@@ -250,56 +250,55 @@ class Program:
         feed = self.feed("train", x[rows], np.asarray(y[rows]), np.arange(len(rows))[None], None if weight is None else weight[rows])
         return diverged(self.structure, self.state(), feed, learning_rate=self.learning_rate(self.steps_done), losses=losses, after=after)
 
+    @property
+    def measured(self) -> str:
+        """Which weights predictions are made of, where they are averages; else empty."""
+        return averages.measured(self.config.averaging, self.tables, self.steps_done)
+
+    def reestimate(self, x: Array | Streamed, order: npt.NDArray[np.int64]) -> None:
+        """Sets the statistics of averages to the means over the batches order [S, B] of x [N, ...]  (Izmailov et al. 2018)."""
+        executable = self.structure.executable("statistics", order.shape[1])
+        for rows, places, first in averages.batches(inputs.check_x(x, self.structure.network), order):
+            with self.access:
+                executable.run(self.own_memory(), self.feed("statistics", rows, self.structure.blank_y(len(rows)), places, first=first))
+                self._folded = False
+
     def prepare(self, *, weighted: bool = False) -> None:
         """Compiles what a training and its evaluations need, so that the first of them does not wait; weighted: with sample weights."""
         self.structure.executable("train", self.batch_size, weighted)
         self.structure.executable("evaluate", self.structure.evaluation_batch)
+        if self.reestimates:
+            self.structure.executable("statistics", self.batch_size)
 
     def follow(self, course: Course) -> None:
         """From the next step on the training is that of `course`; without one its length is not known."""
-        self.course = course
+        self.tables.follow(course)
 
     def learning_rate(self, step: int) -> float:
         """The learning rate of `step`, counted from 0."""
-        return float(self._rate(self._clock(np.asarray([step])))[0])
+        return self.tables.learning_rate(step)
 
     def explain(self, parts: Sequence[str] = SHORT) -> Lines:
         """The parts that `task=explain` lists, or ["all"].  Raises ConfigError for another."""
         return explain(self.structure, self.config, parts)
 
-    def feed(self, form: Form, x: Array | Streamed, y: Array, order: npt.NDArray[np.int64], weight: Array | None = None) -> Feed:
-        """What the plan of `form` consumes for this trial alone; its first step is the next one.
+    def feed(
+        self, form: Form, x: Array | Streamed, y: Array, order: npt.NDArray[np.int64], weight: Array | None = None, first: int | None = None
+    ) -> Feed:
+        """What the plan of `form` consumes for this trial alone; its first step is number `first`, None: the next one.
 
-        x [N, ...]: prepared, or raw; order [steps, batch].
+        x [N, ...]: prepared, or raw; order [S, B].
         """
-        if form != "evaluate":
+        if form not in ("evaluate", "statistics"):
             self._check_balanced()
         plan = self.structure.compiled(form, order.shape[1], weight is not None).plan
-        values, words = self._tables(plan, len(order))
+        values, words = self.tables.of(plan, (self.steps_done if first is None else first) + np.arange(len(order)))
         stored, fixed = (x.store, True) if isinstance(x, Streamed) else (x, is_known_finite(x))
         feed = Feed(x=stored, y=y, order=order[None], values=values[None], words=words[None], fixed=fixed)
         if isinstance(x, Streamed):
             assert x.raw, "rows that no gather can make are made before"
             feed = replace(feed, affine=x.pairs, x_order=None if x.rows is None else x.rows[order][None])
         return feed if weight is None else replace(feed, weight=weight)
-
-    def _tables(self, plan: Plan, steps: int) -> tuple[Array, npt.NDArray[np.uint32]]:
-        """What the plan reads as scalars at each of the next steps: values [S, V] and words [S, W]."""
-        if not plan.values and not plan.words:  # an evaluation asks no clock
-            return np.empty((steps, 0)), np.empty((steps, 0), np.uint32)
-        clock = self._clock(self.steps_done + np.arange(steps))
-        return value_table(plan.values, self._values, clock), word_table(plan.words, self.seed, clock)
-
-    def _clock(self, steps: npt.NDArray[np.int64]) -> Clock:
-        course = self.course
-        age = schedules.age(self.config.schedule, steps, course.plateau.changed)
-        return Clock(
-            steps=steps,
-            total=course.total_steps,
-            steps_per_epoch=course.steps_per_epoch,
-            scale=course.plateau.scale * course.slowed,
-            age=age,
-        )
 
     def _train(self, x: Array | Streamed, y: Array, order: npt.NDArray[np.int64], weight: Array | None) -> tuple[Array, int]:
         """Trains on the steps of order [S, B] -> losses [S] as far as they were made, completed steps."""
@@ -396,5 +395,6 @@ class Program:
         with self.access:
             self._folded = False
             for name in wanted:
-                if name != "step":
-                    self._memory.write(self._trial, name, given[name])
+                for place in () if name == "step" else self.structure.places(name):
+                    if place == name or place not in wanted:
+                        self._memory.write(self._trial, place, given[name])

@@ -4,6 +4,7 @@ initialization.py  how weights start
 regularization.py  dropout, penalties, clipping, label smoothing: one record
 penalty.py         a penalty that is a formula
 augmentation.py    random changes of training images
+averaging.py       averages of the weights, of which predictions are made
 losses.py          what is minimized
 schedule.py        what a schedule is: its record and its rule
 schedules.py       the learning rate as a function of the step

@@ -8,6 +8,7 @@ from pipeline import files
 from pipeline.config.experiment import Experiment
 from pipeline.errors import RunError
 from pipeline.program.program import Program
+from pipeline.recipe.averaging import average_name, measured_tensors
 from pipeline.tasks import trained
 from pipeline.training import checkpoint
 
@@ -20,7 +21,7 @@ def take(experiment: Experiment, program: Program) -> str:
     assert experiment.initialization.from_run is not None
     folder = trained.find(experiment.initialization.from_run, experiment, at=AT)
     found = checkpoint.load(folder / trained.CHECKPOINTS)
-    given, own = found.result, program.state()
+    given, own = measured_tensors(found.result), program.state()
     names = [p.name for p in program.structure.network.parameters]
     wrong = [
         f"{name} is {list(given[name].shape)} there and {list(own[name].shape)} here"
@@ -35,10 +36,13 @@ def take(experiment: Experiment, program: Program) -> str:
     taken = [name for name in names if name in given]
     if not taken:
         raise RunError(f"{AT} = {shown}: it has no tensor of this network; name layers as there: {_some(sorted(given))}")
-    program.load_state({**own, **{name: given[name] for name in taken}})
+    program.load_state({**own, **{place: given[name] for name in taken for place in program.structure.places(name)}})
     rest = [name for name in names if name not in given]
+    averaged = ", the averages of its weights," if any(average_name(name) in found.result for name in taken) else ""
     drawn = f"; drawn anew: {_some(rest)}" if rest else ""
-    return f"initialization: {len(taken)} of {len(names)} tensors are those of {shown} at step {int(np.max(given['step']))}{drawn}"
+    return (
+        f"initialization: {len(taken)} of {len(names)} tensors are those of {shown}{averaged} at step {int(np.max(given['step']))}{drawn}"
+    )
 
 
 def _some(names: list[str]) -> str:

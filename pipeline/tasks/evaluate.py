@@ -94,6 +94,7 @@ def evaluated(run_: trained.Trained, dataset: data.Dataset) -> dict[str, Any]:
             counts = confusion(part.y, prediction.argmax(axis=1), len(dataset.class_names))
             result[name] = {"confusion": counts.tolist(), **result[name]}
     found = dead_units(run_.program, dataset.train.x) if len(dataset.train) else {}
+    result["notes"] += [run_.program.measured] if run_.program.measured else []
     result["dead_units"] = {layer: list(counts) for layer, counts in found.items()}
     rows = shown_rows(len(dataset.train.x))
     result["notes"] += [

@@ -20,6 +20,7 @@ from pipeline.config.spec import to_plain
 from pipeline.data import Dataset
 from pipeline.errors import ConfigError, RunError
 from pipeline.program.program import Program
+from pipeline.recipe.averaging import average_name
 from pipeline.recipe.plateau import Plateau
 from pipeline.recipe.schedules import SCHEDULES, needs_total
 from pipeline.tasks import trained
@@ -80,6 +81,7 @@ def taken(begun: Beginning, program: Program, dataset: Dataset) -> Beginning:
     head = f"fork of {origin.folder} at step {origin.step}"
     if other:
         state = {name: found.state[name] if name in network else value for name, value in own.items()}
+        state |= {average_name(p.name): state[p.name] for p in program.structure.averaged}
         text = f"{head}: the weights and statistics of the network are taken, nothing else, as {', '.join(other)}: epochs count from 1"
         text += _other_meaning(found, dataset) + values
         start = replace(found, state={**state, "step": np.asarray(0)}, best_state=None, progress=Progress())
@@ -117,10 +119,16 @@ def _other_steps(begun: Beginning, found: Checkpoint, own: State, network: set[s
         yield "its rows are others"
     if now.training.batch_size != before.training.batch_size:
         yield f"a batch is {now.training.batch_size} rows and was {before.training.batch_size}"
-    slots = {name: np.shape(value) for name, value in own.items() if name not in network and name != CLASS_WEIGHTS}
-    former = {name: np.shape(value) for name, value in found.state.items() if name not in network and name != CLASS_WEIGHTS}
+    slots, former = ({n: np.shape(value) for n, value in state.items() if _is_slot(n, network)} for state in (own, found.state))
     if slots != former or type(now.optimizer) is not type(before.optimizer):
         yield "its optimizer is another"
+    if type(now.averaging) is not type(before.averaging):
+        yield "its averages of the weights are others"
+
+
+def _is_slot(name: str, network: set[str]) -> bool:
+    """Whether a tensor of a state is the optimizer's: neither of the network nor an average of it, nor a weight of the loss."""
+    return name not in network and name != CLASS_WEIGHTS and not name.startswith(average_name(""))
 
 
 def _other_meaning(found: Checkpoint, dataset: Dataset) -> str:

@@ -30,6 +30,7 @@ from pipeline.errors import DivergedError, Paused, PipelineError, Stopped, sente
 from pipeline.program.make import compile_experiment
 from pipeline.program.model import Model
 from pipeline.program.program import Program
+from pipeline.recipe.averaging import averages, described
 from pipeline.recipe.plateau import watching
 from pipeline.records import record
 from pipeline.screen.console import console_for, say_once
@@ -144,6 +145,8 @@ def steps(ready: Ready, program: Program) -> Generator[Feed, Taken, Result]:
         notes.append(f"device memory: {peak / 2**20:,.1f} MiB planned for a trial, {free / 2**20:,.1f} MiB free")
     if crowded := backends.crowded(program.structure.backend.name, ready.begun.experiment.backend.threads):
         notes.append(crowded)
+    if averages(program.config.averaging):
+        notes.append(described(program.config.averaging))
     if ready.begun.experiment.initialization.from_run is not None and ready.begun.found is None:
         notes.append(begin.take(ready.begun.experiment, program))
     if ready.begun.origin is not None:
@@ -292,6 +295,8 @@ def _train(made: _Training, tracker: Tracker) -> Generator[Feed, Taken, tuple[Ou
             callbacks=Callbacks(asked=asked.callbacks, saved={} if found is None else found.progress.callbacks, folder=tracker.folder),
         )
         outcome = yield from made.kept.over(steps_of)
+    if program.measured:
+        outcome = replace(outcome, message=f"{outcome.message}; {program.measured}")
     return outcome, interrupt.signal
 
 

@@ -193,6 +193,8 @@ class _Loop:
                 if self.stop() and not self._complete():
                     return self._stopped()
             if not self._went_back():
+                if self.progress.step:
+                    self._reestimate()
                 self._save()
                 return self._finished()
 
@@ -295,8 +297,14 @@ class _Loop:
         values["time/epoch_s"] = progress.seconds + time.perf_counter() - start
         return values
 
+    def _reestimate(self) -> None:
+        """What evaluation needs of the training rows, before it and before that state is saved."""
+        if self.program.reestimates:
+            self.program.reestimate(self.data.train.x, self._order(self.progress.epoch))
+
     def _end_epoch(self) -> None:
         """Validates, keeps the best weights and closes the epoch."""
+        self._reestimate()
         values = self._values()
         if not math.isfinite(values.get("loss/validation", 0.0)) and self._went_back():
             return

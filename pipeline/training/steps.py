@@ -25,6 +25,10 @@ T = TypeVar("T")
 class Trainable(Protocol):
     """What the loop asks of a program; `pipeline.program.Program` is one."""
 
+    @property
+    def reestimates(self) -> bool:
+        """Whether evaluation needs what `reestimate` makes."""
+
     def follow(self, course: Course) -> None:
         """From the next step on the training is that of `course`."""
 
@@ -33,6 +37,9 @@ class Trainable(Protocol):
 
     def evaluate(self, x: Array | Streamed, y: Array | Streamed, sample_weight: Array | None = None) -> tuple[Array, Array]:
         """-> (prediction [N, ...], row loss [N])."""
+
+    def reestimate(self, x: Array | Streamed, order: Array) -> None:
+        """Sets the statistics that evaluation needs beside the steps, from the batches order [steps, B] of x."""
 
     def diverged(
         self, x: Array | Streamed, y: Array | Streamed, rows: Array, weight: Array | None, *, losses: Array, after: State | None

@@ -58,6 +58,11 @@ def optimizer(r: random.Random) -> dict[str, Any]:
     return {**(r.choice(STEPS) if kind == "formula" else {}), "kind": kind, "learning_rate": 0.01}
 
 
+def averaging(r: random.Random) -> dict[str, Any]:
+    kind = r.choice(["none", "none", "ema", "swa"])
+    return {"kind": kind} if kind == "none" else {"kind": kind, "from_step": 2, **({"every_steps": 1} if kind == "swa" else {})}
+
+
 def layer(r: random.Random, earlier: list[str]) -> dict[str, Any]:
     kind = r.choice([*LAYERS, "conv", "conv", "conv_transpose"])
     fields: dict[str, Any] = {"kind": kind}
@@ -85,6 +90,8 @@ def layer(r: random.Random, earlier: list[str]) -> dict[str, Any]:
         fields["activation"] = activation(r)
     if kind in ("conv", "conv_transpose", "dense") and r.random() < 0.5:
         fields |= {"activation": activation(r), "normalization": normalization(r)}
+    if kind in ("conv", "conv_transpose", "dense"):
+        fields["frozen"] = r.random() < 0.15
     return fields
 
 
@@ -106,6 +113,7 @@ def network(r: random.Random) -> tuple[DataShape, dict[str, Any]]:
         "optimizer": optimizer(r),
         "activation": activation(r),
         "normalization": normalization(r),
+        "averaging": averaging(r),
         "training": {"batch_size": r.choice([1, 1, 2, 3, 4, 5])},
     }
     return DataShape(input_shape=input_shape, classes=classes, targets=None if classes else r.choice([1, 2, 3])), groups

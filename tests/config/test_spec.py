@@ -63,7 +63,7 @@ def test_the_whole_config_is_written_in_the_order_of_the_groups_kind_first() -> 
     assert list(got) == [
         "task", "run", "step", "resume", "output", "format", "keep", "rebuild", "scope", "demonstration", "arm", "seed", "precision",
         "architecture", "initialization", "normalization", "activation", "regularization", "optimizer", "schedule", "loss", "data",
-        "preprocessing", "augmentation", "training", "budget", "backend", "tracking",
+        "preprocessing", "augmentation", "averaging", "training", "budget", "backend", "tracking",
     ]  # fmt: skip
     assert got["architecture"] == {
         "layers": [

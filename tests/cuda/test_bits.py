@@ -29,6 +29,18 @@ FEW = Golden(
 DIVERGES = (SMALL, "normalization=none", "optimizer=adam", "regularization=dropout", "training.batch_size=16")
 
 
+AVERAGED = Golden(
+    name="averaged",
+    overrides=(SMALL, "normalization=batch", "averaging=ema", "averaging.decay=0.9", "training.batch_size=16", "precision=float32"),
+    steps=9,
+)
+
+
+@LONG
+def test_averages_of_the_weights_have_the_bits_of_the_native_code() -> None:
+    assert in_shim(AVERAGED) == bits(AVERAGED)
+
+
 def test_a_network_with_batch_norm_and_dropout_has_the_bits_of_the_native_code() -> None:
     assert in_shim(FEW) == bits(FEW)
 

@@ -21,7 +21,7 @@ from tests.refusal import refused
 
 ROOT = Path(__file__).parents[2]
 # what a training, a stack and a check ask of a program alone
-OWN = {"feed", "prepare", "count_in", "access", "moved", "diverged", "config", "seed"}
+OWN = {"feed", "prepare", "count_in", "access", "moved", "diverged", "config", "seed", "own_memory", "tables", "reestimate", "reestimates"}
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(5, 3, size=(64, 3)), RNG.normal(100, 10, size=(64, 1))
 ORDER = np.arange(64).reshape(4, 16)
@@ -56,7 +56,7 @@ def assigned(path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("folder", ["pipeline", "benchmarks"])
 def test_no_field_of_a_program_is_set_from_outside(folder: str) -> None:
-    assert {"steps_done", "_course", "program", "fitted"} <= fields()
+    assert {"steps_done", "tables", "program", "fitted"} <= fields()
     wrong = {str(path.relative_to(ROOT)): sorted(set(assigned(path)) & fields()) for path in (ROOT / folder).rglob("*.py")}
     assert not {path: names for path, names in wrong.items() if names}
 

@@ -47,6 +47,13 @@ SWEEPS = {
     ),
     "one diverges": (*SMALL, "optimizer=sgd", "optimizer.learning_rate=0.1,1e30,0.01", "seed=0,1"),
     "a budget that ends within an epoch": (*SMALL, "training.epochs=null", "budget.steps=37,25", "seed=0,1"),
+    "averages": (
+        *SMALL,
+        "normalization=batch",
+        "averaging=ema,swa",
+        "averaging.batch_norm=reestimated",
+        "seed=0,1",
+    ),
     "balanced classes": (
         *SMALL,
         "data=wine",
