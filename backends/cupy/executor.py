@@ -70,6 +70,7 @@ class Executable:
             arena = self._taken(memory, feed, np.zeros(1, np.int64), np.zeros(1, bool))
             starts = dict(zip([n for n, _ in self.plan.outputs], arena.ring_starts(1, steps), strict=True))
             self.device.copy(target.address + row * width, arena.places["rings"] + starts[name], count * width)
+            self.device.reached(self.device.mark())  # whoever reads it asks another stream
 
     def _taken(self, memory: Memory, feed: Feed, done: Array, stopped: Array, *, more: bool = False) -> _Arena:
         """Takes every step -> where the outputs lie; the steps taken are counted in `done` [K], zeros."""

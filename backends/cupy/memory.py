@@ -42,6 +42,7 @@ class Memory:
         if isinstance(value, Resident):
             assert value.dtype == buffer.dtype
             self._device.copy(self._place(trial, buffer), value.address, buffer.bytes)
+            self._device.reached(self._device.mark())  # its owner may change it, or give it back
             return
         self._device.upload(self._place(trial, buffer), np.ascontiguousarray(value, np.dtype(buffer.dtype)))
 

@@ -140,6 +140,7 @@ def test_no_row_and_no_prediction_passes_the_host() -> None:
     assert len(device.rooms) == rooms + 1, "that of the result"
     copied = [(target, size) for target, _, size in device.copies if target >= found.address]
     assert sum(size for _, size in copied) == found.numbers.nbytes and copied[0][0] == found.address
+    assert [mark[1] for mark in device.marks[-2:]] == ["mark", "reached"], "who reads it waits for no stream of ours"
     read = {launch.arguments["xs"] for launch in device.launches[-5:] if "xs" in launch.arguments}
     assert read == {1 << 60}, "the kernels read them where they lie"
 
@@ -165,6 +166,7 @@ def test_parameters_are_read_and_written_where_they_lie() -> None:
     lent = {name: Lent(np.zeros(p.shape, np.float32), (1 << 60) + n * 65536) for n, (name, p) in enumerate(lying.items())}
     made.load_parameters(lent)
     assert len(device.uploads) == before, "nothing comes from the host"
+    assert [mark[1] for mark in device.marks[-2:]] == ["mark", "reached"]
     assert device.copies[-len(lying) :] == [(p.address, lent[name].address, p.nbytes) for name, p in lying.items()]
 
 
