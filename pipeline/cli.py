@@ -27,6 +27,7 @@ from pipeline.config.jobs import check_folders
 from pipeline.config.others import arguments_parser
 from pipeline.config.overrides import as_one_run, asks_for_several, forgiving, without_dashes
 from pipeline.errors import ConfigError, PipelineError, Stopped, complain, exit_code, sentence
+from pipeline.sweeps.again import best_instead
 from pipeline.sweeps.run import run_sweep, sweep_to_resume
 from pipeline.tasks import RunContext
 from pipeline.tasks.job import described
@@ -119,7 +120,7 @@ def _single(argv: list[str], began: float) -> int:
 
     code = run_hydra(argv, job)
     if failures:
-        raise failures[0]
+        raise best_instead(failures[0], argv)
     return code
 
 

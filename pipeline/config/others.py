@@ -211,6 +211,7 @@ def _check_hydra(folder: str | None, main: str | None, name: str | None, overrid
     found = _loaded(main or str(CONF), folder, name or "config", overrides)
     theirs = _hydra_parts(found)
     own = [text for text in overrides if text.lstrip("+~").startswith(("hydra.", "hydra/"))]
+    _check_launcher([place for place in (folder, main) if place], name or "config", found["hydra"]["runtime"]["choices"], guard)
     try:
         ours = _hydra_parts(_loaded(str(CONF), None, "config", own))
     except HydraException:
@@ -228,6 +229,20 @@ def _check_hydra(folder: str | None, main: str | None, name: str | None, overrid
     for path, value in _entries({name: sweeper.get(name) for name in ("params", "space")}, "hydra.sweeper"):
         if "$" in f"{path}{value}" and not guard.gives(path):  # they are read twice, as a config and as overrides
             raise _refused(path, value, "the values of a sweep are written out", "give them on the command line")
+
+
+def _check_launcher(folders: Sequence[str], name: str, choices: Mapping[str, Any], guard: Guard) -> None:
+    """That no file in use asks for a launcher: the defaults list of ours, which is read first, would overrule it without a word."""
+    used = [name, *(f"{group}/{option}" for group, option in choices.items() if isinstance(option, str))]
+    for file in (Path(folder, f"{each}.yaml") for folder in folders for each in used):
+        content = yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.BaseLoader) if file.is_file() else None
+        defaults = content.get("defaults") if isinstance(content, dict) else None
+        for entry in defaults if isinstance(defaults, list) else ():
+            for key, value in entry.items() if isinstance(entry, dict) else ():
+                asks = key.removeprefix("override").strip().lstrip("/") == "hydra/launcher"
+                if asks and value not in ("stacked", choices.get("hydra/launcher")) and not guard.gives("hydra/launcher"):
+                    hint = f"give hydra/launcher={value} on the command line if that is meant"
+                    raise _refused("hydra/launcher", value, "a config file would set up Hydra itself, not an experiment", hint)
 
 
 def _hydra_parts(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,8 +4,9 @@
     'optimizer.beta1=tag(one_minus,interval(0.9,0.999))'   or   'optimizer.beta1=one_minus(0.9,0.999)'
     'architecture.layers.0.units=tag(log,int(interval(16,512)))', 'training.batch_size=range(16,65,16)', 'activation=relu,tanh'
     'a=tag(zip,choice(1,2))' 'b=tag(zip,choice(3,4))'      go together
+    'optimizer.beta1={kind:one_minus,low:0.9,high:0.999,when:{optimizer:adam}}'     only where another has a value
 
-A space in YAML, `hydra.sweeper.space`, knows conditions too.  What the command line gives takes the place of what is written there.
+What the command line gives takes the place of what a space in YAML, `hydra.sweeper.space`, says.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _ELSEWHERE = {
     "seeds": f"give {AT}.repeats=8, or seed=0,1,2,3",
     "repeats": f"give {AT}.repeats=8, or seed=0,1,2,3",
     "ablate": "give +sweep=ablate, and the values of each factor, that of the baseline first",
-    "when": f"conditions are written in YAML, in {AT}.space",
+    "when": "a condition is a key: '{kind: log, low: 0.1, high: 1, when: {optimizer: adam}}'",
 }
 
 
@@ -140,6 +141,8 @@ def _space(override: Override) -> Parameter | None:
     """The parameter that an override asks to be searched; None where it gives one value."""
     path, value = as_written(override.key_or_group), override.value()
     if not override.is_sweep_override():
+        if isinstance(value, dict) and "when" in value:
+            return parameter(path, _in_hydra(_unquoted(value)), at=path)
         text = value.text if isinstance(value, QuotedString) else value
         found = _TEXT.fullmatch(text) if isinstance(text, str) else None
         if found is not None and found[1] in _ELSEWHERE:
@@ -165,6 +168,15 @@ def _space(override: Override) -> Parameter | None:
         got = override.input_line.partition("=")[2] if override.input_line else ""
         raise ConfigError(at=path, got=got, rule="matches nothing", hint="a glob finds the options of a group")
     return Parameter(path=path, space=Choice(values=tuple(map(str, texts))), zip=together[0] if together else "")
+
+
+def _unquoted(value: Any) -> Any:
+    """What Hydra's grammar reads, without its quotes."""
+    if isinstance(value, dict):
+        return {str(_unquoted(key)): _unquoted(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_unquoted(entry) for entry in value]
+    return value.text if isinstance(value, QuotedString) else value
 
 
 def _interval(value: IntervalSweep, tags: Sequence[str], path: str) -> dict[str, Any]:

@@ -74,7 +74,8 @@ def cma_es(seed: int, parameters: Sequence[Parameter], many: int, told: Sequence
         strategy.tell(
             [(row, each.scores[0] if math.isfinite(each.scores[0]) else worst + 1.0) for row, each in zip(rows, generation, strict=True)]
         )
-    return [{name: min(float(share), 1 - 2**-24) for name, share in zip(names, row, strict=False)} for row in rows]
+    left = rows[len(told) % many :]  # of a generation that a search of fewer points cut off, what it lacks
+    return [{name: min(float(share), 1 - 2**-24) for name, share in zip(names, row, strict=False)} for row in left]
 
 
 def word(seed: int, number: int) -> int:

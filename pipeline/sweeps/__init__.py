@@ -16,6 +16,7 @@ stacks.py      trials of one structure trained in step
 adopt.py       what a killed process left unsaid
 objective.py   what trials are judged by
 table.py       the trials of a sweep as one table, and its summary run
+apart.py       automatic values that the trials differ in
 comparison.py  arms over seeds: means, intervals, paired differences
 student.py     Student's t
 importance.py  which parameters mattered

@@ -34,6 +34,7 @@ from pipeline.tasks.job import described
 SOME_FAILED = 3
 SWEEPS = Path("runs/sweeps")
 HOW = ("sweep.", "hydra/launcher=", "hydra.launcher.")  # overrides that say how the trials of a sweep are run, not which
+MORE = "hydra.sweeper.trials="  # what a search that goes on may ask for besides
 OVER = ("hydra", "hydra/launcher", "tracking", "output", "resume", "sweep")  # what may be another when a sweep goes on
 
 
@@ -68,7 +69,7 @@ def sweep_to_resume(overrides: Sequence[str]) -> Path | None:
 
 def _asked_then(folder: Path, overrides: Sequence[str]) -> tuple[list[str], list[str]]:
     """The flags and overrides that a sweep was begun with, and how it is run now.  Raises ConfigError where other values are given."""
-    how = [text for text in overrides if text.lstrip("+").startswith(HOW)]
+    how = [text for text in overrides if text.lstrip("+").startswith((*HOW, MORE))]
     for text in overrides:
         path, _, value = text.lstrip("+").partition("=")
         if path not in ("resume", "extensions") and text not in how:
@@ -77,7 +78,8 @@ def _asked_then(folder: Path, overrides: Sequence[str]) -> tuple[list[str], list
         if journal.head.get("overrides") is None:
             hint = "go on from Python: pipeline.sweep(..., folder=...) with the same config and space"
             raise ConfigError(at="resume", got=files.shown(folder), rule="the sweep was begun from Python, which has its config", hint=hint)
-        return list(journal.head.get("flags", ())), [*journal.head.get("overrides", ()), *how]
+        begun = [text for text in journal.head.get("overrides", ()) if not (text.startswith(MORE) and any(t.startswith(MORE) for t in how))]
+        return list(journal.head.get("flags", ())), [*begun, *how]
 
 
 @dataclass(eq=False)
@@ -132,11 +134,12 @@ class SweepRun:
             from pipeline.sweeps.adopt import adopt  # noqa: PLC0415  # the command line starts without it
 
             _check_space(folder, journal.head["jobs"], jobs)
-            _check_search(folder, journal.head.get("search"), search)
+            if more := _check_search(folder, journal.head.get("search"), search):
+                journal.begin(id=journal.head["id"], flags=self.flags, overrides=self.overrides, jobs=jobs, search=search)
             adopt(journal, Path.cwd())
             ended = ("finished", "diverged", "pruned")
             over = sum(end["status"] in ended for trial, end in journal.ends.items() if trial in journal.runs)
-            before = f", {over} of them over" if over else ", goes on"
+            before = f", {over} of them over{more}" if over else f", goes on{more}"
         else:
             self.save(folder / "multirun.yaml")
             id = folder.name if self.chosen is None else f"{folder.name}-{secrets.token_hex(3)}"
@@ -258,10 +261,12 @@ def _check_space(folder: Path, before: Sequence[Mapping[str, str]], now: Sequenc
     raise ConfigError(at="hydra.sweep.dir", got=files.shown(folder), rule=rule, hint=hint)
 
 
-def _check_search(folder: Path, before: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> None:
-    """Whether a search is the one that was begun.  Raises ConfigError with the difference."""
+def _check_search(folder: Path, before: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> str:
+    """Whether a search is the one that was begun -> how many more points it asks for, in words.  Raises ConfigError with the difference."""
     if before == now:
-        return
+        return ""
+    if before is not None and now is not None and _is_longer(before, now):
+        return f"; {now['trials']} points in place of {before['trials']}"
     then, asked = before or {}, now or {}
     told = [
         f"{name} {_listed(then.get(name))} -> {_listed(asked.get(name))}" for name in {**then, **asked} if then.get(name) != asked.get(name)
@@ -269,6 +274,16 @@ def _check_search(folder: Path, before: Mapping[str, Any] | None, now: Mapping[s
     rule = f"holds another search ({'; '.join(told)})"
     hint = f"give another folder, or go on with resume={files.shown(folder)}"
     raise ConfigError(at="hydra.sweep.dir", got=files.shown(folder), rule=rule, hint=hint)
+
+
+def _is_longer(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether a search differs from one before in more points alone, of which the first are those that there are.
+
+    Stages share out their number, and points that are pruned are compared with all of theirs.
+    """
+    same = {**before, "trials": None} == {**now, "trials": None}
+    counted = isinstance(before["trials"], int) and isinstance(now["trials"], int)
+    return same and counted and now["trials"] > before["trials"] and now["stages"] == 1 and now["prune"] == "none"
 
 
 def _listed(value: object) -> str:

@@ -18,6 +18,7 @@ from pipeline.screen.wording import grows, number
 from pipeline.search.settings import REPEATS
 from pipeline.search.told import dominates
 from pipeline.sweeps import forms
+from pipeline.sweeps.apart import apart
 from pipeline.sweeps.journal import PRUNED
 from pipeline.sweeps.objective import Objective, objectives
 from pipeline.tracking.delivery import read_sent
@@ -63,6 +64,7 @@ class Sweep:
     """The trials of a sweep in the order of their jobs.  `metric` is the one that ranks them; `params` and `metrics` are the columns.
 
     objectives  what the trials are judged by, `metric` first
+    apart       what the trials differ in beside what was asked: automatic values that follow from it
     """
 
     name: str
@@ -71,6 +73,7 @@ class Sweep:
     metrics: tuple[str, ...]
     trials: tuple[Trial, ...]
     objectives: tuple[Objective, ...] = ()
+    apart: tuple[str, ...] = ()
 
     @property
     def objective(self) -> Objective:
@@ -229,7 +232,10 @@ def summarize_sweep(
                 rung=rung,
             )
         )
-    return Sweep(name=name, metric=metric, params=tuple(params), metrics=tuple(names), trials=tuple(trials), objectives=judged)
+    return Sweep(
+        name=name, metric=metric, params=tuple(params), metrics=tuple(names), trials=tuple(trials), objectives=judged,
+        apart=tuple(apart(starts, params)),
+    )  # fmt: skip
 
 
 def _rung(events: Sequence[object]) -> int | None:

@@ -85,11 +85,19 @@ def test_what_is_no_experiment_is_refused_and_nothing_is_done(folder: Path, caps
     assert sorted(path.name for path in folder.parent.iterdir()) == ["mine"]
 
 
-def test_a_launcher_of_a_defaults_list_gives_way_to_ours(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Hydra keeps the one of the main config; only the command line names another."""
+def test_a_launcher_of_a_defaults_list_is_refused_unless_the_command_line_names_it(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Hydra keeps the one of the main config, and says nothing of the other."""
     write(folder, {E: f"{HEAD}defaults: [{{override /hydra/launcher: mine}}]\n", "hydra/launcher/mine.yaml": "_target_: os.system\n"})
     alone = [text for text in SMALL if not text.startswith("output")]
-    assert cli.main(["-m", "--config-dir", "mine", "+experiment=e", *alone, "seed=0,1"]) == 0, capsys.readouterr().err
+    asked = ["-m", "--config-dir", "mine", "+experiment=e", *alone, "seed=0,1"]
+    assert cli.main(asked) == 2
+    assert capsys.readouterr().err == (
+        "error: hydra/launcher = mine: a config file would set up Hydra itself, not an experiment; "
+        "give hydra/launcher=mine on the command line if that is meant\n"
+    )
+    assert cli.main([*asked, "hydra/launcher=stacked"]) == 0, capsys.readouterr().err
     assert "2 trials train together, as one program" in capsys.readouterr().out
 
 

@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.sweeps import forms
+from pipeline.sweeps.apart import apart
 from pipeline.sweeps.comparison import compare, seeds_needed
 from pipeline.sweeps.conclusions import at_an_end, conclusions
 from pipeline.sweeps.importance import LEAST, importance
 from pipeline.sweeps.objective import Objective
 from pipeline.sweeps.table import Sweep, Trial
+from pipeline.tracking.journal import Start
 
 Values = dict[str, float]
 
@@ -82,6 +84,18 @@ def test_a_best_number_at_an_end_of_those_tried_is_said_but_not_words_pairs_or_r
     for found in (tried(0.01, 0.1), tried("relu", "tanh", "elu")):
         assert at_an_end(found, (), ()) == []
     assert at_an_end(tried(0.001, 0.01, 0.1), (), {"a.rate"}) == []
+
+
+def test_automatic_values_that_follow_from_what_is_compared_are_said() -> None:
+    def begun(optimizer: str, decay: float, told: str) -> Start:
+        params = {"optimizer.kind": optimizer, "regularization.weight_decay": str(decay)}
+        return Start(params=params, tags={"pipeline.data_notes": f"a note\nautomatic for 1,437 training rows: 20 epochs (440 steps){told}"})
+
+    starts = [begun("adam", 0.3, ", weight decay 0.3"), begun("sgd", 0.0, ""), begun("momentum", 0.0, "")]
+    said = "automatic regularization.weight_decay is not the same for all: 0.3 with optimizer=adam, 0.0 with optimizer=sgd,momentum"
+    hint = "; give regularization.weight_decay=... to compare the rest alone"
+    assert list(apart(starts, ("optimizer",))) == [said + hint]
+    assert list(apart(starts, ("optimizer", "regularization"))) == list(apart(starts[1:], ("optimizer",))) == []
 
 
 def test_no_number_of_seeds_parts_what_is_equal() -> None:

@@ -210,10 +210,42 @@ def test_a_range_without_a_search_says_what_to_give(command: Command, capsys: py
 
 def test_another_search_in_the_same_folder_is_refused_with_the_difference(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     same = (*SEARCH, "hydra.sweep.dir=s", RATE)
-    assert command(*same, "hydra.sweeper.trials=2") == 0
-    assert command(*same, "hydra.sweeper.trials=3") == 2
-    sentence = "error: hydra.sweep.dir = s: holds another search (trials 2 -> 3); give another folder, or go on with resume=s\n"
+    assert command(*same, "hydra.sweeper.trials=3") == 0
+    assert command(*same, "hydra.sweeper.trials=2") == 2
+    sentence = "error: hydra.sweep.dir = s: holds another search (trials 3 -> 2); give another folder, or go on with resume=s\n"
     assert capsys.readouterr().err == sentence
+
+
+def test_more_points_go_on_in_the_same_folder_and_the_first_are_those_that_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    same = [*SEARCH, *SMALL, RATE, "training.epochs=1"]
+    assert cli.main([*same, "hydra.sweep.dir=s", "hydra.sweeper.trials=2"]) == 0
+    capsys.readouterr()
+    assert cli.main([*same, "hydra.sweep.dir=s", "hydra.sweeper.trials=3"]) == 0
+    assert "sweep s: 3 jobs, 2 of them over; 3 points in place of 2\n" in capsys.readouterr().out
+    assert cli.main(["-m", "resume=s", "hydra.sweeper.trials=4"]) == 0
+    assert cli.main(["-m", "resume=s"]) == 0
+    assert "sweep s: 4 jobs, 4 of them over\n" in capsys.readouterr().out
+    assert cli.main([*same, "hydra.sweep.dir=whole", "hydra.sweeper.trials=4"]) == 0
+    rates = []
+    for name in ("s", "whole"):
+        events = [json.loads(line) for line in (Path(name) / FILE).read_text().splitlines()]
+        rates.append([point["optimizer.learning_rate"] for event in events if event["event"] == "points" for point in event["points"]])
+    assert len(rates[0]) == 4 and rates[0] == rates[1]
+    assert cli.main(["task=evaluate", "run=s"]) == 2
+    assert "run = s: is a sweep of 4 trials, and this task works on one run; its best, by default measures, is run=runs/" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_condition_is_written_on_the_command_line(command: Command) -> None:
+    beta = "optimizer.beta1={kind:one_minus,low:0.9,high:0.999,when:{optimizer:adam}}"
+    assert command(*SEARCH, "hydra.sweeper.trials=6", "optimizer=adam,sgd", beta) == 0
+    asked: list[Any] = [(experiment.optimizer, context.own) for experiment, _, context in recorder.calls]
+    assert {type(optimizer).__name__ == "Adam" for optimizer, _ in asked} == {True, False}
+    assert all(("beta1=" in own) == (type(optimizer).__name__ == "Adam") for optimizer, own in asked)
 
 
 # with real trainings
