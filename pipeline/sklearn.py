@@ -35,7 +35,7 @@ from pipeline.compiler.structure import Structure
 from pipeline.config import automatic, spec
 from pipeline.config.compose import compose
 from pipeline.config.experiment import Experiment
-from pipeline.config.extensions import own
+from pipeline.config.extensions import begin, own
 from pipeline.config.overrides import forgiving, groups, plain_value
 from pipeline.data import DataShape
 from pipeline.data.frames import in_memory, is_frame
@@ -47,6 +47,7 @@ from pipeline.program.model import Model
 from pipeline.program.program import Program
 from pipeline.recipe.plateau import watching
 from pipeline.training import loop
+from pipeline.training.callbacks import Callbacks
 
 __all__ = ["Classifier", "Regressor"]
 
@@ -127,6 +128,7 @@ class _Network(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             learning_rate=program.learning_rate,
             schedule=watching(asked.schedule, asked.optimizer.learning_rate),
             budget=asked.budget,
+            callbacks=Callbacks(asked=asked.callbacks),
         )
         self.history_ = [dict(values) for values in outcome.history]
         self.n_iter_ = len(outcome.history)
@@ -296,9 +298,10 @@ def _composed(overrides: Sequence[str], config: Mapping[str, Any] | None) -> dic
     """
     if isinstance(overrides, str):
         raise ValueError(f"overrides = {overrides}: is a text; give a list, [{overrides!r}]")
+    begin(overrides)
     values = [_plain_value(text) for text in overrides]
     chosen = tuple(text for text, value in zip(overrides, values, strict=True) if value is None)
-    made = deepcopy(_compose(chosen) if config is None else own(config))
+    made = deepcopy(_compose(chosen) if config is None else dict(config))
     if config is not None and chosen:
         raise ValueError(f"overrides = {chosen[0]}: chooses an option; give it to pipeline.compose, or leave config out")
     for path, value in filter(None, values):
@@ -307,7 +310,7 @@ def _composed(overrides: Sequence[str], config: Mapping[str, Any] | None) -> dic
         for part in parts:
             inner = inner[int(part)] if isinstance(inner, list) else inner.setdefault(part, {})
         inner[int(last) if isinstance(inner, list) else last] = value
-    return made
+    return own(made)
 
 
 @lru_cache(maxsize=4096)  # a search asks for few values, and often

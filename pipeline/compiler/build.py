@@ -9,6 +9,7 @@ from dataclasses import replace
 from pipeline.config.experiment import Experiment
 from pipeline.data import DataShape
 from pipeline.errors import ConfigError
+from pipeline.extend.layers import Own
 from pipeline.layers import kind_of, rule_of
 from pipeline.layers.activate import ActivationLayer
 from pipeline.layers.activation import Identity, Softmax
@@ -134,7 +135,7 @@ def _node(record: Part, name: str, sources: tuple[str, ...], shapes: dict[str, S
 
 def _with_bias(parameter: Parameter, record: Part) -> Parameter:
     """A bias starts with what the layer's initialization says; all else as the layer says."""
-    if not isinstance(record, Weighted) or not parameter.name.endswith(".bias"):
+    if not isinstance(record, Weighted) or isinstance(record, Own) or not parameter.name.endswith(".bias"):
         return parameter
     return replace(parameter, initial=record.start.bias_init)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from pipeline.extend.layers import Own
 from pipeline.layers.graph import LayerGraph
 from pipeline.layers.group_norm import removes_the_mean_of_a_channel
 from pipeline.layers.kind import Shape
@@ -20,7 +21,8 @@ def remove_biases(network: LayerGraph) -> tuple[LayerGraph, tuple[str, ...]]:
     for node in network.nodes:
         following = readers[node.name]
         centering = [n.record for n in following if isinstance(n.record, Normalization) and _centers(n.record, n.shape)]
-        biased = any(p.name == f"{node.name}.bias" for p in node.parameters)
+        added = not isinstance(node.record, Own)  # what an extension calls a bias may be anything
+        biased = added and any(p.name == f"{node.name}.bias" for p in node.parameters)
         if biased and centering and len(centering) == len(following):
             node = replace(node, parameters=tuple(p for p in node.parameters if p.name != f"{node.name}.bias"))
             kinds = " and ".join(dict.fromkeys(NORMALIZATIONS.kind_of(each) for each in centering))

@@ -75,13 +75,13 @@ def _check_loaded(names: object) -> None:
 def _with_extensions(config: Experiment) -> Experiment:
     """With the modules that the kinds of the config come from among its `extensions`."""
     named = dict.fromkeys(config.extensions)
-    for kind in _own_kinds(config):
+    for kind in own_kinds(config):
         if not any(kind in provided(name) for name in named):
             named[kind.extension] = None
     return replace(config, extensions=tuple(named))
 
 
-def _own_kinds(config: Experiment) -> Iterator[Declared]:
+def own_kinds(config: Experiment) -> Iterator[Declared]:
     """The kinds of extensions that the config uses."""
     used = [("layer", LAYERS.kind_of(layer)) for layer in config.architecture.layers]
     used += [("metric", name) for name in config.training.named]

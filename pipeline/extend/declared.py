@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import typing
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -49,6 +50,10 @@ def declare(family: Family, kind: str, made: Any, built_in: Mapping[str, object]
     module = str(made.__module__)
     if not re.fullmatch(r"[a-z][a-z0-9_]*", kind):
         raise ExtensionError(f"{module}: {family} {kind!r}: a name is small letters, digits and _, a letter first")
+    if "kind" in getattr(made, "__dataclass_fields__", {}):
+        raise ExtensionError(f"{module}: {family} {kind}: a config has the key kind for what it is; call the setting otherwise")
+    if isinstance(made, type):
+        typing.get_type_hints(made)  # a name that is not there is told now, with its line, not where a config is read
     before = KINDS.get((family, kind))
     if before is None and kind in built_in:
         raise ExtensionError(f"{module}: {family} {kind}: the product has one of this name; use another")

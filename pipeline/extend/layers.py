@@ -109,7 +109,11 @@ def _rule(kind: str, prefix: str) -> LayerKind:
     def lower(b: Builder, node: LayerNode, inputs: tuple[str, ...], *, training: bool) -> str:
         own = cast(Own, node.record)
         given = {p.name.removeprefix(f"{node.name}."): b.input(p.name, p.shape, "state") for p in node.parameters}
-        given |= {name: b.value(f"{node.name}.{name}") for name in own.values()}
+        with guarded(what):
+            numbers = list(own.values())
+        if both := sorted(given.keys() & set(numbers)):
+            raise ExtensionError(f"{what}: {both[0]} is a tensor and a value too; give each its own name")
+        given |= {name: b.value(f"{node.name}.{name}") for name in numbers}
         with guarded(what):
             result = own.lower(b, inputs, given, training=training)
             made = b.shape(result)

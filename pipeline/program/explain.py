@@ -9,7 +9,10 @@ from backends.contract import ITEM_BYTES
 from pipeline.compiler.lower import Form
 from pipeline.compiler.structure import Structure
 from pipeline.config.experiment import Experiment
+from pipeline.config.spec import own_kinds
 from pipeline.config.task_settings import SHORT, Explain, Part, chosen
+from pipeline.extend.declared import KINDS
+from pipeline.extend.load import described as version_of
 from pipeline.graph.text import print_graph
 from pipeline.layers.graph import print_decay, print_layers
 from pipeline.plan import print_memory, print_plan
@@ -26,6 +29,7 @@ def explain(structure: Structure, config: Experiment, parts: Sequence[str]) -> L
     text = [f"backend {structure.backend.name} ({structure.backend_reason}), {structure.precision}, structure {structure.digest}"]
     if "layers" in asked:
         text += _layers(structure, config)
+        text += [_titled("extensions", "\n".join(of_extensions))] if (of_extensions := list(_extensions(config))) else []
     if "formulas" in asked and (formulas := print_formulas(structure, config)):
         text.append(_titled("formulas", formulas))
     if "decay" in asked:
@@ -43,6 +47,13 @@ def explain(structure: Structure, config: Experiment, parts: Sequence[str]) -> L
     if asked == SHORT:
         text.append("the whole graphs, plan and program: explain.parts=[graphs,plan,program], or [all]")
     return Lines("\n\n".join(text))
+
+
+def _extensions(config: Experiment) -> Iterator[str]:
+    """A line for each kind of the config that an extension declares."""
+    for kind in dict.fromkeys((kind.family, kind.kind) for kind in own_kinds(config)):
+        found = KINDS[kind]
+        yield f"{found.family} {found.kind}, of {version_of(found.extension)}: {found.text}"
 
 
 def _forms(structure: Structure) -> Iterator[tuple[Form, int]]:

@@ -2,7 +2,8 @@
 
 A layer's values are a sample of numbers, taken as independent of each other.  A weighted layer makes them normal: its weights are drawn
 with mean 0, so Var(y) = fan_in * E[w^2] * E[x^2]  (Glorot & Bengio 2010, eq. 5; He, Zhang, Ren & Sun 2015, eq. 6), E[w^2] being that of
-the weights really drawn.  Every other layer (activation, normalization, dropout, pooling, add, ...) is applied to the sample by the oracle.
+the weights really drawn.  Every other layer (activation, normalization, dropout, pooling, add, those of extensions with the weights drawn
+for them, ...) is applied to the sample by the oracle.
 """
 
 # B batch rows
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from pipeline import random
 from pipeline.compiler.run_once import run_once
+from pipeline.extend.layers import Own
 from pipeline.graph.builder import Builder
 from pipeline.layers import rule_of
 from pipeline.layers.graph import LayerGraph, LayerNode, Parameter
@@ -42,7 +44,7 @@ def predicted(network: LayerGraph, seed: int) -> tuple[Expected, ...]:
     samples, rows = {INPUT: _normal(1.0, seed, INPUT)}, []
     for node in network.nodes:
         inputs = [samples[name] for name in node.inputs]
-        weights = [p for p in node.parameters if p.fan_in]
+        weights = [p for p in node.parameters if p.fan_in and not isinstance(node.record, Own)]
         samples[node.name] = _weighted(node, weights[0], inputs[0], seed) if weights else _applied(network, node, inputs, seed)
         made = samples[node.name]
         rows.append(Expected(layer=node.name, kind=node.kind, mean=float(made.mean()), variance=float(made.var())))
@@ -64,11 +66,17 @@ def _short(number: float) -> str:
 
 
 def _weighted(node: LayerNode, weight: Parameter, x: Sample, seed: int) -> Sample:
-    assert not isinstance(weight.initial, float), f"{weight.name} is not drawn"
-    drawn = draw(weight.initial, weight.shape, fan_in=weight.fan_in, fan_out=weight.fan_out, seed=seed, name=weight.name)
+    drawn = _initial(weight, seed)
     variance = weight.fan_in * float(np.mean(np.square(drawn))) * float(np.mean(np.square(x)))
     bias = sum(p.initial for p in node.parameters if isinstance(p.initial, float))
     return _normal(variance, seed, node.name) + bias
+
+
+def _initial(p: Parameter, seed: int) -> Sample:
+    """What a tensor begins with, in its shape."""
+    if isinstance(p.initial, float | int):
+        return np.full(p.shape, float(p.initial))
+    return draw(p.initial, p.shape, fan_in=p.fan_in, fan_out=p.fan_out, seed=seed, name=p.name)
 
 
 def _normal(variance: float, seed: int, name: str) -> Sample:
@@ -86,7 +94,7 @@ def _applied(network: LayerGraph, node: LayerNode, samples: list[Sample], seed: 
     names = [b.input(f"input{n}", (batch, *shape), "state") for n, shape in enumerate(inputs)]
     b.outputs = {"y": rule_of(node.record).lower(b, node, tuple(names), training=True)}
     b.updates = {}
-    given = {p.name: np.full(p.shape, p.initial) for p in node.parameters if isinstance(p.initial, float)}
+    given = {p.name: _initial(p, seed) for p in node.parameters}
     for name, shape, sample in zip(names, inputs, samples, strict=True):
         places = random.bits(seed, random.GENERATOR, f"variance/{node.name}/{name}", 0, batch * math.prod(shape)) % len(sample)
         given[name] = sample[places].reshape(batch, *shape)

@@ -57,3 +57,37 @@ class Enough(extend.Callback):
         self.seen = saved["seen"]
 '''
 )
+
+SLOTS = '''
+"""Layers with slots, and of two inputs."""
+from pipeline import extend
+
+
+@extend.layer("rescaled", prefix="rs", examples=[{"units": 3}, {"units": 2, "normalization": "layer"}])
+class Rescaled(extend.Weighted):
+    """y = (x W) * bias, x [N, I] -> y [N, O]: what is called a bias here is a factor."""
+
+    units: int = extend.setting(least=1)
+
+    def shape(self, inputs):
+        if len(inputs[0]) != 1:
+            raise extend.ConfigError(at="input", got=list(inputs[0]), rule="must be rows of numbers", hint="flatten them first")
+        return (self.units,)
+
+    def parameters(self, inputs):
+        shape = (inputs[0][0], self.units)
+        fans = {"fan_in": shape[0], "fan_out": shape[1]}
+        weight = extend.Parameter(name="weight", shape=shape, initial=self.start, regularization=self.regularization, **fans)
+        return weight, extend.Parameter(name="bias", shape=(self.units,), initial=1.5)
+
+    def lower(self, b, inputs, given, *, training):
+        return b.add("mul", b.add("matmul", inputs[0], given["weight"]), given["bias"])
+
+
+@extend.layer("product")
+class Product(extend.Merge):
+    """The product of its inputs: x, z [N, ...] -> [N, ...]."""
+
+    def lower(self, b, inputs, given, *, training):
+        return b.add("mul", inputs[0], inputs[1])
+'''

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.extend.kinds import KINDS
+from tests.extend.kinds import KINDS, SLOTS
 
 ROOT = Path(__file__).parents[2]
 PROJECT = """
@@ -89,7 +89,7 @@ class Installed:
         (package / "pyproject.toml").write_text(PROJECT)
         (package / "backend.py").write_text(BACKEND)
         (package / "their_kinds/__init__.py").write_text('__version__ = "1.2"\n')
-        (package / "their_kinds/kinds.py").write_text(KINDS + SLOW)
+        (package / "their_kinds/kinds.py").write_text(KINDS + SLOW + SLOTS.partition("import extend")[2])
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
         subprocess.run([*pip, "--target", str(self.target), str(package)], check=True, capture_output=True, timeout=300)
         self.env = {**os.environ, "PYTHONPATH": f"{ROOT}:{self.target}"}
@@ -126,7 +126,7 @@ def test_an_installed_package_is_found_and_its_contract_holds(installed: Install
     told = installed.run("--help")
     assert "layer gate (their_kinds.kinds): open=1.0, slope=1.0, y = x * sigmoid(slope (x W + b))" in told
     assert "rings, spirals, sql" in told
-    assert "all 6 checks passed" in installed.run("task=check", "extension=theirs")
+    assert "all 8 checks passed" in installed.run("task=check", "extension=theirs")
 
 
 @pytest.mark.integration
@@ -151,8 +151,10 @@ def test_both_backends_and_every_task(installed: Installed) -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("engine", ["local", "processes"])
+@pytest.mark.parametrize("engine", ["local", "processes", "ray"])
 def test_sweeps_train_in_stacks_and_in_other_processes(installed: Installed, engine: str) -> None:
+    if engine == "ray":
+        pytest.importorskip("ray")
     swept = "architecture.layers.1.slope=1,2,3"
     told = installed.run("-m", *SMALL, WAITS % 0, swept, f"sweep.engine={engine}", f"hydra.sweep.dir=sweep-{engine}")
     assert "3 of 3 jobs done" in told

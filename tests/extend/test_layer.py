@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 import pipeline
 from pipeline import cli
 from pipeline.errors import ExtensionError
+from pipeline.sklearn import Classifier
 from tests.extend.conftest import Write
+from tests.extend.kinds import KINDS, SLOTS
 from tests.refusal import refused
 
 LAYERS = "architecture.layers=[{kind: dense, units: 6}, {kind: gate, slope: 2}]"
@@ -94,3 +98,38 @@ def test_a_name_that_is_taken_is_refused(module: Write) -> None:
     pipeline.compose([f"extensions=[{module('taken_c', text)}]"])
     with refused("taken_d: layer thin: taken_c has one of this name; use another, or load one of the two", ExtensionError):
         pipeline.compose([f"extensions=[{module('taken_d', text)}]"])
+
+
+def test_estimators_of_scikit_learn_take_it_and_its_callbacks(module: Write) -> None:
+    asked = (f"extensions=[{module('gates_k', KINDS)}]", LAYERS, "callbacks=[{kind: enough, loss: 9}]", "training.epochs=5")
+    x = np.random.default_rng(0).normal(size=(60, 4))
+    found = Classifier(overrides=asked).fit(x, x[:, 0] > 0)
+    assert "gate1.weight" in found.program_.parameters() and found.n_iter_ == 1  # the callback ends it after the first epoch
+    assert found.predict(x).dtype == np.bool_
+
+
+def test_explain_names_its_extension(module: Write) -> None:
+    text = pipeline.compile(pipeline.compose([*SMALL, f"extensions=[{module('gates_l')}]"])).explain(["layers"])
+    assert re.search(r"layer gate, of gates_l \(sha256 [0-9a-f]{12}\): y = x \* sigmoid\(slope \(x W \+ b\)\)", text)
+
+
+def test_no_pass_takes_what_it_calls_a_bias_for_one(module: Write) -> None:
+    """Batch norm behind it took the tensor out, as it takes the bias of a dense layer; an initialization wrote over its start."""
+    layers = "architecture.layers=[{kind: rescaled, units: 6, normalization: batch}, {kind: dense, units: 6, name: a}, "
+    layers += "{kind: product, inputs: [rs1, a]}, {kind: normalization, normalization: batch}]"
+    asked = ["data=wine", f"extensions=[{module('slots_a', SLOTS)}]", layers, "precision=float64", "training.batch_size=16"]
+    native, oracle = (pipeline.compile(pipeline.compose([*asked, f"backend={name}"])) for name in ("numpy", "reference"))
+    np.testing.assert_array_equal(native.parameters()["rs1.bias"], np.full(6, 1.5))
+    x, y, order = np.random.default_rng(0).normal(size=(16, 13)), np.arange(16) % 3, np.arange(32).reshape(2, 16) % 16
+    for program in (native, oracle):
+        program.run(x, y, order)
+    np.testing.assert_allclose(native.predict(x), oracle.predict(x), rtol=1e-9)  # batch norm is folded into weights in one of the two
+
+
+def test_the_variance_that_is_expected_is_that_of_its_own_ops(module: Write) -> None:
+    layers = "architecture.layers=[{kind: rescaled, units: 400, activation: identity}]"
+    cfg = pipeline.compose([f"extensions=[{module('slots_b', SLOTS)}]", layers, "data.input_shape=[400]", "data.classes=3"])
+    program = pipeline.compile(cfg)
+    (told,) = [line.split()[-1] for line in program.explain(["variance"]).splitlines() if line.startswith("rs1 ")]
+    x = np.random.default_rng(0).normal(size=(2000, 400)).astype(np.float32)
+    assert float(told) == pytest.approx(program.layer_values(x)["rs1"].var(), rel=0.1)
