@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +38,14 @@ ADDED_GROUPS = ("experiment", "sweep")  # groups that the defaults list does not
 
 def groups() -> dict[str, list[str]]:
     """The groups of `conf/` and their options."""
-    folders = (folder for folder in sorted(CONF.iterdir()) if folder.is_dir() and folder.name != "hydra")
     own = _own_options()
-    return {folder.name: sorted({*(file.stem for file in folder.glob("*.yaml")), *own.get(folder.name, ())}) for folder in folders}
+    return {name: sorted({*options, *own.get(name, ())}) for name, options in _shipped().items()}
+
+
+@cache
+def _shipped() -> Mapping[str, tuple[str, ...]]:
+    folders = (folder for folder in sorted(CONF.iterdir()) if folder.is_dir() and folder.name != "hydra")
+    return {folder.name: tuple(file.stem for file in folder.glob("*.yaml")) for folder in folders}
 
 
 def _own_options() -> dict[str, dict[str, dict[str, Any]]]:

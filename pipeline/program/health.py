@@ -148,7 +148,8 @@ def _tensor(name: str, value: Array, gradient: Array | None, change: Array | Non
 def root_mean_square(values: Array) -> float:
     """values [...] -> the root of the mean of their squares, in float64."""
     flat = np.asarray(values, np.float64).reshape(-1)
-    return float(np.sqrt(np.mean(np.square(flat)))) if flat.size else 0.0
+    with np.errstate(over="ignore", invalid="ignore"):  # of a training that diverged: infinite
+        return float(np.sqrt(np.mean(np.square(flat)))) if flat.size else 0.0
 
 
 def _some(values: Array) -> npt.NDArray[np.float64]:

@@ -312,7 +312,7 @@ class _Loop:
         epoch, value = progress.epoch + 1, values.get(self.watched.metric, float("nan"))
         best = metrics.better(self.watched.metric, value, progress.best, self.watched.min_delta)
         standing: dict[str, Any] = {"best": value, "best_epoch": epoch, "waited": 0} if best else {"waited": progress.waited + 1}
-        if best and self.settings.checkpoints.best:
+        if best and self._asks_for_the_best():
             self.best_state = self.program.state()
         history = progress.history.plus(values)
         self.progress = replace(progress, epoch=epoch, step=0, losses=np.zeros(0), seconds=0.0, history=history, **standing)
@@ -321,6 +321,11 @@ class _Loop:
         if best:
             self.progress = replace(self.progress, best_plateau=self.progress.plateau)
         self._ask("on_epoch_end")
+
+    def _asks_for_the_best(self) -> bool:
+        """Whether the weights of the best epoch may be wanted: for a checkpoint, as the result, or to go back to."""
+        asked = self.settings
+        return asked.checkpoints.best and (self.checkpoints is not None or asked.final == "best" or asked.on_divergence == "restore")
 
     def _watch_plateau(self, values: Mapping[str, float]) -> None:
         """Lowers the learning rate of the next epochs where the schedule says so."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from pipeline import random
 from pipeline.data.prepared import Prepared, Rows
+from pipeline.rows import known_finite
 from pipeline.training import metrics
 from pipeline.training.settings import Training
 from pipeline.training.steps import Trainable
@@ -45,4 +46,5 @@ def sampled(data: Prepared, most: int, *, seed: int) -> Rows | None:
         return None
     rows = np.sort(random.permutation(seed, random.SAMPLE, 0, len(train))[:count])
     weight = None if train.weight is None else train.weight[rows]
-    return Rows(x=train.x[rows], targets=train.targets[rows], y=train.y[rows], weight=weight)
+    x, targets = (known_finite(np.asarray(part[rows])) for part in (train.x, train.targets))  # looked at when they were read
+    return Rows(x=x, targets=targets, y=train.y[rows], weight=weight)
