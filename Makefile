@@ -68,7 +68,7 @@ lock: $(VENV)/.dev ## write requirements.lock anew: every pin with its hashes
 docs: $(VENV)/.integration ## build the documentation into site/ (installs mkdocs-material); no network is asked
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict --site-dir site
 
-bench: $(VENV)/.peers ## compare with PyTorch and JAX (installs them), write benchmarks/RESULTS.md
+bench: $(VENV)/.peers ## compare with PyTorch, JAX, ONNX Runtime and OpenVINO (installs them), write benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks
 
 gpu-report: $(VENV)/.test ## on a machine with a GPU and '.[cuda13]': bits, replays, speed; writes benchmarks/gpu/DATE.json

@@ -298,8 +298,8 @@ class Executable(Protocol):
     def run(self, memory: Any, feed: Feed) -> Results:
         """Runs the plan for every trial and step of the feed."""
 
-    def again(self, memory: Any, feed: Feed, x: Array) -> Mapping[str, Array]:
-        """The outputs of a plan without a guard for `feed`, the same one call after call, but for other rows x [rows, ...]."""
+    def again(self, memory: Any, feed: Feed, x: Array, output: str) -> Array:
+        """`output` [K, S, ...] of a plan without a guard for `feed`, the same one call after call, but for other rows x [rows, ...]."""
 
     def source(self) -> str:
         """The generated program as text, for a reader."""

@@ -1,7 +1,7 @@
 """`python -m benchmarks [--quick] [--output FOLDER] [NAME ...]`: measures, and writes results.json, RESULTS.md and plots/.
 
-NAME is a workload or a part: workloads (all of them), agreement, startup, sweep, streaming, memory, roofline, scaling,
-scaling_CURVE.
+NAME is a workload or a part: workloads (all of them), agreement, startup, sweep, streaming, one_row, memory, roofline,
+scaling, scaling_CURVE.
 Without a name: everything.
 --quick takes a few steps only, to see that all of it runs; it writes nothing unless --output says where.
 """
@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import agreement, compare, memory, report, roofline, scaling, startup, streaming, sweep
+from benchmarks import agreement, compare, memory, one_row, report, roofline, scaling, startup, streaming, sweep
 from benchmarks.machine import Watch
 from benchmarks.workloads import WORKLOADS
 
 HERE = Path(__file__).parent
-PARTS = ("workloads", "agreement", "startup", "sweep", "streaming", "memory", "roofline", "scaling")
+PARTS = ("workloads", "agreement", "startup", "sweep", "streaming", "one_row", "memory", "roofline", "scaling")
 CURVES = tuple(f"scaling_{curve}" for curve in scaling.POINTS)
 
 
@@ -80,6 +80,8 @@ def measure(part: str, name: str, yard: compare.Yard, *, quick: bool) -> dict[st
         return sweep.sweep(yard, quick=quick)
     if part == "streaming":
         return streaming.streaming(quick=quick)
+    if part == "one_row":
+        return one_row.one_row(quick=quick)
     if part == "memory":
         return memory.memory(quick=quick)
     return roofline.roofline(quick=quick) if part == "roofline" else scaling.scaling([name], yard, quick=quick)

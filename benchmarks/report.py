@@ -9,6 +9,8 @@ from typing import Any
 
 from benchmarks.compare import PATIENCE, WHOLE, judged, spread
 from benchmarks.machine import size
+from benchmarks.one_row import LIMIT as ONE_ROW
+from benchmarks.one_row import OURS
 from benchmarks.stacks import LIMIT as STACKED
 from benchmarks.sweep import PEER
 from benchmarks.workloads import WORKLOADS
@@ -30,6 +32,7 @@ def table(results: Mapping[str, Any]) -> str:
         "startup": startup,
         "sweep": sweep,
         "streaming": streaming,
+        "one_row": one_row,
         "memory": memory,
         "roofline": roofline,
         "scaling": scaling,
@@ -235,6 +238,26 @@ def streaming(result: Result) -> list[str]:
     return lines
 
 
+def one_row(result: Result) -> list[str]:
+    """One row at a time beside other runtimes."""
+    rows = []
+    for case, taken in result["microseconds"].items():
+        for name, values in taken.items():
+            shown = [case, name, f"{statistics.median(values):,.1f}"]
+            if name == OURS and case in result["ratio"]:
+                low, middle, high = spread(result["ratio"][case])
+                verdict = "yes" if middle <= ONE_ROW else "**no**"
+                shown += [f"{middle:.2f}x", f"{low:.2f} to {high:.2f}", f"at most {ONE_ROW:g}x", verdict]
+            rows.append(shown)
+    rows += [["", peer, f"skipped: {reason}"] for peer, reason in result["skipped"].items()]
+    return [
+        "## One row", "",
+        "One row predicted at a time, all in turn in one run, with our ONNX file of the network for the others; the ratio is that of our",
+        "model to ONNX Runtime, turn by turn. A model is a program with its preprocessing, here none.", "",
+        *cells(("network", "predicts", "median µs of a call", "ratio", "quartiles", "asked", "reached"), rows),
+    ]  # fmt: skip
+
+
 def memory(result: Result) -> list[str]:
     """What a training takes."""
     rows = [
@@ -295,7 +318,7 @@ def scaling(result: Result) -> list[str]:
 
 def provenance(results: Mapping[str, Any]) -> list[str]:
     """When, where and with what, once for each that differs."""
-    single = [results[name] for name in ("startup", "sweep", "streaming", "memory", "roofline", "scaling") if results.get(name)]
+    single = [results[name] for name in ("startup", "sweep", "streaming", "one_row", "memory", "roofline", "scaling") if results.get(name)]
     entries = [*results.get("workloads", {}).values(), *results.get("agreement", {}).values(), *single]
     found: dict[str, list[str]] = {}
     for entry in entries:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from mmap import PAGESIZE, mmap
 from typing import Any
 from weakref import WeakValueDictionary
@@ -160,6 +161,7 @@ def kept_type(stored: np.dtype[Any]) -> np.dtype[Any]:
     return stored if stored == np.uint8 else loaded_type(stored)
 
 
+@cache
 def loaded_type(stored: np.dtype[Any]) -> np.dtype[Any]:
     """The type that numbers have in memory: float32, or float64 where they have more digits than float32 holds."""
     wide = stored == np.float64 or (stored.kind in "iu" and stored.itemsize >= 4)

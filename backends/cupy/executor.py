@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 from threading import Lock
 from typing import Any
@@ -94,9 +93,9 @@ class Executable:
             self.device.download(arena.places["done"], done)
         return arena
 
-    def again(self, memory: Memory, feed: Feed, x: Array) -> Mapping[str, Array]:
-        """The outputs for other rows x [rows, ...]."""
-        return self.run(memory, replace(feed, x=x)).outputs
+    def again(self, memory: Memory, feed: Feed, x: Array, output: str) -> Array:
+        """One output for other rows x [rows, ...]."""
+        return self.run(memory, replace(feed, x=x)).outputs[output]
 
     def source(self) -> str:
         """The kernels as CUDA C."""

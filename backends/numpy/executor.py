@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache, lru_cache
 from time import perf_counter
@@ -109,28 +108,33 @@ class NumpyExecutable:
             self.choice.took(members > 1, (perf_counter() - start) / steps)
         return Results(outputs=outputs, done=done)
 
-    def again(self, memory: NumpyMemory, feed: Feed, x: Array) -> Mapping[str, Array]:
-        """The outputs for other rows x [rows, ...]: of what a call gets, only what is new is made ready."""
-        if x.dtype != self.gathered or not x.size or not x.flags.carray:
-            return self.run(memory, replace(feed, x=x)).outputs
+    def again(self, memory: NumpyMemory, feed: Feed, x: Array, output: str) -> Array:
+        """One output for other rows x [rows, ...]: of what a call gets, only the place of x is new."""
+        if x.dtype is not self.gathered or not x.size or not x.flags.c_contiguous:
+            return self.run(memory, replace(feed, x=x)).outputs[output]
         arena = self.arenas.take()
         try:
             steady = self._steady.get(arena)
             if steady is None or steady.memory is not memory or steady.feed is not feed or steady.moves != arena.moves:
                 steady = self._steady[arena] = _Steady(self, memory, feed, arena)
-            trials, steps = steady.trials, steady.steps
-            room, outputs = self._room(trials, steps)
-            self._let_write(steady.block, room, trials, steps)
             steady.block.x = address(x)
-            arena.barrier()
-            members = self._members(steps)
-            arena.counters(members * self.counter_bytes)
-            start = perf_counter()
-            pool().run(self.native, steady.address, _parts(members, 1))
-            self.choice.took(members > 1, (perf_counter() - start) / steps)
-            return outputs
+            if self.threads == 1:
+                arena.counters(self.counter_bytes)
+                pool().alone(self.native, steady.address)
+            else:
+                self._shared(steady, arena)
+            return steady.outputs[output].copy()
         finally:
             arena.lock.release()
+
+    def _shared(self, steady: _Steady, arena: Arena) -> None:
+        """The call by as many threads as it is worth."""
+        arena.barrier()
+        members = self._members(steady.steps)
+        arena.counters(members * self.counter_bytes)
+        start = perf_counter()
+        pool().run(self.native, steady.address, _parts(members, 1))
+        self.choice.took(members > 1, (perf_counter() - start) / steady.steps)
 
     def _filled(self, memory: NumpyMemory, feed: Feed, arena: Arena, parts: int, done: Array) -> tuple[Any, dict[str, Array]]:
         """The argument block for `parts` threads, but for the places of the outputs -> it, and the arrays that it points to."""
@@ -183,7 +187,7 @@ class NumpyExecutable:
 
 
 class _Steady:
-    """A call that is made again and again with other rows: all of its arguments that stay as they are."""
+    """A call that is made again and again with other rows: all of its arguments that stay as they are, and room for what it makes."""
 
     def __init__(self, executable: NumpyExecutable, memory: NumpyMemory, feed: Feed, arena: Arena) -> None:
         self.memory, self.feed = memory, feed
@@ -192,6 +196,8 @@ class _Steady:
         arena.reserve(threads * executable.work_stride, threads * executable.scratch_bytes)
         self._done = np.zeros(self.trials, np.int64)
         self.block, self._given = executable._filled(memory, feed, arena, threads, self._done)
+        room, self.outputs = executable._room(self.trials, self.steps)
+        executable._let_write(self.block, room, self.trials, self.steps)
         self.address = ctypes.addressof(self.block)
         self.moves = arena.moves
 

@@ -3,7 +3,6 @@
 # K trials, S steps, B batch rows
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -35,9 +34,9 @@ class Executable:
                 done[trial] = _Trial(self.plan, memory, feed, trial).run(self._before_guard, self._after_guard, outputs)
         return Results(outputs=outputs, done=done)
 
-    def again(self, memory: Memory, feed: Feed, x: Array) -> Mapping[str, Array]:
-        """The outputs for other rows x [rows, ...]."""
-        return self.run(memory, replace(feed, x=x)).outputs
+    def again(self, memory: Memory, feed: Feed, x: Array, output: str) -> Array:
+        """One output for other rows x [rows, ...]."""
+        return self.run(memory, replace(feed, x=x)).outputs[output]
 
     def source(self) -> str:
         """The plan as text, one call a line: the reference generates no code."""

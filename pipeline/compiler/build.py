@@ -25,6 +25,7 @@ from pipeline.layers.part import Layer, MeanAndVariance, Merge, Normalization, O
 from pipeline.layers.weighted import Weighted
 from pipeline.recipe.losses import LOSSES, SoftmaxCrossEntropy, resolve
 
+MOST_NUMBERS = 2**48  # of one tensor
 SLOTTED = (Weighted, Add, ActivationLayer, NormalizationLayer, DropoutLayer)  # the layers with slots
 
 
@@ -56,6 +57,7 @@ def build(config: Experiment, data: DataShape) -> LayerGraph:
             sources = (part,)
         (ends[name],) = sources
     network = LayerGraph(input_shape=tuple(data.input_shape), nodes=tuple(nodes), loss=loss)
+    _check_size(network)
     _check_output(network, units, config)
     _check_used(network, layers, names, ends)
     _check_statistics(network, config)
@@ -138,6 +140,15 @@ def _with_bias(parameter: Parameter, record: Part) -> Parameter:
     if not isinstance(record, Weighted) or isinstance(record, Own) or not parameter.name.endswith(".bias"):
         return parameter
     return replace(parameter, initial=record.start.bias_init)
+
+
+def _check_size(network: LayerGraph) -> None:
+    """Whether the numbers of each layer can be counted by what comes after; whether the memory has room for them is asked there."""
+    for node in network.nodes:
+        size = max(math.prod(shape) for shape in (node.shape, *(p.shape for p in node.parameters)))
+        if size > MOST_NUMBERS:
+            rule = "a tensor of it would have more than 2^48 numbers, and no machine holds them"
+            raise ConfigError(at="architecture.layers", got=node.name, rule=rule, hint="use fewer units")
 
 
 def _check_output(network: LayerGraph, units: int, config: Experiment) -> None:

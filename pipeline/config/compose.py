@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, cast
 
 import hydra
@@ -51,7 +52,7 @@ def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
         try:
             with hydra.initialize_config_dir(str(CONF), job_name="pipeline", version_base="1.3"):
                 config = plain_config(hydra.compose("config", texts), shown(texts))
-        except (HydraException, OmegaConfBaseException, ValueError, TypeError, RecursionError) as error:
+        except (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError, RecursionError) as error:
             raise explained(error) from None
         finally:
             GlobalHydra.set_state(outer)
@@ -103,6 +104,9 @@ def explained(error: Exception) -> PipelineError:
         key = str(inner.full_key)
         hint = nearest(key.removeprefix(f"{AT}."), [field.name for field in fields(Search)])
         return ConfigError(at=key, got="(given)", rule="unknown key", hint=hint)
+    if isinstance(error, OSError):  # Hydra looks for a file of the name that was given
+        name = Path(os.fsdecode(error.filename or "")).name
+        return PipelineError(f"config: {name[:60]}{'...' if len(name) > 60 else ''}: {error.strerror}; give the name of an option")
     if isinstance(error, RecursionError):
         return PipelineError("config: is nested too deeply; take out what holds itself")
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:

@@ -126,7 +126,7 @@ class Configs:
         try:
             config, sweep = taken_out(self._plain(job))
             return Composed(config=config, asked=shown(job), sweep=sweep)
-        except (HydraException, OmegaConfBaseException, ValueError) as error:
+        except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
             raise explained(error) from None
 
     def check(self, jobs: Sequence[Sequence[str]]) -> SweepSettings:
@@ -139,7 +139,7 @@ class Configs:
                 met |= options
                 try:
                     _, told = taken_out(self._plain(job))
-                except (HydraException, OmegaConfBaseException, ValueError) as error:
+                except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
                     raise explained(error) from None
         return told
 

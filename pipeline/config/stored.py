@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import fields
@@ -48,9 +49,9 @@ def stored_config(folder: Path) -> dict[str, Any]:
 
 def _placed(text: str, folder: Path) -> str:
     """A relative path of a run: from a folder above the run's where the current one does not have it."""
-    if located(text).is_absolute() or Path(text).exists():
+    if located(text).is_absolute() or os.path.exists(text):
         return text
-    return next((str(parent / text) for parent in folder.absolute().parents if (parent / text).exists()), text)
+    return next((str(parent / text) for parent in folder.absolute().parents if os.path.exists(parent / text)), text)
 
 
 def found(text: str, tracking: Tracking, *, at: str = "run") -> Path:

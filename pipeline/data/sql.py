@@ -71,7 +71,7 @@ def _of_sqlite(path: Path, query: str, label: str) -> Source:
                     yield pa.RecordBatch.from_arrays(arrays, names=names)
             finally:
                 connection.close()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter: names or messages of a damaged file
             raise _refused(label, error) from error
 
     return _source(label, next(read(None)), read)

@@ -57,8 +57,8 @@ def scale(chunks: Chunks) -> Fit:
 
 def affine(x: Array, arrays: Mapping[str, Array]) -> Array:
     """(x - shift) * factor, in the type of x [n, F...]; writes into x."""
-    x -= arrays["shift"].astype(x.dtype)
-    x *= arrays["factor"].astype(x.dtype)
+    x -= arrays["shift"].astype(x.dtype, copy=False)
+    x *= arrays["factor"].astype(x.dtype, copy=False)
     return x
 
 

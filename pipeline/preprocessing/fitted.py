@@ -6,7 +6,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import overload
+from functools import cache, cached_property
+from typing import Any, overload
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from pipeline.preprocessing.statistics import Array, Arrays, Chunks
 from pipeline.preprocessing.steps import ROW, STEPS, Shape
 from pipeline.rows import Streamed, loaded_type
 
+FLOAT64 = np.dtype(np.float64)
+_dtype = cache(np.dtype[Any])
 CHUNK_VALUES = 2**18  # 2 MiB of float64: a chunk stays in cache from the first step to the last
 
 
@@ -51,14 +54,25 @@ class Fitted:
 
     def _made(self, x: Array) -> Array:
         row = self.shape(x.shape[1:])
+        wide = loaded_type(x.dtype) is FLOAT64  # keeps its digits until it is centered, whatever the precision
+        if 0 < x.size <= CHUNK_VALUES and self._cast is not None:  # one chunk: a row that is predicted alone waits for nothing else
+            steps = self.fitted if wide else self._cast
+            made = _run(x.astype(FLOAT64 if wide else _dtype(self.precision), order="C"), self.steps, steps)
+            return made.astype(_dtype(self.precision), copy=False)
         out = np.empty((len(x), *row), self.precision)
-        wide = loaded_type(x.dtype) == np.float64  # keeps its digits until it is centered, whatever the precision
         apart = wide or any(STEPS[step].flattens or STEPS[step].own is not None for step in self.steps)
         for start, stop in _bounds(x):
             chunk = np.empty(x[start:stop].shape, np.float64 if wide else self.precision) if apart else out[start:stop]
             chunk[...] = x[start:stop]
             out[start:stop] = _run(chunk, self.steps, self.fitted)
         return out
+
+    @cached_property
+    def _cast(self) -> tuple[Arrays, ...] | None:
+        """`fitted` in the program's precision, as `affine` takes it for a chunk of that precision; None where a step is more."""
+        if any(STEPS[step].apply is not affine for step in self.steps):
+            return None
+        return tuple({name: array.astype(_dtype(self.precision)) for name, array in arrays.items()} for arrays in self.fitted)
 
     def shape(self, row: Shape) -> Shape:
         """What the steps make of a row of shape `row`.  Raises DataError when they were fitted on other rows."""

@@ -169,7 +169,7 @@ class Program:
 
         def prediction() -> Array:
             self.fold(rows, feed.y)
-            return executable.again(self._memory, feed, rows)["prediction"]
+            return executable.again(self._memory, feed, rows, "prediction")
 
         return rows_of(self.access.read(prediction)[0])[: len(rows)]
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+import pipeline
 from pipeline import cli
 from pipeline.data import memory
+from pipeline.errors import PipelineError
 
 GROUP = "a group takes the name of an option; write regularization=OPTION regularization.KEY=VALUE; the options are"
 
@@ -74,3 +76,16 @@ def test_a_whole_number_beyond_all_floats_is_refused(
     text = "9" * 400
     rule = "is larger than any number here; use at most 1.7e308"
     assert said(capsys, f"optimizer.learning_rate={text}") == f"optimizer.learning_rate = {text[:117]}...: {rule}"
+
+
+def test_a_name_longer_than_a_file_may_have() -> None:
+    with pytest.raises(PipelineError, match=r"^config: optimizer\.x+\.\.\.: File name too long; give the name of an option$"):
+        pipeline.compose(["optimizer." + "x" * 300 + "=1"])
+
+
+@pytest.mark.parametrize("units", [2**63 - 1, 2**63, 10**400], ids=["2^63-1", "2^63", "10^400"])
+def test_a_layer_of_more_numbers_than_can_be_counted(units: int) -> None:
+    cfg = pipeline.compose([f"architecture.layers=[{{kind: dense, units: {units}}}]", "data=iris"])
+    rule = r"a tensor of it would have more than 2\^48 numbers, and no machine holds them; use fewer units"
+    with pytest.raises(PipelineError, match=rf"^architecture\.layers = fc1: {rule}$"):
+        pipeline.compile(cfg)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline.tracking.folder import read_info
+from pipeline.tracking.journal import Start, read_journal
 from pipeline.training import checkpoint
-from tests.end_to_end.conftest import Command
+from tests.end_to_end.conftest import Command, command, environment
 
 SMALL = ("data=iris", "architecture=mlp_small", "training.batch_size=16")
 
@@ -34,6 +38,51 @@ def test_a_project_is_moved_and_a_run_resumed_there_with_another_store(work: Pat
     runs = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
     steps = [len(client.get_metric_history(run.info.run_id, "loss/train")) for run in runs]
     assert steps == [6, 6]  # the run that was made without tracking went along
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # MLflow's own
+def test_a_run_that_is_killed_moved_resumed_with_another_store_and_rebuilt_is_as_one_that_was_not(
+    work: Path, pipeline_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    epochs = "training.epochs=1500"
+    assert pipeline_command(*SMALL, epochs, "output=runs/whole").returncode == 0
+    training = subprocess.Popen(command(*SMALL, epochs, "output=runs/killed", tracking="mlflow"), cwd=work, env=environment())
+    journal = work / "runs" / "killed" / "journal.jsonl"
+    while not (journal.exists() and journal.read_bytes().count(b'"metric"') > 60):
+        assert training.poll() is None, "it ended before it could be killed"
+        time.sleep(0.005)
+    training.kill()
+    assert training.wait() == -signal.SIGKILL
+    elsewhere = work / "another place"
+    elsewhere.mkdir()
+    shutil.move(work / "runs" / "killed", elsewhere / "moved")
+    monkeypatch.chdir(elsewhere)
+    second, third = (f"sqlite:///{elsewhere / name}.db" for name in ("second", "third"))
+    done = pipeline_command("resume=moved", f"tracking.uri={second}")
+    assert (done.returncode, done.stderr) == (0, "")
+    moved, whole = elsewhere / "moved", work / "runs" / "whole"
+    found, wanted = (checkpoint.load(folder / "checkpoints") for folder in (moved, whole))
+    assert found.state.keys() == wanted.state.keys()
+    assert all(found.state[name].tobytes() == value.tobytes() for name, value in wanted.state.items())
+    for folder in (moved, whole):
+        done = pipeline_command("task=sync", f"run={folder}", f"tracking.uri={third}", "rebuild=true")
+        assert (done.returncode, done.stderr) == (0, "")
+    ours, theirs = (rows(third, read_journal(folder)[0]) for folder in (moved, whole))
+    assert ours == theirs and len(ours["loss/train"]) == 1500
+
+
+def rows(uri: str, start: object) -> dict[str, list[tuple[int, float]]]:
+    """The metrics of the run that begins with `start` as MLflow has them: (step, value) by name, but for those of the machine and clock."""
+    from mlflow.tracking import MlflowClient
+
+    assert isinstance(start, Start)
+    client = MlflowClient(uri)
+    runs = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
+    (run,) = [run for run in runs if start.uid in run.data.tags.values()]
+    assert run.info.status == "FINISHED"
+    names = [name for name in run.data.metrics if not name.startswith(("system/", "time/"))]
+    return {name: [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, name)] for name in names}
 
 
 def test_what_may_be_changed_on_resume(work: Path, pipeline_command: Command) -> None:

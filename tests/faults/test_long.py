@@ -18,11 +18,11 @@ from pipeline.training.checkpoint import Progress
 from pipeline.training.saving import Checkpoints
 from pipeline.training.settings import Saving
 from tests.faults.disk import KINDS, ROOT, Commands
+from tests.faults.rate import compared, cost
 from tests.faults.test_disk import commands, held, whole
 from tests.training.softmax_program import stored
 
 __all__ = ["commands", "whole"]
-pytestmark = pytest.mark.soak
 SWEEP = """
 import contextlib, gc, io, sys
 from pipeline import cli
@@ -34,6 +34,7 @@ print(next(int(line.split()[1]) for line in open("/proc/self/status") if line.st
 """
 
 
+@pytest.mark.soak
 def test_faults_for_hours(commands: Commands, whole: Any, tmp_path: Path, pytestconfig: pytest.Config) -> None:
     state, calls = whole
     seed = time.time_ns() // 10**9
@@ -45,6 +46,7 @@ def test_faults_for_hours(commands: Commands, whole: Any, tmp_path: Path, pytest
     assert done.total() > 0
 
 
+@pytest.mark.soak
 def test_ten_thousand_checkpoints(tmp_path: Path) -> None:
     made, progress, taken = Checkpoints(tmp_path, stored=stored(), settings=Saving(keep=3)), Progress(), []
     for step in range(1, 10_001):
@@ -62,6 +64,7 @@ def test_ten_thousand_checkpoints(tmp_path: Path) -> None:
     assert last < 1.5 * first
 
 
+@pytest.mark.soak
 def test_a_thousand_trials_keep_no_memory(tmp_path: Path) -> None:
     kept = {}
     for trials in (192, 1024):
@@ -75,3 +78,9 @@ def test_a_thousand_trials_keep_no_memory(tmp_path: Path) -> None:
     each = (kept[1024] - kept[192]) / (1024 - 192)
     print(f"{kept}: {each:.4f} MiB a trial")
     assert each < 0.05
+
+
+@pytest.mark.slow
+def test_an_epoch_costs_no_more_at_the_end() -> None:
+    parts, fresh = compared(30.0)  # `python -m tests.faults.rate` says it of ten minutes
+    assert cost(parts[-2:]) < 1.2 * fresh

@@ -55,7 +55,11 @@ class ThreadPool:
             finally:
                 self._lock.release()
         else:
-            self._share(function, argument, None, ALONE, 1)
+            self.alone(function, argument)
+
+    def alone(self, function: int, argument: int) -> None:
+        """The whole job by the caller."""
+        self._share(function, argument, None, ALONE, 1)
 
     def shut_down(self) -> None:
         """Ends the threads; a later job gets others."""

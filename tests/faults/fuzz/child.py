@@ -1,7 +1,7 @@
 """A process that reads damaged samples: python -m tests.faults.fuzz.child READER[,...] FOLDER FIRST COUNT -> a line for each that is lost.
 
-A sample is lost where its reader raises what is no error of ours, takes more than SECONDS of the processor, HARD ones by
-the clock, or MEGABYTES, or writes outside of the folder.
+A sample is lost where its reader raises what is no error of ours, takes more than SECONDS of the processor or MEGABYTES, or writes outside
+of the folder; it is given up after HARD seconds of the processor or ASLEEP by the clock (a busy machine takes nothing from the first).
 The reader and the number of the sample stand in FOLDER/now before it is read: a crash is known by it.
 """
 
@@ -21,11 +21,11 @@ from pipeline.errors import PipelineError
 from tests.faults.fuzz.readers import READERS
 
 SECONDS, MEGABYTES = 2.0, 500
-HARD = 20  # seconds after which a sample is given up
+HARD, ASLEEP = 20, 900
 
 
 class TooLong(BaseException):
-    """A sample that is still read after HARD seconds."""
+    """A sample that is still read after HARD seconds of the processor, or ASLEEP ones by the clock."""
 
 
 def _give_up(*_: object) -> None:
@@ -76,7 +76,8 @@ def fuzz(name: str, folder: Path, now: Path, first: int, count: int, outside: li
             (work / reader.file).write_bytes(reader.damage(random.Random(f"{name} {number}"), content))
             Path("/proc/self/clear_refs").write_text("5")
             before, began = _held(), time.process_time()
-            signal.alarm(HARD)
+            signal.setitimer(signal.ITIMER_PROF, HARD)
+            signal.alarm(ASLEEP)
             try:
                 reader.read(work)
                 fault = ""
@@ -84,6 +85,7 @@ def fuzz(name: str, folder: Path, now: Path, first: int, count: int, outside: li
                 fault = "more than a line" if "\n" in str(error) else ""
             except BaseException as error:
                 fault = "".join(traceback.format_exception(error)[-3:]).replace("\n", " | ")
+            signal.setitimer(signal.ITIMER_PROF, 0)
             signal.alarm(0)
             took, memory = time.process_time() - began, (_peak() - before) / 1e6
             fault = fault or (f"{took:.1f} s" if took > SECONDS else f"{memory:.0f} MB" if memory > MEGABYTES else "")
@@ -97,6 +99,7 @@ def main(names: str, top: str, first: str, count: str) -> None:
     folder, outside = Path(top).resolve(), list[str]()
     _inside(folder, outside)
     signal.signal(signal.SIGALRM, _give_up)
+    signal.signal(signal.SIGPROF, _give_up)
     for name in names.split(","):
         fuzz(name, folder / name, folder / "now", int(first), int(count), outside)
     (folder / "now").write_text("done")
