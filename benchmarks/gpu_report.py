@@ -39,6 +39,7 @@ from backends.contract import Array, Backend
 from backends.cupy import CupyBackend
 from backends.cupy.device import Device
 from backends.facts import version
+from benchmarks import machine
 from benchmarks.contenders.on_gpu import NEEDS, PEERS
 from benchmarks.workloads import Workload as Sizes
 from pipeline.compiler.structure import Structure
@@ -167,9 +168,7 @@ def _has_cpu() -> bool:
 def _stamp() -> dict[str, Any]:
     """Date, machine, versions, commit; without the NumPy backend what is known without it."""
     if not _has_cpu():
-        return {"date": time.strftime("%Y-%m-%d %H:%M"), "versions": {"numpy": np.__version__}}
-    from benchmarks import machine  # asks the NumPy backend for the processor
-
+        return {"date": time.strftime("%Y-%m-%d %H:%M"), "versions": {"numpy": np.__version__}, "commit": machine.commit()}
     return machine.stamp()
 
 

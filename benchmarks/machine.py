@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from backends.numpy.machine.processor import host, usable_cores
 from benchmarks.contenders import NEEDS
 
 RESULTS = ("results.json", "RESULTS.md", "plots")  # what the benchmarks write
@@ -57,6 +56,8 @@ def stamp(contenders: Sequence[str] = ()) -> dict[str, Any]:
 
 def machine() -> str:
     """Cores, model, vector width, caches."""
+    from backends.numpy.machine.processor import host, usable_cores  # of a backend that the report of a GPU can do without
+
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
