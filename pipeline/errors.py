@@ -109,7 +109,7 @@ class Paused(KeyboardInterrupt):
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """`did you mean X?` for the closest of `names`, or the list of them when none is close."""
-    known = sorted(names)
+    known = sorted(set(names))
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6) or [k for k in known if _initials(k) == name]
     return f"did you mean {close[0]}?" if close else f"use one of {', '.join(known)}"
 

@@ -77,12 +77,22 @@ def write(path: Path, data: bytes | str) -> None:
         raise
 
 
+def write_new(path: Path, data: bytes | str) -> None:
+    """Writes a file that a task is asked for, and makes the folders it shall lie in.  Raises RunError."""
+    try:
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{shown(path.parent)}: cannot be made ({_reason(error)}); give another folder") from error
+    write(path, data)
+
+
 def check_new(output: Path) -> None:
     """Whether a file that a task is asked to write can be written, before anything is computed.  Raises RunError."""
     if output.exists():
         raise RunError(f"output = {shown(output)}: exists already and is not overwritten; give another name or remove it")
-    if not output.absolute().parent.is_dir():
-        raise RunError(f"output = {shown(output)}: the folder {output.parent} does not exist; make it first")
+    there = next(folder for folder in output.absolute().parents if folder.exists())
+    if not there.is_dir():
+        raise RunError(f"output = {shown(output)}: {shown(there)} is a file, no folder; give another name")
 
 
 def shown(path: Path) -> str:

@@ -271,15 +271,21 @@ def _parallel(table: Sweep, names: Sequence[str], rows: Rows) -> Chart:
 def _arms(swept: Swept, names: Sequence[str]) -> Chart | None:
     """The mean of the metric over the seeds of an arm by epoch, and a band of one standard deviation."""
     table, rows = swept.table, []
-    arms = {", ".join(f"{name.rpartition('.')[2]}={trial.params.get(name, '')}" for name in names) for trial in table.trials}
-    if len(arms) > len(COLOURS) or len(arms) == len(table.trials):
+    arms = {_arm(trial.params, names) for trial in table.trials}
+    if len(arms) == len(table.trials):
         return None
+    found: dict[str, list[float]] = {arm: [] for arm in arms}
     for trial in table.trials:
-        arm = ", ".join(f"{name.rpartition('.')[2]}={trial.params.get(name, '')}" for name in names) or "all trials"
+        found[_arm(trial.params, names)].append(table.score(trial))
+    shown = sorted(found, key=lambda arm: math.fsum(found[arm]) / len(found[arm]))[: len(COLOURS)]
+    for trial in table.trials:
+        arm = _arm(trial.params, names) or "all trials"
+        if arm not in shown and arm != "all trials":
+            continue
         rows += [{"arm": arm, "epoch": epoch, "value": value} for epoch, value in trial.curve.items() if math.isfinite(value)]
     if len({row["epoch"] for row in rows}) < 2 or len(rows) > 4 * MOST_POINTS:
         return None
-    order = sorted({str(row["arm"]) for row in rows})
+    order = [arm for arm in shown if arm] or ["all trials"]
     base = {"x": {"field": "epoch", "type": "quantitative", "axis": {"tickMinStep": 1}}, "color": _colour("arm", order)}
     band = {"mark": {"type": "errorband", "extent": "stdev"}, "encoding": {"y": _metric(table)}}
     line = {
@@ -287,8 +293,13 @@ def _arms(swept: Swept, names: Sequence[str]) -> Chart | None:
         "encoding": {"y": {**_metric(table), "aggregate": "mean"}, "strokeDash": {"field": "arm", "sort": order, "legend": None}},
     }
     spec = {"data": {"values": rows}, "encoding": base, "layer": [band, line], "height": 260}
-    said = f"{table.metric} by epoch: the mean of each arm over its seeds, with a band of one standard deviation."
+    some = f" The best {len(shown)} of {len(arms)} arms." if len(shown) < len(arms) else ""
+    said = f"{table.metric} by epoch: the mean of each arm over its seeds, with a band of one standard deviation.{some}"
     return Chart(spec=spec, caption=said)
+
+
+def _arm(params: Mapping[str, str], names: Sequence[str]) -> str:
+    return ", ".join(f"{name.rpartition('.')[2]}={params.get(name, '')}" for name in names)
 
 
 def _best_so_far(table: Sweep, rows: Rows) -> Chart:

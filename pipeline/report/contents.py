@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
@@ -10,7 +11,7 @@ from pipeline import files
 from pipeline.report import answers, charts
 from pipeline.report.parts import Heading, Part, Table, Text
 from pipeline.report.read import Run, Swept
-from pipeline.screen.wording import number
+from pipeline.screen.wording import counted, number
 from pipeline.sweeps import comparison
 from pipeline.sweeps.importance import importance
 from pipeline.tracking.journal import Health, read_journal
@@ -54,8 +55,8 @@ def of_sweep(swept: Swept) -> list[Part]:
     table = swept.table
     done = sum(trial.status == "FINISHED" for trial in table.trials)
     about = next((run.about for run in swept.runs if run.about), "")
-    made: list[Part] = [Heading(text=f"Sweep {swept.folder.name}", level=1), *_question(about)]
-    made.append(Text(text=f"{done} of {len(table.trials)} trials finished, ranked by {table.metric}. Begun by: {swept.command}"))
+    made: list[Part] = [Heading(text=f"{_what(swept)} (sweep {swept.folder.name})", level=1), *_question(about)]
+    made.append(Text(text=f"{done} of {counted(len(table.trials), 'trial')} finished, ranked by {table.metric}. Begun by: {swept.command}"))
     arms = comparison.compare(table)
     if arms:
         heading, *rows = comparison.table(table, arms)
@@ -112,6 +113,13 @@ def of_several(runs: Sequence[Run]) -> list[Part]:
     return made
 
 
+def _what(swept: Swept) -> str:
+    """What was trained, over what: `digits over learning_rate, seed`."""
+    base = next((run.name.partition(" ")[0] for run in swept.runs), "trials")
+    over = ", ".join(name.rpartition(".")[2] for name in swept.table.params)
+    return f"{base} over {over}" if over else base
+
+
 def _answers(run: Run) -> list[Part]:
     """What it answered to the test part, as charts."""
     found = read(run.folder)
@@ -160,7 +168,8 @@ def _data(run: Run) -> list[Part]:
     profile: Mapping[str, object] = {}
     with suppress(ValueError):
         profile = json.loads(run.data.profile or "{}")
-    rows = [["name", run.data.name], ["digest", run.data.digest], *([name, str(value)] for name, value in profile.items())]
+    told = {name: f"{value:,}" if isinstance(value, int) else str(value) for name, value in profile.items()}
+    rows = [["name", run.data.name], ["digest", run.data.digest], *map(list, told.items())]
     made: list[Part] = [Heading(text="Data"), Table(heading=["", ""], rows=rows)]
     columns: Sequence[Mapping[str, object]] = ()
     with suppress(ValueError):
@@ -173,11 +182,18 @@ def _data(run: Run) -> list[Part]:
     return made + [Text(text=line) for line in notes.splitlines()]
 
 
+def _thousands(text: str) -> str:
+    return f"{int(text):,}" if text.isdecimal() else text
+
+
 def _card(run: Run) -> list[Part]:
-    rows = [[what, run.tags[tag]] for what, tag in CARD.items() if tag in run.tags]
+    rows = [[what, _thousands(run.tags[tag]) if what == "parameters" else run.tags[tag]] for what, tag in CARD.items() if tag in run.tags]
     rows += [
         ["folder", files.shown(run.folder)],
-        ["go on, predict", f"task=predict run={files.shown(run.folder)} data.path=FILE output=FILE"],
+        [
+            "go on, predict",
+            shlex.join(["python", "-m", "pipeline", "task=predict", f"run={files.shown(run.folder)}", "data.path=FILE", "output=FILE"]),
+        ],
     ]
     limits = (
         "Its figures hold for rows drawn as those of the test part were; nothing is known of others. Who may be harmed by a wrong "

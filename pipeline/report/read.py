@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -102,7 +103,8 @@ def sweep_of(folder: Path) -> Swept:
     overrides = [str(text) for text in head.get("overrides") or ()]
     asked = _asked(head, points)
     table = summarize_sweep(str(head["id"]), found.values(), settings=_settings(overrides), asked=asked)
-    command = " ".join(["python -m pipeline -m", *(text.lstrip("+") for text in overrides)]) if overrides else "pipeline.sweep"
+    words = ["python", "-m", "pipeline", "-m", *(text.lstrip("+") for text in overrides)]
+    command = shlex.join(words) if overrides else "pipeline.sweep"
     return Swept(table=table, runs=tuple(run_of(place) for place in found.values()), command=command, folder=folder)
 
 

@@ -43,7 +43,7 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     if output.suffix != suffix:
         raise ConfigError(at="output", got=str(output), rule=f"format={name} ends in {suffix}", hint="rename it")
     files.check_new(output)
-    files.write(output, form(_told(folder, [_folder(each, experiment) for each in asked])))
+    files.write_new(output, form(_told(folder, [_folder(each, experiment) for each in asked])))
     say(console_for(), f"written to {files.shown(output)}")
     return output
 

@@ -23,6 +23,11 @@ def number(name: str, value: float) -> str:
     return f"{value:.2f} s" if quantity == "time" else significant(value)
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 row`, `13,230 rows`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def significant(value: float, digits: int = 4) -> str:
     """`value` with so many digits; a large one in whole numbers with its thousands parted (13,230), not as 1.323e+04."""
     whole = 10**digits - 0.5 <= abs(value) < 1e15

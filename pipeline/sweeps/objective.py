@@ -42,7 +42,7 @@ def objectives(settings: SweepSettings, names: Iterable[str]) -> tuple[Objective
     asked = [settings.metric] if isinstance(settings.metric, str) else list(settings.metric or ())
     for name in asked:
         if known and name not in known:
-            raise ConfigError(at=f"{SWEEP}.metric", got=name, rule="the trials tell no such metric", hint=nearest(name, known))
+            raise ConfigError(at=f"{SWEEP}.metric", got=name, rule="the trials tell no such metric", hint=_hint(name, known))
     if not asked:
         asked = [next((name for name in PREFERRED if name in known), known[0] if known else "loss/validation")]
     ways = _ways(settings.direction, asked)
@@ -57,6 +57,12 @@ def _ways(given: str | Sequence[str], metrics: Sequence[str]) -> list[bool]:
     return [grows(metric) if word == "auto" else word == "maximize" for word, metric in zip(words, metrics, strict=True)]
 
 
+def _hint(name: str, known: Sequence[str]) -> str:
+    """A metric without its part is that of the validation part."""
+    whole = f"{name}/validation"
+    return f"give {SWEEP}.metric={whole}" if whole in known else nearest(name, known)
+
+
 def check(settings: SweepSettings) -> None:
     """What can be said before any trial is run.  Raises ConfigError."""
     asked = (settings.metric,) if isinstance(settings.metric, str) else settings.metric or ()
@@ -66,5 +72,5 @@ def check(settings: SweepSettings) -> None:
             hint = f"give {SWEEP}.metric={name.removesuffix('test')}validation"
             raise ConfigError(at=f"{SWEEP}.metric", got=name, rule="trials are chosen on the validation part, and told on test", hint=hint)
         if name not in known and not TOP.fullmatch(name.removesuffix("/validation")):
-            raise ConfigError(at=f"{SWEEP}.metric", got=name, rule="no metric of a training", hint=nearest(name, known))
+            raise ConfigError(at=f"{SWEEP}.metric", got=name, rule="no metric of a training", hint=_hint(name, known))
     _ways(settings.direction, asked or ("",))

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from pipeline.config.arms import ARM
 from pipeline.config.sweep_settings import SweepSettings
 from pipeline.errors import PipelineError
 from pipeline.records import record
@@ -81,7 +82,7 @@ def views(trials: Trials) -> list[View]:
     )
     if not arms or len(arms) == len(trials.values):
         return [table]
-    return [table, replace(table, key=f"{trials.sweep}-arms", title="Arms: means and bands", groups=arms)]
+    return [table, replace(table, key=f"{trials.sweep}-arms", title="Arms", groups=arms if len(arms) == 1 or ARM in arms else (ARM,))]
 
 
 def _is_column(name: str, metric: str) -> bool:

@@ -20,6 +20,7 @@ from pipeline.data.settings import IMAGES, TABLES, Data, check_source
 from pipeline.errors import ConfigError
 from pipeline.screen.console import console_for, say
 from pipeline.screen.tables import fits
+from pipeline.screen.wording import counted
 from pipeline.tasks.context import RunContext
 from pipeline.text import leaving
 
@@ -36,7 +37,7 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
         return _images(data)
     rows, count, notes = report(data)
     console = console_for()
-    title = f"{data.path or 'query'}: {count:,} rows, {len(rows)} columns"
+    title = f"{data.path or 'query'}: {counted(count, 'row')}, {counted(len(rows), 'column')}"
     table = columns_table(rows, title)
     if fits(console, table):
         console.print(table)

@@ -71,9 +71,9 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     model = trained.load(folder).program
     made = form.made(model, output.stem, f"The network of run {folder.name}, trained by Caviar.")
     for suffix, content in made.items():
-        files.write(output.with_suffix(suffix), content)
+        files.write_new(output.with_suffix(suffix), content)
     names = " and ".join(files.shown(output.with_suffix(suffix)) for suffix in made)
-    say(console_for(), f"{model!r} written to {names}")
+    say(console_for(), f"the model of {files.shown(folder)} is written to {names}")
     return output
 
 

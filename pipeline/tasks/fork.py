@@ -23,6 +23,7 @@ from pipeline.program.program import Program
 from pipeline.recipe.averaging import average_name
 from pipeline.recipe.plateau import Plateau
 from pipeline.recipe.schedules import SCHEDULES, needs_total
+from pipeline.screen.wording import counted
 from pipeline.tasks import trained
 from pipeline.tasks.resume import Beginning
 from pipeline.tracking.delivery import read_sent
@@ -88,7 +89,7 @@ def taken(begun: Beginning, program: Program, dataset: Dataset) -> Beginning:
         return replace(begun, found=start, origin=replace(origin, taken=text))
     start, more = _going_on(begun, found, own, dataset)
     start = replace(start, progress=replace(start.progress, stopped=""))  # what a callback ended there goes on here
-    where = f"epoch {start.progress.epoch}" + (f" and {start.progress.step} steps" if start.progress.step else "")
+    where = f"epoch {start.progress.epoch}" + (f" and {counted(start.progress.step, 'step')}" if start.progress.step else "")
     text = f"{head} ({where}): the whole state is taken, the optimizer's too, and epochs count on{more}{values}"
     return replace(begun, found=start, origin=replace(origin, taken=text))
 

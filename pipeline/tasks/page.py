@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import groupby
@@ -11,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import spec
+from pipeline.config.arms import ARM
 from pipeline.config.claims import claim
 from pipeline.data import Dataset
 from pipeline.screen.wording import MACRO, number
+from pipeline.search.settings import REPEATS
 from pipeline.tasks.context import RunContext
 from pipeline.text import leaving
 from pipeline.tracking.journal import Data
@@ -85,8 +88,15 @@ def params(config: Mapping[str, Any], context: RunContext) -> dict[str, str]:
     found = {"architecture": _layers(config)} | {name: whole[name][:LONGEST_PARAM] for name in kept[:MOST_PARAMS]}
     chosen = dict(text.partition("=")[::2] for text in context.varied)
     found |= {path: value[:LONGEST_PARAM] for path, value in chosen.items() if path not in found and path != "trial"}  # options of groups
+    found |= _arm(chosen)
     scaled = [name for name in found if (name in chosen and name != "seed") or name.rpartition(".")[2] in LOGARITHMIC]
     return found | {f"log10.{name}": f"{math.log10(value):.4g}" for name in scaled if (value := _positive(found[name]))}
+
+
+def _arm(chosen: Mapping[str, str]) -> dict[str, str]:
+    """What sets the arms of a sweep apart as one short word, `.01,relu`: MLflow groups by it, its list has room for six letters."""
+    values = [re.sub(r"^(-?)0\.(?=\d)", r"\1.", value) for path, value in chosen.items() if path not in REPEATS]
+    return {ARM: ",".join(values)[:LONGEST_PARAM]} if len(values) > 1 and ARM not in chosen else {}
 
 
 def _positive(text: str) -> float:

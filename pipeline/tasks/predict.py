@@ -26,6 +26,7 @@ from pipeline.data.settings import TEXTS, target_columns
 from pipeline.data.sql import is_database
 from pipeline.errors import ConfigError
 from pipeline.screen.console import console_for, say
+from pipeline.screen.wording import counted
 from pipeline.tasks import trained
 from pipeline.tasks.context import RunContext
 from pipeline.text import comma_separated
@@ -64,8 +65,8 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
         asked = replace(asked, data=replace(asked.data, skip=()))  # those were lines of the training's file
     x = data.read_new(asked.data, run_.facts.encoder, run_.facts.shape, images=run_.facts.images)
     columns = _beside(data.read_kept(asked.data, experiment.keep, len(x)), table(run_.program.predict(x), run_.facts))
-    files.write(output, encoded(columns, output.suffix))
-    say(console_for(), f"{len(x)} rows predicted, written to {output}")
+    files.write_new(output, encoded(columns, output.suffix))
+    say(console_for(), f"{counted(len(x), 'row')} predicted, written to {output}")
     return output
 
 

@@ -14,6 +14,7 @@ from pipeline.errors import ConfigError, RunError
 from pipeline.extend.load import described
 from pipeline.recipe.schedules import SCHEDULES, needs_total
 from pipeline.records import record
+from pipeline.screen.wording import counted
 from pipeline.tasks import trained
 from pipeline.tracking import tracker as tracking
 from pipeline.tracking.folder import Origin, read_info
@@ -78,7 +79,7 @@ class Beginning:
         if self.found is None:
             return "no checkpoint was saved yet: trains from the start"
         done = self.found.progress
-        steps = f" and {done.step} steps of the next" if done.step else ""
+        steps = f" and {counted(done.step, 'step')} of the next" if done.step else ""
         return f"goes on after the checkpoint of epoch {done.epoch}{steps}{self.replanned}"
 
     @property
@@ -124,7 +125,9 @@ def check_rest(begun: Beginning, dataset: Dataset) -> None:
     per_epoch = len(dataset.train) // settings.batch_size
     steps, end = done.steps(per_epoch), budget.end(settings, allowed, per_epoch)
     if end.steps is not None and steps > end.steps:
-        raise ConfigError(at=end.at, got=end.got, rule=f"the run has taken {steps} steps, and this is {end.steps}", hint="give more")
+        raise ConfigError(
+            at=end.at, got=end.got, rule=f"the run has taken {counted(steps, 'step')}, and this is {end.steps}", hint="give more"
+        )
     spent = budget.spent(end, allowed, steps=steps, seconds=done.spent)
     if spent is not None and _finished(begun.folder):
         raise RunError(f"{_asked(begun.folder)}: the run has used up {spent}; give more to go on")
@@ -183,11 +186,13 @@ def _found(experiment: Experiment, folder: Path) -> Checkpoint | None:
     found, settings = checkpoint.load(folder / trained.CHECKPOINTS), experiment.training
     done, at = found.progress, _asked(folder)
     if settings.epochs is not None and (done.epoch > settings.epochs or (done.epoch == settings.epochs and done.step)):
-        raise ConfigError(at="training.epochs", got=settings.epochs, rule=f"the run has trained {done.epoch} epochs", hint="give more")
+        raise ConfigError(
+            at="training.epochs", got=settings.epochs, rule=f"the run has trained {counted(done.epoch, 'epoch')}", hint="give more"
+        )
     if not _finished(folder):
         return found
     if done.epoch == settings.epochs:
-        raise RunError(f"{at}: the run has finished its {done.epoch} epochs; give training.epochs above {done.epoch} to go on")
+        raise RunError(f"{at}: the run has finished its {counted(done.epoch, 'epoch')}; give training.epochs above {done.epoch} to go on")
     if done.stopped:
         raise RunError(f"{at}: the run has ended after epoch {done.epoch}: {done.stopped}; nothing is left to do")
     if settings.early_stopping is not None and done.waited >= settings.early_stopping.patience:

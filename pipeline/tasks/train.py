@@ -170,6 +170,7 @@ def _trained(made: _Training) -> Generator[Feed, Taken, Result]:
     ready, context = made.ready, made.ready.context
     tracker = _tracker(made)
     context.placed(tracker.folder)
+    tracker.sends_log = context.sweep is None
     outcome, values = yield from _recorded(made, tracker)
     early = outcome.message.startswith("stopped early")
     course = Course(history=outcome.history, held=outcome.epoch, ended_early=early, tested=examined.tested(values))

@@ -70,6 +70,7 @@ class Tracker:
         self._receipt: Receipt | None = None
         self._watch: Watch | None = None
         self.log = Log(folder)
+        self.sends_log = False  # whether the store gets it when the run is over
         self.checkpoints = False  # whether the store gets them when the run is over
         self.note: str | None = None  # its description as it was begun with; None: the journal has it
 
@@ -118,9 +119,10 @@ class Tracker:
         if self._receipt is None:
             if self._watch is not None:
                 self._watch.close()
-            with self.lock, contextlib.closing(self.journal), contextlib.closing(self.log):
+            with self.lock, contextlib.closing(self.journal):
                 self.log(f"{status.lower()}: {message}" if message else status.lower())
-                if self._own_sender and (self.folder / LOG).exists():
+                self.log.close()
+                if self.sends_log:
                     self.artifact(self.folder / LOG)
                 self.journal.write(End(status=status, message=message), durable=True)
                 for path in self._resumable() if self.checkpoints else ():

@@ -52,7 +52,10 @@ def test_a_module_of_pytorch_is_two_files(place: Path, capsys: pytest.CaptureFix
         (["run=run"], "format = null: task=export writes a format; give format= onnx, torch, npz, safetensors"),
         (["run=run", "format=onxx"], "format = onxx: unknown format; did you mean onnx?"),
         (["run=run", "format=npz", "output=a.onnx"], "output = a.onnx: format=npz ends in .npz; rename it"),
-        (["run=run", "output=no/a.npz"], "output = no/a.npz: the folder no does not exist; make it first"),
+        (
+            ["run=run", "output=run/config.yaml/a.npz"],
+            "output = run/config.yaml/a.npz: run/config.yaml is a file, no folder; give another name",
+        ),
         (["format=npz"], "run = null: task=export works on a trained run; give run=FOLDER or run=MLFLOW_RUN_ID"),
     ],
 )

@@ -47,12 +47,24 @@ def test_a_run_in_markdown(place: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert text.rstrip().endswith("charts are left out; format=html draws them.")
 
 
+def test_a_report_goes_into_a_folder_that_is_made_for_it(place: Path) -> None:
+    assert cli.main(["task=report", "run=a", "format=markdown", "output=new/folder/a.md"]) == 0
+    assert Path("new/folder/a.md").is_file()
+
+
+def test_what_a_run_answered_is_in_its_report(place: Path) -> None:
+    parts = contents.of_run(run_of(Path("a")))
+    said = [part.caption for part in parts if isinstance(part, Chart)]
+    assert [any(caption.startswith(word) for caption in said) for word in ("ROC.", "Precision over recall.", "Reliability:")] == [True] * 3
+
+
 def test_a_sweep_has_its_means_its_failed_trials_and_all_rows(place: Path) -> None:
     assert cli.main(["task=report", "run=sw", "format=csv"]) == cli.main(["task=report", "run=sw", "format=latex", "output=sw.tex"]) == 0
     rows = list(csv.DictReader(Path("sw/report.csv").read_text().splitlines()))
     assert len(rows) == 12 and {row["status"] for row in rows} == {"finished", "failed"}
     tex = Path("sw.tex").read_text()
-    assert r"\section*{Sweep sw}" in tex and r"\subsection*{Trials that did not finish}" in tex and r"accuracy/validation" in tex
+    assert r"\section*{iris over learning\_rate, activation, seed (sweep sw)}" in tex
+    assert r"\subsection*{Trials that did not finish}" in tex and r"accuracy/validation" in tex and "subsection*{Charts}" not in tex
     assert r"learning\_rate" in tex  # the underscore is escaped
 
 

@@ -177,6 +177,10 @@ def test_ablation_and_coarse_to_fine_come_ready(command: Command, capsys: pytest
             "sweep.metric = acuracy/validation: no metric of a training; did you mean accuracy/validation?",
         ),
         (
+            ("hydra.sweeper.trials=4", RATE, "sweep.metric=f1"),
+            "sweep.metric = f1: no metric of a training; give sweep.metric=f1/validation",
+        ),
+        (
             ("hydra.sweeper.trials=4", RATE, "sweep.metric=accuracy/test"),
             "sweep.metric = accuracy/test: trials are chosen on the validation part, and told on test; "
             "give sweep.metric=accuracy/validation",

@@ -108,5 +108,5 @@ def test_the_summary_run_holds_the_table_and_the_link_opens_the_runs(begin: Call
             break
         time.sleep(0.05)
     names = [item.path for item in client.list_artifacts(run.info.run_id)]
-    assert sorted(names) == ["config.yaml", "figures", "log.txt", "trials.csv", "trials.html", "trials.md", "trials.tex"]
+    assert sorted(names) == ["config.yaml", "figures", "trials.csv", "trials.html", "trials.md", "trials.tex"]
     assert "figures/trials.png" in [item.path for item in client.list_artifacts(run.info.run_id, "figures")]

@@ -76,6 +76,15 @@ def test_a_deep_network_has_no_more_of_them_and_what_varies_in_a_sweep_is_there(
     assert len(found) <= 30 and {"architecture.layers.0.channels", "preprocessing.epsilon"} <= set(found)
 
 
+def test_the_arms_of_a_sweep_over_two_parameters_are_told_by_one_word() -> None:
+    """MLflow's list of groups has room for some six letters."""
+    plain = spec.to_plain(spec.experiment(compose([])))
+    varied = ("optimizer.learning_rate=0.01", "activation=relu", "seed=3")
+    assert params(plain, RunContext(varied=varied))["arm"] == ".01,relu"
+    assert "arm" not in params(plain, RunContext(varied=varied[::2]))
+    assert params(plain, RunContext(varied=("arm=zeros", *varied)))["arm"] == "zeros"
+
+
 @pytest.mark.parametrize(
     ("overrides", "name"),
     [
