@@ -31,6 +31,7 @@ from pipeline.config.synonyms import KEYS, OPTIONS
 from pipeline.config.words import as_hydra, as_written
 from pipeline.errors import ConfigError, nearest
 from pipeline.extend.declared import KINDS as EXTENSIONS
+from pipeline.extend.load import left_out
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 ADDED_GROUPS = ("experiment", "sweep")  # groups that the defaults list does not hold
@@ -266,4 +267,5 @@ def unknown_option(missing: str, options: Sequence[str] | None) -> ConfigError:
     ours = OPTIONS.get(group, {}).get(option.lower())
     if ours is not None:
         return ConfigError(at=group, got=option, rule="unknown option", hint=f"here it is {group}={ours}")
-    return ConfigError(at=group or "config", got=option, rule="unknown option", hint=nearest(option, options or ()) if options else "")
+    hints = [nearest(option, options) if options else "", left_out()]
+    return ConfigError(at=group or "config", got=option, rule="unknown option", hint="; ".join(filter(None, hints)))

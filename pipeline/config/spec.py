@@ -21,7 +21,7 @@ from pipeline.config.experiment import TASK_SETTINGS, Experiment
 from pipeline.data.settings import own_settings
 from pipeline.errors import ConfigError, nearest
 from pipeline.extend.declared import KINDS, Declared, provided
-from pipeline.extend.load import is_loaded
+from pipeline.extend.load import is_loaded, left_out
 from pipeline.formula.declared import WithFormulas
 from pipeline.layers import LAYERS
 from pipeline.layers.activate import ActivationLayer
@@ -56,7 +56,12 @@ def experiment(config: Mapping[str, Any]) -> Experiment:
     given, automatic = without_auto(with_options(config)) if isinstance(config, Mapping) else (config, ())
     if isinstance(given, Mapping):
         _check_loaded(given.get("extensions"))
-    result = _with_extensions(replace(read(Experiment, given, at=""), automatic=automatic))
+    try:
+        result = _with_extensions(replace(read(Experiment, given, at=""), automatic=automatic))
+    except ConfigError as error:
+        if not error.rule.startswith("unknown ") or error.rule == "unknown key" or not (more := left_out()):
+            raise
+        raise ConfigError(at=error.at, got=error.got, rule=error.rule, hint=f"{error.hint}; {more}") from None
     if result.architecture.head == "none":
         result = replace(result, architecture=replace(result.architecture, head=None))
     for rule in RULES:

@@ -72,6 +72,12 @@ def installed() -> dict[str, str]:
     return {point.name: point.module for point in sorted(found, key=lambda point: point.name)}
 
 
+def left_out() -> str:
+    """How to have the installed extensions that are not loaded; empty where all are."""
+    names = [name for name, module in installed().items() if not is_loaded(module)]
+    return f"an installed extension may have it: extensions=[{','.join(names)}]" if names else ""
+
+
 def described(name: str) -> str:
     """`my_package.module 1.2 (sha256 3f2a9c01d5e7)`: its version where it says one, and the digest of the files that declare its kinds."""
     modules = sorted({name, *(kind.module for kind in provided(name))} & sys.modules.keys())

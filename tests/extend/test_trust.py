@@ -14,6 +14,7 @@ import pytest
 import pipeline
 from pipeline import cli
 from pipeline.errors import RunError
+from pipeline.extend import load
 from tests.extend.conftest import GATES, Write
 from tests.refusal import refused
 
@@ -99,6 +100,7 @@ def test_a_config_file_that_may_be_of_somebody_else_imports_nothing(
     assert cli.main([*asked, "extensions=[gates_h]"]) == (0 if not FILES[content] else 2)
 
 
+@pytest.mark.integration  # seconds of other processes
 def test_a_sweep_goes_on_with_the_extensions_that_are_allowed_again(
     module: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -119,3 +121,26 @@ def test_what_is_no_extension_is_told(module: Write) -> None:
         pipeline.compose(["extensions=['a(1)']"])
     with refused("extensions = [gates: must be a list; write extensions=[gates]"):
         pipeline.compose(["extensions=[gates"])
+
+
+def test_an_unknown_kind_names_what_is_installed_and_not_loaded(module: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "installed", lambda: {"theirs": module("gates_j")})
+    monkeypatch.setattr(load, "_tried", [True])  # as a command does that works on a run folder
+    known = (
+        "use one of activation, add, average_pool, concat, conv, conv_transpose, dense, dropout, flatten, global_average_pool, max_pool, "
+    )
+    known += "maxout, normalization, reshape, upsample"
+    with refused(f"architecture.layers[0].kind = gate: unknown kind; {known}; an installed extension may have it: extensions=[theirs]"):
+        pipeline.compose(["architecture.layers=[{kind: gate}]"])
+    monkeypatch.setattr(load, "_tried", [])
+    assert pipeline.compose(["architecture.layers=[{kind: gate}]"])["architecture"]["layers"] == [{"kind": "gate"}]  # as it is found
+
+
+def test_an_installed_extension_that_breaks_is_left_out(
+    module: Write, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(load, "installed", lambda: {"theirs": module("gates_m", "import nowhere_to_be_found")})
+    monkeypatch.setattr(load, "_tried", [])
+    assert cli.main(["--cfg", "job"]) == 0
+    line = "note: the installed extension theirs is left out: extension gates_m: gates_m, line 1: ModuleNotFoundError: No module named "
+    assert capsys.readouterr().err.startswith(f"{line}'nowhere_to_be_found'; the traceback is in ")
