@@ -56,12 +56,14 @@ def _version(number: int) -> str:
 
 
 def devices() -> tuple[str, ...]:
-    """The devices that this process may use, by the names that CUDA_VISIBLE_DEVICES knows them by; none without a driver."""
+    """The devices that this process may use, by the names that CUDA_VISIBLE_DEVICES knows them by; none without CuPy or a driver."""
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     if given is not None:
         return tuple(name.strip() for name in given.split(",") if name.strip())
-    import cupy  # noqa: PLC0415  # an optional heavy dependency: who asks has a backend that needs it
-
+    try:
+        import cupy  # noqa: PLC0415  # an optional heavy dependency: who asks has a backend that needs it
+    except ImportError:
+        return ()
     try:
         return tuple(map(str, range(cupy.cuda.runtime.getDeviceCount())))
     except cupy.cuda.runtime.CUDARuntimeError:

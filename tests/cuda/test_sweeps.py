@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from backends.cupy import probe
 from pipeline.config.sweep_settings import SweepSettings
+from pipeline.sweeps.engines import processes
 from pipeline.sweeps.engines.processes import Processes
 from tests.cuda.beside import needs_compiler
 from tests.sweeps.test_stacks import told_of_runs
@@ -83,6 +85,18 @@ def test_devices_are_shared_out_evenly_and_by_none_who_needs_none(monkeypatch: p
     assert [seat.device for seat in five._free] == ["0", "1", "0", "1", "0"] and five.slots == five.among == 5
     assert len({core for seat in five._free for core in seat.cores}) == 8
     assert [seat.device for seat in Processes(2)._free] == [None, None]
+
+
+def test_with_auto_each_core_has_a_process_and_each_process_one_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = list[tuple[int | None, tuple[str, ...]]]()
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    monkeypatch.setattr(processes, "Processes", lambda workers, devices=(): made.append((workers, devices)))
+    monkeypatch.setattr(processes.driver, "run", lambda *_: iter(()))
+    for kind in ("numpy", "cupy", "auto"):
+        trial = SimpleNamespace(experiment=SimpleNamespace(backend=SimpleNamespace(kind=kind)))
+        list(processes.run(None, [trial], SweepSettings()))  # type: ignore[arg-type,list-item]  # what is read of them
+    assert made == [(None, ()), (None, ("0", "1")), (8, ("0", "1"))]
 
 
 def test_the_devices_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:

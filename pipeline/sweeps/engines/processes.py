@@ -26,12 +26,13 @@ PATIENCE = 20.0  # seconds that a process whose giver died has to save what it t
 
 def run(doing: Doing, trials: Sequence[Trial], settings: SweepSettings) -> Iterator[JobResult]:
     """Trains the trials in processes of this machine."""
-    devices: tuple[str, ...] = ()
-    if any(driver.gpus_of(trial) for trial in trials):
+    kinds, devices, workers = {trial.experiment.backend.kind for trial in trials}, tuple[str, ...](), settings.workers
+    if kinds & {"cupy", "auto"}:
         from backends.cupy import probe  # noqa: PLC0415  # only who asks for a GPU needs the package
 
         devices = probe.devices()
-    return driver.run(Processes(settings.workers, devices), doing, trials, settings)
+        workers = workers or (len(os.sched_getaffinity(0)) if "cupy" not in kinds else None)  # what auto leaves to the CPU has its cores
+    return driver.run(Processes(workers, devices), doing, trials, settings)
 
 
 class Processes:
