@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pipeline
 
 if TYPE_CHECKING:
-    from pipeline import compile, compose, load, stack, sweep, train
+    from pipeline import compile, compose, load, plot, stack, sweep, train
 
-__all__ = ["compile", "compose", "load", "stack", "sweep", "train"]
+__all__ = ["compile", "compose", "load", "plot", "stack", "sweep", "train"]
 
 
 def __getattr__(name: str) -> Any:

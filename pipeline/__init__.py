@@ -6,9 +6,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.api import compile, compose, load, stack, sweep, train
+    from pipeline.api import compile, compose, load, plot, stack, sweep, train
 
-__all__ = ["compile", "compose", "load", "stack", "sweep", "train"]
+__all__ = ["compile", "compose", "load", "plot", "stack", "sweep", "train"]
 
 
 def __getattr__(name: str) -> Any:

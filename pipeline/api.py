@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 from pipeline.config import spec
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from pipeline.plots import Panels
     from pipeline.program.model import Model
     from pipeline.program.program import Program
     from pipeline.program.stack import Stack
@@ -114,3 +117,14 @@ def _own(cfg: Config) -> Config:
 
     begin(())
     return own(cfg)
+
+
+def plot(of: Result | Swept | str | Path, what: str | None = None, *, axes: Axes | None = None) -> Panels:
+    """Draws a picture of a run (what `train` gave, a folder, a run id) or of a sweep -> matplotlib's axes, which a notebook shows.
+
+    what   "loss", "accuracy" (curves alone, into `axes` where given), "learning_curves", "confusion_test", "trials", "parameters", ...
+    Raises RunError where there is no such picture, and says which there are.
+    """
+    from pipeline import plots  # noqa: PLC0415
+
+    return plots.plot(of, what, axes=axes)

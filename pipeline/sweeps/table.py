@@ -295,7 +295,7 @@ def record_sweep(
     if best is not None:
         tracker.metrics(step, {f"best/{key}": value for key, value in best.metrics.items() if key in sweep.metrics})
         tracker.tags({"pipeline.best_run": best.run_id, "pipeline.best_folder": best.folder, "pipeline.best": best.label})
-    tracker.journal.write(_compared(sweep))
+    tracker.journal.write(compared(sweep))
     told = tracker.finish(
         "FAILED" if best is None else "FINISHED", "" if best else "no trial finished", wait=None if sender is None else 15.0
     )
@@ -318,7 +318,7 @@ def _link(store: Store, told: Receipt, name: str) -> Link:
     return link_to_sweep(store, told.link.experiment_id, told.link.run_id, name)
 
 
-def _compared(sweep: Sweep) -> Compare:
+def compared(sweep: Sweep) -> Compare:
     """What the pictures of the sweep are drawn from."""
     labels = _labels(sweep.trials)
     trials = [

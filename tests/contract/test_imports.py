@@ -24,7 +24,7 @@ ORDER = (
     *("config", "compiler", "program"),  # the spine
     "export",
     *("checks", "doctor", "demonstrations", "tasks", "sweeps"),
-    *("report", "sklearn"),
+    *("report", "plots", "sklearn"),
     *("api", "cli", "__init__", "__main__"),  # the doors
 )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import pipeline
+from pipeline.errors import RunError
 from pipeline.screen.console import console_for
 from pipeline.screen.page import Lines, in_notebook, table
 from pipeline.tasks.results import Result
@@ -56,6 +57,19 @@ def test_a_program_shows_its_layers_and_what_it_tells(result: Result) -> None:
     assert repr(plan).startswith("<Plan train: ") and "phases, batch" in repr(plan)
 
 
+def test_pictures_are_axes_that_a_notebook_shows(result: Result) -> None:
+    from matplotlib.figure import Figure
+
+    panels = pipeline.plot(result)
+    assert {"loss", "accuracy (share of rows)", "accuracy"} & {axes.get_ylabel() for axes in panels} and panels._repr_png_()[1:4] == b"PNG"
+    place = Figure().subplots()
+    (axes,) = pipeline.plot(result, "loss", axes=place)
+    assert axes is place and [line.get_label() for line in place.get_lines()][:2] == ["train", "validation"]
+    assert pipeline.plot(result.folder, "confusion_test")[0].get_ylabel() == "true class"
+    with pytest.raises(RunError, match=r"has no picture confusion_tset; did you mean confusion_test\?"):
+        pipeline.plot(result, "confusion_tset")
+
+
 def test_a_stack_and_a_sweep_show_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     cfg = pipeline.compose(["data=iris", "architecture=mlp_small", "training.epochs=2", "tracking=none"])
@@ -63,4 +77,5 @@ def test_a_stack_and_a_sweep_show_themselves(tmp_path: Path, monkeypatch: pytest
     swept = pipeline.sweep(cfg, {"optimizer.learning_rate": [0.1, 0.01]}, quiet=True)
     shown = swept._repr_html_()
     assert "2 trials, by accuracy/validation" in shown and ">accuracy/test</th>" in shown and ">finished</td>" in shown
+    assert pipeline.plot(swept)[0].get_xlabel() == "epoch"
     assert repr(swept).startswith(f"<Swept {swept.folder.name}: 2 trials; best: learning_rate=")
