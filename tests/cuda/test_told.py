@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import pipeline
 from backends.cupy import CupyBackend, probe
 from backends.cupy.source import body, program
 from backends.facts import held
+from pipeline.cli import main
 from pipeline.errors import BackendError, ConfigError
-from tests.cuda.beside import on
+from tests.cuda.beside import needs_compiler, on
 from tests.cuda.recording import RecordingDevice
+from tests.cuda.shim import ShimDevice
 
 SMALL = ("architecture=mlp_small", "tracking=none")
 
@@ -92,3 +95,17 @@ def test_a_cache_that_others_tidy_up_meanwhile_is_no_mistake(tmp_path: Path, mon
         (tmp_path / name).write_bytes(b"code")
     monkeypatch.setattr(Path, "rglob", lambda folder, pattern: iter((folder / "kept", folder / "removed just now", folder / "gone")))
     assert held(tmp_path) == f"{tmp_path}, 2 files, 0.0 MiB"
+
+
+@needs_compiler
+@pytest.mark.integration
+def test_a_run_tells_what_it_takes_of_the_device(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    device = ShimDevice()
+    monkeypatch.setattr(device, "free", lambda: 2**30)
+    monkeypatch.setattr(probe, "available", lambda: (True, "a shim"))
+    monkeypatch.setattr("backends.cupy.create", lambda **_: CupyBackend(device))
+    monkeypatch.chdir(tmp_path)
+    assert main(["backend=cupy", "training.epochs=1", *SMALL]) == 0
+    assert re.search(r"note: device memory: \d+\.\d MiB planned for a trial, 1,024\.0 MiB free", capsys.readouterr().out)

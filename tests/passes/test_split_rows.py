@@ -15,7 +15,7 @@ from tests.cuda.beside import needs_compiler
 from tests.cuda.shim import ShimDevice
 from tests.ops.running import builder, plan_for, run_graph
 
-EDGES = (1, RUN - 1, MANY - 1, MANY, MANY + 1, 5 * RUN, 5 * RUN + 63, 7 * RUN + 65, 40_961)
+EDGES = (1, MANY - 1, MANY, 5 * RUN + 63, 40_961)
 
 
 def _sums(count: int, precision: str) -> Graph:
