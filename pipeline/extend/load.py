@@ -38,7 +38,10 @@ def _used(name: str, at: str) -> str:
         return name
     if not all(part.isidentifier() for part in name.split(".")):
         raise ConfigError(at=at, got=name, rule="is no name of a module", hint="write it as Python does: my_package.module")
-    module = name if name in sys.modules or _there(name) else installed().get(name)
+    if name == "__main__":
+        hint = "put its kinds into a module, my_kinds.py, and give extensions=[my_kinds]"
+        raise ConfigError(at=at, got=name, rule="is a script or a notebook, which another process cannot import", hint=hint)
+    module = name if name in sys.modules or _there(name) or _here(name) else installed().get(name)
     if module is None:
         known = installed()
         hint = nearest(name, known) if known else "install its package, or run where Python finds it"
@@ -46,6 +49,8 @@ def _used(name: str, at: str) -> str:
     if not is_loaded(module):
         if _shut.get():
             raise ConfigError(at=at, got=module, rule="is not loaded", hint=f"give extensions=[{module}] on this command if you trust it")
+        if not _there(module) and module not in sys.modules:
+            sys.path.append(str(Path.cwd()))  # behind all else: a command that is installed does not look into the current folder
         with loading(module), guarded(f"extension {module}"):
             importlib.import_module(module)
         if not provided(module):
@@ -125,6 +130,12 @@ def shut() -> Iterator[None]:
         yield
     finally:
         _shut.reset(token)
+
+
+def _here(name: str) -> bool:
+    """Whether the current folder has a module of this name."""
+    top = name.partition(".")[0]
+    return Path(f"{top}.py").is_file() or Path(top, "__init__.py").is_file()
 
 
 def _there(name: str) -> bool:

@@ -144,3 +144,18 @@ def test_an_installed_extension_that_breaks_is_left_out(
     assert cli.main(["--cfg", "job"]) == 0
     line = "note: the installed extension theirs is left out: extension gates_m: gates_m, line 1: ModuleNotFoundError: No module named "
     assert capsys.readouterr().err.startswith(f"{line}'nowhere_to_be_found'; the traceback is in ")
+
+
+def test_a_module_beside_the_work_is_found_by_an_installed_command_too(
+    module: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "theirs" / f"{module('gates_n')}.py").rename(tmp_path / "gates_n.py")
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place not in ("", str(tmp_path))])
+    assert cli.main(["--cfg", "job", "extensions=[gates_n]"]) == 0
+    assert sys.path[-1] == str(tmp_path)  # what is installed goes before it
+    with refused(
+        "extensions = __main__: is a script or a notebook, which another process cannot import; put its kinds into a module, my_kinds.py, "
+        "and give extensions=[my_kinds]"
+    ):
+        load.use(["__main__"])
+    sys.modules.pop("gates_n")
