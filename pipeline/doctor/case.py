@@ -15,8 +15,7 @@ from pipeline.config.experiment import Experiment
 from pipeline.layers.graph import LayerGraph, LayerNode
 from pipeline.layers.part import Activation
 from pipeline.records import record, setting
-from pipeline.tracking.health import LayerHealth, TensorHealth
-from pipeline.tracking.journal import Health
+from pipeline.tracking.health import Health, LayerHealth, TensorHealth
 
 ROWS = 1024  # of the inputs whose means and deviations are taken
 CONSTANT = 1e-9

@@ -9,7 +9,7 @@ from pipeline.data.prepared import Rows
 from pipeline.doctor.kept import Moment
 from pipeline.program.health import Looker
 from pipeline.program.program import Program
-from pipeline.tracking.journal import Health
+from pipeline.tracking.health import Health
 
 SHARE = 0.03  # of the time of the command
 LEAST_SECONDS, LEAST_COMPILED = (

@@ -25,8 +25,7 @@ from pipeline.layers.part import Activation
 from pipeline.program.program import Program
 from pipeline.recipe.course import Course
 from pipeline.rows import Streamed
-from pipeline.tracking.health import Histogram, LayerHealth, TensorHealth
-from pipeline.tracking.journal import Health
+from pipeline.tracking.health import Health, Histogram, LayerHealth, TensorHealth
 
 QUICK, QUICK_ROWS = 10**6, 128  # parameters of a dense network that the oracle looks at, and rows
 ROWS, LEAST_ROWS = 256, 16

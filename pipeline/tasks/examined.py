@@ -21,8 +21,7 @@ from pipeline.doctor.looks import looks
 from pipeline.errors import PipelineError
 from pipeline.screen.console import say
 from pipeline.tasks.context import RunContext
-from pipeline.tracking.health import Diagnosis
-from pipeline.tracking.journal import Diagnosed, Health
+from pipeline.tracking.health import Diagnosed, Diagnosis, Health
 from pipeline.tracking.tracker import Tracker
 from pipeline.training.settings import Training
 

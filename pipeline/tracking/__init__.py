@@ -2,6 +2,7 @@
 
 settings.py    the `tracking` group
 process.py     whose run it is, and whether that process lives
+event.py       what every event has
 health.py      what is told of the inside of a network
 journal.py     what happened, one line an event: the truth
 log.py         what its terminal showed, as text

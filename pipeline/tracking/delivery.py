@@ -23,6 +23,7 @@ from pipeline.text import HIDDEN, hidden
 from pipeline.tracking import models, page
 from pipeline.tracking.client import Client, open_client
 from pipeline.tracking.database import Point
+from pipeline.tracking.event import Event
 from pipeline.tracking.figures import draw
 from pipeline.tracking.folder import RunInfo, read_info, replace_text
 from pipeline.tracking.journal import (
@@ -30,7 +31,6 @@ from pipeline.tracking.journal import (
     Artifact,
     Data,
     End,
-    Event,
     Machine,
     Metric,
     Model,

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from pipeline.tracking import answers, inside, trials
 from pipeline.tracking.curves import confusion_matrix, learning_curves
-from pipeline.tracking.journal import Compare, Confusion, Event, Health, end_of, read_journal, series, start_of
+from pipeline.tracking.event import Event
+from pipeline.tracking.health import Health
+from pipeline.tracking.journal import Compare, Confusion, end_of, read_journal, series, start_of
 from pipeline.tracking.style import save
 from pipeline.tracking.tested import read
 

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from pipeline.records import record
+from pipeline.records import record, setting
+from pipeline.tracking.event import Event
 
 Number = float | str  # nan, inf and -inf are words in the journal: `float` reads them back
 
@@ -72,3 +73,26 @@ class Diagnosis:
     reason: str
     override: str
     weight: float
+
+
+@record
+class Health(Event):
+    """The inside of the network after `epoch` epochs, `step` steps, on `rows` rows of the training part.
+
+    loss       the training loss on them, with dropout masks and the statistics of these rows;  data_loss, without penalties and weights
+    """
+
+    epoch: int = setting()
+    step: int = setting()
+    rows: int = setting()
+    loss: Number = setting()
+    data_loss: Number = setting()
+    layers: tuple[LayerHealth, ...] = setting()
+    tensors: tuple[TensorHealth, ...] = setting()
+
+
+@record
+class Diagnosed(Event):
+    """What the doctor found, what matters most first; nothing where nothing was wrong."""
+
+    found: tuple[Diagnosis, ...] = setting()

@@ -40,18 +40,12 @@ from pipeline import files
 from pipeline.errors import ConfigError, RunError
 from pipeline.records import Family, names, plain, read, record, setting
 from pipeline.text import in_json
-from pipeline.tracking.health import Diagnosis, LayerHealth, Number, TensorHealth
+from pipeline.tracking.event import Event
+from pipeline.tracking.health import Diagnosed, Health, Number
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 FILE = "journal.jsonl"
 _SUM, _SUM_LENGTH = b', "crc": "', len(b', "crc": "00000000"}')
-
-
-@record
-class Event:
-    """What happened, and when; the journal says the time of what it writes."""
-
-    time: int = setting(0)
 
 
 @record
@@ -127,22 +121,6 @@ class Confusion(Event):
 
 
 @record
-class Health(Event):
-    """The inside of the network after `epoch` epochs, `step` steps, on `rows` rows of the training part.
-
-    loss       the training loss on them, with dropout masks and the statistics of these rows;  data_loss, without penalties and weights
-    """
-
-    epoch: int = setting()
-    step: int = setting()
-    rows: int = setting()
-    loss: Number = setting()
-    data_loss: Number = setting()
-    layers: tuple[LayerHealth, ...] = setting()
-    tensors: tuple[TensorHealth, ...] = setting()
-
-
-@record
 class Compared:
     """A trial of a sweep: what sets it apart, path -> value, and what it is judged by; done: it finished."""
 
@@ -150,13 +128,6 @@ class Compared:
     value: Number
     params: Mapping[str, str]
     done: bool
-
-
-@record
-class Diagnosed(Event):
-    """What the doctor found, what matters most first; nothing where nothing was wrong."""
-
-    found: tuple[Diagnosis, ...] = setting()
 
 
 @record

@@ -11,8 +11,7 @@ from pipeline.program.health import Looker
 from pipeline.program.make import compile_experiment
 from pipeline.program.program import Program
 from pipeline.recipe.course import Course
-from pipeline.tracking.health import TensorHealth
-from pipeline.tracking.journal import Health
+from pipeline.tracking.health import Health, TensorHealth
 
 X = np.random.default_rng(0).standard_normal((60, 6)).astype(np.float32)
 Y = (X[:, 0] > 0).astype(np.int32)
