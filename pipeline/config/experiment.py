@@ -68,6 +68,8 @@ class Experiment:
     keep: tuple[str, ...] = setting(())
     rebuild: bool = setting(False)
     scope: Literal["machine"] | None = setting(None)
+    verify: bool = setting(False)
+    runs: tuple[str, ...] = setting(())
     demonstration: str | None = setting(None)
     arm: str | None = setting(None)
     extension: str | None = setting(None)

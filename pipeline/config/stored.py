@@ -24,7 +24,19 @@ from pipeline.tracking.settings import Tracking
 from pipeline.tracking.store import locate
 
 FORK = "fork"
-_OF_THE_COMMAND = ("task", "run", "step", "resume", "output", "keep", "rebuild", "scope", "tracking")  # never those of the origin
+_OF_THE_COMMAND = (
+    "task",
+    "run",
+    "step",
+    "resume",
+    "output",
+    "keep",
+    "rebuild",
+    "scope",
+    "verify",
+    "runs",
+    "tracking",
+)  # never those of the origin
 _PATHS = ("path", "test_path", "validation_path", "root")
 
 

@@ -26,10 +26,11 @@ DECAYED = 0.01  # of the first learning rate, in the middle of the training
 
 def rate_too_high(case: Case) -> Iterator[Diagnosis]:
     """Steps that make the training loss larger, or not finite (Goodfellow, Bengio & Courville 2016, section 11.4.1)."""
-    found = _diverged(case) or _risen(case) or _above_chance(case)
+    rose = _diverged(case) or _risen(case) or _jumped(case)
+    found = rose or _too_large(case)
     if found:
-        reason = "steps go past the valley and up its other side"
-        yield Diagnosis(name="learning rate too high", evidence=found, reason=reason, override=remedies.rate(case.config, 0.1), weight=0.9)
+        reason, override = "steps go past the valley and up its other side", remedies.rate(case.config, 0.1)
+        yield Diagnosis(name="learning rate too high", evidence=found, reason=reason, override=override, weight=0.93 if rose else 0.8)
 
 
 def _diverged(case: Case) -> str:
@@ -50,18 +51,25 @@ def _risen(case: Case) -> str:
     return ""
 
 
-def _above_chance(case: Case) -> str:
-    losses, (chance, words), ratio = case.losses, case.chance, case.ratio(case.early)
-    if not losses or case.learned > NOTHING or case.course.steps < LEAST_STEPS:
+def _learned_nothing(case: Case) -> bool:
+    return bool(case.losses) and case.learned <= NOTHING and case.course.steps >= LEAST_STEPS
+
+
+def _jumped(case: Case) -> str:
+    first, (chance, words) = case.course.first, case.chance
+    if not _learned_nothing(case) or not first or max(first[:LEAST_STEPS]) <= JUMPED * max(first[0], chance):
         return ""
-    first = case.course.first
-    jumped = bool(first) and max(first[:LEAST_STEPS]) > JUMPED * max(first[0], chance)
-    if jumped:
-        rose = f"the loss rose from {first[0]:.3g} to {max(first):.3g} in the first steps"
-        return f"{rose}, and loss/train is {losses[-1]:.3g}, no better than {words}"
-    if ratio is not None and ratio > TOO_LARGE:
-        return f"a step changes the weights by {ratio:.1g} of their size, and loss/train is {losses[-1]:.3g}, no better than {words}"
-    return ""
+    rose = f"the loss rose from {first[0]:.3g} to {max(first):.3g} in the first steps"
+    return f"{rose}, and loss/train is {case.losses[-1]:.3g}, no better than {words}"
+
+
+def _too_large(case: Case) -> str:
+    ratio = case.ratio(case.early)
+    if not _learned_nothing(case) or ratio is None or ratio <= TOO_LARGE:
+        return ""
+    return (
+        f"a step changes the weights by {ratio:.1g} of their size, and loss/train is {case.losses[-1]:.3g}, no better than {case.chance[1]}"
+    )
 
 
 def rate_too_low(case: Case) -> Iterator[Diagnosis]:

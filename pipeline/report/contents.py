@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from pipeline import files
-from pipeline.report import answers, charts
+from pipeline.report import answers, charts, differences
 from pipeline.report.parts import Heading, Part, Table, Text
 from pipeline.report.read import Run, Swept
 from pipeline.screen.wording import counted, number
 from pipeline.sweeps import comparison
 from pipeline.sweeps.importance import importance
-from pipeline.tracking.journal import Health, read_journal
+from pipeline.tracking.health import Health
+from pipeline.tracking.journal import read_journal
 from pipeline.tracking.tested import read
 
 PARTS = ("train", "validation", "test")
@@ -46,7 +47,7 @@ def of_run(run: Run) -> list[Part]:
     made += answers.inside([event for event in read_journal(run.folder) if isinstance(event, Health)], run.name)
     if isinstance(made[-1], Heading):
         made.append(Text(text="No curve: there is no metric of two epochs."))
-    made += [Heading(text="What differs from the defaults"), _settings([run], [""])]
+    made += [Heading(text="What differs from the defaults"), _settings(run)]
     return [*made, *_data(run), *_card(run)]
 
 
@@ -93,24 +94,24 @@ def of_sweep(swept: Swept) -> list[Part]:
 
 def of_several(runs: Sequence[Run]) -> list[Part]:
     """Results side by side, what differs, curves of each metric."""
-    labels = _labels(runs)
-    names = sorted({name for run in runs for name in run.metrics if name.split("/")[0] not in ASIDE}, key=_order)
-    rows = [[name, *(number(name, run.metrics[name]) if name in run.metrics else "" for run in runs)] for name in names]
-    made: list[Part] = [
-        Heading(text="Runs compared", level=1),
-        Heading(text="Results"),
-        Table(heading=["metric", *labels], rows=rows, main=True),
-    ]
-    made += [Heading(text="What differs"), _settings(runs, labels)]
-    shared = [name for name in names if sum(len(run.curves.get(name, {})) > 1 for run in runs) > 1]
-    found = [chart for name in shared if (chart := charts.compared(runs, name, labels)) is not None]
-    made += [Heading(text="Curves"), *found] if found else []
-    heading = ["", *labels]
-    made += [
-        Heading(text="Model cards"),
-        Table(heading=heading, rows=[[what, *(run.tags.get(tag, "") for run in runs)] for what, tag in CARD.items()]),
-    ]
-    return made
+    labels = differences.labels_of(runs)
+    made: list[Part] = [Heading(text="Runs compared", level=1), *results(runs, labels)]
+    for differing in (differences.settings, differences.data, differences.code, differences.bits, differences.curves):
+        made += differing(runs, labels)
+    shared = [name for name in _names(runs) if sum(len(run.curves.get(name, {})) > 1 for run in runs) > 1]
+    made += [chart for name in shared if (chart := charts.compared(runs, name, labels)) is not None]
+    rows = [[what, *(run.tags.get(tag, "") for run in runs)] for what, tag in CARD.items()]
+    return [*made, Heading(text="Model cards"), Table(heading=["", *labels], rows=rows)]
+
+
+def results(runs: Sequence[Run], labels: Sequence[str]) -> list[Part]:
+    """The metrics of several runs side by side."""
+    rows = [[name, *(number(name, run.metrics[name]) if name in run.metrics else "" for run in runs)] for name in _names(runs)]
+    return [Heading(text="Results"), Table(heading=["metric", *labels], rows=rows, main=True)]
+
+
+def _names(runs: Sequence[Run]) -> list[str]:
+    return sorted({name for run in runs for name in run.metrics if name.split("/")[0] not in ASIDE}, key=_order)
 
 
 def _what(swept: Swept) -> str:
@@ -131,11 +132,6 @@ def _question(about: str) -> list[Part]:
     return [Text(text=about)] if about else []
 
 
-def _labels(runs: Sequence[Run]) -> list[str]:
-    names = [run.name for run in runs]
-    return [name if names.count(name) == 1 else f"{name} ({files.shown(run.folder)})" for name, run in zip(names, runs, strict=True)]
-
-
 def _order(name: str) -> tuple[int, str]:
     quantity, _, part = name.partition("/")
     return (0 if quantity == "loss" else 1, name) if part else (2, name)
@@ -152,14 +148,10 @@ def _results(run: Run) -> Table:
     return Table(heading=["", *PARTS], rows=rows, main=True)
 
 
-def _settings(runs: Sequence[Run], labels: Sequence[str]) -> Table | Text:
-    """Settings that differ: of one run from the defaults, of several from each other."""
-    if len(runs) == 1:
-        rows = [[name, value] for name, value in runs[0].shown.items() if value != "null"]
-        return Table(heading=["setting", "value"], rows=rows) if rows else Text(text="Nothing: these are the defaults.")
-    names = dict.fromkeys(name for run in runs for name in run.params)
-    rows = [[name, *(run.params.get(name, "") for run in runs)] for name in names if len({run.params.get(name) for run in runs}) > 1]
-    return Table(heading=["setting", *labels], rows=rows) if rows else Text(text="The settings are the same.")
+def _settings(run: Run) -> Table | Text:
+    """What of the settings of a run differs from the defaults."""
+    rows = [[name, value] for name, value in run.shown.items() if value != "null"]
+    return Table(heading=["setting", "value"], rows=rows) if rows else Text(text="Nothing: these are the defaults.")
 
 
 def _data(run: Run) -> list[Part]:

@@ -39,9 +39,10 @@ TASKS: dict[str, Task] = {
     "demonstrate": Task(function="pipeline.tasks.demonstrate:run", needs_demonstration=True),
     "check": Task(function="pipeline.tasks.check:run"),
     "lr_range": Task(function="pipeline.tasks.lr_range:run"),
-    "doctor": Task(function="pipeline.tasks.doctor:run"),
+    "doctor": Task(function="pipeline.sweeps.doctor:run", takes_run=True),
     "new": Task(function="pipeline.tasks.new:run"),
     "export": Task(function="pipeline.tasks.export:run", needs_run=True, takes_run=True),
+    "compare": Task(function="pipeline.report.compare:run"),
     "report": Task(function="pipeline.report.task:run", takes_run=True),
     "sync": Task(function="pipeline.tasks.sync:run", takes_run=True),
 }
@@ -66,12 +67,10 @@ def selected(experiment: Experiment) -> Task:
         raise ConfigError(at="rebuild", got=True, rule=f"task={name} sends nothing again", hint="give task=sync, or leave it out")
     if experiment.format is not None and name not in FORMATTED:
         raise ConfigError(at="format", got=experiment.format, rule=f"task={name} has one format", hint="leave it out")
-    if (experiment.scope is not None) != (name == "doctor"):
-        rule, hint = ("needs to know of what", "give scope=machine") if name == "doctor" else ("only task=doctor reads it", "leave it out")
-        raise ConfigError(at="scope", got=experiment.scope, rule=rule, hint=hint)
     if experiment.extension is not None and name != "check":
         hint = "give task=check, or extensions=[...] to use it"
         raise ConfigError(at="extension", got=experiment.extension, rule="only task=check reads it", hint=hint)
+    _of_one_task(experiment)
     _only_own_settings(experiment)
     if experiment.keep and name != "predict":
         raise ConfigError(at="keep", got=list(experiment.keep), rule="only task=predict reads it", hint="leave it out")
@@ -82,6 +81,27 @@ def selected(experiment: Experiment) -> Task:
     if experiment.demonstration is not None and not task.needs_demonstration:
         raise ConfigError(at="demonstration", got=experiment.demonstration, rule=f"task={name} shows none", hint="use task=demonstrate")
     return task
+
+
+def _of_one_task(experiment: Experiment) -> None:
+    """Keys of one task, which another would silently ignore."""
+    name = experiment.task
+    for at, owner, given in (
+        ("scope", "doctor", experiment.scope),
+        ("verify", "doctor", experiment.verify),
+        ("runs", "compare", experiment.runs),
+    ):
+        if given and name != owner:
+            got = list(given) if isinstance(given, tuple) else given
+            raise ConfigError(at=at, got=got, rule=f"only task={owner} reads it", hint="leave it out")
+    if experiment.scope is not None and experiment.run is not None:
+        raise ConfigError(at="scope", got=experiment.scope, rule="run is given too", hint="give one of them")
+    if experiment.verify and experiment.run is None:
+        hint = "give run=FOLDER or run=MLFLOW_RUN_ID"
+        raise ConfigError(at="verify", got=True, rule="verifies what is suggested for a run", hint=hint)
+    if name == "compare" and len(experiment.runs) < 2:
+        hint = "give runs=[a,b], folders or MLflow run ids"
+        raise ConfigError(at="runs", got=list(experiment.runs), rule="task=compare sets two runs or more side by side", hint=hint)
 
 
 def _only_own_settings(experiment: Experiment) -> None:

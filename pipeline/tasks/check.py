@@ -14,15 +14,18 @@ from pipeline.checks.finding import Finding
 from pipeline.checks.material import material
 from pipeline.checks.run import check
 from pipeline.config.experiment import Experiment
+from pipeline.doctor import told
 from pipeline.errors import CheckFailed
 from pipeline.extend.load import shut, use
 from pipeline.screen.console import console_for, say
+from pipeline.tasks import examined
 from pipeline.tasks.context import RunContext
 
 
 def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) -> tuple[Finding, ...]:
     """Prints the table of findings.  Raises CheckFailed, exit code 1, when one failed; PipelineError."""
     console = console_for()
+    lines: list[str] = []
     if experiment.extension is not None:
         with shut():  # the command line has imported it
             (name,) = use([experiment.extension], at="extension")
@@ -30,7 +33,11 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     else:
         rows = material(experiment)
         name, findings = rows.name, check(rows.config, rows)
+        if rows.config.training.doctor is not False:
+            lines = told.lines(examined.before_training(rows.config, rows), more="training.doctor=true says the rest after a training")
     console.print(table(name, findings))
+    for line in lines:
+        say(console, line)
     failed = [finding.check for finding in findings if not finding.passed]
     if failed:
         raise CheckFailed(f"{len(failed)} of {len(findings)} checks failed: {', '.join(failed)}")

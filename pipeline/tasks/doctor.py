@@ -1,4 +1,4 @@
-"""task=doctor scope=machine: what is here that a run depends on, and what another would change; reads, and changes nothing."""
+"""task=doctor: what is here that a run depends on, and what another would change; reads, and changes nothing."""
 
 from __future__ import annotations
 

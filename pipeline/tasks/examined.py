@@ -5,24 +5,31 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 
-from pipeline import files
+from pipeline import data, files
 from pipeline.checks.material import Material
+from pipeline.config import automatic
 from pipeline.config.experiment import Experiment
-from pipeline.data.prepared import Prepared
+from pipeline.data.prepared import Prepared, Rows, prepared
 from pipeline.doctor import told
 from pipeline.doctor.case import Case, Course
 from pipeline.doctor.diagnose import diagnose
-from pipeline.doctor.kept import Kept
+from pipeline.doctor.kept import Kept, Moment
 from pipeline.doctor.looks import looks
 from pipeline.errors import PipelineError
+from pipeline.program.make import compile_experiment
 from pipeline.screen.console import say
+from pipeline.tasks import trained
 from pipeline.tasks.context import RunContext
+from pipeline.tracking.folder import read_info
 from pipeline.tracking.health import Diagnosed, Diagnosis, Health
+from pipeline.tracking.journal import last_values, read_journal
 from pipeline.tracking.tracker import Tracker
+from pipeline.training import checkpoint
 from pipeline.training.settings import Training
 
 TAG = "pipeline.doctor"
@@ -65,6 +72,37 @@ def examine(
     tracker.journal.write(Diagnosed(found=found))
     tracker.tags({TAG: "; ".join(f"{d.name} ({d.override})" for d in found) or "nothing found"})
     return found
+
+
+def of_folder(folder: Path) -> tuple[Diagnosis, ...]:
+    """What is wrong with the run of a folder: as its journal has it, else by a look at its checkpoint.  Raises PipelineError."""
+    events = read_journal(folder)
+    stored = next((event for event in reversed(events) if isinstance(event, Diagnosed)), None)
+    if stored is not None:
+        return stored.found
+    config, found = trained.stored_experiment(folder), checkpoint.load(folder / trained.CHECKPOINTS)
+    dataset = data.load(config.data, seed=config.seed)
+    config, _ = automatic.settled(config, dataset)
+    ready = prepared(dataset, config.preprocessing, precision=config.precision)
+    program, done = compile_experiment(config, ready.shape), found.progress
+    program.balance(dataset.train.y)
+    moments = [Moment(epoch=0, state=program.state(), course=program.course)]
+    moments.append(Moment(epoch=max(1, done.epoch), state=found.state, course=program.course))
+    seen = looks(program, ready.train, moments, seconds=0.0, always=True)
+    anew = read_info(folder).origin is None and config.initialization.from_run is None
+    course = Course(
+        history=tuple(done.history), steps=int(np.max(found.state["step"])), held=done.epoch, anew=anew, tested=tested(last_values(events))
+    )
+    return diagnose(Case(material_of(config, ready), program.structure.network, course, seen, class_names=dataset.class_names))
+
+
+def before_training(config: Experiment, rows: Material) -> tuple[Diagnosis, ...]:
+    """What is wrong before the first step.  Raises PipelineError."""
+    program = rows.program(config)
+    part = Rows(x=rows.x, targets=rows.y, y=np.asarray(rows.y), weight=rows.weight)
+    moments = [Moment(epoch=0, state=program.state(), course=program.course)]
+    seen = looks(program, part, moments, seconds=0.0, always=True)
+    return diagnose(Case(rows, program.structure.network, Course(), seen))
 
 
 def tell(console: Console, tracker: Tracker, context: RunContext, found: tuple[Diagnosis, ...]) -> None:

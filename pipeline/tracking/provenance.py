@@ -20,7 +20,7 @@ from pipeline.text import leaving
 from pipeline.tracking.process import this_process
 
 # Parts of the config that say where and how a run is kept, not what it is.
-ASIDE = ("task", "run", "resume", "output", "format", "rebuild", "scope", "tracking")
+ASIDE = ("task", "run", "resume", "output", "format", "rebuild", "scope", "verify", "runs", "tracking")
 LONGEST_PARAM, LONGEST_TAG = 6000, 8000  # of MLflow's SQL store, which cuts what is longer without a word
 
 

@@ -61,7 +61,8 @@ def test_digits_may_name_a_run_or_an_experiment() -> None:
 def test_the_whole_config_is_written_in_the_order_of_the_groups_kind_first() -> None:
     got = to_plain(experiment(network({"name": "first", "activation": {"kind": "tanh"}})))
     assert list(got) == [
-        "task", "run", "step", "resume", "output", "format", "keep", "rebuild", "scope", "demonstration", "arm", "seed", "precision",
+        "task", "run", "step", "resume", "output", "format", "keep", "rebuild", "scope", "verify", "runs",
+        "demonstration", "arm", "seed", "precision",
         "architecture", "initialization", "normalization", "activation", "regularization", "optimizer", "schedule", "loss", "data",
         "preprocessing", "augmentation", "averaging", "training", "budget", "backend", "tracking",
     ]  # fmt: skip
