@@ -22,6 +22,8 @@ Trains neural networks declared by a config, and records every run.
   python -m pipeline task=lr_range +experiment=bn           find a learning rate: range test, plot, suggestion
   python -m pipeline task=explain +experiment=bn            read the compiled network; explain.parts=[all]
   python -m pipeline task=evaluate run=FOLDER               test a trained run
+  python -m pipeline task=doctor run=FOLDER                 what is wrong with a run; verify=true tries what is suggested
+  python -m pipeline task=compare runs=[FOLDER,FOLDER]      what differs: settings, data, code, bits, curves
   python -m pipeline task=predict run=FOLDER data.path=new.csv output=predictions.csv
   python -m pipeline task=train resume=FOLDER               continue a run that was stopped
   python -m pipeline --cfg job +experiment=bn               print the whole config

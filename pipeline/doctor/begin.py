@@ -44,7 +44,7 @@ def uncentred(case: Case) -> Iterator[Diagnosis]:
     else:
         return
     reason = "gradients of a unit share one sign or one scale, and steps zigzag (LeCun et al. 1998)"
-    weight = 0.6 if case.learned > 0.5 else 0.85
+    weight = 0.94 if size > LARGE else 0.6 if case.learned > 0.5 else 0.85
     yield Diagnosis(name="uncentred inputs", evidence=found, reason=reason, override="preprocessing=standardize", weight=weight)
 
 
@@ -116,26 +116,23 @@ def vanishing(case: Case) -> Iterator[Diagnosis]:
     weights = case.weights(case.start or case.early)
     if len(weights) < LEAST_LAYERS or not float(weights[-1].gradient or 0) > 0:
         return
-    ratio = float(weights[0].gradient or 0) / float(weights[-1].gradient or 1)
+    ratio, growth = float(weights[0].gradient or 0) / float(weights[-1].gradient or 1), _growth(case)
     evidence = f"the gradient of {weights[0].name} is {ratio:.1g} times that of {weights[-1].name} {_when(0 if case.start else 1)}"
-    if ratio < VANISHED:
+    weight = 0.85 if case.learned < 0.9 else 0.4
+    if ratio < VANISHED or growth < VANISHED:
         reason = "the first layers hardly learn: each layer on the way back makes the gradient smaller"
-        yield Diagnosis(
-            name="vanishing gradients",
-            evidence=evidence,
-            reason=reason,
-            override=_passes_gradients(case),
-            weight=0.85 if case.learned < 0.9 else 0.4,
-        )
-    elif ratio > EXPLODED or _growth(case) > EXPLODED:
+        if ratio >= VANISHED:
+            evidence = f"the values of the last layer are {growth:.1g} times as large as those of the first before the first step"
+            reason = "what the rows differ in is lost on the way, and so is the gradient on its way back"
+        override = _passes_gradients(case)
+        yield Diagnosis(name="vanishing gradients", evidence=evidence, reason=reason, override=override, weight=weight)
+    elif ratio > EXPLODED or growth > EXPLODED:
         reason = "a step that suits one layer is far too large for another: values and gradients grow from layer to layer"
         if ratio <= EXPLODED:
-            evidence = f"the values of the layers grow {_growth(case):,.0f} times from the first to the last before the first step"
+            evidence = f"the values of the last layer are {growth:,.0f} times as large as those of the first before the first step"
         kind = INITIALIZATIONS.kind_of(case.config.initialization)
         override = remedies.of_slot(case.config, "initialization", HE) if kind not in (HE, XAVIER) else "regularization.clip_norm=1"
-        yield Diagnosis(
-            name="exploding gradients", evidence=evidence, reason=reason, override=override, weight=0.85 if case.learned < 0.9 else 0.4
-        )
+        yield Diagnosis(name="exploding gradients", evidence=evidence, reason=reason, override=override, weight=weight)
 
 
 def _passes_gradients(case: Case) -> str:

@@ -16,11 +16,12 @@ TOO_SMALL, TOO_LARGE = RULE / 10, 100 * RULE
 RISEN, RISEN_FROM = 1.5, 0.05  # the training loss over its least, and the rise as a share of the loss of chance
 JUMPED = 3.0  # loss of an early step over that of the first one
 NOTHING, LITTLE = 0.05, 0.5  # shares of the loss of chance that are gone
-OVERFIT, OVERFIT_FROM = 1.15, 0.02  # the validation loss over its least, and the rise as a share of the loss of chance
+OVERFIT, OVERFIT_FROM = 1.15, 0.05  # the validation loss over its least, and the rise as a share of the loss of chance
 BY_HEART, NO_BETTER = 0.1, 0.8  # losses of training and validation as shares of that of chance
-FALLING = 0.15  # share by which the validation loss falls over the last fifth of the epochs
+FALLING = 0.08  # share by which the validation loss falls over the last fifth of the epochs
 FLAT = 0.02  # share by which the training loss falls over the last third
 LEAST_EPOCHS, LEAST_STEPS = 5, 100
+CLIPS = 0.01  # a length of the gradient below which every step is cut
 DECAYED = 0.01  # of the first learning rate, in the middle of the training
 
 
@@ -82,9 +83,9 @@ def rate_too_low(case: Case) -> Iterator[Diagnosis]:
         evidence = f"a step changes the weights by {ratio:.1g} of their size, where about {RULE:g} is usual, and {left}"
         reason = "at this pace the training would take far more steps"
         factor = 10.0 ** min(3, max(1, round(np.log10(RULE / ratio))))
-        yield Diagnosis(
-            name="learning rate too low", evidence=evidence, reason=reason, override=remedies.rate(case.config, factor), weight=0.75
-        )
+        clips = case.config.regularization.clip_norm
+        override = "regularization.clip_norm=1" if clips is not None and clips < CLIPS else remedies.rate(case.config, factor)
+        yield Diagnosis(name="learning rate too low", evidence=evidence, reason=reason, override=override, weight=0.75)
 
 
 def overfitting(case: Case) -> Iterator[Diagnosis]:

@@ -35,19 +35,21 @@ RULES: tuple[Callable[[Case], Iterator[Diagnosis]], ...] = (
 PACE = ("learning rate too low", "nothing learned", "ended too early", "underfitting")
 EXPLAINS: Mapping[str, tuple[str, ...]] = {  # a cause -> what follows from it
     "units alike": (*PACE, "vanishing gradients", "dead units", "start loss", "saturation"),
+    "uncentred inputs": ("start loss", "saturation"),
     "penalty too strong": (*PACE, "vanishing gradients", "dead units", "dropout too strong"),
     "saturated output": (*PACE, "dead units", "start loss"),
+    "dropout too strong": (*PACE, "start loss", "learning rate too high"),
     "unscaled targets": (*PACE, "start loss", "dead units", "learning rate too high"),
     "learning rate too high": (*PACE, "dead units", "overfitting", "exploding gradients"),
     "vanishing gradients": (*PACE, "dead units"),
-    "exploding gradients": (*PACE, "start loss", "saturation", "learning rate too high"),
-    "saturation": (*PACE, "start loss"),
-    "dead units": (*PACE,),
+    "exploding gradients": (*PACE, "start loss", "saturation", "learning rate too high", "learned by heart"),
+    "saturation": (*PACE, "start loss", "learned by heart"),
+    "underfitting": ("nothing learned", "dead units"),
+    "dead units": ("learning rate too low", "nothing learned", "ended too early"),
     "schedule too fast": (*PACE,),
-    "dropout too strong": (*PACE,),
-    "learned by heart": ("overfitting",),
     "learning rate too low": ("nothing learned", "ended too early", "underfitting"),
-    "nothing learned": ("underfitting",),
+    "learned by heart": ("overfitting",),
+    "start loss": ("learned by heart",),
     "overfitting": ("dropout before batch norm",),
 }
 
