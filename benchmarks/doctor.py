@@ -104,7 +104,7 @@ SOUND: Mapping[str, tuple[str, ...]] = {
     "digits, batch norm": ("+experiment=bn",),
     "digits, dropout": ("+experiment=dropout",),
     "digits, small CNN": ("architecture=cnn_small", "training.epochs=4"),
-    "digits, LeNet": ("architecture=lenet", "training.epochs=6"),
+    "digits, small CNN with group norm": ("architecture=cnn_small", "normalization=group", "normalization.groups=4", "training.epochs=4"),
     "digits, ResNet-20": ("architecture=resnet20", "training.epochs=3"),
     "digits, tanh and Xavier": ("activation=tanh", "initialization=xavier"),
     "digits, sigmoid": ("activation=sigmoid", "initialization=xavier"),

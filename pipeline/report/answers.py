@@ -11,8 +11,8 @@ import numpy as np
 from pipeline.report.charts import COLOURS, Rows, Spec
 from pipeline.report.parts import Chart, Picture
 from pipeline.tracking.answers import MOST_TARGETS, Rates, mistakes_figure, rates
-from pipeline.tracking.inside import drawn
 from pipeline.tracking.health import Health
+from pipeline.tracking.inside import drawn
 from pipeline.tracking.rates import Curve
 from pipeline.tracking.tested import Answered
 

@@ -86,8 +86,8 @@ def of_folder(folder: Path) -> tuple[Diagnosis, ...]:
     ready = prepared(dataset, config.preprocessing, precision=config.precision)
     program, done = compile_experiment(config, ready.shape), found.progress
     program.balance(dataset.train.y)
-    moments = [Moment(epoch=0, state=program.state(), course=program.course)]
-    moments.append(Moment(epoch=max(1, done.epoch), state=found.state, course=program.course))
+    moments = [Moment(epoch=0, state=program.state(), course=program.tables.course)]
+    moments.append(Moment(epoch=max(1, done.epoch), state=found.state, course=program.tables.course))
     seen = looks(program, ready.train, moments, seconds=0.0, always=True)
     anew = read_info(folder).origin is None and config.initialization.from_run is None
     course = Course(
@@ -100,7 +100,7 @@ def before_training(config: Experiment, rows: Material) -> tuple[Diagnosis, ...]
     """What is wrong before the first step.  Raises PipelineError."""
     program = rows.program(config)
     part = Rows(x=rows.x, targets=rows.y, y=np.asarray(rows.y), weight=rows.weight)
-    moments = [Moment(epoch=0, state=program.state(), course=program.course)]
+    moments = [Moment(epoch=0, state=program.state(), course=program.tables.course)]
     seen = looks(program, part, moments, seconds=0.0, always=True)
     return diagnose(Case(rows, program.structure.network, Course(), seen))
 

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.tracking.health import Histogram, LayerHealth, TensorHealth
-from pipeline.tracking.health import Health
+from pipeline.tracking.health import Health, Histogram, LayerHealth, TensorHealth
 from pipeline.tracking.style import COLOURS, LINES, MARKS, SOFT, panels, quiet, shortened
 
 if TYPE_CHECKING:

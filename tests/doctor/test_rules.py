@@ -98,7 +98,7 @@ ILL = {
     "units alike": ("initialization=zeros", "training.epochs=3"),
     "dead units": ("initialization.bias_init=-50", "training.epochs=10"),
     "saturation": ("activation=tanh", "initialization=normal", "initialization.std=5", "training.epochs=2"),
-    "penalty too strong": ("regularization=l2", "regularization.l2=30", "training.epochs=30"),
+    "penalty too strong": ("regularization=l2", "regularization.l2=3", "training.epochs=100", "optimizer.learning_rate=0.01"),
 }
 
 

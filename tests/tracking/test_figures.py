@@ -14,8 +14,7 @@ import pytest
 from pipeline.tracking import answers, inside, rates, trials
 from pipeline.tracking.curves import confusion_matrix, learning_curves
 from pipeline.tracking.figures import draw
-from pipeline.tracking.health import Histogram, LayerHealth, TensorHealth
-from pipeline.tracking.health import Health
+from pipeline.tracking.health import Health, Histogram, LayerHealth, TensorHealth
 from pipeline.tracking.journal import Compare, Compared
 from pipeline.tracking.tested import Answered, kept, read, write
 from pipeline.tracking.tracker import Tracker
