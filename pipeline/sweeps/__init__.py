@@ -23,5 +23,7 @@ importance.py  which parameters mattered
 forms.py       a table as Markdown, LaTeX, CSV
 conclusions.py what the tables say, in sentences
 page.py        its page in MLflow: views of its trials, and the links that open them
+verify.py      whether what the doctor suggests helps: trials of it beside those of what is
+doctor.py      task=doctor
 finish.py      what is written and printed when the last job is over
 """

@@ -146,7 +146,7 @@ REJECTED = [
     (
         {"training": 3},
         "training = 3: must be a mapping; give epochs, batch_size, metrics, train_rows, "
-        "early_stopping, checkpoints, on_divergence, restore",
+        "early_stopping, checkpoints, doctor, on_divergence, restore",
     ),
     (
         {"training": {"early_stopping": {}, "checkpoints": {"best": False}}},
