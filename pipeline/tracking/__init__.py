@@ -12,6 +12,7 @@ lock.py        one process at a time in a run folder
 provenance.py  config as parameters; commit, versions, command as tags
 page.py        what MLflow's page of a run shows of its journal
 database.py    an SQLite file of MLflow, written without loading MLflow
+asked.py       a question to a server, with credentials
 store.py       where MLflow keeps runs, whether it takes them
 models.py      a model of a run in MLflow
 client.py      what the sender asks of a store

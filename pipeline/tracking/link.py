@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from pipeline.records import record
+from pipeline.tracking.asked import bare
 from pipeline.tracking.store import Store
 
 PORT = 5000  # MLflow's own choice, said in the command, so that link and page agree whatever MLFLOW_PORT says
@@ -48,7 +49,9 @@ def link_to_view(store: Store, experiment_id: str, run_id: str, key: str, *, cha
 
 def _link(store: Store, experiment_id: str, run_id: str, rest: str) -> Link:
     if store.uri.startswith("http"):
-        return Link(run_id=run_id, experiment_id=experiment_id, url=f"{store.shown}/#/experiments/{experiment_id}/{rest}", command=None)
+        # without credentials: a browser asks for its own, and *** are none
+        server = bare(store.uri)
+        return Link(run_id=run_id, experiment_id=experiment_id, url=f"{server}/#/experiments/{experiment_id}/{rest}", command=None)
     uri = store.shown
     with contextlib.suppress(ValueError, OSError):
         if store.database is not None:

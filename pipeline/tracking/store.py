@@ -17,11 +17,12 @@ import threading
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pipeline.errors import TrackingError
 from pipeline.records import record
 from pipeline.text import hidden
+from pipeline.tracking.asked import request
 from pipeline.tracking.database import FIRST, create_database, deleted, is_ours
 from pipeline.tracking.settings import Tracking, address, experiment
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 DATABASES = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 LONGEST_PATH = 490  # bytes: SQLite's limit is 512, and it puts a journal beside the file
 PATIENCE = 3.0  # seconds a server gets to answer before training starts
+UNKNOWN = "does not know us (401)"
+KEYS = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, or keep the run folder only with tracking=none"
 WAY_OUT = "mend it, or keep the run folder only with tracking=none"
 
 
@@ -157,11 +160,17 @@ def _check_server(store: Store) -> None:
     import urllib.request  # noqa: PLC0415
 
     def ask() -> str:
+        """Whether it lives, which needs no credentials, then whether it takes ours."""
         try:
-            with urllib.request.urlopen(f"{store.uri}/health", timeout=PATIENCE):
-                return ""
-        except urllib.error.HTTPError as error:
-            return f"answers {error.code} {error.reason}" if error.code >= 500 else ""
+            for path in ("/health", f"/api/2.0/mlflow/experiments/get-by-name?experiment_name={quote(store.experiment)}"):
+                try:
+                    urllib.request.urlopen(request(store.uri, path), timeout=PATIENCE).close()
+                except urllib.error.HTTPError as error:
+                    if error.code >= 500 and path == "/health":
+                        return f"answers {error.code} {error.reason}"
+                    if error.code == 401:
+                        return UNKNOWN
+            return ""
         except urllib.error.URLError as error:
             return _reason(error.reason)
         except Exception as error:  # a broken answer of any kind (http.client raises a family of its own) is a refusal
@@ -194,6 +203,7 @@ def _answer(store: Store, ask: Any) -> None:
     reason = answers[0] if answers else f"does not answer within {PATIENCE:.0f} s"
     if reason:
         hint = "start it, give another tracking.uri, or keep the run folder only with tracking=none"
+        hint = KEYS if reason == UNKNOWN else hint
         raise _refused(store.shown, f"the tracking server {reason}", hint)
 
 

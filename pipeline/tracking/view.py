@@ -17,6 +17,7 @@ from importlib import metadata
 from typing import Any
 
 from pipeline.records import record
+from pipeline.tracking.asked import request
 from pipeline.tracking.store import PATIENCE, Store
 
 UNDERSTOOD = "3.17."  # the MLflow whose page this is written for
@@ -137,7 +138,7 @@ def understood(store: Store) -> bool:
     import urllib.request  # noqa: PLC0415  # with it comes TLS: loaded only to ask a server
 
     try:
-        with urllib.request.urlopen(f"{store.uri}/version", timeout=PATIENCE) as answer:
+        with urllib.request.urlopen(request(store.uri, "/version"), timeout=PATIENCE) as answer:
             return bool(answer.read(100).decode().startswith(UNDERSTOOD))
     except (OSError, ValueError):
         return False

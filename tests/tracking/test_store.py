@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import socket
 import sqlite3
@@ -9,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from pipeline.tracking.link import link_to_run, link_to_sweep
 from pipeline.tracking.settings import Tracking
 from pipeline.tracking.store import Store, check, connect, locate
 from pipeline.tracking.tracker import start
+from tests.refusal import refused
 from tests.tracking.conftest import CONFIG
 
 
@@ -184,3 +186,41 @@ def test_links_open_the_pages_of_training_runs(tmp_path: Path, monkeypatch: pyte
     assert str(link_to_sweep(served, "7", "ab", "s1")) == (
         "https://runs.example.org/#/experiments/7/runs?searchFilter=tags.%60pipeline.sweep%60%20%3D%20%27s1%27&workflowType=machine_learning"
     )
+
+
+@pytest.fixture
+def guarded(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A server that answers /health to everybody, and all else to ann alone."""
+    for name in ("USERNAME", "PASSWORD", "TOKEN"):
+        monkeypatch.delenv(f"MLFLOW_TRACKING_{name}", raising=False)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            known = self.headers.get("Authorization") in ("Basic " + base64.b64encode(b"ann:a secret@").decode(), "Bearer word")
+            self.send_response(200 if known or self.path == "/health" else 401)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def test_a_server_is_asked_with_the_credentials_of_the_environment_or_of_the_address(guarded: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with refused(
+        f"tracking.uri = http://{guarded}: the tracking server does not know us (401); set MLFLOW_TRACKING_USERNAME and "
+        "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, or keep the run folder only with tracking=none",
+        TrackingError,
+    ):
+        check(Store(uri=f"http://{guarded}", experiment="bn"))
+    check(Store(uri=f"http://ann:a%20secret%40@{guarded}", experiment="bn"))
+    assert link_to_run(Store(uri=f"http://ann:a%20secret%40@{guarded}", experiment="bn"), "1", "ab").url.startswith(f"http://{guarded}/#/")
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "word")
+    check(Store(uri=f"http://{guarded}", experiment="bn"))
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ann")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "a secret@")
+    check(Store(uri=f"http://{guarded}", experiment="a name & more"))
