@@ -64,8 +64,6 @@ def finished(sweep: SweepResult) -> None:
         say(console, f"note: {note}")
     sender = (sweep.senders or Senders()).get(experiment.tracking, project)
     if experiment.tracking.kind != "none":
-        if summary.best is not None:
-            _ask_for_more(summary.best.folder, sender, experiment, sweep.id)
         _settle(sender, folders)
     texts = {**_texts("arms", comparison.table(summary, arms) if arms else []), **_texts("importance", _shares(shares))}
     before = sweep.journal.summary
@@ -76,6 +74,8 @@ def finished(sweep: SweepResult) -> None:
             summary.as_sent(), experiment.tracking, project=project, sender=sender, texts=texts, name=sweep.folder.name,
             before=before, begun=sweep.journal.summed_up,
         )  # fmt: skip
+    if experiment.tracking.kind != "none" and summary.best is not None:  # last: its figures take the sender's time
+        _ask_for_more(summary.best.folder, sender, experiment, sweep.id)
     store = locate(experiment.tracking, project)
     if receipt.link is None or store is None:
         say(console, f"note: {receipt.note}")

@@ -144,6 +144,7 @@ class Worker:
         trainings = [trial for trial in trials if tasks.is_training(trial.experiment)]
         stopped = False
         if trainings:
+            self.shelf.plan(trial.experiment for trial in trainings)
             for result in engine(self._sweep)(self.doing, trainings, self._sweep):
                 yield result
                 stopped = stopped or isinstance(result.error, KeyboardInterrupt)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pipeline.data.dataset import Dataset
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from pipeline.config.experiment import Experiment
 
 MOST = 2**30  # bytes of x and targets that are kept for the next run
+RECENT = 8  # data sets that are kept although no run is known that will ask for them
 
 
 class Shelf:
@@ -20,10 +23,16 @@ class Shelf:
     def __init__(self) -> None:
         self._read: dict[str, Dataset] = {}
         self._made: dict[str, Prepared] = {}
+        self._due: Counter[str] = Counter()  # data set -> how many runs are known that will ask for it
+        self._over: dict[str, None] = {}  # those for which there is none, the latest last
+
+    def plan(self, experiments: Iterable[Experiment]) -> None:
+        """Those that will ask, each once: of a thousand seeds the splits are not all kept to the end."""
+        self._due = Counter(map(_data_of, experiments))
 
     def dataset(self, experiment: Experiment) -> Dataset:
         """The data of a run, in its split.  Raises PipelineError."""
-        key = repr((experiment.data, experiment.seed))
+        key = _data_of(experiment)
         found: Dataset = _kept(self._read, key, lambda: load(experiment.data, seed=experiment.seed), lambda found: _bytes(found.train))
         return found
 
@@ -38,7 +47,29 @@ class Shelf:
             lambda found: _bytes(found.train),
         )
         assert made.dataset is dataset
+        self._asked(_data_of(experiment))
         return made
+
+    def _asked(self, data: str) -> None:
+        """One of those that ask for a data set has it."""
+        self._due[data] -= 1
+        self._over.pop(data, None)
+        if self._due[data] > 0:
+            return
+        del self._due[data]
+        self._over[data] = None
+        while len(self._over) > RECENT:
+            self._given_away(next(iter(self._over)))
+
+    def _given_away(self, data: str) -> None:
+        del self._over[data]
+        found = self._read.pop(data, None)
+        for key in [key for key, made in self._made.items() if made.dataset is found]:
+            del self._made[key]
+
+
+def _data_of(experiment: Experiment) -> str:
+    return repr((experiment.data, experiment.seed))
 
 
 def _kept(shelf: dict[str, Any], key: str, make: Any, size: Any) -> Any:

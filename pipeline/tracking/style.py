@@ -44,7 +44,10 @@ def quiet(axes: Axes) -> Axes:
 def save(figure: Figure, path: Path) -> Path:
     """Written beside and renamed: a picture is whole or not there."""
     partial = path.with_name(f".{path.name}")
-    options: dict[str, Any] = {"format": "png", "metadata": {"Software": None}}
+    options: dict[str, Any] = {"format": "png", "metadata": {"Software": None}, "pil_kwargs": {"compress_level": 1}}
+    if (engine := figure.get_layout_engine()) is not None:  # else all is drawn twice, the first time for the layout alone
+        engine.execute(figure)
+        figure.set_layout_engine("none")
     figure.savefig(partial, **options)
     partial.replace(path)
     return path
