@@ -28,12 +28,13 @@ DEEP = "architecture.layers=[{}]".format(",".join(["{kind: dense, units: 64}"] *
 NARROW = "architecture.layers=[{kind: dense, units: 32},{kind: dense, units: 1},{kind: dense, units: 32}]"
 OUTPUT = "architecture.layers=[{kind: dense, units: 64},{kind: dense, units: 1, activation: {kind: sigmoid}}]"
 SHORT = "training.epochs=20"
+SMALL = "architecture=mlp_small"
 TABLE = ("data=table", "data.path=rows.csv", "data.target=y", "data.task=classification")
 
 ILL: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # what is wrong -> (names that are right, overrides)
-    "a rate of 30 for sgd": (("learning rate too high",), ("optimizer=sgd", "optimizer.learning_rate=30", SHORT)),
-    "a rate of 3 for Adam": (("learning rate too high",), ("optimizer.learning_rate=3", SHORT)),
-    "a rate of 1 for momentum, wine": (
+    "a rate of 30 for sgd": (("learning rate too high",), ("optimizer=sgd", "optimizer.learning_rate=30", SMALL, SHORT)),
+    "a rate of 3 for Adam": (("learning rate too high",), ("optimizer.learning_rate=3", SMALL, SHORT)),
+    "a rate of 2 for momentum, wine": (
         ("learning rate too high", "dead units"),
         ("data=wine", "optimizer=momentum", "optimizer.learning_rate=2", "training.epochs=50"),
     ),
@@ -41,16 +42,16 @@ ILL: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # what is wrong 
         ("learning rate too low",),
         ("data=wine", "optimizer=sgd", "optimizer.learning_rate=1e-5", "training.epochs=50"),
     ),
-    "a rate of 1e-7 for Adam": (("learning rate too low",), ("optimizer.learning_rate=1e-7", SHORT)),
+    "a rate of 1e-7 for Adam": (("learning rate too low",), ("optimizer.learning_rate=1e-7", SMALL, SHORT)),
     "gradients clipped to 1e-5": (
         ("learning rate too low",),
-        ("optimizer=sgd", "optimizer.learning_rate=0.1", "regularization=clip_norm", "regularization.clip_norm=1e-5", SHORT),
+        ("optimizer=sgd", "optimizer.learning_rate=0.1", "regularization=clip_norm", "regularization.clip_norm=1e-5", SMALL, SHORT),
     ),
-    "weights of 0": (("units alike",), ("initialization=zeros", SHORT)),
-    "weights of one constant": (("units alike",), ("initialization=constant", SHORT)),
+    "weights of 0": (("units alike",), ("initialization=zeros", SMALL, SHORT)),
+    "weights of one constant": (("units alike",), ("initialization=constant", SMALL, SHORT)),
     "weights of 1 and tanh": (
         ("saturation", "start loss"),
-        ("initialization=normal", "initialization.std=1", "activation=tanh", SHORT),
+        ("initialization=normal", "initialization.std=1", "activation=tanh", SMALL, SHORT),
     ),
     "weights of 1 in ten layers": (
         ("exploding gradients", "start loss"),
@@ -58,7 +59,7 @@ ILL: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # what is wrong 
     ),
     "weights of 0.01 in ten layers": (("vanishing gradients",), (DEEP, "initialization=normal", "activation=tanh", SHORT)),
     "ten layers of sigmoid": (("vanishing gradients",), (DEEP, "activation=sigmoid", SHORT)),
-    "biases of -20": (("dead units",), ("initialization.bias_init=-20", SHORT)),
+    "biases of -20": (("dead units",), ("initialization.bias_init=-20", SMALL, SHORT)),
     "batch norm over batches of 2, iris": (
         ("batch norm with tiny batches",),
         ("data=iris", "normalization=batch", "training.batch_size=2", SHORT),
@@ -71,8 +72,8 @@ ILL: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # what is wrong 
     "raw inputs, wine": (("uncentred inputs",), ("data=wine", "preprocessing=none", "training.epochs=50")),
     "inputs about 1,000": (("uncentred inputs",), ("far", *TABLE, "preprocessing=none", "training.epochs=50")),
     "one row of 30 is of the rare class": (("unbalanced classes",), ("rare", *TABLE, "training.epochs=40")),
-    "l2 of 10": (("penalty too strong",), ("regularization=l2", "regularization.l2=10", SHORT)),
-    "weight decay of 300 in AdamW": (("penalty too strong",), ("optimizer=adamw", "optimizer.weight_decay=300", SHORT)),
+    "l2 of 10": (("penalty too strong",), ("regularization=l2", "regularization.l2=10", SMALL, SHORT)),
+    "weight decay of 300 in AdamW": (("penalty too strong",), ("optimizer=adamw", "optimizer.weight_decay=300", SMALL, SHORT)),
     "targets of 150 as they are, diabetes": (
         ("unscaled targets",),
         ("data=diabetes", "preprocessing.targets=none", "training.epochs=50"),
@@ -87,7 +88,7 @@ ILL: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # what is wrong 
     ),
     "a schedule that is over at once": (
         ("schedule too fast",),
-        ("optimizer=sgd", "schedule=exponential", "schedule.every=5", "schedule.factor=0.2", "training.epochs=30"),
+        ("optimizer=sgd", "schedule=exponential", "schedule.every=5", "schedule.factor=0.2", SMALL, "training.epochs=30"),
     ),
     "rings without a hidden layer": (("underfitting", "nothing learned"), ("data=rings", "architecture=linear", "training.epochs=40")),
     "a layer of one unit": (
@@ -96,7 +97,7 @@ ILL: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # what is wrong 
     ),
     "ten epochs of slow sgd": (
         ("ended too early",),
-        ("optimizer=sgd", "optimizer.learning_rate=0.003", "training.epochs=10", "training.batch_size=64"),
+        ("optimizer=sgd", "optimizer.learning_rate=0.003", "training.epochs=10", "training.batch_size=64", SMALL),
     ),
 }
 SOUND: Mapping[str, tuple[str, ...]] = {

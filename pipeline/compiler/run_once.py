@@ -3,7 +3,7 @@
 # B batch rows
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -28,25 +28,44 @@ def run_once(
     values   its scalars by name, numbers or functions of the clock
     seed     of its random numbers
     """
-    data = {name: np.asarray(inputs[name]) for name in _named(graph, "data")}
-    rows = len(next(iter(data.values()), [0]))
+    return prepared(graph, values, seed=seed, backend=backend)(inputs)
+
+
+def prepared(
+    graph: Graph, values: Mapping[str, Value] = NONE, *, seed: int = 0, backend: str | Backend = "reference"
+) -> Callable[[Mapping[str, Array]], dict[str, Array]]:
+    """As `run_once`, compiled: inputs -> outputs, for several states of one graph."""
+    named = _named(graph, "data")
+    run = _loaded(graph, backend, graph.types[named[0]].shape[0] if named else 1)
     clock = Clock(steps=np.zeros(1, np.int64))
     tables = value_table(_named(graph, "value"), values, clock), word_table(_named(graph, "word"), seed, clock)
-    given: dict[str, Any] = {"x": np.zeros((1, 1)), "y": np.zeros(1), **data}
-    feed = Feed(**given, order=np.arange(rows)[None, None], values=tables[0][None], words=tables[1][None])
-    return run_fed(graph, inputs, feed, backend=backend)
+
+    def outputs(inputs: Mapping[str, Array]) -> dict[str, Array]:
+        data = {name: np.asarray(inputs[name]) for name in named}
+        rows = len(next(iter(data.values()), [0]))
+        given: dict[str, Any] = {"x": np.zeros((1, 1)), "y": np.zeros(1), **data}
+        return run(inputs, Feed(**given, order=np.arange(rows)[None, None], values=tables[0][None], words=tables[1][None]))
+
+    return outputs
 
 
 def run_fed(graph: Graph, state: Mapping[str, Array], feed: Feed, *, backend: str | Backend = "reference") -> dict[str, Array]:
     """The outputs of `graph`, by name, for the one step of `feed`, whose tables [1, values] have the graph's scalars in its order."""
+    return _loaded(graph, backend, feed.order.shape[2])(state, feed)
+
+
+def _loaded(graph: Graph, backend: str | Backend, batch: int) -> Callable[[Mapping[str, Array], Feed], dict[str, Array]]:
     chosen = backends.load(backend) if isinstance(backend, str) else backend
     final, _ = compile_passes(graph, chosen.target)
-    plan = make_plan(final, name="once", batch=feed.order.shape[2], state=state_layout([graph]))
-    memory = chosen.allocate(plan.state, 1)
-    for buffer in plan.state:
-        memory.write(0, buffer.name, state[buffer.name])
-    results = chosen.load(plan).run(memory, feed)
-    return {name: value[0, 0] for name, value in results.outputs.items()}
+    plan = make_plan(final, name="once", batch=batch, state=state_layout([graph]))
+    memory, executable = chosen.allocate(plan.state, 1), chosen.load(plan)
+
+    def run(state: Mapping[str, Array], feed: Feed) -> dict[str, Array]:
+        for buffer in plan.state:
+            memory.write(0, buffer.name, state[buffer.name])
+        return {name: value[0, 0] for name, value in executable.run(memory, feed).outputs.items()}
+
+    return run
 
 
 def _named(graph: Graph, kind: Kind) -> list[str]:

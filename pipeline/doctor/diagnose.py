@@ -36,7 +36,7 @@ PACE = ("learning rate too low", "nothing learned", "ended too early", "underfit
 EXPLAINS: Mapping[str, tuple[str, ...]] = {  # a cause -> what follows from it
     "units alike": (*PACE, "vanishing gradients", "dead units", "start loss", "saturation"),
     "uncentred inputs": ("start loss", "saturation"),
-    "penalty too strong": (*PACE, "vanishing gradients", "dead units", "dropout too strong"),
+    "penalty too strong": (*PACE, "vanishing gradients", "dead units", "dropout too strong", "overfitting"),
     "saturated output": (*PACE, "dead units", "start loss"),
     "dropout too strong": (*PACE, "start loss", "learning rate too high"),
     "unscaled targets": (*PACE, "start loss", "dead units", "learning rate too high"),

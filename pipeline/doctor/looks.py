@@ -11,7 +11,7 @@ from pipeline.program.health import Looker
 from pipeline.program.program import Program
 from pipeline.tracking.health import Health
 
-SHARE = 0.03  # of the time of the command
+SHARE, GRACE = 0.03, 0.1  # of the time of the command, or seconds of a processor where that is more
 LEAST_SECONDS, LEAST_COMPILED = (
     0.5,
     20.0,
@@ -19,13 +19,13 @@ LEAST_SECONDS, LEAST_COMPILED = (
 
 
 def looks(program: Program, rows: Rows, moments: Sequence[Moment], *, seconds: float, always: bool) -> tuple[Health, ...]:
-    """What is seen at the last, the first and the second moment, and at the others as far as the time allows, in their order.
+    """What is seen at the last moment, then at the first, the second and so on as far as the time allows, in their order.
 
     seconds   that the command took so far;  always: all moments are looked at, however short it was
     """
     if not moments:
         return ()
-    start = time.monotonic()
+    start = time.process_time()  # a busy machine does not change what is looked at
     looker = Looker(program, rows.x, rows.targets, rows.weight)
     if not always and seconds < (LEAST_SECONDS if looker.quick else LEAST_COMPILED):
         return ()
@@ -33,8 +33,8 @@ def looks(program: Program, rows: Rows, moments: Sequence[Moment], *, seconds: f
     wanted = list({moment.epoch: moment for moment in (ordered[-1], *ordered)}.values())
     made: list[Health] = []
     for moment in wanted:
-        spent = time.monotonic() - start
-        if not always and len(made) >= 3 and spent * (1 + 1 / len(made)) > SHARE * seconds:
+        spent = time.process_time() - start
+        if made and not always and spent * (1 + 1 / len(made)) > max(SHARE * seconds, GRACE):
             break
         made.append(looker.look(moment.state, moment.course, epoch=moment.epoch))
     return tuple(sorted(made, key=lambda health: health.epoch))

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.compiler import lower
-from pipeline.compiler.run_once import run_once
+from pipeline.compiler.run_once import prepared
 from pipeline.compiler.structure import Structure
 from pipeline.errors import DivergedError
 from pipeline.graph.values import Array
@@ -27,7 +27,7 @@ from pipeline.recipe.course import Course
 from pipeline.rows import Streamed
 from pipeline.tracking.health import Health, Histogram, LayerHealth, TensorHealth
 
-QUICK, QUICK_ROWS = 10**6, 128  # parameters of a dense network that the oracle looks at, and rows
+QUICK, QUICK_ROWS = 10**6, 64  # parameters of a dense network that the oracle looks at, and rows
 ROWS, LEAST_ROWS = 256, 16
 NUMBERS = 2**23  # of all layers' values in a look
 BINS = 30
@@ -56,7 +56,9 @@ class Looker:
         self._batch = np.linspace(0, len(x) - 1, min(len(x), program.batch_size)).astype(np.int64)
         self._x, self._y, self._weight = x, y, weight
         network = Structure(config, structure.shape, structure.backend).network  # that of a trial of a stack has values of its own
-        self._values = lower.values(network, config)
+        graph = structure.lowered("probe", count, weight is not None)
+        values, backend = lower.values(network, config), "reference" if self.quick else structure.backend
+        self._run = prepared(graph, values, seed=program.seed, backend=backend)
         self.twin = Program(structure, config, structure.allocate(1), network=_undrawn(network))
 
     def look(self, state: Mapping[str, Array], course: Course, *, epoch: int) -> Health:
@@ -79,11 +81,9 @@ class Looker:
 
     def _probe(self, state: Mapping[str, Array]) -> Mapping[str, Array]:
         """The outputs of the form `probe` over the rows looked at."""
-        rows, structure = self._rows, self.twin.structure
+        rows = self._rows
         given = {**state, "x": np.asarray(self._x[rows]), "y": np.asarray(self._y[rows])}
-        given |= {} if self._weight is None else {"weight": self._weight[rows]}
-        graph = structure.lowered("probe", len(rows), self._weight is not None)
-        return run_once(graph, given, self._values, seed=self.twin.seed, backend="reference" if self.quick else structure.backend)
+        return self._run(given if self._weight is None else {**given, "weight": self._weight[rows]})
 
     def _after(self, state: Mapping[str, Array], course: Course) -> Mapping[str, Array] | None:
         """The parameters after one more step, on a batch of the training; None where its loss is not finite."""
