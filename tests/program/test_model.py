@@ -21,7 +21,21 @@ from tests.refusal import refused
 
 ROOT = Path(__file__).parents[2]
 # what a training, a stack and a check ask of a program alone
-OWN = {"feed", "prepare", "count_in", "access", "moved", "diverged", "config", "seed", "own_memory", "tables", "reestimate", "reestimates"}
+OWN = {
+    "feed",
+    "prepare",
+    "count_in",
+    "access",
+    "moved",
+    "diverged",
+    "config",
+    "seed",
+    "fold",
+    "own_memory",
+    "tables",
+    "reestimate",
+    "reestimates",
+}
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(5, 3, size=(64, 3)), RNG.normal(100, 10, size=(64, 1))
 ORDER = np.arange(64).reshape(4, 16)
