@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
-from mmap import PAGESIZE, mmap
+from mmap import MADV_DONTNEED, PAGESIZE, mmap
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -22,6 +22,8 @@ import numpy.typing as npt
 from backends.contract import STORED
 
 Array = npt.NDArray[Any]
+LARGE = 2**28  # bytes of a mapped file from which on its pages are given back as soon as its rows are copied
+FEW = 2**10  # rows that are copied before the pages are given back
 _FINITE: WeakValueDictionary[int, Array] = WeakValueDictionary()
 Step = Callable[[Array], Array]  # rows [n, F...] (the first step: as stored) -> a new array of their values [n, G...], each row by itself
 
@@ -66,10 +68,13 @@ class Streamed:
     @property
     def mapped(self) -> bool:
         """Whether the rows lie in a file that is mapped into memory."""
-        owner: Any = self.store
-        while isinstance(owner, np.ndarray | memoryview):
-            owner = owner.base if isinstance(owner, np.ndarray) else owner.obj
-        return isinstance(owner, mmap)
+        return _mapping(self.store) is not None
+
+    @property
+    def large(self) -> bool:
+        """Whether the file that the rows lie in is too large to stay in memory; see `give_back`."""
+        mapping = _mapping(self.store)
+        return mapping is not None and len(mapping) > LARGE
 
     @property
     def row_bytes(self) -> int:
@@ -88,6 +93,7 @@ class Streamed:
         if not self.steps:
             x = np.ascontiguousarray(x, self.dtype)
         assert x.dtype == self.dtype and x.shape[1:] == self.row_shape, f"a step made {x.dtype} {x.shape[1:]}"
+        give_back(self.store)
         return x
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
@@ -100,9 +106,16 @@ class Streamed:
         return replace(self, steps=(*self.steps, step), row_shape=row_shape, dtype=np.dtype(dtype), pairs=own)
 
     def part(self, key: slice | npt.NDArray[np.int64]) -> Array | Streamed:
-        """The rows of a slice or of row numbers [n] -> [n, F...]: raw ones are left where they are, others are made."""
+        """The rows of a slice or of row numbers [n] -> [n, F...]: raw ones are left where they are, others are made.
+
+        Raw rows of a large file are copied, as they are stored: who gathers them would leave their pages in memory.
+        """
         if not self.raw:
             return known_finite(self[key])
+        if self.large:
+            copied = np.array(self._read(key))
+            give_back(self.store)
+            return replace(self, store=copied, rows=None)
         if self.rows is not None:
             return replace(self, rows=self.rows[key])
         return replace(self, store=self.store[key]) if isinstance(key, slice) else replace(self, rows=key)
@@ -120,7 +133,32 @@ class Streamed:
         places = np.asarray(key) if self.rows is None else self.rows[key]
         if len(places) and isinstance(key, slice) and places[-1] - places[0] + 1 == len(places):
             return self.store[places[0] : places[-1] + 1]  # the rows of a part ascend
-        return np.asarray(self.store[places])
+        if not self.large:
+            return np.asarray(self.store[places])
+        rows = np.empty((len(places), *self.store.shape[1:]), self.store.dtype)
+        for start in range(0, len(places), FEW):  # each may bring the pages around it along
+            rows[start : start + FEW] = self.store[places[start : start + FEW]]
+            give_back(self.store)
+        return rows
+
+
+def give_back(array: Array) -> None:
+    """array [M, ...] of a large mapped file: tells the system that no page of it is needed any more; a later read gets the same bytes.
+
+    The file stays in the system's own cache as long as there is room, so that this costs little; the process no longer counts it as its
+    own memory, which is bounded then however large the file is.
+    """
+    mapping = _mapping(array)
+    if mapping is not None and len(mapping) > LARGE:
+        mapping.madvise(MADV_DONTNEED)
+
+
+def _mapping(array: Array) -> mmap | None:
+    """The mapped file that an array is a view of."""
+    owner: Any = array
+    while isinstance(owner, np.ndarray | memoryview):
+        owner = owner.base if isinstance(owner, np.ndarray) else owner.obj
+    return owner if isinstance(owner, mmap) else None
 
 
 def not_finite(x: Array) -> tuple[int, ...] | None:

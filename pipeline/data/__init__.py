@@ -42,7 +42,10 @@ from pipeline.data.columns import Encoder
 from pipeline.data.dataset import Dataset, DataShape, Part
 from pipeline.data.labelled import other_rows
 from pipeline.data.load import describe, load
-from pipeline.data.new import read_kept, read_new
+from pipeline.data.new import as_written, in_its_encoding, read_kept, read_new
 from pipeline.data.settings import Data, Split
 
-__all__ = ["Data", "DataShape", "Dataset", "Encoder", "Part", "Split", "describe", "load", "other_rows", "read_kept", "read_new"]
+__all__ = [
+    "Data", "DataShape", "Dataset", "Encoder", "Part", "Split", "as_written", "describe", "in_its_encoding", "load", "other_rows",
+    "read_kept", "read_new",
+]  # fmt: skip

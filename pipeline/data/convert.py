@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.data.columns import Reading
-from pipeline.data.forms import Form, Number, said
-from pipeline.data.hints import column_setting, ignoring, listed
+from pipeline.data.forms import Form, Moment, Number, parser, said
+from pipeline.data.hints import column_setting, ignoring, listed, written
 from pipeline.data.infer import LEAST_NAMES, SIGNS_FOR_NOTHING, WORDS_FOR_NOTHING
-from pipeline.data.look import MOST_WORDS, plain_numbers, texts, typed
+from pipeline.data.look import MOST_WORDS, by_column, plain_numbers, texts, typed
 from pipeline.data.sources import Source
 from pipeline.errors import DataError
 
@@ -75,8 +75,8 @@ class Converter:
             plain = plain_numbers(text, self.reading.missing)
             if plain is not None:
                 return plain
-        elif isinstance(self.reading.form, Number) and self.reading.form == Number(decimal=","):
-            plain = _with_points(text, self.reading)
+        elif isinstance(self.reading.form, Number) and not self.reading.form.prefix and not self.reading.form.suffix:
+            plain = _with_points(text, self.reading, self.reading.form)
             if plain is not None:
                 return plain
         return self._one_by_one(text)
@@ -103,7 +103,9 @@ class Converter:
         if bad:
             row = int(np.flatnonzero(np.isin(places, bad))[0])
             present = np.array([not self.reading.missing.holds(cell) for cell in cells] + [False])[places]
-            raise self._wrong(row, repr(cells[places[row]]), present=int(present.sum()), bad=int(np.isin(places, bad).sum()))
+            cell = cells[places[row]]
+            error = self._wrong(row, repr(cell), present=int(present.sum()), bad=int(np.isin(places, bad).sum()))
+            raise DataError(f"{error}{_otherwise(self.name, self.reading, cell)}") if self.new else error
         for place in nothing:
             self.nothing[cells[place]] = self.nothing.get(cells[place], 0) + int(np.count_nonzero(places == place))
         made = values[places]
@@ -168,6 +170,19 @@ class Converter:
         return str(self.digest.hexdigest())
 
 
+def _otherwise(name: str, reading: Reading, cell: str) -> str:
+    """What to say of a cell of a new file that is written in another way than those of the training."""
+    ways = []
+    if isinstance(reading.form, Number):
+        for form in (Number(decimal=".", thousands=","), Number(decimal=",", thousands=".")):
+            value = parser(replace(form, prefix=reading.form.prefix, suffix=reading.form.suffix))(cell)
+            if value is not None:
+                ways.append(f"{column_setting(name, f'decimal: {written(form.decimal)}')} reads it as {value:g}")
+    elif isinstance(reading.form, Moment):
+        ways = [f"{column_setting(name, 'format: ' + written('%d.%m.%Y'))} says how the dates of this file are written"]
+    return f"; {' and '.join(ways)}" if ways else ""
+
+
 def _number_in(form: Form | None) -> str:
     """`a number with a decimal comma`."""
     return said(form).replace("numbers", "a number", 1) if isinstance(form, Number) else "a number"
@@ -180,19 +195,20 @@ def _truths(values: Array) -> Any:
     return pa.array([None if value != value else "true" if value else "false" for value in values.tolist()], pa.string())
 
 
-def _with_points(text: Any, reading: Reading) -> Array | None:
-    """Numbers with a decimal comma and nothing else beside them, at once."""
+def _with_points(text: Any, reading: Reading, form: Number) -> Array | None:
+    """Numbers with a decimal mark and nothing else beside them, at once."""
     import pyarrow.compute as pc  # noqa: PLC0415
 
-    if pc.any(pc.match_substring(text, ".")).as_py():
+    others = {".", ",", form.thousands} - {form.decimal, ""}
+    if any(pc.any(pc.match_substring(text, mark)).as_py() for mark in others):
         return None
-    return plain_numbers(pc.replace_substring(text, ",", "."), reading.missing)
+    return plain_numbers(text if form.decimal == "." else pc.replace_substring(text, ",", "."), reading.missing)
 
 
 def converted(blocks: Iterator[list[Any]], converters: Mapping[str, Converter], kind: np.dtype[Any]) -> Iterator[Array]:
     """Blocks of the columns -> cells [n, C] of type `kind`.  Raises DataError."""
     for block in blocks:
-        columns = [convert(part) for convert, part in zip(converters.values(), block, strict=True)]
+        columns = by_column(Converter.__call__, list(converters.values()), block)
         rows = len(columns[0])
         cells = np.empty((rows, len(columns)), kind)
         step = max(1, 2**18 // max(len(columns), 1))

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from pipeline.data.columns import Encoder
 from pipeline.data.images import Form
-from pipeline.rows import Streamed
+from pipeline.rows import Streamed, give_back
 
 Array = npt.NDArray[Any]
 Task = Literal["classification", "regression", "multilabel", "reconstruction"]
@@ -131,5 +131,17 @@ def fingerprint(raw: Raw) -> str:
 
 def by_chunks(array: Array) -> Iterator[Array]:
     """[N, ...] -> [n, ...] at most CHUNK_BYTES at a time, but at least one row: what is mapped from a file need not fit in memory."""
-    rows = max(1, CHUNK_BYTES * len(array) // max(array.nbytes, 1))
-    return (array[start : start + rows] for start in range(0, len(array), rows))
+    size = max(1, CHUNK_BYTES * len(array) // max(array.nbytes, 1))
+    for start in range(0, len(array), size):
+        yield array[start : start + size]
+        give_back(array)
+
+
+def gathered(array: Array, rows: npt.NDArray[np.int64], columns: slice) -> Array:
+    """array [N, C] -> those rows and columns [n, c], some rows at a time for the same reason."""
+    made = np.empty((len(rows), len(range(*columns.indices(array.shape[1])))), array.dtype)
+    size = max(1, CHUNK_BYTES * len(array) // max(array.nbytes, 1))
+    for start in range(0, len(rows), size):
+        made[start : start + size] = array[rows[start : start + size], columns]
+        give_back(array)
+    return made

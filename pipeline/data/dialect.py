@@ -259,7 +259,9 @@ def _delimiter(text: str) -> str:
         if usual < 2:
             return (0.0, 0.0, 0)
         cells = [cell for row in found for cell in row]
-        return (counts.count(usual) / len(counts), sum(_clean(cell, delimiter) for cell in cells) / len(cells), usual)
+        others = [other for other in DELIMITERS if other != delimiter and other in text]
+        clean = sum(_clean(cell, others) for cell in cells) if others else len(cells)
+        return (counts.count(usual) / len(counts), clean / len(cells), usual)
 
     fits = {delimiter: suits(delimiter) for delimiter in DELIMITERS}
     best = max(DELIMITERS, key=lambda delimiter: (fits[delimiter], delimiter != ","))  # a comma stands in numbers and dates too
@@ -279,10 +281,10 @@ def _sampled(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
             return
 
 
-def _clean(cell: str, delimiter: str) -> bool:
-    """Whether no other delimiter is left in a cell, but for a comma within a number."""
-    others = re.sub(r"(?<=\d),(?=\d)", "", cell) if "," in cell else cell
-    return not any(other in others for other in DELIMITERS if other != delimiter)
+def _clean(cell: str, others: Sequence[str]) -> bool:
+    """Whether none of the other delimiters is left in a cell, but for a comma within a number."""
+    rest = re.sub(r"(?<=\d),(?=\d)", "", cell) if "," in cell else cell
+    return not any(other in rest for other in others)
 
 
 def _has_header(path: Path, first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:

@@ -3,6 +3,7 @@
 # N rows, n rows of a block, D columns of x
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from pipeline.data.archive import encode_labels
 from pipeline.data.columns import Category, Encoder, Hashed, Quantity
-from pipeline.data.dataset import Task, by_chunks
+from pipeline.data.dataset import Task, by_chunks, gathered
 from pipeline.data.decide import declarations, nearest_column
 from pipeline.data.hints import column_setting, ignoring
 from pipeline.data.settings import Data, Declared, target_columns
@@ -28,6 +29,7 @@ Entry = Quantity | Category | Hashed
 MOST_CATEGORIES = 1000
 MANY = 2**20  # cells from which on bytes stay bytes
 FEW = 5  # columns that get a line each
+LONG_ID = 10**8
 LEAST_IDS = 20  # rows from which on a number of its own in each of them is worth a note
 
 
@@ -62,7 +64,7 @@ class _Gathered:
         place = self._table.index[name]
         if not self._first <= place < self._first + len(self._block):
             self._first = place
-            self._block = np.ascontiguousarray(self._table.cells[:, place : place + self._width][self._rows].T)
+            self._block = np.ascontiguousarray(gathered(self._table.cells, self._rows, slice(place, place + self._width)).T)
         return np.asarray(self._block[place - self._first])
 
 
@@ -289,7 +291,13 @@ def _own_number(column: Column, values: Array) -> bool:
         r"[a-z]I[dD]$", column.name
     )
     dense = float(values.max()) - float(values.min()) < 4 * count
-    return bool(named or dense) and len(np.unique(values)) == count
+    return bool(named or dense or _long(values)) and len(np.unique(values)) == count
+
+
+def _long(values: Array) -> bool:
+    """Whether whole numbers have nine digits or more, all about as many: telephone numbers, the numbers of books and of articles."""
+    low, high = float(values.min()), float(values.max())
+    return low >= LONG_ID and math.floor(math.log10(high)) - math.floor(math.log10(low)) <= 1
 
 
 def _category_notes(entries: Sequence[Category]) -> list[str]:

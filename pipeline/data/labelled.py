@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,19 +13,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.data.archive import npz
+from pipeline.data.archive import npy, npz
 from pipeline.data.columns import Encoder, canonical
 from pipeline.data.dataset import Dataset, Part, Task
 from pipeline.data.encoder import read_weight, target_rows
 from pipeline.data.files import located
 from pipeline.data.image_folder import new_images
 from pipeline.data.listing import by_class
-from pipeline.data.new import matched
+from pipeline.data.new import in_its_encoding, matched
 from pipeline.data.origin import source
 from pipeline.data.settings import Data, Split, target_columns
 from pipeline.data.table import Table, read_table
 from pipeline.errors import DataError
 from pipeline.records import record
+from pipeline.rows import Streamed
 
 Array = npt.NDArray[Any]
 
@@ -49,7 +51,10 @@ def labelled(
 ) -> Labelled:
     """The rows of the table in `text`, the value of the config's `at`, that have a target; `say` is told what is odd.  Raises DataError."""
     try:
-        return _read(text, replace(config, kind="table", path=text, task="auto"), encoder, task, class_names, say)
+        config, note = in_its_encoding(replace(config, kind="table", path=text, task="auto"))
+        if note is not None:
+            say(note)
+        return _read(text, config, encoder, task, class_names, say)
     except DataError as error:
         raise DataError(str(error).replace("data.path = ", f"{at} = ", 1)) from None
 
@@ -66,10 +71,8 @@ def other_rows(config: Data, encoder: Encoder | None, known: Dataset) -> Dataset
         x, y = _images(path, known)
         weight = None
     elif path.suffix == ".npz":
-        raw = npz(replace(config, task=known.task, split=Split()))
-        written = [raw.class_names[label] for label in raw.y] if known.task == "classification" else []
-        y = _numbered(written, known.class_names, f"data.path = {path}, y", "row {}".format) if written else raw.y
-        x, weight = np.asarray(raw.x), raw.weights.get("train")
+        x, y, weight = labelled_arrays(str(config.path), config, known.task, known.class_names)
+        x = np.asarray(x)
     else:
         raise DataError(
             f"data.path = {path}: the model was trained on arrays; give an npz file with x and y, or a folder of images for each class"
@@ -80,6 +83,23 @@ def other_rows(config: Data, encoder: Encoder | None, known: Dataset) -> Dataset
     x = np.ascontiguousarray(x).reshape(len(x), *known.shape.input_shape)
     test = Part(x=x, y=y, rows=np.arange(len(x)), weight=weight)
     return replace(known, name=path.name.removesuffix(".gz").rpartition(".")[0] or path.name, test=test, notes=tuple(notes))
+
+
+def labelled_arrays(
+    text: str, config: Data, task: Task, class_names: Sequence[str], *, at: str = "data.path"
+) -> tuple[Array, Array, npt.NDArray[np.float64] | None]:
+    """x [N, ...], y and the weights [N] of an npz file, or of a folder of x.npy and y.npy, its classes those of the model.
+
+    `text` is the value of the config's `at`.  Raises DataError.
+    """
+    path, own = located(text), replace(config, task=task, split=Split(), test_path=None, validation_path=None)
+    try:
+        raw = npy(replace(own, kind="npy", root=text)) if path.is_dir() else npz(replace(own, kind="npz", path=text))
+        written = [raw.class_names[label] for label in raw.y] if task == "classification" else []
+        y = _numbered(written, class_names, f"data.path = {path}, y", "row {}".format) if written else raw.y
+    except DataError as error:
+        raise DataError(re.sub(r"^data\.(path|root) = ", f"{at} = ", str(error))) from None
+    return np.asarray(raw.x) if isinstance(raw.x, Streamed) else raw.x, y, raw.weights.get("train")
 
 
 def _images(root: Path, known: Dataset) -> tuple[Array, Array]:

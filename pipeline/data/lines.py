@@ -28,7 +28,7 @@ class _Bounded(io.RawIOBase):
 
     def __init__(self, file: BinaryIO, path: Path) -> None:
         self.fileobj = getattr(file, "fileobj", file)  # whose place in the file on disk tells the progress
-        self._file, self._path, self._line, self._length = file, path, 1, 0
+        self._file, self._path, self._read, self._length = file, path, 0, 0  # bytes so far, and of the line that is being read
 
     def readable(self) -> bool:
         """Always."""
@@ -36,24 +36,40 @@ class _Bounded(io.RawIOBase):
 
     def readinto(self, buffer: object) -> int:
         """As a raw file does.  Raises DataError; OSError where a packed file is damaged."""
-        view = memoryview(buffer)  # type: ignore[arg-type]  # what readinto is given
+        view = memoryview(buffer)[: 2**22].cast("B")  # type: ignore[arg-type]  # what readinto is given
         try:
-            chunk = self._file.read(len(view))
+            count = cast(int, self._file.readinto(view))  # type: ignore[attr-defined]  # both kinds of files have it
         except zlib.error as error:
             raise OSError(str(error)) from error
-        view[: len(chunk)] = chunk
-        end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
-        self._length = self._length + len(chunk) if end < 0 else len(chunk) - end - 1
+        end = _last_break(view[:count])
+        self._length = self._length + count if end < 0 else count - end - 1
+        self._read += count
         if self._length > LONGEST:
-            line = self._line + chunk.count(b"\n")
-            raise DataError(f"data.path = {self._path}: line {line} is longer than {LONGEST >> 20} MB, which no row of a table is; mend it")
-        self._line += chunk.count(b"\n")
-        return len(chunk)
+            rule = f"line {self._line()} is longer than {LONGEST >> 20} MB, which no row of a table is"
+            raise DataError(f"data.path = {self._path}: {rule}; mend it")
+        return count
+
+    def _line(self) -> int:
+        """The number of the line that is being read: what stands before it is read again."""
+        self._file.seek(0)
+        line, left = 1, self._read - self._length
+        while left and (chunk := self._file.read(min(left, 2**20))):
+            line, left = line + chunk.count(b"\n"), left - len(chunk)
+        return line
 
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
         super().close()
+
+
+def _last_break(view: memoryview) -> int:
+    """The place of the last end of a line, -1 where there is none: it is next to always near the end."""
+    for start in (max(0, len(view) - 2**12), 0):
+        text = bytes(view[start:])
+        if (end := max(text.rfind(b"\n"), text.rfind(b"\r"))) >= 0:
+            return start + end
+    return -1
 
 
 def bounded(file: BinaryIO, path: Path) -> BinaryIO:

@@ -22,7 +22,7 @@ from pipeline.data.frames import Given
 from pipeline.data.generated import rings, two_moons
 from pipeline.data.idx import idx_images
 from pipeline.data.image_folder import image_folder
-from pipeline.data.labelled import labelled
+from pipeline.data.labelled import labelled, labelled_arrays
 from pipeline.data.memory import memory_bytes
 from pipeline.data.reconstruction import reconstruction, reconstruction_shape
 from pipeline.data.settings import IMAGES, TABLES, Data, check_no_columns, check_shape, check_source
@@ -102,9 +102,9 @@ def load(config: Data, *, seed: int, given: Given | None = None) -> Dataset:
         return _from_table(config, seed, read_rows(given.source, readable(config)), "arrays", [])
     if given is not None:
         check_no_columns(config)
-        raw = of_arrays(given.arrays(), config)
+        raw = _with_parts(of_arrays(given.arrays(), config), config)
         return _dataset(config, raw, _split(config, raw, seed), config.kind, None, seed)
-    raw = SOURCES[config.kind].read(config)
+    raw = _with_parts(SOURCES[config.kind].read(config), config)
     name = config.kind if config.kind != IMAGES else located(str(config.path)).resolve().name or config.kind
     return _dataset(config, raw, _split(config, raw, seed), name, None, seed)
 
@@ -156,6 +156,24 @@ def _from_table(config: Data, seed: int, table: Table, name: str, notes: list[st
         digest="".join([table.digest(column.name for column in encoder.columns), *(found.digest for found in own.values())]),
     )
     return _dataset(config, raw, rows, name, encoder, seed)
+
+
+def _with_parts(raw: Raw, config: Data) -> Raw:
+    """`raw` with the validation and test parts that lie in files of their own.  Raises ConfigError and DataError."""
+    for part, place in (("validation", config.validation_path), ("test", config.test_path)):
+        if place is None:
+            continue
+        at = f"data.{part}_path"
+        if getattr(raw, part) is not None:
+            raise ConfigError(at=at, got=place, rule=f"the data has a {part} part of its own", hint="leave it null")
+        x, y, weight = labelled_arrays(place, config, raw.task, raw.class_names, at=at)
+        if x.shape[1:] != raw.x.shape[1:] or y.shape[1:] != raw.y.shape[1:]:
+            found, wanted = ([list(each.shape[1:]) for each in pair] for pair in ((x, y), (raw.x, raw.y)))
+            rule = f"its rows of x and y have shapes {found[0]} and {found[1]}, those of training {wanted[0]} and {wanted[1]}"
+            raise DataError(f"{at} = {place}: {rule}; give them the same")
+        weights = raw.weights if weight is None else {**raw.weights, part: weight}
+        raw = replace(raw, weights=weights, test=(x, y)) if part == "test" else replace(raw, weights=weights, validation=(x, y))
+    return raw
 
 
 def _split(config: Data, raw: Raw, seed: int) -> tuple[Rows, Rows, Rows]:

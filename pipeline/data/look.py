@@ -7,9 +7,11 @@ distinct cells are counted. Of a small table what was made of the blocks is kept
 # n rows of a block
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +24,11 @@ from pipeline.data.sources import Source
 from pipeline.errors import DataError
 
 Array = npt.NDArray[Any]
+T = TypeVar("T")
 Typed = Literal["number", "boolean", "date", "time"]
 
-KEPT = 2**26  # bytes of blocks that are kept
+KEPT = 2**26  # bytes of blocks that are kept, where there are several
+APART = 2**22  # bytes of blocks from which on several processors look at them
 DISTINCT = 200_000  # cells that are counted in all columns together, at least LEAST_DISTINCT and at most MOST_WORDS in each
 LEAST_DISTINCT = 256
 MOST_WORDS = 100_000
@@ -58,7 +62,6 @@ class Evidence:
     pointed: bool = False
     suspects: dict[float, int] = field(default_factory=dict)
     rest: tuple[float, float] = (np.inf, -np.inf)
-    lowest: float = np.inf
     counts: dict[str, int] = field(default_factory=dict)
     nothing: set[str] = field(default_factory=set)
     many: bool = False
@@ -164,19 +167,26 @@ def recount(source: Source, found: dict[str, Evidence], names: Sequence[str]) ->
 
 def _see(source: Source, found: Mapping[str, Evidence]) -> None:
     size = 0
-    for batch in source.batches(list(found)):
+    for number, batch in enumerate(source.batches(list(found))):
         for name, kind in zip(found, batch.schema.types, strict=True):
             if not readable(kind):
                 rule = f"column {name} holds neither numbers, words nor dates"
                 raise DataError(f"{source.label}: {rule}; leave it out with {ignoring(name)}")
-        for place, evidence in enumerate(found.values()):
-            block = evidence.see(batch.column(place))
-            if size <= KEPT and evidence.kept is not None:
-                evidence.kept.append(block)
-                size += block.nbytes
-        if size > KEPT:
-            for evidence in found.values():
-                evidence.kept = None
+        blocks = by_column(Evidence.see, list(found.values()), batch.columns)
+        size += sum(block.nbytes for block in blocks)
+        for evidence, block in zip(found.values(), blocks, strict=True):
+            evidence.kept = None if (number and size > KEPT) or evidence.kept is None else [*evidence.kept, block]
+
+
+def by_column(work: Callable[[T, Any], Any], columns: Sequence[T], blocks: Sequence[Any]) -> list[Any]:
+    """work(column, block) of each column: several at once, where the blocks are worth it; Arrow and NumPy let go of the interpreter."""
+    pairs, processors = list(zip(columns, blocks, strict=True)), os.cpu_count() or 1
+    if sum(block.nbytes for block in blocks) < APART:
+        return [work(*pair) for pair in pairs]
+    size = -(-len(pairs) // (8 * processors))
+    groups = [pairs[start : start + size] for start in range(0, len(pairs), size)]
+    with ThreadPoolExecutor(processors) as threads:
+        return [made for group in threads.map(lambda group: [work(*pair) for pair in group], groups) for made in group]
 
 
 def plain_numbers(array: Any, missing: Missing) -> Array | None:

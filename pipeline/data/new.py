@@ -16,19 +16,21 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.data.archive import numeric, read_npy, read_npz
-from pipeline.data.columns import Encoder, Missing, Quantity, Reading
+from pipeline.data.columns import Encoder, Hashed, Missing, Quantity, Reading
 from pipeline.data.dataset import DataShape
 from pipeline.data.decide import column_list, nearest_column
-from pipeline.data.encoder import FEW, counted, encode
+from pipeline.data.dialect import is_utf8
+from pipeline.data.encoder import FEW, Entry, counted, encode
 from pipeline.data.files import located
-from pipeline.data.forms import Number
+from pipeline.data.forms import Moment, Number
 from pipeline.data.frames import frame_source
+from pipeline.data.hints import matching
 from pipeline.data.idx import read_idx
 from pipeline.data.image_folder import new_images
 from pipeline.data.images import Form, is_image
 from pipeline.data.listing import all_images
 from pipeline.data.origin import source
-from pipeline.data.settings import Data, target_columns
+from pipeline.data.settings import TEXTS, Data, Declared, target_columns
 from pipeline.data.sources import Source
 from pipeline.data.table import Table, grouped, read_new_table
 from pipeline.errors import ConfigError, DataError
@@ -74,16 +76,76 @@ def read_new(
     rows = source(path, config)
     if encoder is None:
         names = [name for name in rows.names if name not in (*target_columns(config.target), *config.ignore)]
-        return _shaped(_plain_columns(rows, names, shape), shape, rows.label)
-    return read_columns(rows, encoder, shape, say=say, far=True)
+        return _shaped(_plain_columns(rows, names, shape, config), shape, rows.label)
+    return read_columns(rows, encoder, shape, say=say)
 
 
-def read_columns(rows: Source, encoder: Encoder, shape: DataShape, *, say: Callable[[str], None], far: bool = False) -> Array:
-    """The columns of a table, by their names, as those of the training were read -> x [N, *input_shape].  Raises DataError.
+def in_its_encoding(config: Data) -> tuple[Data, str | None]:
+    """`config`, and a note: where the file in `path` is plainly UTF-8 it is not read in the encoding of the training file."""
+    known = config.encoding
+    if known is None or known.lower().replace("-", "") == "utf8" or config.kind not in TEXTS or config.path is None:
+        return config, None
+    if not is_utf8(located(config.path)):
+        return config, None
+    return replace(config, encoding="utf-8"), f"{config.path} is in UTF-8, not in {known} as the training file: it is read so"
 
-    far   whether values beyond those of the training are told
+
+def as_written(encoder: Encoder, config: Data) -> Encoder:
+    """`encoder` with the readings of its columns as `config` says that a new file is written; their kinds stay.  Raises ConfigError.
+
+    Of the config these count: columns (decimal, thousands, missing, format), decimal, thousands, missing.
     """
-    x, _ = matched(rows, encoder, say, far=far)
+    names = [column.name for column in encoder.columns]
+    declared: dict[str, tuple[str, Declared]] = {}
+    for pattern, said in config.columns.items():
+        found = matching(pattern, names)
+        known = (*names, *target_columns(encoder.target), *encoder.ignore)
+        if not found and not matching(pattern, known):
+            raise ConfigError(
+                at=f"data.columns.{pattern}", got="given", rule="the model has no such column", hint=nearest_column(pattern, names)
+            )
+        declared |= dict.fromkeys(found, (pattern, said))
+    columns = tuple(
+        replace(column, reading=_reread(column, *declared.get(column.name, (column.name, Declared())), config))
+        for column in encoder.columns
+    )
+    return replace(encoder, columns=columns)
+
+
+def _reread(column: Entry, pattern: str, said: Declared, config: Data) -> Reading:
+    reading, at = column.reading, f"data.columns.{pattern}"
+    kind = "hash" if isinstance(column, Hashed) else reading.kind
+    if said.kind not in (None, kind):
+        hint = "leave it out; decimal, thousands, format and missing say how the file is written"
+        raise ConfigError(at=f"{at}.kind", got=said.kind, rule=f"the model was trained with kind {kind}", hint=hint)
+    for name, value, own in (("decimal", said.decimal, "number"), ("thousands", said.thousands, "number"), ("format", said.format, "date")):
+        if value is not None and kind != own:
+            raise ConfigError(at=f"{at}.{name}", got=value, rule=f"the model was trained with kind {kind}", hint=f"it is for {own}")
+    for name, given in (("features", said.features != ("days",)), ("order", said.order)):
+        if given:
+            raise ConfigError(at=f"{at}.{name}", got=list(getattr(said, name)), rule="is decided at the training", hint="leave it out")
+    decimal = config.decimal if said.decimal is None else said.decimal
+    thousands = config.thousands if said.thousands is None else said.thousands
+    if kind == "number" and (decimal is not None or thousands is not None):
+        form = reading.form if isinstance(reading.form, Number) else Number()
+        decimal = decimal or ("," if thousands == "." else "." if thousands == "," else form.decimal)
+        thousands = ("." if decimal == "," else ",") if thousands is None else thousands
+        if decimal == thousands:
+            raise ConfigError(at=f"{at}.thousands", got=thousands, rule="is the decimal mark", hint="give another")
+        reading = replace(reading, form=replace(form, decimal=decimal, thousands=thousands))
+    if said.format is not None:
+        reading = replace(reading, form=Moment(format=said.format))
+    missing = config.missing if said.missing is None else said.missing
+    if missing is None:
+        return reading
+    words = tuple(word if isinstance(word, str) else f"{word:g}" for word in missing)
+    more = Missing(words=(*reading.missing.words, *words), usual=reading.missing.usual) if words else Missing(usual=False)
+    return replace(reading, missing=more)
+
+
+def read_columns(rows: Source, encoder: Encoder, shape: DataShape, *, say: Callable[[str], None]) -> Array:
+    """The columns of a table, by their names, as those of the training were read -> x [N, *input_shape].  Raises DataError."""
+    x, _ = matched(rows, encoder, say, far=True)
     return _shaped(x[:], shape, rows.label)
 
 
@@ -134,7 +196,7 @@ def read_frame(frame: Any, encoder: Encoder | None, names: Sequence[str], shape:
     missing = [name for name in names if name not in rows.names]
     if missing:
         raise _lacking(rows, missing)
-    return _shaped(_plain_columns(rows, list(names) or list(rows.names), shape), shape, rows.label)
+    return _shaped(_plain_columns(rows, list(names) or list(rows.names), shape, Data()), shape, rows.label)
 
 
 def read_kept(config: Data, names: Sequence[str], count: int) -> dict[str, Array]:
@@ -185,13 +247,15 @@ def _array(path: Path) -> Array:
     return numeric(read_npy(path), source)
 
 
-def _plain_columns(rows: Source, names: list[str], shape: DataShape) -> Array:
-    """The columns `names` as numbers."""
+def _plain_columns(rows: Source, names: list[str], shape: DataShape, config: Data) -> Array:
+    """The columns `names` as numbers, written as `config` says."""
     expected = math.prod(shape.input_shape)
     if len(names) != expected:
         rule = f"has {len(names)} columns and the model takes {expected} values a row"
         raise DataError(f"{rows.label}: {rule}; give one column for each value")
-    table = read_new_table(rows, dict.fromkeys(names, Reading(kind="number", form=Number())), hint="mend it")
+    plain = tuple(Quantity(name=name, reading=Reading(kind="number", form=Number()), fill=0.0) for name in names)
+    readings = {each.name: each.reading for each in as_written(Encoder(target=(), ignore=(), columns=plain), config).columns}
+    table = read_new_table(rows, readings, hint="mend it")
     x = np.asarray(table.cells, np.float64)
     row, column = (int(i) for i in np.argwhere(np.isnan(x))[0]) if np.isnan(x).any() else (-1, -1)
     if row >= 0:

@@ -12,6 +12,7 @@ TEXTS = ("table", "csv")  # may be delimited text
 TABLES = (*TEXTS, "parquet", "sql")  # read by column names
 NAMED = (*TABLES, "arrays")  # have named columns, or may have
 FILES = (*TEXTS, "parquet", "npz")  # given by data.path
+PARTED = (*NAMED, "npz", "npy")  # may have their parts in files of their own
 IMAGES = "image_folder"
 IDX = ("mnist", "fashion_mnist")  # given by data.root
 GENERATED = ("two_moons", "rings")
@@ -25,12 +26,15 @@ ColumnKind = Literal["number", "category", "hash", "boolean", "date", "time", "o
 DateFeature = Literal["days", "weekday", "month", "hour"]
 MOST_PIXELS = 2**26  # of an image
 
+WRITTEN = ("header", "names", "delimiter", "encoding", "skip")  # how a file of text is written
+READ = ("columns", "decimal", "thousands", "missing")  # and its cells: at a prediction they are of the new file
+
 # Fields that only some kinds read. Set for another kind, they would be silently ignored.
 READ_BY: dict[str, tuple[str, ...]] = {
     "root": (*IDX, "npy"),
     "path": (*FILES, "sql", IMAGES),
-    "test_path": TABLES,
-    "validation_path": TABLES,
+    "test_path": PARTED,
+    "validation_path": PARTED,
     "target": NAMED,
     "categorical": NAMED,
     "ignore": NAMED,
@@ -128,7 +132,8 @@ class Data:
                   the folder of image_folder, with a folder of PNG and JPEG files for each class, or train/ and test/ with these;
                   for task=predict, the file with the rows to predict, an image, or a folder of them
     image         what the images of image_folder are made
-    test_path, validation_path  labelled tables of the same columns that are these parts; nothing of `path` is then
+    test_path, validation_path  what these parts are, nothing of `path` is then: labelled tables of the same columns; of arrays an npz file
+                  with x and y, or a folder with x.npy and y.npy
     query         the SELECT of data=sql: of tables of the database in `path` (DuckDB, SQLite), or of files: FROM 'a.csv'
     target        the column to predict, or a list of several: numbers, or labels of 0 and 1 (tables)
     task          auto: what the target holds decides (pipeline/data/told.py); multilabel: 0 or 1 for each of several labels;
@@ -233,6 +238,8 @@ def check_source(config: Data) -> None:
             other = {"path": "root", "root": "path"}.get(name, name)
             folder = other != name and config.kind in (*IDX, "npy", IMAGES)
             hint = f"give data.{other}={got}" if folder else f"it is for {', '.join(kinds)}"
+            if config.kind == IMAGES and kinds == PARTED:
+                hint = "put the images of the parts into folders train/, validation/ and test/ of data.path"
             raise ConfigError(at=f"data.{name}", got=got, rule=f"data={config.kind} does not read it", hint=hint)
     if config.kind in FILES and config.path is None:
         raise ConfigError(at="data.path", got="null", rule=f"data={config.kind} needs a file", hint=f"give data.path=FILE.{config.kind}")

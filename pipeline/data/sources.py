@@ -12,15 +12,16 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from pipeline.data.dialect import Dialect, Unreadable, numbered, opened, position, undecodable
 from pipeline.data.lines import MOST_SHOWN, skipping, without
 from pipeline.data.progress import Progress
 from pipeline.errors import DataError
 
-BLOCK = 2**23  # bytes of text that are read at a time, twice as many of a file that is not long
-LONG = 2**28
+BLOCK = 2**23  # bytes of text that become cells at a time
+PIECE = 2**22  # bytes that are read at a time
+WHOLE = 2**27  # bytes of text up to which a file is read in one piece
 BATCH_ROWS = 2**16
 INDEX = "__index_level_0__"  # what pandas calls the row names that it stores
 
@@ -75,28 +76,48 @@ class TextSource:
         inner = [str(place) for place in range(len(self.dialect.columns))]
         places = {name: place for place, name in enumerate(self.dialect.columns)}
         wanted = [inner[places[name]] for name in columns]
+        options: dict[str, Any] = {
+            "read_options": arrow.ReadOptions(
+                column_names=inner, skip_rows=self.dialect.skipped, encoding=self.dialect.codec, block_size=BLOCK
+            ),
+            "convert_options": arrow.ConvertOptions(
+                include_columns=wanted, column_types=dict.fromkeys(wanted, pa.string()), strings_can_be_null=True, null_values=[""]
+            ),
+        }
         try:
-            size = self.path.stat().st_size
-            block = BLOCK if size > LONG else 2 * BLOCK
-            with without(opened(self.path), self.dialect.skip) as file, Progress(self.path.name, size) as progress:
-                reader = arrow.open_csv(
-                    pa.PythonFile(file, mode="r"),
-                    read_options=arrow.ReadOptions(
-                        column_names=inner, skip_rows=self.dialect.skipped, encoding=self.dialect.codec, block_size=block
-                    ),
-                    parse_options=arrow.ParseOptions(
-                        delimiter=self.dialect.delimiter, newlines_in_values=True, invalid_row_handler=_skip_blank
-                    ),
-                    convert_options=arrow.ConvertOptions(
-                        include_columns=wanted, column_types=dict.fromkeys(wanted, pa.string()), strings_can_be_null=True, null_values=[""]
-                    ),
-                )
-                for batch in reader:
-                    progress.at(position(file))
-                    if batch.num_rows:
-                        yield batch.rename_columns(list(columns)) if wanted else batch
+            text = self._whole()
+            quoted = text is None or not '"'.encode(self.dialect.codec).endswith(b'"') or b'"' in text  # a cell may hold several lines
+            parse = arrow.ParseOptions(delimiter=self.dialect.delimiter, newlines_in_values=quoted, invalid_row_handler=_skip_blank)
+            if text is not None:
+                table = arrow.read_csv(pa.BufferReader(text), parse_options=parse, **options)
+                del text
+                batches = table.combine_chunks().to_batches()  # a column is one piece
+            else:
+                batches = self._streamed(lambda file: arrow.open_csv(pa.PythonFile(file, mode="r"), parse_options=parse, **options))
+            for batch in batches:
+                if batch.num_rows:
+                    yield batch.rename_columns(list(columns)) if wanted else batch
         except (pa.ArrowInvalid, UnicodeDecodeError, EOFError, OSError) as error:
             raise self._fault(error) from error
+
+    def _whole(self) -> bytes | None:
+        """The text of the file, where it is short: all processors take part then; else None."""
+        if (size := self.path.stat().st_size) > WHOLE:
+            return None
+        pieces, length = [], 0
+        with without(opened(self.path), self.dialect.skip) as file, Progress(self.path.name, size) as progress:
+            while length <= WHOLE and (piece := file.read(PIECE)):
+                pieces.append(piece)
+                length += len(piece)
+                progress.at(position(file))
+        return b"".join(pieces) if length <= WHOLE else None  # of a packed file the size says little
+
+    def _streamed(self, read: Callable[[BinaryIO], Iterator[Any]]) -> Iterator[Any]:
+        """What `read` makes of the file, piece by piece."""
+        with without(opened(self.path), self.dialect.skip) as file, Progress(self.path.name, self.path.stat().st_size) as progress:
+            for batch in read(file):
+                progress.at(position(file))
+                yield batch
 
     def _by_hand(self, pa: Any, columns: Sequence[str]) -> Iterator[Any]:
         places = {name: place for place, name in enumerate(self.dialect.columns)}

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from pipeline.data.columns import Reading
 from pipeline.data.convert import Converter, converted
+from pipeline.data.dataset import by_chunks, gathered
 from pipeline.data.decide import Decision, column_list, decide, declarations, doubted
 from pipeline.data.hints import column_setting
 from pipeline.data.look import Evidence, blocks_of
@@ -100,8 +101,10 @@ class Table:
 
     def values(self, name: str, rows: npt.NDArray[np.int64] | None = None) -> Numbers:
         """Numbers [N], or of `rows`: NaN where a cell is missing; places in `words` for a column of words."""
-        column = self.cells[:, self.index[name]]
-        return np.asarray(column if rows is None else column[rows], np.float64)
+        place = self.index[name]
+        if rows is not None:
+            return np.asarray(gathered(self.cells, rows, slice(place, place + 1))[:, 0], np.float64)
+        return np.concatenate([np.array(block[:, place], np.float64) for block in by_chunks(self.cells)])
 
     def texts(self, name: str) -> list[str | None]:
         """The words of a column, None where a cell is missing."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline import data, files
 from pipeline.config.experiment import Experiment
+from pipeline.data.settings import READ, WRITTEN
 from pipeline.errors import ConfigError, DataError, RunError
 from pipeline.program.dead_units import dead_units, shown_rows
 from pipeline.screen.console import console_for, say
@@ -30,7 +31,7 @@ ALLOWED = {
     "data.root": "data.root",
     "data.path": "data.path",
     "data.query": "data.query",
-    "data.skip": "data.skip",
+    **{f"data.{name}": f"data.{name}" for name in (*WRITTEN, *READ, "missing_target")},
     "data.stream": "data.stream",
     "backend": "backend",
 }
@@ -46,7 +47,8 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     name = "evaluation.json"
     if dataset is None:
         skip = asked.data.skip if any(text.startswith("data.skip=") for text in context.overrides) else ()  # lines of another file
-        dataset = data.other_rows(replace(asked.data, skip=skip), run_.facts.encoder, run_.facts.known)
+        encoder = None if run_.facts.encoder is None else data.as_written(run_.facts.encoder, experiment.data)
+        dataset = data.other_rows(replace(asked.data, skip=skip), encoder, run_.facts.known)
         name = f"evaluation-{dataset.name}.json"
     result = evaluated(run_, dataset)
     if name != "evaluation.json":

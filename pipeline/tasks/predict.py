@@ -20,9 +20,8 @@ import numpy.typing as npt
 
 from pipeline import data, files
 from pipeline.config.experiment import Experiment
-from pipeline.data.dialect import is_utf8
 from pipeline.data.files import located
-from pipeline.data.settings import TEXTS, target_columns
+from pipeline.data.settings import READ, WRITTEN, target_columns
 from pipeline.data.sql import is_database
 from pipeline.errors import ConfigError
 from pipeline.screen.console import console_for, say
@@ -43,7 +42,7 @@ ALLOWED = {
     "data.path": "data.path",
     "data.root": "data.root",
     "data.kind": "data.kind",
-    **{f"data.{name}": f"data.{name}" for name in ("header", "names", "delimiter", "encoding", "skip", "query")},
+    **{f"data.{name}": f"data.{name}" for name in (*WRITTEN, *READ, "query")},
     "data": "data",
     "backend": "backend",
 }
@@ -63,7 +62,8 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     run_ = trained.load(folder, replace(asked, data=stored.data))
     if not any(text.startswith("data.skip=") for text in context.overrides):
         asked = replace(asked, data=replace(asked.data, skip=()))  # those were lines of the training's file
-    x = data.read_new(asked.data, run_.facts.encoder, run_.facts.shape, images=run_.facts.images)
+    encoder = None if run_.facts.encoder is None else data.as_written(run_.facts.encoder, experiment.data)
+    x = data.read_new(asked.data, encoder, run_.facts.shape, images=run_.facts.images)
     columns = _beside(data.read_kept(asked.data, experiment.keep, len(x)), table(run_.program.predict(x), run_.facts))
     files.write_new(output, encoded(columns, output.suffix))
     say(console_for(), f"{counted(len(x), 'row')} predicted, written to {output}")
@@ -79,17 +79,13 @@ def _rows_to_predict(given: data.Data, overrides: tuple[str, ...]) -> data.Data:
 
 
 def _in_its_encoding(asked: Experiment, overrides: tuple[str, ...]) -> Experiment:
-    """`asked`, but for the encoding of the training file where the new one is plainly UTF-8: else its words would be others."""
-    given, known = any(text.startswith("data.encoding=") for text in overrides), asked.data.encoding
-    if given or known is None or known.lower().replace("-", "") == "utf8" or asked.data.kind not in TEXTS or asked.data.path is None:
+    """`asked`, where the encoding is not given, with that of the file."""
+    if any(text.startswith("data.encoding=") for text in overrides):
         return asked
-    if not is_utf8(located(asked.data.path)):
-        return asked
-    say(
-        console_for(),
-        f"note: {asked.data.path} is in UTF-8, not in {known} as the training file: it is read so; data.encoding={known} insists",
-    )
-    return replace(asked, data=replace(asked.data, encoding="utf-8"))
+    found, note = data.in_its_encoding(asked.data)
+    if note is not None:
+        say(console_for(), f"note: {note}; data.encoding={asked.data.encoding} insists")
+    return replace(asked, data=found)
 
 
 def _beside(kept: Columns, predicted: Columns) -> Columns:

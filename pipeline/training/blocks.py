@@ -103,7 +103,7 @@ class Blocks:
             place[read] = np.arange(len(read))
             rows = wanted[read]
         x = part.x.part(rows)
-        if isinstance(x, Streamed):
+        if isinstance(x, Streamed) and x.mapped:
             x.touch()
         weight = None if part.weight is None else part.weight[rows]
         return Feed(x=x, y=part.targets[rows], weight=weight, order=place.reshape(order.shape))

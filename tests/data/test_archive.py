@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from pipeline.data import Data, Dataset, DataShape, Split, describe, load
 from pipeline.errors import ConfigError, DataError
+from tests.refusal import refused
 
 GENERATOR = np.random.default_rng(0)
 X = GENERATOR.normal(size=(40, 5)).astype(np.float32)
@@ -174,3 +176,42 @@ def test_channels_that_come_first_are_told(tmp_path: Path) -> None:
     assert text in load(config, seed=0).notes
     np.savez(tmp_path / "a.npz", x=np.random.default_rng(0).random((20, 8, 9, 3)), y=np.arange(20) % 2)
     assert load(config, seed=0).notes == ()
+
+
+def test_the_parts_of_arrays_may_lie_in_files_of_their_own(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(40, 3)), np.array(["a", "b"])[np.arange(40) % 2]
+    np.savez(tmp_path / "train.npz", x=x[:20], y=y[:20])
+    np.savez(tmp_path / "test.npz", x=x[20:27], y=y[20:27])
+    (tmp_path / "held").mkdir()
+    np.save(tmp_path / "held" / "x.npy", x[27:])
+    np.save(tmp_path / "held" / "y.npy", np.full(13, "b"))  # one class alone, and it is class 1
+    config = Data(
+        kind="npz", path=str(tmp_path / "train.npz"), test_path=str(tmp_path / "test.npz"), validation_path=str(tmp_path / "held")
+    )
+    found = load(config, seed=0)
+    assert (len(found.train), len(found.validation), len(found.test)) == (20, 13, 7)
+    np.testing.assert_array_equal(found.test.x, x[20:27])
+    np.testing.assert_array_equal(found.test.y, np.arange(20, 27) % 2)
+    np.testing.assert_array_equal(found.validation.y, np.ones(13))
+    assert found.fingerprint != load(replace(config, test_path=None), seed=0).fingerprint
+
+
+def test_what_a_part_of_its_own_cannot_be(tmp_path: Path) -> None:
+    x, y = np.zeros((4, 3)), np.array([0, 1, 0, 1])
+    np.savez(tmp_path / "train.npz", x=x + y[:, None], y=y)
+    np.savez(tmp_path / "wide.npz", x=np.ones((4, 5)), y=y)
+    np.savez(tmp_path / "more.npz", x=x, y=y + 1)
+    np.savez(tmp_path / "own.npz", x=x + y[:, None], y=y, x_test=x, y_test=y)
+    config = Data(kind="npz", path=str(tmp_path / "train.npz"), test_path=str(tmp_path / "wide.npz"), split=Split(validation=0.0))
+    rule = "its rows of x and y have shapes [5] and [], those of training [3] and []; give them the same"
+    with refused(f"data.test_path = {tmp_path / 'wide.npz'}: {rule}", DataError):
+        load(config, seed=0)
+    rule = "y, row 1 is '2', a class that the model does not know, 2 of 4 rows; its classes are 0, 1"
+    with refused(f"data.test_path = {tmp_path / 'more.npz'}, {rule}", DataError):
+        load(replace(config, test_path=str(tmp_path / "more.npz")), seed=0)
+    with refused(f"data.test_path = {tmp_path / 'wide.npz'}: the data has a test part of its own; leave it null", ConfigError):
+        load(replace(config, path=str(tmp_path / "own.npz")), seed=0)
+    rule = "data=image_folder does not read it; put the images of the parts into folders train/, validation/ and test/ of data.path"
+    with refused(f"data.test_path = t: {rule}", ConfigError):
+        load(Data(kind="image_folder", path="x", test_path="t"), seed=0)

@@ -325,7 +325,8 @@ def test_a_new_file_is_read_in_the_forms_of_the_training(tmp_path: Path) -> None
     with pytest.raises(PipelineError) as error:
         read_new(Data(path=str(new)), dataset.encoder, dataset.shape)
     written = "a number with a decimal comma and points between thousands"
-    rule = f"it must be {written}; mend it, the model was trained on numbers here"
+    way = """'data.columns={size: {decimal: "."}}' reads it as 1.5"""
+    rule = f"it must be {written}; mend it, the model was trained on numbers here; {way}"
     assert str(error.value) == f"data.path = {new}: column size, line 2 is '1.5'; {rule}"
 
 

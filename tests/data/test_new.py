@@ -7,7 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.data import Data, Dataset, DataShape, Split, load, read_new
+from pipeline.data import Data, Dataset, DataShape, Split, as_written, load, read_new
+from pipeline.data.new import read_frame
+from pipeline.data.settings import Declared
 from pipeline.errors import ConfigError, DataError
 from tests.data.test_idx import idx
 
@@ -168,3 +170,54 @@ def test_what_lies_beyond_in_many_columns_is_one_line(tmp_path: Path) -> None:
     said: list[str] = []
     read_new(written(tmp_path, f"{','.join(names)}\n{','.join(['77'] * 8)}\n"), found.encoder, found.shape, say=said.append)
     assert said == [f"columns {', '.join(names)}: 8 values beyond those of the training rows"]
+
+
+def test_a_new_file_may_be_written_otherwise_when_that_is_said(tmp_path: Path) -> None:
+    (tmp_path / "training.csv").write_text("size;day;town;y\n1,5;2023-05-19;Bern;1\n7;2023-05-20;Basel;2\n2,25;2023-05-21;Bern;3\n")
+    config = Data(kind="csv", path=str(tmp_path / "training.csv"), target="y", split=Split(validation=0.0, test=0.0))
+    encoder = load(config, seed=0).encoder
+    assert encoder is not None
+    text = 'size,day,town\n"1,234.5",19.05.2023,-\n-1,20.05.2023,Basel\n'
+    columns = {"day": Declared(format="%d.%m.%Y"), "s*": Declared(missing=(-1,))}
+    said = Data(decimal=".", missing=("-",), columns=columns)
+    notes: list[str] = []
+    x = read_new(written(tmp_path, text), as_written(encoder, said), DataShape(input_shape=(4,), targets=1), say=notes.append)
+    days = np.array(["2023-05-19", "2023-05-20"], "M8[D]").astype(int)
+    np.testing.assert_array_equal(x, [[1234.5, days[0], 0, 0], [2.25, days[1], 1, 0]])
+
+
+def test_a_table_in_memory_is_told_of_values_beyond_those_of_the_training_as_a_file_is(trained: Dataset) -> None:
+    frame = pa.table({"size": [90.0, 1e6], "town": ["Bern", "Bern"], "new": [True, False]})
+    with pytest.warns(UserWarning, match=r"^column size: 1 row beyond the values of the training rows, 60 to 100 \(1e\+06, row 1\)$"):
+        read_frame(frame, trained.encoder, (), trained.shape)
+
+
+@pytest.mark.parametrize(
+    ("columns", "sentence"),
+    [
+        ({"siz": Declared(decimal=",")}, "data.columns.siz = given: the model has no such column; did you mean size?"),
+        (
+            {"size": Declared(kind="category")},
+            "data.columns.size.kind = category: the model was trained with kind number; "
+            "leave it out; decimal, thousands, format and missing say how the file is written",
+        ),
+        ({"town": Declared(decimal=",")}, "data.columns.town.decimal = ,: the model was trained with kind category; it is for number"),
+        ({"town": Declared(order=("a", "b"))}, "data.columns.town.order = ['a', 'b']: is decided at the training; leave it out"),
+    ],
+)
+def test_what_a_new_file_cannot_change_is_refused(trained: Dataset, columns: dict[str, Declared], sentence: str) -> None:
+    assert trained.encoder is not None
+    with pytest.raises(ConfigError) as error:
+        as_written(trained.encoder, Data(columns=columns))
+    assert str(error.value) == sentence
+
+
+def test_a_cell_that_may_be_either_number_names_both_overrides(tmp_path: Path) -> None:
+    (tmp_path / "training.csv").write_text("size;y\n1,5;1\n7,25;2\n2,5;3\n")
+    dataset = load(Data(kind="csv", path=str(tmp_path / "training.csv"), target="y", split=Split(validation=0.0, test=0.0)), seed=0)
+    config = written(tmp_path, "size;y\n1.234;1\n7,5;2\n")
+    ways = """'data.columns={size: {decimal: "."}}' reads it as 1.234 and 'data.columns={size: {decimal: ","}}' reads it as 1234"""
+    rule = "it must be a number with a decimal comma like 1 of the 2 cells; mend it, the model was trained on numbers here"
+    assert refusal(config, dataset) == f"data.path = {config.path}: column size, line 2 is '1.234'; {rule}; {ways}"
+    said = as_written(dataset.encoder, Data(columns={"size": Declared(decimal=",")}))  # type: ignore[arg-type]  # a table has one
+    np.testing.assert_array_equal(read_new(config, said, dataset.shape), [[1234], [7.5]])

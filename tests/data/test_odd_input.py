@@ -142,7 +142,11 @@ def test_a_new_file_with_words_or_no_dates_where_the_model_has_numbers_or_dates_
             "a,d\nx,2020-01-01\nz,2020-01-01\n",
             "column a, line 2 is 'x'; it must be a number; mend it, the model was trained on numbers here",
         ),
-        ("a,d\n1,soon\n", "column d, line 2 is 'soon'; it must be a date; mend it, the model was trained on dates here"),
+        (
+            "a,d\n1,soon\n",
+            "column d, line 2 is 'soon'; it must be a date; mend it, the model was trained on dates here; "
+            "'data.columns={d: {format: \"%d.%m.%Y\"}}' says how the dates of this file are written",
+        ),
     ):
         new.write_text(text)
         with pytest.raises(PipelineError) as error:

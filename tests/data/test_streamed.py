@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import preprocessing
+from pipeline import preprocessing, rows
 from pipeline.data import Data, Dataset, Split, load
+from pipeline.data.dataset import by_chunks, gathered
 from pipeline.data.prepared import prepared
 from pipeline.errors import ConfigError, DataError
 from pipeline.preprocessing import Preprocessing
@@ -202,3 +203,28 @@ def test_a_folder_is_needed(tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         load(Data(kind="npy", root=str(tmp_path / "no")), seed=0)
     assert str(error.value) == f"data.root = {tmp_path / 'no'}: no such folder; give the folder that holds x.npy and y.npy"
+
+
+def test_the_pages_of_a_large_file_are_given_back_as_soon_as_its_rows_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "LARGE", 2**20)
+    x = np.arange(2**22, dtype=np.float64).reshape(-1, 64)  # 32 MB
+    np.save(tmp_path / "x.npy", x)
+    store = np.load(tmp_path / "x.npy", mmap_mode="r").view(np.ndarray)
+    view = Streamed(store=store, rows=None, stored_shape=(64,), row_shape=(64,), dtype=x.dtype)
+
+    def resident() -> int:
+        """Bytes of the file that count as memory of this process."""
+        text = Path("/proc/self/smaps").read_text().partition(f"{tmp_path / 'x.npy'}\n")[2]
+        return int(text.partition("Rss:")[2].split()[0]) * 1024
+
+    store.sum()
+    assert resident() > 2**24, "somebody has read it all"
+    chosen = np.random.default_rng(0).permutation(len(x))
+    np.testing.assert_array_equal(view[chosen], x[chosen])
+    assert resident() < 2**20
+    raw = view.then(lambda made: made * 2, (64,), x.dtype, pairs=np.ones((1, 2, 64)))
+    copied = raw.part(chosen[:100])
+    assert isinstance(copied, Streamed) and not copied.mapped and resident() < 2**20
+    np.testing.assert_array_equal(copied[:], 2 * x[chosen[:100]])
+    np.testing.assert_array_equal(gathered(store, chosen, slice(3, 5)), x[chosen, 3:5])
+    assert sum(float(block.sum()) for block in by_chunks(store)) == x.sum() and resident() < 2**20
