@@ -109,7 +109,8 @@ def write(folder: Path, example: npt.NDArray[Any] | None = None) -> Path:
 
 
 def _files(facts: Facts, example: npt.NDArray[Any] | None, extensions: Sequence[str]) -> dict[str, str]:
-    pins = [f"{name}=={metadata.version(name)}" for name in NEEDED if _installed(name)]
+    needed = (*NEEDED, *_packages(extensions))
+    pins = [f"{name}=={metadata.version(name)}" for name in needed if _installed(name)]
     python = platform.python_version()
     row = _example(facts, example)
     environment = {"python": python, "build_dependencies": ["pip", "setuptools", "wheel"], "dependencies": ["-r requirements.txt"]}
@@ -192,6 +193,12 @@ def _cell(column: object) -> object:
     if isinstance(column, Quantity):
         return column.fill if column.reading.kind == "number" else None
     return column.values[0] if isinstance(column, Category) and column.values else None
+
+
+def _packages(modules: Sequence[str]) -> list[str]:
+    """The installed packages that these modules are of."""
+    known = metadata.packages_distributions() if modules else {}
+    return sorted({package for module in modules for package in known.get(module.partition(".")[0], ())})
 
 
 def _installed(name: str) -> bool:

@@ -15,6 +15,7 @@ import pipeline
 from pipeline import cli
 from pipeline.errors import RunError
 from pipeline.extend import load
+from pipeline.tasks import served
 from tests.extend.conftest import GATES, Write
 from tests.refusal import refused
 
@@ -159,3 +160,10 @@ def test_a_module_beside_the_work_is_found_by_an_installed_command_too(
     ):
         load.use(["__main__"])
     sys.modules.pop("gates_n")
+
+
+def test_the_code_of_a_model_for_mlflow_names_its_extensions(module: Write) -> None:
+    pipeline.train(pipeline.compose([*SMALL, f"extensions=[{module('gates_o')}]"]), quiet=True)
+    model = served.write(Path("run"))
+    assert "served.load(context.artifacts[\"run\"], ['gates_o'])" in (model / "model.py").read_text()
+    assert served.load(str(model / "artifacts/run"), ["gates_o"]).program.classes == ("class_0", "class_1", "class_2")
