@@ -43,7 +43,10 @@ WRONG = {  # what is written in place of what is right -> what the line says
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", WRONG)
+LONG = "a layer whose rows see each other"  # it compiles a dozen programs
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, marks=pytest.mark.integration) if case == LONG else case for case in WRONG])
 def test_what_is_wrong_fails_and_says_how(module: Write, case: str) -> None:
     right, wrong, sentence = WRONG[case]
     text = KINDS if right in KINDS else GATES

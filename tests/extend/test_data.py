@@ -83,6 +83,7 @@ def test_a_step_that_breaks_is_one_line(module: Write, body: str) -> None:
         pipeline.train(cfg, quiet=True)
 
 
+@pytest.mark.integration  # seconds of compilation
 def test_what_an_export_cannot_say_is_refused_by_name(module: Write, capsys: pytest.CaptureFixture[str]) -> None:
     asked = [f"extensions=[{module('data_e', KINDS)}]", "data=spirals"]
     layers = "architecture.layers=[{kind: dense, units: 8}, {kind: gate}]"

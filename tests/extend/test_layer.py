@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import pipeline
-from pipeline import cli
 from pipeline.errors import ExtensionError
 from pipeline.sklearn import Classifier
 from tests.extend.conftest import Write
@@ -56,11 +55,6 @@ def test_its_settings_are_read_as_strictly_as_those_of_any_layer(module: Write) 
             pipeline.compose([*asked, f"architecture.layers=[{layer}]"])
     with refused("architecture.layers[0].input = [8, 8, 1]: must be rows of numbers; put a flatten layer before it"):
         pipeline.compile(pipeline.compose(["data=digits", asked[1], "architecture.layers=[{kind: gate}]"]))
-
-
-def test_the_checks_of_a_network_hold_for_it(module: Write, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["task=check", f"extensions=[{module('gates_d')}]", *SMALL[:1], "training.batch_size=16", LAYERS]) == 0
-    assert "gradient of gate1.weight" in capsys.readouterr().out
 
 
 BROKEN = """
