@@ -162,7 +162,7 @@ def test_a_server_that_goes_away_costs_a_note_and_the_run_can_be_sent_later(proj
         uri = f"http://127.0.0.1:{server.server_port}"
         tracker = start(Tracking(uri=uri, experiment="bn"), name="bn", config={"seed": 0}, project=project)
         tracker.metrics(0, {"loss/train": 1.0})
-        until(lambda: read_sent(tracker.folder).note)
+        until(lambda: read_sent(tracker.folder).note, 60)
         before = time.monotonic()
         receipt = tracker.finish("FINISHED", wait=0.5)
         assert time.monotonic() - before < 2
