@@ -39,5 +39,5 @@ def check_dry_run(config: Experiment, material: Material) -> Finding:
 
 
 def _course(config: Experiment, material: Material) -> Course:
-    per_epoch = len(material.x) // min(config.training.batch_size, len(material.x))
+    per_epoch = len(material.x) // min(config.training.rows, len(material.x))
     return Course(total_steps=end(config.training, config.budget, per_epoch).steps or 0, steps_per_epoch=per_epoch)

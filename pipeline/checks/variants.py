@@ -16,11 +16,13 @@ from pipeline.recipe.regularization import Regularization
 
 
 def without_regularization(config: Experiment) -> Experiment:
-    """No penalty, decay, clipping, smoothing, dropout, augmentation and averaging, and every class counts the same."""
+    """No penalty, decay, clipping, smoothing, dropout, augmentation, averaging and micro-batches, and every class counts the same."""
     loss = config.loss
     plain = replace(loss, class_weights=None) if isinstance(loss, LossOfClasses) else loss
     layers = tuple(replace(layer, rate=0.0) if isinstance(layer, DropoutLayer) else layer for layer in config.architecture.layers)
-    config = replace(config, loss=plain, augmentation=Augmentation(), averaging=NoAveraging())
+    config = replace(
+        config, loss=plain, augmentation=Augmentation(), averaging=NoAveraging(), training=replace(config.training, accumulate=1)
+    )
     config = replace(config, architecture=replace(config.architecture, layers=layers))
     return _regularized(config, lambda part: Regularization())
 

@@ -6,6 +6,7 @@ evaluate  predictions and row losses with running statistics and without dropout
 fold      the weights that evaluation uses where batch norm is folded into them; made by fold_batch_norm.py
 layers    the value of every layer, as in evaluate
 probe     as gradient, and the value of every layer, as in training; images are not moved
+first, more, update  the parts of a step with micro-batches; see accumulate.py
 statistics  the running statistics of batch norm, and nothing else: for the averages of the weights
 
 Where the weights are averaged, all but train and gradient read the averages in place of them.
@@ -19,7 +20,7 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.compiler import loss_weights
+from pipeline.compiler import accumulate, loss_weights
 from pipeline.compiler.autodiff import gradients
 from pipeline.config.experiment import Experiment
 from pipeline.graph.builder import Builder
@@ -41,7 +42,7 @@ from pipeline.recipe.losses import LOSSES
 from pipeline.recipe.regularization import Regularization
 from pipeline.recipe.schedules import factor
 
-Form = Literal["train", "gradient", "evaluate", "fold", "layers", "probe", "statistics"]
+Form = Literal["train", "gradient", "evaluate", "fold", "layers", "probe", "statistics", "first", "more", "update"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,12 +75,19 @@ class _Scored:
     penalty: str | None
 
 
-def lower(source: Source, *, form: Form, batch: int, weighted: bool = False, folded: LayerGraph | None = None) -> Graph:
+def lower(
+    source: Source, *, form: Form, batch: int, weighted: bool = False, folded: LayerGraph | None = None, total: int | None = None
+) -> Graph:
     """The op graph of `source` in `form` for `batch` rows a step: forward, loss, gradient, update, as far as the form goes.
 
     weighted   each row brings a weight of its own, the data array `weight`; not in evaluation
+    total      the rows of an update, where `batch` are those of a micro-batch
     folded     the layers that evaluation goes through, where they are others; the penalty stays that of the weights themselves
     """
+    if form in ("first", "more"):
+        return _gathering(source, batch, total or batch, weighted=weighted, first=form == "first")
+    if form == "update":
+        return _gathered(source, batch, lower(source, form="first", batch=1, total=batch, weighted=weighted))
     b, network = Builder(source.precision, SHAPE_RULES), source.network
     augmented = None if form == "probe" else source.augmented
     made = _forward(b, folded or network, batch, augmented, training=form in ("train", "gradient", "probe", "statistics"))
@@ -93,7 +101,7 @@ def lower(source: Source, *, form: Form, batch: int, weighted: bool = False, fol
         b.outputs = {"prediction": scored.prediction, "row_loss": scored.row_loss}
         b.outputs |= {"penalty": scored.penalty} if scored.penalty else {}
         return averaged(b.graph(), source)
-    loss = _loss(b, source, scored, weighted=weighted)
+    loss = _with_penalty(b, _data_loss(b, _row_loss(b, source, scored, weighted=weighted)), scored.penalty)
     gradient = gradients(b, loss, [p.name for p in network.parameters if p.learns])
     b.outputs = {"loss": loss}
     if form in ("gradient", "probe"):
@@ -132,6 +140,7 @@ def values(network: LayerGraph, config: Experiment) -> dict[str, Value]:
     """Every scalar that any form of `network` may read."""
     rate = learning_rate(config)
     result: dict[str, Value] = dict(OPTIMIZERS.rule(config.optimizer).values(config.optimizer, rate))
+    result[accumulate.WHOLE] = 1.0
     result[KEEP] = lambda clock: np.minimum(clock.updates, 1)
     result |= LOSSES.rule(network.loss).values(network.loss)
     result |= {"regularization.label_smoothing": config.regularization.label_smoothing, **clip_values(config.regularization)}
@@ -178,16 +187,61 @@ def _score(b: Builder, network: LayerGraph, output: str, batch: int) -> _Scored:
     return _Scored(y=y, output=output, prediction=prediction, row_loss=row_loss, penalty=penalty)
 
 
-def _loss(b: Builder, source: Source, scored: _Scored, *, weighted: bool) -> str:
-    """Emits the training loss: the mean of the rows' losses, smoothed and weighted, plus the penalty."""
+def _row_loss(b: Builder, source: Source, scored: _Scored, *, weighted: bool) -> str:
+    """Emits the rows' losses in training, smoothed and weighted."""
     b.scope, row_loss = "loss", scored.row_loss
     if source.regularization.label_smoothing > 0:
         row_loss = losses.smoothed(b, scored.output, scored.y, row_loss)
-    row_loss = loss_weights.emit(b, source.network, scored.y, row_loss, rows=weighted)
-    loss = mean(b, row_loss, (0,), "data_loss")
-    loss = b.add("add", loss, scored.penalty, name="loss") if scored.penalty else loss
+    return loss_weights.emit(b, source.network, scored.y, row_loss, rows=weighted)
+
+
+def _data_loss(b: Builder, row_loss: str, rows: int | None = None) -> str:
+    """Emits the mean of the rows' losses; rows: they are a part of so many."""
+    b.scope = "loss"
+    if rows is None:
+        return mean(b, row_loss, (0,), "data_loss")
+    return b.add("mul", b.add("sum", row_loss, axes=(0,)), b.constant(1.0 / rows), name="data_loss")
+
+
+def _with_penalty(b: Builder, loss: str, penalty: str | None) -> str:
+    """Emits the training loss."""
+    b.scope = "loss"
+    loss = b.add("add", loss, penalty, name="loss") if penalty else loss
     b.scope = ""
     return loss
+
+
+def _gathering(source: Source, batch: int, total: int, *, weighted: bool, first: bool) -> Graph:
+    """A micro-batch of `batch` of the `total` rows of an update: its part of the gradient, and the losses of its rows."""
+    b = Builder(source.precision, SHAPE_RULES)
+    made = _forward(b, source.network, batch, source.augmented, training=True)
+    output = made[source.network.output.name]
+    y = _target(b, source.network, batch)
+    b.scope = "loss"
+    prediction, row_loss = LOSSES.rule(source.network.loss).lower(b, output, y)
+    scored = _Scored(y=y, output=output, prediction=prediction, row_loss=row_loss, penalty=None)
+    row_loss = _row_loss(b, source, scored, weighted=weighted)
+    loss = _data_loss(b, row_loss, total)
+    b.scope = ""
+    accumulate.emit_gathering(b, source.network, loss, rows=batch, times=max(1, total // batch), first=first)
+    b.outputs = {"row_loss": row_loss}
+    return b.graph() if first else accumulate.continued(b.graph(), source.network)
+
+
+def _gathered(source: Source, total: int, gathering: Graph) -> Graph:
+    """The step after all micro-batches; y: the losses of the `total` rows."""
+    b = Builder(source.precision, SHAPE_RULES)
+    row_loss = b.input("y", (total,), "data")
+    b.scope = "loss"
+    penalty = _penalty(b, source.network)
+    b.scope = ""
+    loss = _with_penalty(b, _data_loss(b, row_loss), penalty)
+    gradient = accumulate.emit_gathered(b, source.network, penalty, accumulate.shapes_of(gathering))
+    b.outputs = {"loss": loss}
+    _update(b, source, gradient)
+    _average(b, source)
+    b.guard = loss
+    return b.graph()
 
 
 def _update(b: Builder, source: Source, gradient: dict[str, str]) -> None:

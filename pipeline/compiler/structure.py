@@ -20,6 +20,7 @@ import numpy as np
 
 from backends import Unavailable
 from backends.contract import Backend, Buffer, Executable, Plan
+from pipeline.compiler.accumulate import described
 from pipeline.compiler.build import build
 from pipeline.compiler.fold_batch_norm import fold_batch_norms, fold_graph
 from pipeline.compiler.lower import Form, Source, averaged, lower, with_average
@@ -35,7 +36,7 @@ from pipeline.recipe import augmentation
 from pipeline.recipe.averaging import average_name, reestimates
 from pipeline.recipe.schedules import resets
 
-_Key = tuple[Form, int, bool]  # form, batch size, whether rows have weights
+_Key = tuple[Form, int, bool, int]  # form, batch size, whether rows have weights, rows of an update
 EVALUATION_ROWS = 256
 FEW_ROWS = (1, 32)
 EVALUATION_NUMBERS = 2**24  # of one layer's values in an evaluation batch
@@ -62,7 +63,8 @@ class Structure:
         # the oracle normalizes in evaluation, so that it checks the folded weights of the others
         self.folded, self.folds, self.fold_reasons = fold_batch_norms(self.network) if backend.target.fuses else (self.network, (), ())
         self.backend, self.backend_reason = backend, reason
-        self.precision, self.batch_size = config.precision, config.training.batch_size
+        self.precision, self.batch_size = config.precision, config.training.rows
+        self.accumulate, self.micro_batch = config.training.accumulate, config.training.batch_size
         self._target = replace(backend.target, recomputes=config.backend.recompute)
         if self._target.recomputes and not self._target.fuses:
             raise ConfigError(
@@ -81,19 +83,20 @@ class Structure:
         self._compiled: dict[_Key, Compiled] = {}
         self._executables: dict[_Key, Executable] = {}
 
-    def lowered(self, form: Form, batch: int, weighted: bool | None = None) -> Graph:
+    def lowered(self, form: Form, batch: int, weighted: bool | None = None, total: int | None = None) -> Graph:
         """The op graph before any pass and before batch norm is folded into weights: what the digest is taken of.
 
-        weighted: whether each row has a weight in the loss; None: as the config's data have.
+        weighted: whether each row has a weight in the loss; None: as the config's data have.  total: the rows of an update, of which
+        `batch` are a micro-batch; None: as configured.
         """
-        key = self._key(form, batch, weighted)
+        key = self._key(form, batch, weighted, total)
         if key not in self._lowered:
-            self._lowered[key] = lower(self._source, form=form, batch=batch, weighted=key[2])
+            self._lowered[key] = lower(self._source, form=form, batch=batch, weighted=key[2], total=key[3])
         return self._lowered[key]
 
-    def compiled(self, form: Form, batch: int, weighted: bool | None = None) -> Compiled:
+    def compiled(self, form: Form, batch: int, weighted: bool | None = None, total: int | None = None) -> Compiled:
         """The op graph, the passes and the plan."""
-        key = self._key(form, batch, weighted)
+        key = self._key(form, batch, weighted, total)
         if key not in self._compiled:
             graph = self._graph(*key)
             final, reports = compile_passes(graph, self._target)
@@ -101,9 +104,9 @@ class Structure:
             self._compiled[key] = Compiled(graph=graph, reports=reports, plan=plan)
         return self._compiled[key]
 
-    def executable(self, form: Form, batch: int, weighted: bool | None = None) -> Executable:
+    def executable(self, form: Form, batch: int, weighted: bool | None = None, total: int | None = None) -> Executable:
         """The native program.  Raises BackendError where the backend has none for an op."""
-        key = self._key(form, batch, weighted)
+        key = self._key(form, batch, weighted, total)
         if key not in self._executables:
             with _refusals():
                 self._executables[key] = self.backend.load(self.compiled(*key).plan)
@@ -114,7 +117,7 @@ class Structure:
 
         Forms run one after another in the same room, so the largest counts.
         """
-        plans = [self.compiled("train", self.batch_size).plan, self.compiled("evaluate", self.evaluation_batch).plan]
+        plans = [self.compiled(*form).plan for form in (*self.training, ("evaluate", self.evaluation_batch))]
         plans += [self.compiled("fold", 1).plan] if self.folds else []
         with _refusals():
             scratch = [self.backend.scratch_bytes(plan) for plan in plans]
@@ -123,9 +126,32 @@ class Structure:
             return None
         return max(plan.state_bytes for plan in plans) + max(plan.work_bytes for plan in plans) + max(known)
 
-    def _key(self, form: Form, batch: int, weighted: bool | None) -> _Key:
+    def _key(self, form: Form, batch: int, weighted: bool | None, total: int | None) -> _Key:
         """Evaluation gives the plain losses of the rows: whoever wants them weighted multiplies."""
-        return form, batch, form in ("train", "gradient") and (self.weighted if weighted is None else weighted)
+        counts = form in ("train", "gradient", "first", "more") and (self.weighted if weighted is None else weighted)
+        return form, batch, counts, (total or self.batch_size) if form in ("first", "more") else batch
+
+    @cached_property
+    def training(self) -> tuple[tuple[Form, int], ...]:
+        """The forms of a training step, with their rows."""
+        if self.accumulate == 1:
+            return (("train", self.batch_size),)
+        return ("first", self.micro_batch), ("more", self.micro_batch), ("update", self.batch_size)
+
+    @property
+    def accumulation(self) -> str:
+        """What the micro-batches of a step are, for the reader; empty where there are none."""
+        if self.accumulate == 1:
+            return ""
+        drawn, rows = self._source.augmented is not None and any(got for _, got in self._source.augmented.moves()), self.micro_batch
+        return described(self.network, self.lowered("more", rows), rows=rows, times=self.accumulate, drawn=drawn)
+
+    def micro_batches(self, rows: int) -> tuple[tuple[Form, int, int], ...]:
+        """(form, rows, how many) of the micro-batches of an update with `rows` rows, in order: as even as they can be."""
+        size = -(-rows // self.accumulate)
+        whole, rest = divmod(rows, size)
+        parts: list[tuple[Form, int, int]] = [("first", size, 1), ("more", size, whole - 1), ("more", rest, 1)]
+        return tuple(part for part in parts if part[1] and part[2])
 
     def allocate(self, trials: int) -> Any:
         """Zeroed memory for the state of `trials` trials.  Raises ConfigError where the machine or the device has less than is needed."""
@@ -155,20 +181,22 @@ class Structure:
 
     @cached_property
     def _layout(self) -> tuple[Buffer, ...]:
-        """`state`, and after it what is made from it anew whenever it is needed: the folded weights."""
-        return state_layout([self.lowered("train", self.batch_size), self.lowered("evaluate", self.evaluation_batch), *self._fold_graphs])
+        """`state`, and after it what is made from it anew whenever it is needed: the folded weights, gathered gradients."""
+        kept = [self.lowered("train", self.batch_size), self.lowered("evaluate", self.evaluation_batch)]
+        gathering = [self.lowered(*form) for form in self.training if form[0] != "train"]
+        return state_layout([*kept, *self._fold_graphs, *gathering])
 
     @cached_property
     def _fold_graphs(self) -> tuple[Graph, ...]:
         return (averaged(fold_graph(self.folds, self.precision), self._source),) if self.folds else ()
 
-    def _graph(self, form: Form, batch: int, weighted: bool) -> Graph:
+    def _graph(self, form: Form, batch: int, weighted: bool, total: int) -> Graph:
         """What is compiled: as lowered, but for evaluation with folded weights."""
         if form == "fold":
             return self._fold_graphs[0]
         if form == "evaluate" and self.folds:
             return lower(self._source, form=form, batch=batch, folded=self.folded)
-        return self.lowered(form, batch, weighted)
+        return self.lowered(form, batch, weighted, total)
 
     @cached_property
     def evaluation_batch(self) -> int:
@@ -203,6 +231,7 @@ class Structure:
     def digest(self) -> str:
         """The sha256 of the structure -> 16 hex digits: equal for configs that differ in values only, whatever the backend."""
         parts = digest(self.lowered("train", self.batch_size)) + digest(self.lowered("evaluate", self.evaluation_batch))
+        parts += f" in {self.accumulate} micro-batches" if self.accumulate > 1 else ""
         return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
 

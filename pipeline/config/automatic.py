@@ -99,7 +99,7 @@ def settled(config: Experiment, dataset: Dataset) -> tuple[Experiment, list[str]
         batch = min(power_of_two(math.sqrt(rows), 8, 256), max(rows, 1))
         config = replace(config, training=replace(config.training, batch_size=batch))
         told.append(f"batches of {batch}")
-    steps = max(1, rows // config.training.batch_size)
+    steps = max(1, rows // config.training.rows)
     if "training.epochs" in config.automatic:
         training = _with_epochs(config, steps, dense, watched=len(dataset.validation) > 0)
         if training.epochs is not None:

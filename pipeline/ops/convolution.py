@@ -87,11 +87,16 @@ def _conv_weight(x: Type, g: Type, *, window: Pair, parts: int, stride: Pair, pa
     return (Type(x.dtype, (parts, *window, x.shape[3], g.shape[3])),)
 
 
+def parts_of(images: int, count: int) -> int:
+    """The parts of a weight gradient of `count` numbers."""
+    return max(1, min(images, MOST_PARTS, MOST_PARTIAL // count))
+
+
 def weight_gradient(b: Builder, x: str, g: str, window: Pair, **attributes: Any) -> str:
     """The gradient [kh, kw, C, O] of the weight."""
     shape = (*window, b.shape(x)[3], b.shape(g)[3])
     count = math.prod(shape)
-    parts = max(1, min(b.shape(x)[0], MOST_PARTS, MOST_PARTIAL // count))
+    parts = parts_of(b.shape(x)[0], count)
     partial = b.reshape(b.add("conv_weight_gradient", x, g, window=window, parts=parts, **attributes), (parts, count))
     return b.reshape(b.add("sum", partial, axes=(0,), name="conv_weight_sum"), shape)
 

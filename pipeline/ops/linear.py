@@ -8,11 +8,12 @@ from pipeline.graph.ir import Node, Type
 from pipeline.ops.table import Op
 
 
-def _matmul(a: Type, c: Type, *, transpose_a: bool = False, transpose_b: bool = False) -> tuple[Type, ...]:
-    """a [M, K] (or [K, M] when transposed) times b [K, N] (or [N, K]) -> [M, N]."""
+def _matmul(a: Type, c: Type, start: Type | None = None, *, transpose_a: bool = False, transpose_b: bool = False) -> tuple[Type, ...]:
+    """a [M, K] (or [K, M] when transposed) times b [K, N] (or [N, K]) -> [M, N], the sums beginning with `start`."""
     m, k = reversed(a.shape) if transpose_a else a.shape
     k2, n = reversed(c.shape) if transpose_b else c.shape
     assert k == k2 and a.dtype == c.dtype, f"matmul of {a} and {c}"
+    assert start is None or start.shape == (m, n), f"matmul of {a} and {c} that begins with {start}"
     return (Type(a.dtype, (m, n)),)
 
 

@@ -13,6 +13,13 @@ def _reduced(x: Type, *, axes: tuple[int, ...]) -> tuple[Type, ...]:
     return (Type(x.dtype, tuple(n for axis, n in enumerate(x.shape) if axis not in axes)),)
 
 
+def _summed(x: Type, start: Type | None = None, *, axes: tuple[int, ...], times: int = 1) -> tuple[Type, ...]:
+    """x summed over `axes`, the chains of additions beginning with `start`; of a sum over `times` as many rows it is a part."""
+    (result,) = _reduced(x, axes=axes)
+    assert start is None or start == result, f"a sum {result} that begins with {start}"
+    return (result,)
+
+
 def _reshaped(x: Type, *, shape: tuple[int, ...]) -> tuple[Type, ...]:
     assert math.prod(shape) == math.prod(x.shape), f"{x} cannot be seen as {shape}"
     return (Type(x.dtype, shape),)
@@ -42,7 +49,7 @@ def _reshape_gradient(b: Builder, node: Node, grads: tuple[str | None, ...]) -> 
 
 
 REDUCE: tuple[Op, ...] = (
-    Op(name="sum", shape=_reduced, kind="reduction", gradient=_sum_gradient),
+    Op(name="sum", shape=_summed, kind="reduction", gradient=_sum_gradient),
     Op(name="max", shape=_reduced, kind="reduction"),
     Op(name="spread", shape=_spread, kind="elementwise", gradient=_spread_gradient, cost="cheap", sized=True),
     Op(name="reshape", shape=_reshaped, kind="view", gradient=_reshape_gradient, cost="cheap"),

@@ -48,9 +48,15 @@ def share(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
     """Common subexpressions: nodes with the same op, inputs and attributes become one."""
     known: dict[str, tuple[str, ...]] = {}
     shared: list[str] = []
+    updates, replacing = set(graph.updates.values()), set[str]()  # a value that replaces a state is made for that state alone
 
     def emit(b: Builder, node: Node) -> tuple[str, ...]:
         key = repr((node.op, node.inputs, sorted(node.attributes.items())))
+        own = node.outputs[0] in updates
+        if own and key in replacing:
+            return copy(b, node)
+        if own:
+            replacing.add(key)
         if key in known:
             shared.append(node.outputs[0])
         else:

@@ -42,8 +42,19 @@ def split(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
     ) if count else ()
 
 
+def blocks_of(rows: int, columns: int, times: int = 1) -> int:
+    """The blocks of a sum down columns; of `times` as many rows, those of a part as long as all the others.  1: it is not split."""
+    rows *= times
+    whole = min(MOST_BLOCKS, rows * columns // BLOCK) if rows >= LEAST_ROWS and rows * columns >= 2 * BLOCK else 1
+    return whole // times if whole % times == 0 else 1
+
+
 def _tall(body: Body) -> bool:
-    return bool(body.reductions) and body.kind == "column" and body.rows >= LEAST_ROWS and body.rows * body.columns >= 2 * BLOCK
+    return bool(body.reductions) and body.kind == "column" and _blocks(body) > 1
+
+
+def _blocks(body: Body) -> int:
+    return blocks_of(body.rows, body.columns, max(i.attributes.get("times", 1) for i in body.reductions))
 
 
 def _long(body: Body) -> bool:
@@ -87,7 +98,7 @@ class _Split:
 
     def __init__(self, body: Body, types: dict[str, Type]) -> None:
         self.body, self.types = body, types
-        self.blocks = min(MOST_BLOCKS, body.rows * body.columns // BLOCK)
+        self.blocks = _blocks(body)
         self.stored: set[str] = set()  # columns that a small kernel has made
         self.rest = tuple(name for name in body.outputs if body.levels[name] != "column")
         self.needed = {o for i in body.chain([*self.rest, *(i.name for i in body.reductions)]) for o in i.operands}
@@ -101,7 +112,10 @@ class _Split:
             partial = {i.name: f"{i.name}.blocks" for i in sums}
             for i in sums:
                 self.types[partial[i.name]] = Type(i.dtype, (self.blocks, body.columns))
-            members = [replace(i, name=partial.get(i.name, i.name)) for i in body.chain(partial, self.stored)]
+            members = [
+                replace(i, name=partial[i.name], operands=i.operands[:1]) if i.name in partial else i
+                for i in body.chain(partial, self.stored)
+            ]
             result.append(self._node(members, tuple(partial.values()), rows=body.rows, blocks=self.blocks))
             result += self._columns(stage, partial)
         if self.rest:
@@ -121,7 +135,7 @@ class _Split:
         if not names:
             return []
         members = [
-            replace(i, operands=(partial[i.name],)) if i.name in partial else i
+            replace(i, operands=(partial[i.name], *i.operands[1:])) if i.name in partial else i
             for i in self.body.chain(names, self.stored | partial.keys())
         ]
         self.stored.update(names)

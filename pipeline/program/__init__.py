@@ -9,6 +9,7 @@ access.py      threads: who may change the state
 initial.py     the values that parameters start with
 steps.py       rows in steps, steps in calls
 tables.py      what the steps read as scalars
+micro.py       native calls of training steps, which may be made of micro-batches
 averages.py    averaged weights: which are measured, what their statistics are estimated from
 arrays.py      arrays of other libraries: what is predicted is what was given
 resident.py    rows, parameters and predictions that stay on a device

@@ -57,7 +57,7 @@ def _extensions(config: Experiment) -> Iterator[str]:
 
 
 def _forms(structure: Structure) -> Iterator[tuple[Form, int]]:
-    yield "train", structure.batch_size
+    yield from structure.training
     if structure.folds:
         yield "fold", 1
     yield "evaluate", structure.evaluation_batch
@@ -65,6 +65,8 @@ def _forms(structure: Structure) -> Iterator[tuple[Form, int]]:
 
 def _layers(structure: Structure, config: Experiment) -> list[str]:
     text = [_titled("layers", print_layers(structure.network))]
+    if structure.accumulation:
+        text.append(_titled("accumulation", structure.accumulation))
     if averages(config.averaging):
         text.append(_titled("averaging", described(config.averaging)))
     if structure.bias_reasons:

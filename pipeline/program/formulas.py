@@ -108,10 +108,10 @@ def _places(structure: Structure, at: str, record: object) -> Iterator[str]:
         scopes = [node.name for node in structure.network.nodes if node.record == record]
     else:
         scopes = ["update"] if at.startswith("optimizer") else ["loss"]
-    plan = structure.compiled("train", structure.batch_size).plan
+    calls = [call for form in structure.training for call in structure.compiled(*form).plan.calls]
     for scope in scopes:
         for way, prefix in (("forward", f"{scope}/"), ("backward", f"gradient/{scope}/")):
-            found = [call for call in plan.calls if call.body and any(i.name.startswith(prefix) for i in call.body.instructions)]
+            found = [call for call in calls if call.body and any(i.name.startswith(prefix) for i in call.body.instructions)]
             kernels = [
                 f"{call.name} ({len(call.body.instructions)} ops{f' after {call.product.op}' if call.product else ''})"
                 for call in found

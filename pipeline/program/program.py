@@ -18,7 +18,7 @@ from pipeline.config.task_settings import SHORT
 from pipeline.errors import ConfigError, DivergedError
 from pipeline.graph.values import Array
 from pipeline.layers.graph import LayerGraph, Parameter
-from pipeline.program import arrays, averages, inputs, resident, shown
+from pipeline.program import arrays, averages, inputs, micro, resident, shown
 from pipeline.program.access import Access
 from pipeline.program.divergence import diverged
 from pipeline.program.explain import explain
@@ -51,7 +51,7 @@ class Program:
         network: LayerGraph | None = None, access: Access | None = None,
     ) -> None:  # fmt: skip
         self.structure, self.config, self.seed = structure, config, config.seed
-        self.batch_size, self.digest = config.training.batch_size, structure.digest
+        self.batch_size, self.digest = structure.batch_size, structure.digest
         self.reestimates = structure.reestimates
         self.access, self._pace = access or Access(), Pace()
         self.steps_done = 0
@@ -257,6 +257,7 @@ class Program:
 
     def reestimate(self, x: Array | Streamed, order: npt.NDArray[np.int64]) -> None:
         """Sets the statistics of averages to the means over the batches order [S, B] of x [N, ...]  (Izmailov et al. 2018)."""
+        order = order.reshape(-1, order.shape[1] // self.structure.accumulate)
         executable = self.structure.executable("statistics", order.shape[1])
         for rows, places, first in averages.batches(inputs.check_x(x, self.structure.network), order):
             with self.access:
@@ -265,10 +266,9 @@ class Program:
 
     def prepare(self, *, weighted: bool = False) -> None:
         """Compiles what a training and its evaluations need, so that the first of them does not wait; weighted: with sample weights."""
-        self.structure.executable("train", self.batch_size, weighted)
-        self.structure.executable("evaluate", self.structure.evaluation_batch)
-        if self.reestimates:
-            self.structure.executable("statistics", self.batch_size)
+        more: list[tuple[Form, int]] = [("statistics", self.structure.micro_batch)] if self.reestimates else []
+        for form, rows in (*self.structure.training, ("evaluate", self.structure.evaluation_batch), *more):
+            self.structure.executable(form, rows, weighted)
 
     def follow(self, course: Course) -> None:
         """From the next step on the training is that of `course`; without one its length is not known."""
@@ -283,15 +283,17 @@ class Program:
         return explain(self.structure, self.config, parts)
 
     def feed(
-        self, form: Form, x: Array | Streamed, y: Array, order: npt.NDArray[np.int64], weight: Array | None = None, first: int | None = None
-    ) -> Feed:
-        """What the plan of `form` consumes for this trial alone; its first step is number `first`, None: the next one.
+        self, form: Form, x: Array | Streamed, y: Array, order: npt.NDArray[np.int64], weight: Array | None = None,
+        first: int | None = None, total: int | None = None,
+    ) -> Feed:  # fmt: skip
+        """What the plan of `form` consumes for this trial alone; its first step is number `first`, None: the next one.  total: see
+        `Structure.lowered`.
 
         x [N, ...]: prepared, or raw; order [S, B].
         """
         if form not in ("evaluate", "statistics"):
             self._check_balanced()
-        plan = self.structure.compiled(form, order.shape[1], weight is not None).plan
+        plan = self.structure.compiled(form, order.shape[1], weight is not None, total).plan
         values, words = self.tables.of(plan, (self.steps_done if first is None else first) + np.arange(len(order)))
         stored, fixed = (x.store, True) if isinstance(x, Streamed) else (x, is_known_finite(x))
         feed = Feed(x=stored, y=y, order=order[None], values=values[None], words=words[None], fixed=fixed)
@@ -302,15 +304,11 @@ class Program:
 
     def _train(self, x: Array | Streamed, y: Array, order: npt.NDArray[np.int64], weight: Array | None) -> tuple[Array, int]:
         """Trains on the steps of order [S, B] -> losses [S] as far as they were made, completed steps."""
-        executable = self.structure.executable("train", order.shape[1], weight is not None)
         losses, taken = [], 0
-        for part in self._pace.cuts(executable, len(order)):
-            counted = np.zeros(1, np.int64)
+        for part in self._pace.cuts(("train", order.shape[1], weight is not None), len(order)):
             with self.access:
-                feed = self.feed("train", x, y, order[part], weight)
-                self.count_in(counted)
-                results = executable.run(self.own_memory(), replace(feed, done=counted))
-            losses.append(results.outputs["loss"][0])
+                made, counted = micro.steps([self], self.own_memory(), x, y, order[None, part], weight)
+            losses.append(made[0])
             taken += int(counted[0])
             if counted[0] < part.stop - part.start:
                 break

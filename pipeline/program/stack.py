@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from backends.contract import Executable, Memory
+from backends.contract import Memory
 from pipeline.graph.values import Array
-from pipeline.program import inputs
+from pipeline.program import inputs, micro
 from pipeline.program.program import Program
 from pipeline.program.shown import layers_table
 from pipeline.program.steps import Pace
@@ -60,11 +59,10 @@ class Stack:
         inputs.check_trials(wanted, len(self.programs))
         inputs.check_finite(given, targets, wanted)
         weight = None if sample_weight is None else inputs.check_weight(sample_weight, len(given))
-        executable = first.structure.executable("train", wanted.shape[2], weight is not None)
         losses = np.full(wanted.shape[:2], np.nan)
         going = np.ones(len(wanted), bool)
-        for part in self._pace.cuts(executable, wanted.shape[1]):
-            made, done = self._steps(executable, given, targets, wanted[:, part], weight, going)
+        for part in self._pace.cuts(wanted.shape[2:], wanted.shape[1]):
+            made, done = self._steps(given, targets, wanted[:, part], weight, going)
             losses = losses.astype(made.dtype, copy=False)
             for trial in np.flatnonzero(going):
                 losses[trial, part.start : part.start + done[trial]] = made[trial, : done[trial]]
@@ -74,35 +72,20 @@ class Stack:
         return losses
 
     def _steps(
-        self, executable: Executable, x: Array, y: Array, orders: npt.NDArray[np.int64], weight: Array | None, going: npt.NDArray[np.bool_]
+        self, x: Array, y: Array, orders: npt.NDArray[np.int64], weight: Array | None, going: npt.NDArray[np.bool_]
     ) -> tuple[Array, npt.NDArray[np.int64]]:
         """One call -> losses [K, S], completed steps [K].  Of a trial that is not `going` any more the state stays as it is."""
-        counted = np.zeros(len(orders), np.int64)
         with self.programs[0].access:
-            feeds = [program.feed("train", x, y, order, weight) for program, order in zip(self.programs, orders, strict=True)]
-            values, words = (np.concatenate([getattr(feed, name) for feed in feeds]) for name in ("values", "words"))
             kept = {trial: self.programs[trial].state() for trial in np.flatnonzero(~going)}
-            for trial in np.flatnonzero(going):
-                self.programs[trial].count_in(counted[trial : trial + 1])
-            feed = replace(feeds[0], order=np.ascontiguousarray(orders), values=values, words=words, done=counted)
-            results = executable.run(self._memory, feed)
+            made, counted = micro.steps(self.programs, self._memory, x, y, np.ascontiguousarray(orders), weight)
             for trial, state in kept.items():
                 self.programs[trial].load_state(state)
-        return np.asarray(results.outputs["loss"]), counted
+        return made, counted
 
     def take(self, x: Array | Streamed, y: Array, orders: npt.NDArray[np.int64], weight: Array | None) -> tuple[Array, Array]:
         """One call for the members, of rows that are known to fit, a step for each of orders [K, S, B] -> losses [K, S], steps done [K]."""
-        counted = np.zeros(len(orders), np.int64)
-        executable = self.members[0].structure.executable("train", orders.shape[2], weight is not None)
         with self.members[0].access:
-            feeds = [program.feed("train", x, y, order, weight) for program, order in zip(self.members, orders, strict=True)]
-            tables: dict[str, Any] = {n: np.concatenate([getattr(feed, n) for feed in feeds]) for n in ("values", "words", "order")}
-            if feeds[0].x_order is not None:
-                tables["x_order"] = np.concatenate([feed.x_order for feed in feeds if feed.x_order is not None])
-            for place, program in enumerate(self.members):
-                program.count_in(counted[place : place + 1])
-            results = executable.run(self._memory.part(0, len(feeds)), replace(feeds[0], **tables, done=counted))
-        return np.asarray(results.outputs["loss"]), counted
+            return micro.steps(self.members, self._memory.part(0, len(self.members)), x, y, orders, weight)
 
     def leave(self, member: Program) -> None:
         """The member is done: the last one takes its place, so that those that train lie together.  It must not be used any more."""

@@ -30,20 +30,20 @@ class Tables:
         """What `plan` reads at each of `steps` [S]: values [S, V] and words [S, W]."""
         if not plan.values and not plan.words:  # an evaluation asks no clock
             return np.empty((len(steps), 0)), np.empty((len(steps), 0), np.uint32)
-        clock = self.clock(steps)
+        clock = self.clock(steps, self._config.training.accumulate if plan.name in ("first", "more") else 1)
         return value_table(plan.values, self._values, clock), word_table(plan.words, self._config.seed, clock)
 
     def learning_rate(self, step: int) -> float:
         """The learning rate of `step`, counted from 0."""
         return float(self._rate(self.clock(np.asarray([step])))[0])
 
-    def clock(self, steps: npt.NDArray[np.int64]) -> Clock:
-        """`steps` [S] in the course of the training."""
+    def clock(self, steps: npt.NDArray[np.int64], parts: int = 1) -> Clock:
+        """`steps` [S] in the course of the training; parts: they are micro-batches, so many an update."""
         course = self.course
         return Clock(
             steps=steps,
-            total=course.total_steps,
-            steps_per_epoch=course.steps_per_epoch,
+            total=course.total_steps * parts,
+            steps_per_epoch=course.steps_per_epoch * parts,
             scale=course.plateau.scale * course.slowed,
             age=schedules.age(self._config.schedule, steps, course.plateau.changed),
         )

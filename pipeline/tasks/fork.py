@@ -118,8 +118,8 @@ def _other_steps(begun: Beginning, found: Checkpoint, own: State, network: set[s
     assert before is not None
     if found.stored.facts.fingerprint != dataset.fingerprint:
         yield "its rows are others"
-    if now.training.batch_size != before.training.batch_size:
-        yield f"a batch is {now.training.batch_size} rows and was {before.training.batch_size}"
+    if now.training.rows != before.training.rows:
+        yield f"a batch is {now.training.rows} rows and was {before.training.rows}"
     slots, former = ({n: np.shape(value) for n, value in state.items() if _is_slot(n, network)} for state in (own, found.state))
     if slots != former or type(now.optimizer) is not type(before.optimizer):
         yield "its optimizer is another"
@@ -181,8 +181,8 @@ def _going_on(begun: Beginning, found: Checkpoint, own: State, dataset: Dataset)
 def _check_rest(begun: Beginning, progress: Progress, dataset: Dataset) -> None:
     """Whether anything is left to train."""
     settings = begun.experiment.training
-    steps = progress.steps(len(dataset.train) // settings.batch_size)
-    end = budget.end(settings, begun.experiment.budget, len(dataset.train) // settings.batch_size)
+    steps = progress.steps(len(dataset.train) // settings.rows)
+    end = budget.end(settings, begun.experiment.budget, len(dataset.train) // settings.rows)
     if end.steps is not None and steps >= end.steps:
         raise ConfigError(at=end.at, got=end.got, rule=f"the fork begins after {steps} steps, and this is {end.steps}", hint="give more")
 

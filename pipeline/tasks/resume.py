@@ -122,7 +122,7 @@ def check_rest(begun: Beginning, dataset: Dataset) -> None:
     if begun.found.stored.facts.fingerprint != dataset.fingerprint:
         raise RunError(f"{_asked(begun.folder)}: the data has changed since the run began; restore it, or start a new run")
     settings, allowed, done = begun.experiment.training, begun.experiment.budget, begun.found.progress
-    per_epoch = len(dataset.train) // settings.batch_size
+    per_epoch = len(dataset.train) // settings.rows
     steps, end = done.steps(per_epoch), budget.end(settings, allowed, per_epoch)
     if end.steps is not None and steps > end.steps:
         raise ConfigError(

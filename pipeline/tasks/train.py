@@ -145,6 +145,8 @@ def steps(ready: Ready, program: Program) -> Generator[Feed, Taken, Result]:
         notes.append(f"device memory: {peak / 2**20:,.1f} MiB planned for a trial, {free / 2**20:,.1f} MiB free")
     if crowded := backends.crowded(program.structure.backend.name, ready.begun.experiment.backend.threads):
         notes.append(crowded)
+    if program.structure.accumulation:
+        notes.append(program.structure.accumulation)
     if averages(program.config.averaging):
         notes.append(described(program.config.averaging))
     if ready.begun.experiment.initialization.from_run is not None and ready.begun.found is None:

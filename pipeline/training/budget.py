@@ -47,7 +47,7 @@ def end(training: Training, budget: Budget, steps_per_epoch: int) -> End:
         ("training.epochs", training.epochs, (training.epochs or 0) * steps_per_epoch),
         ("budget.epochs", budget.epochs, (budget.epochs or 0) * steps_per_epoch),
         ("budget.steps", budget.steps, budget.steps or 0),
-        ("budget.samples", budget.samples, (budget.samples or 0) // training.batch_size),
+        ("budget.samples", budget.samples, (budget.samples or 0) // training.rows),
     ]
     given = [End(steps=steps, at=at, got=got) for at, got, steps in limits if got is not None]
     return min(given, key=lambda limit: limit.steps or 0, default=End(steps=None))
@@ -77,6 +77,6 @@ def check(training: Training, budget: Budget) -> None:
     if training.epochs is None and budget == Budget():
         hint = "give it, or budget.epochs, budget.steps, budget.samples or budget.seconds"
         raise ConfigError(at="training.epochs", got=None, rule="nothing ends the training", hint=hint)
-    if budget.samples is not None and budget.samples < training.batch_size:
-        rule = f"is less than one batch of {training.batch_size} rows"
+    if budget.samples is not None and budget.samples < training.rows:
+        rule = f"is less than one batch of {training.rows} rows"
         raise ConfigError(at="budget.samples", got=budget.samples, rule=rule, hint="give more, or a smaller training.batch_size")

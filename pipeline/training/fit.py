@@ -17,6 +17,9 @@ def check(dataset: Dataset, settings: Training, budget: Budget = Budget()) -> No
     """Whether `settings` fit the data.  Raises DataError or ConfigError."""
     budgets.check(settings, budget)
     rows = len(dataset.train.x)
+    if settings.rows > rows >= settings.batch_size:
+        rule = f"{settings.accumulate} micro-batches of {settings.batch_size} rows are more than the {rows} rows of the training part"
+        raise DataError(f"training.accumulate = {settings.accumulate}: {rule}; use at most {rows // settings.batch_size}")
     if settings.batch_size > rows:
         rule = f"larger than the {rows} rows of the training part; use at most {rows}"
         raise DataError(f"training.batch_size = {settings.batch_size}: {rule}")
@@ -44,7 +47,7 @@ def _check_watched(dataset: Dataset, metric: str) -> None:
 
 def notes(dataset: Dataset, settings: Training, budget: Budget, measured: Sequence[str]) -> Iterator[str]:
     """Rows that fill no batch, a budget that ends nothing, and those of the metrics that have no value on the validation part."""
-    rows, batch = len(dataset.train), settings.batch_size
+    rows, batch = len(dataset.train), settings.rows
     if rows % batch:
         yield f"each epoch leaves out {rows % batch} of {rows} rows, others each time: they fill no batch of {batch}"
     end = budgets.end(settings, budget, rows // batch)

@@ -140,7 +140,7 @@ class _Loop:
 
     @property
     def steps(self) -> int:
-        return self.rows // self.settings.batch_size
+        return self.rows // self.settings.rows
 
     @property
     def end(self) -> End:
@@ -170,7 +170,7 @@ class _Loop:
         self.emit(Started(epochs=epochs, total=total, steps_per_epoch=self.steps, epoch=done.epoch, step=done.step))
         for text in fit.notes(self.dataset, self.settings, self.budget, self.measured.names if done.epoch == 0 else ()):
             self.emit(Noted(text=text))
-        blocks = Blocks(self.data.train, self._order, epochs=epochs, steps=self.steps, batch=self.settings.batch_size)
+        blocks = Blocks(self.data.train, self._order, epochs=epochs, steps=self.steps, batch=self.settings.rows)
         try:
             return (yield from self._run(blocks))
         finally:
@@ -212,7 +212,7 @@ class _Loop:
     def _order(self, epoch: int) -> npt.NDArray[np.int64]:
         """The rows of each step of `epoch` [S, B]."""
         order = order_of(self.seed, epoch, self.rows)
-        return order[: self.steps * self.settings.batch_size].reshape(self.steps, self.settings.batch_size)
+        return order[: self.steps * self.settings.rows].reshape(self.steps, self.settings.rows)
 
     def _train_epoch(self, blocks: Blocks) -> Generator[Feed, Taken, Literal["trained", "stopped", "back"]]:
         """Trains the steps left of the epoch, or of the budget; ends when it was asked to stop, and where training went back."""

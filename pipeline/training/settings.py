@@ -51,6 +51,8 @@ class Restore:
 class Training:
     """How long and in what portions: `epochs` passes over the training part, `batch_size` rows a step; what fills no batch is left out.
 
+    accumulate  micro-batches of `batch_size` rows that make one step: the gradient of all their rows, in the memory of one; steps,
+                schedules and budgets count updates
     epochs    null leaves the end to the `budget`
     metrics   measured on the validation part after each epoch beside the loss; null: accuracy, or rmse, mae and r2 (see scores.py)
     train_rows  the same metrics are measured on so many rows of the training part, and no more than the validation part has; 0: on none
@@ -61,6 +63,7 @@ class Training:
 
     epochs: int | None = setting(20, least=1)
     batch_size: int = setting(64, least=1)
+    accumulate: int = setting(1, least=1)
     metrics: tuple[str, ...] | None = setting(None)
     train_rows: int = setting(1000, least=0)
     early_stopping: EarlyStopping | None = setting(None)
@@ -74,6 +77,11 @@ class Training:
         """The metrics that are asked for by name."""
         stopping = () if self.early_stopping is None else (self.early_stopping.metric.partition("/")[0],)
         return (*(self.metrics or ()), *stopping)
+
+    @property
+    def rows(self) -> int:
+        """Of a step: of all its micro-batches."""
+        return self.batch_size * self.accumulate
 
     @property
     def final(self) -> Literal["last", "best"]:

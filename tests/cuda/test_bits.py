@@ -17,7 +17,7 @@ from tests.cases import CASES as OPS
 from tests.cases import Case
 from tests.cuda.beside import bits, in_shim, needs_compiler, on
 from tests.cuda.shim import ShimDevice
-from tests.golden.cases import CASES, SMALL, Golden
+from tests.golden.cases import CASES, CONVOLUTIONS, IMAGES, SMALL, Golden
 from tests.ops.test_kernels import results
 
 pytestmark = needs_compiler
@@ -34,6 +34,24 @@ AVERAGED = Golden(
     overrides=(SMALL, "normalization=batch", "averaging=ema", "averaging.decay=0.9", "training.batch_size=16", "precision=float32"),
     steps=9,
 )
+
+
+GATHERED = Golden(
+    name="gathered",
+    overrides=(SMALL, "regularization.l2=0.01", "training.batch_size=16", "training.accumulate=3", "precision=float32"),
+    steps=5,
+)
+GATHERED_IMAGES = Golden(
+    name="gathered images",
+    overrides=(CONVOLUTIONS, *IMAGES, "normalization=batch", "training.batch_size=4", "training.accumulate=2", "precision=float32"),
+    steps=3,
+)
+
+
+@LONG
+@pytest.mark.parametrize("case", [GATHERED, GATHERED_IMAGES], ids=lambda case: case.name)
+def test_gradients_of_micro_batches_have_the_bits_of_the_native_code(case: Golden) -> None:
+    assert in_shim(case) == bits(case)
 
 
 @LONG

@@ -43,6 +43,10 @@ class Peer:
         """Padding is not counted."""
         return last(F.avg_pool2d(first(x), *sizes, count_include_pad=False))
 
+    def concat(self, *parts: Tensor) -> Tensor:
+        """Along the channels."""
+        return torch.cat(parts, dim=-1)
+
     def prelu(self, x: Tensor, name: str) -> Tensor:
         """PyTorch wants the channels on axis 1."""
         return F.prelu(x.movedim(-1, 1), self.p[f"{name}.alpha"]).movedim(1, -1)

@@ -12,6 +12,7 @@ from pipeline import random
 from pipeline.config.compose import compose
 from pipeline.config.spec import experiment, to_plain
 from pipeline.data import DataShape
+from pipeline.layers.dropout import ALPHA
 from pipeline.layers.normalization import NORMALIZATIONS
 from tests.parity.beside import BATCH, IMAGES, STEPS, VECTORS, beside, compiled
 
@@ -79,14 +80,18 @@ def test_every_normalization_has_a_case() -> None:
     assert set(NORMALIZATIONS) == {"none", "batch", *(normalization["kind"] for normalization, _, _ in WITHIN)}
 
 
-@pytest.mark.parametrize("dropout", ["inverted", "traditional"])
+@pytest.mark.parametrize("dropout", ["inverted", "traditional", "alpha"])
 def test_dropout_with_the_masks_of_our_generator(dropout: str, torch: Any) -> None:
     made = compiled(VECTORS, [{"kind": "dense", "units": 12}], activation="relu", regularization={"dropout": dropout, "keep_prob": 0.7})
     step = iter(range(STEPS))
 
     def forward(n: Any, x: Any) -> Any:
         mask = random.uniform(0, random.DROPOUT, "dropout1", next(step), BATCH * 12).reshape(BATCH, 12) < np.float32(0.7)
-        return n.dense(n.dense(x, "fc1").relu() * torch.tensor(mask) / (0.7 if dropout == "inverted" else 1.0), "fc2")
+        h, kept = n.dense(x, "fc1").relu(), torch.tensor(mask)
+        if dropout == "alpha":  # Klambauer et al. 2017, section 3, of what selu makes of minus infinity
+            scale = (0.7 * (1 + 0.3 * ALPHA**2)) ** -0.5
+            return n.dense(scale * (h * kept + ALPHA * ~kept) - scale * 0.3 * ALPHA, "fc2")
+        return n.dense(h * kept / (0.7 if dropout == "inverted" else 1.0), "fc2")
 
     beside(torch, VECTORS, made, forward)
 
@@ -123,19 +128,45 @@ def resnet20(n: Any, x: Any) -> Any:
     return n.dense(x.mean((1, 2)), "fc1")
 
 
+def preact_resnet20(n: Any, x: Any) -> Any:
+    x = n.conv(x, "stem", padding=1)
+    for stage, block in itertools.product((1, 2, 3), (1, 2, 3)):
+        name, strides = f"block{stage}{block}", stage > 1 and block == 1
+        sizes = {"around": (0, 1, 0, 1), "stride": 2} if strides else {"padding": 1}
+        h = n.batch_norm(x, f"{name}_norm1_bn").relu()
+        x = n.conv(h, f"{name}_skip", stride=2) if strides else x
+        h = n.batch_norm(n.conv(h, f"{name}_a", **sizes), f"{name}_norm2_bn").relu()
+        x = x + n.conv(h, f"{name}_b", padding=1)
+    return n.dense(n.batch_norm(x, "last_norm_bn").relu().mean((1, 2)), "fc1")
+
+
+def densenet_small(n: Any, x: Any) -> Any:
+    x = n.conv(x, "stem", padding=1)
+    for block in (1, 2, 3):
+        for layer in (1, 2, 3):
+            name = f"block{block}_{layer}"
+            x = n.concat(x, n.conv(n.batch_norm(x, f"{name}_norm_bn").relu(), f"{name}_conv", padding=1))
+        x = n.batch_norm(x, f"block{block}_norm_bn").relu()
+        x = n.average_pool(n.conv(x, f"transition{block}"), 2) if block < 3 else x.mean((1, 2))
+    return n.dense(x, "fc1")
+
+
 # the function, the image, the learning rate
 NETWORKS = {
     "lenet": (lenet, (28, 28, 1), 0.02),
     "cnn_small": (cnn_small, (12, 12, 1), 0.02),
     # at 0.02 the roundoff of float32 grows to 2e-4 within ten steps; that of float64 to 2e-14
     "resnet20": (resnet20, (8, 8, 3), 0.005),
+    "preact_resnet20": (preact_resnet20, (8, 8, 3), 0.005),
+    "densenet_small": (densenet_small, (8, 8, 3), 0.005),
 }
 
 
+@pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("option", NETWORKS)
-def test_networks(option: str, torch: Any) -> None:
+def test_networks(option: str, precision: str, torch: Any) -> None:
     forward, size, rate = NETWORKS[option]
     shape = DataShape(input_shape=size, classes=4, targets=None)
     optimizer = {"kind": "momentum", "learning_rate": rate, "momentum": 0.9}
-    made = compiled(shape, layers_of(option), activation="relu", optimizer=optimizer)
+    made = compiled(shape, layers_of(option), activation="relu", optimizer=optimizer, precision=precision)
     beside(torch, shape, made, forward, optimizer=lambda w, b: torch.optim.SGD([*w, *b], lr=rate, momentum=0.9))

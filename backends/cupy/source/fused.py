@@ -175,7 +175,8 @@ class _Fused:
         return self.text.lines([*thin, *self.text.ready("scalar", stage), *self.text.ready("row", stage)], known, stage)
 
     def _totals_of(self, stage: int, sums: list[Instruction]) -> list[str]:
-        return [f"number total{stage}_{k} = {COMBINES[i.op]}::start();" for k, i in enumerate(sums)]
+        starts = [self.text.names(i.operands[1]) if len(i.operands) > 1 else f"{COMBINES[i.op]}::start()" for i in sums]
+        return [f"number total{stage}_{k} = {start};" for k, start in enumerate(starts)]
 
     @property
     def _last(self) -> int:

@@ -185,6 +185,14 @@ template <class R> INLINE number folded(const number* x) {
 
 // C[m, n] = sum over k < terms of A(m, k) B(k, n), one chain of fused multiply-adds in the order of k, terms outside A left out.
 // A block makes a tile of TM x TN in registers, RM x RN a thread, and hands each element to `end`.  A(m, k, inside), A.row(m), B(k, n)
+// A chain begins with 0, or with what lies where a `taken_up` ends.
+template <class End> INLINE number begun(const End&, int, int) { return number(0); }
+template <int COLUMNS> struct taken_up {
+    number* y;
+    INLINE void operator()(int row, int column, number product) const { y[(index)row * COLUMNS + column] = product; }
+};
+template <int COLUMNS> INLINE number begun(const taken_up<COLUMNS>& end, int row, int column) { return end.y[(index)row * COLUMNS + column]; }
+
 template <int M, int N, int TM, int TN, int RM, int RN, class A, class B, class End>
 __device__ void product(int tile, number* room, int terms, const A& a, const B& b, const End& end) {
     constexpr int DEPTH = 16, ROWS = TM / RM, COLUMNS = TN / RN;
@@ -196,7 +204,10 @@ __device__ void product(int tile, number* room, int terms, const A& a, const B& 
     const int top = tile / ((N + TN - 1) / TN) * TM, start = tile % ((N + TN - 1) / TN) * TN;
     number c[RM][RN];
     for (int i = 0; i < RM; ++i)
-        for (int j = 0; j < RN; ++j) c[i][j] = number(0);
+        for (int j = 0; j < RN; ++j) {
+            const int m = top + y + i * ROWS, n = start + x + j * COLUMNS;
+            c[i][j] = m < M && n < N ? begun(end, a.row(m), n) : number(0);
+        }
     for (int first = 0; first < terms; first += DEPTH) {
         const int depth = terms - first < DEPTH ? terms - first : DEPTH;
         for (int s = thread; s < DEPTH * TM; s += THREADS) {

@@ -140,6 +140,9 @@ def _end(site: Site, columns: int) -> tuple[list[str], list[str]]:
     """-> (what must be declared before the kernel, the lines that make `end`): what is done with each element of a product [M, columns]."""
     call, body = site.call, site.call.body
     if body is None:
+        if call.product is None and call.op == "matmul" and len(call.inputs) == 3:
+            assert call.inputs[2] == replace(call.outputs[0], name=call.inputs[2].name), "sums go on where they are stored"
+            return [], [f"const taken_up<{columns}> end{{{address(call.outputs[0], constant=False)}}};"]
         return [], [f"const stored<{columns}> end{{{address(call.outputs[0], constant=False)}}};"]
     unknown = missing(body)
     if unknown:

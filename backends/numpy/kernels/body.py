@@ -164,10 +164,17 @@ class Reduction:
 
     def __init__(self, e: Emitter, i: Instruction, vectors: int) -> None:
         self.e, self.operand, self.across = e, i.operands[0], i.level != "column"
+        self.start = i.operands[1] if len(i.operands) > 1 else None
+        assert self.start is None or not self.across, "only sums down columns go on from others"
         kind = vector(ELEMENT[i.dtype])
         self.neutral = e.literal(0.0 if i.op == "sum" else float("-inf"), kind)
         self.combine: Callable[[Value, Value], Value] = e.b.fadd if i.op == "sum" else lambda x, y: RULES["maximum"](e, x, y)
         self.cells = Cells(e, kind, 1 if self.across else vectors).fill(self.neutral)
+
+    def begin(self, values: BodyValues, strip: Strip) -> None:
+        """Goes on from the numbers that it begins with, on the columns of `strip`, where there are any."""
+        if self.start is not None:
+            self.cells.take(lambda old, new: new, values.vectors(self.start, strip, 0))
 
     def add(self, parts: list[Value], valid: list[int]) -> None:
         """The vectors of a strip; the lanes that are not in use count where lanes are combined in the end."""

@@ -218,6 +218,8 @@ class FusedKernel:
         values.column_instructions(fixed, 0)
         for stage in range(self.last + 1):
             sums = self._reductions(stage, len(valid))
+            for reduction in sums.values():
+                reduction.begin(values, fixed)
             if sums or self._stores(stage):
                 with self.e.loop(*rows) as row:
                     offset = row * body.columns + start

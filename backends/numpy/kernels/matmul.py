@@ -8,7 +8,7 @@ element of C is one chain of fused multiply-adds in the order of k, so its bits 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llvmlite import ir
 
@@ -36,6 +36,7 @@ class Product(Sizes):
     precision: str
     cpu: Processor
     epilogue: Epilogue | None
+    goes_on: bool  # its sums begin with what lies where they are stored
 
     @classmethod
     def of(cls, call: Call, precision: str, cpu: Processor) -> Product:
@@ -43,10 +44,12 @@ class Product(Sizes):
         a, b = (buffer.shape for buffer in call.inputs[:2])
         transpose_a, transpose_b = bool(call.attributes.get("transpose_a")), bool(call.attributes.get("transpose_b"))
         k, m = a if transpose_a else reversed(a)
-        n = b[0] if transpose_b else b[1]
+        n, goes_on = b[0] if transpose_b else b[1], call.product is None and len(call.inputs) == 3
+        assert not goes_on or call.inputs[2] == replace(call.outputs[0], name=call.inputs[2].name), "sums go on where they are stored"
         return cls(
-            m=m, n=n, k=k, transpose_a=transpose_a, transpose_b=transpose_b, precision=precision, cpu=cpu, epilogue=Epilogue.of(call)
-        )
+            m=m, n=n, k=k, transpose_a=transpose_a, transpose_b=transpose_b, precision=precision, cpu=cpu, epilogue=Epilogue.of(call),
+            goes_on=goes_on,
+        )  # fmt: skip
 
     @property
     def lanes(self) -> int:
@@ -128,7 +131,7 @@ class MatmulKernel:
                 panel, row = t // row_count, t % row_count
                 left, top = panel * width, row * height
                 b[depth, width] = B[block, left:left + width]              # copied together (`packs`), or B where it lies
-                c[height, width] = C[top:top + height, left:left + width]  # 0 in the first block; in registers from here
+                c[height, width] = C[top:top + height, left:left + width]  # 0 in the first block, unless it goes on; in registers from here
                 for k in block:
                     for r in range(height):
                         c[r, :] += A[top + r, k] * b[k, :]
@@ -151,7 +154,7 @@ class MatmulKernel:
         # the product itself is stored, for others or to be taken up again
         epilogue = product.epilogue
         self.stores = epilogue is None or epilogue.product in epilogue.body.outputs
-        self.others = 1 if epilogue is None else len(epilogue.dtypes) + len(epilogue.body.outputs)
+        self.others = 1 + product.goes_on if epilogue is None else len(epilogue.dtypes) + len(epilogue.body.outputs)
 
     def emit(self) -> None:
         """Emits the kernel and its tiles."""
@@ -162,7 +165,7 @@ class MatmulKernel:
             self._along_rows(e)
         else:
             final = whole if rest else whole - 1  # the last block, which an epilogue may follow
-            self._block(e, e.number(0), depth, first=True, last=final == 0)
+            self._block(e, e.number(0), depth, first=not self.p.goes_on, last=final == 0)
             if final > 1:
                 with e.loop(1, final) as block:
                     self._block(e, block * depth, depth, first=False, last=False)
@@ -203,7 +206,7 @@ class MatmulKernel:
             with when_not_packed(e, scratch, row):
                 self._when_row(e, row, lambda rows: self._pack_rows(e, e.at(a, top * self.size), rows_of_a, rows))
             b_tile = e.at(panels, panel * panel_bytes)
-            self._call_tiles(e, rows_of_a, b_tile, others, row, panel, top, left, depth, first=True, last=True)
+            self._call_tiles(e, rows_of_a, b_tile, others, row, panel, top, left, depth, first=not self.p.goes_on, last=True)
 
     def _when_panel(self, e: Emitter, panel: Number, emit: Callable[[int], None]) -> None:
         """emit(columns) for the panels of the usual width, and for the last."""
@@ -259,7 +262,7 @@ class MatmulKernel:
         valid = lanes_in_use(columns, lanes)
         b_step = self.width if self.packs else p.n
         if self.stores:
-            product = others[0 if self.epilogue is None else len(self.epilogue.dtypes)]
+            product = others[-1 if self.epilogue is None else len(self.epilogue.dtypes)]
             corner = e.at(product, (top * p.n + left) * size)
             places = [[e.at(corner, (r * p.n + v * lanes) * size) for v in range(len(valid))] for r in range(rows)]
         if ends and self.epilogue is not None:

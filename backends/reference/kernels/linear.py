@@ -11,14 +11,14 @@ import numpy as np
 from backends.contract import Array
 
 
-def _matmul(a: Array, c: Array, *, transpose_a: bool = False, transpose_b: bool = False) -> Array:
-    """a [M, K] (or [K, M] when transposed) times c [K, N] (or [N, K]) -> [M, N]: y[m] = sum over k of a[m, k] c[k]."""
+def _matmul(a: Array, c: Array, start: Array | None = None, *, transpose_a: bool = False, transpose_b: bool = False) -> Array:
+    """a [M, K] (or [K, M] when transposed) times c [K, N] (or [N, K]) -> [M, N]: y[m] = sum over k of a[m, k] c[k], and start."""
     left = a.T if transpose_a else a
     right = c.T if transpose_b else c
     y = np.empty((left.shape[0], right.shape[1]), np.float64)
     for m, row in enumerate(left):
         y[m] = row @ right
-    return y
+    return y if start is None else start + y
 
 
 LINEAR: dict[str, Callable[..., Any]] = {"matmul": _matmul}

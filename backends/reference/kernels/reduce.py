@@ -10,9 +10,10 @@ import numpy as np
 from backends.contract import Array
 
 
-def _sum(x: Array, *, axes: tuple[int, ...]) -> Array:
-    """x summed over `axes`."""
-    return np.asarray(np.sum(x, axis=axes))
+def _sum(x: Array, start: Array | None = None, *, axes: tuple[int, ...], times: int = 1) -> Array:
+    """x summed over `axes`, and `start`."""
+    total = np.asarray(np.sum(x, axis=axes))
+    return total if start is None else start + total
 
 
 def _max(x: Array, *, axes: tuple[int, ...]) -> Array:
