@@ -15,6 +15,7 @@ from tests.parity.beside import IMAGES, NUMBERS, VECTORS, beside, compiled
 
 pytestmark = pytest.mark.parity
 TWO = DataShape(input_shape=(9,), classes=2, targets=None)
+LABELS = DataShape(input_shape=(9,), classes=None, targets=3, labels=True)
 Forward = Callable[[Any, Any], Any]
 
 
@@ -171,6 +172,7 @@ LOSS_CASES: list[tuple[dict[str, Any], Callable[[Any, Any, Any], Any]]] = [
         {"kind": "softmax_cross_entropy", "class_weights": [0.5, 2.0, 1.0, 1.5]},
         lambda f, z, y: f.cross_entropy(z, y, weight=z.new_tensor([0.5, 2.0, 1.0, 1.5]), reduction="none").mean(),
     ),
+    ({"kind": "binary_cross_entropy"}, lambda f, z, y: f.binary_cross_entropy_with_logits(z, y)),
     # PyTorch divides by the classes
     ({"kind": "hinge"}, lambda f, z, y: 4 * f.multi_margin_loss(z, y)),
     ({"kind": "mean_squared_error"}, lambda f, z, y: f.mse_loss(z, y)),
@@ -182,7 +184,8 @@ LOSS_CASES: list[tuple[dict[str, Any], Callable[[Any, Any, Any], Any]]] = [
 @pytest.mark.parametrize(("loss", "function"), LOSS_CASES, ids=lambda v: str(v) if isinstance(v, dict) else "")
 def test_losses(loss: dict[str, Any], function: Any, torch: Any) -> None:
     f = torch.nn.functional
-    shape = {"logistic": TWO, "softmax_cross_entropy": VECTORS, "hinge": VECTORS}.get(loss["kind"], NUMBERS)
+    shapes = {"logistic": TWO, "softmax_cross_entropy": VECTORS, "hinge": VECTORS, "binary_cross_entropy": LABELS}
+    shape = shapes.get(loss["kind"], NUMBERS)
     made = compiled(shape, [{"kind": "dense", "units": 12}], activation="tanh", loss=loss)
     beside(torch, shape, made, lambda n, x: n.dense(n.dense(x, "fc1").tanh(), "fc2"), loss=lambda z, y: function(f, z, y))
 

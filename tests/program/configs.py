@@ -40,7 +40,7 @@ def data(rows: int = 40, shape: DataShape = CLASSES, seed: int = 0) -> tuple[Arr
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(rows, *shape.input_shape))
     y = rng.normal(size=(rows, shape.targets)) if shape.classes is None else rng.integers(0, shape.classes, rows)
-    return x, y
+    return x, (y > 0).astype(np.float64) if shape.labels else y
 
 
 def order(steps: int, rows: int = 40, batch: int = 8, seed: int = 1) -> Array:
