@@ -12,7 +12,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
@@ -111,7 +111,10 @@ class Callbacks:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._own = {f"{place}.{CALLBACKS.kind_of(one)}": copy.deepcopy(one) for place, one in enumerate(self.asked)}
+        self._own = {f"{place}.{CALLBACKS.kind_of(one)}": one for place, one in enumerate(self.asked)}
+        for name, one in self._own.items():
+            with self._guarded(name, "__post_init__()"):
+                self._own[name] = replace(one)  # with its settings alone: what the one of the config noted is of no training
         for name, own in self._own.items():
             if name in self.saved:
                 with self._guarded(name, "restore()"):
