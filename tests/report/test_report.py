@@ -130,7 +130,9 @@ def test_the_page_in_a_browser(place: Path, browser: Any, name: str, width: int)
     assert page.stat().st_size < 5_000_000
     browser.set_window_size(width, 1000)
     browser.get(page.absolute().as_uri())
-    figures = "return [document.querySelectorAll('figure').length, document.querySelectorAll('figure canvas, figure svg').length]"
+    figures = (
+        "return [document.querySelectorAll('figure').length, document.querySelectorAll('figure canvas, figure svg, figure img').length]"
+    )
     wanted, drawn = browser.execute_async_script(f"setTimeout(() => arguments[0]((() => {{ {figures} }})()), 2000)")
     assert drawn == wanted >= 2
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
