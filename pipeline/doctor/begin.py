@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline.checks.start_loss import LEAST, MOST
+from pipeline.checks.start_loss import MOST
 from pipeline.doctor import remedies
 from pipeline.doctor.case import Case
 from pipeline.layers.activation import Sigmoid, Softplus, Tanh
@@ -20,6 +20,7 @@ LARGE, SMALL = 10.0, 0.02  # root mean square of the inputs, where initial weigh
 SATURATED = 0.4  # of the values of an activation before the first step
 VANISHED, LEAST_LAYERS = 1e-3, 3  # gradient of the first weights over that of the last ones, root mean squares
 EXPLODED = 1e3  # growth of the values of the layers, or of the gradients, from one end of the network to the other
+KNOWS = 0.1  # start loss as a share of that of chance, from where on it is no luck of a few inputs
 UNBALANCED, BLIND = 8.0, 0.1  # rows of the largest class over those of the smallest; accuracy less its mean over the classes
 UNTOLD = 20.0  # the same ratio where nothing tells how well the classes are told apart
 HE, XAVIER = "he", "xavier"
@@ -66,7 +67,7 @@ def start_loss(case: Case) -> Iterator[Diagnosis]:
         return
     wanted, words = case.chance
     found, most = float(case.start.data_loss), MOST["numbers" if case.numbers else "classes"]
-    if not wanted > 0 or LEAST * wanted <= found <= most * wanted:
+    if not wanted > 0 or KNOWS * wanted <= found <= most * wanted:
         return
     evidence = f"the loss before the first step is {found:.4g}, and {words} is {wanted:.4g}"
     weight = 0.5 if case.learned > 0.7 else 0.75

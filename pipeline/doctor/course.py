@@ -18,6 +18,7 @@ JUMPED = 3.0  # loss of an early step over that of the first one
 NOTHING, LITTLE = 0.05, 0.5  # shares of the loss of chance that are gone
 OVERFIT, OVERFIT_FROM = 1.15, 0.05  # the validation loss over its least, and the rise as a share of the loss of chance
 BY_HEART, NO_BETTER = 0.1, 0.8  # losses of training and validation as shares of that of chance
+MUCH = 0.2  # of the loss of chance, where more epochs are worth asking for
 FALLING = 0.08  # share by which the validation loss falls over the last fifth of the epochs
 FLAT = 0.02  # share by which the training loss falls over the last third
 LEAST_EPOCHS, LEAST_STEPS = 5, 100
@@ -124,7 +125,7 @@ def falling(case: Case) -> Iterator[Diagnosis]:
         return
     before = max(1, len(values) * 4 // 5) - 1
     fell = (values[before] - values[-1]) / values[before] if values[before] > 0 else 0.0
-    if fell > FALLING and min(values) == values[-1] and train[-1] > BY_HEART * case.chance[0]:
+    if fell > FALLING and min(values) == values[-1] and train[-1] > MUCH * case.chance[0]:
         evidence = f"the loss fell by {fell:.0%} over the last {len(values) - 1 - before} of {len(values)} epochs, to {values[-1]:.3g}"
         yield Diagnosis(
             name="ended too early",

@@ -120,7 +120,7 @@ def test_the_doctor_changes_no_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(tmp_path)
     states = []
     for doctor in ("true", "false"):
-        asked = ["training.epochs=4", "normalization=batch", f"training.doctor={doctor}", f"output={doctor}"]
+        asked = ["training.epochs=4", "normalization=batch", f"training.doctor={doctor}", f"output=run_{doctor}"]
         made = pipeline.train(pipeline.compose([*IRIS, *asked]), quiet=True)
         states.append(made.program.program.state())
     assert all(np.array_equal(value, states[1][name]) for name, value in states[0].items())

@@ -27,9 +27,9 @@ def test_a_finding_is_said_at_the_end_again_from_the_folder_and_verified(command
     )
     assert command("task=doctor", "run=r", "verify=true") == 0
     said = capsys.readouterr().out
-    assert "1. learning rate too low\n   measured  a step" in said and "\n   try       optimizer.learning_rate=0.001\n" in said
-    assert "trains 10 trials: the present config and optimizer.learning_rate=0.001, seeds 0 to 4" in said
-    assert "learning rate too low: optimizer.learning_rate=0.001; accuracy/validation " in said
+    assert "1. learning rate too low\n   measured  a step" in said and "\n   try       optimizer.learning_rate=0.01\n" in said
+    assert "trains 10 trials: the present config and optimizer.learning_rate=0.01, seeds 0 to 4" in said
+    assert "learning rate too low: optimizer.learning_rate=0.01; accuracy/validation " in said
     assert "paired difference" in said and "(95 %, 5 seeds)" in said
 
 

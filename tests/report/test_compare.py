@@ -38,7 +38,7 @@ def compared(runs: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cal
 
 def test_the_same_run_twice_has_the_same_bits_and_curves(compared: Callable[..., dict[str, dict[str, object]]]) -> None:
     found = compared("a", "same")
-    assert found["compared"]["said"] == ["Other: code; the same: settings, data, bits, curves."]  # the command names its folder
+    assert found["compared"]["said"] == ["The same: settings, data, code, bits, curves."]
     assert str(found["bits"]["said"]).startswith("['The weights are the same to the bit: sha256 ")
     assert found["settings"] == {"said": ["Nothing: the same settings."]}
 
@@ -64,7 +64,7 @@ def test_a_terminal_shows_tables_and_a_file_of_another_form_is_refused(
     monkeypatch.chdir(runs)
     assert main(["task=compare", "runs=[a,b]"]) == 0
     said = capsys.readouterr().out
-    assert "Other: settings, code, bits, curves; the same: data." in said and "optimizer.learning_rate   0.001   0.01" in said
+    assert "Other: settings, bits, curves; the same: data, code." in said and "optimizer.learning_rate   0.001   0.01" in said
     assert main(["task=compare", "runs=[a,b]", "output=found.txt"]) == 2
     assert capsys.readouterr().err == "error: output = found.txt: its end says the form; give one of .md, .json, .html\n"
     assert main(["task=compare", "runs=[a,b]", "output=found.md"]) == 0
