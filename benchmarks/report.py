@@ -134,7 +134,7 @@ def sweep(result: Result) -> list[str]:
     asked = f"at most {limits['wall']:g} and {limits['cpu']:g}"
     lines = [
         "## A sweep", "",
-        f"{result['trials']} trials of `mlp_small` on digits, from the command to the end of its last process: seconds of wall clock, and",
+        f"{result['trials']} trials of `mlp_small` on digits, from the command to its last record: seconds of wall clock, and",
         "of the CPU of all processes, the medians of rounds in which all take turns. Ours with folders, journals, checkpoints and MLflow;",
         f"the torch loop records nothing. Asked of the stacked sweep: {asked}; reached: {'yes' if reached else '**no**'}.", "",
         *cells(("way", "wall", "CPU"), rows),

@@ -164,7 +164,8 @@ class Sweep:
 
     @property
     def _bold(self) -> int | None:
-        return next((number for number, trial in enumerate(self.trials) if trial is self.best), None)
+        best = self.best
+        return next((number for number, trial in enumerate(self.trials) if trial is best), None)
 
     def html(self) -> str:
         """A page of its own: MLflow shows it beside the artifact."""

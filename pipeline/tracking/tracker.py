@@ -48,6 +48,7 @@ from pipeline.tracking.settings import Tracking, experiment, watches
 from pipeline.tracking.store import Store, check, locate
 
 SAMPLING = 10.0  # seconds between two looks at the machine
+MOMENT = 3.0  # seconds that a sender may hold the lock of a dead run
 
 
 @record
@@ -252,9 +253,16 @@ def _begin(folder: Path, info: RunInfo, config: Mapping[str, Any], tags: Mapping
 
 
 def _taken(folder: Path, *, at: str) -> Lock:
-    """The lock of a run folder that nobody else works in.  Raises RunError."""
-    lock, info = take(folder), read_info(folder) if (folder / INFO).exists() else None
+    """The lock of a run folder that nobody else works in.  Raises RunError.
+
+    Of a run whose process is dead a sender may hold it for a moment, to mark the run as killed: that is waited for.
+    """
+    info = read_info(folder) if (folder / INFO).exists() else None
     other = info is not None and here(info.process) and info.process != this_process() and alive(info.process)
+    lock, end = take(folder), time.monotonic() + MOMENT
+    while lock is None and not other and time.monotonic() < end:
+        time.sleep(0.02)
+        lock = take(folder)
     if lock is not None and not other:
         return lock
     if lock is not None:
