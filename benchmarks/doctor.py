@@ -114,7 +114,7 @@ SOUND: Mapping[str, tuple[str, ...]] = {
     "digits, small CNN with group norm": ("architecture=cnn_small", "normalization=group", "normalization.groups=4", "training.epochs=2"),
     "digits, ResNet-20": ("architecture=resnet20", "training.epochs=1"),
     "digits, tanh and Xavier": (SMALL, SHORT, "activation=tanh", "initialization=xavier"),
-    "digits, sigmoid": (SMALL, SHORT, "activation=sigmoid", "initialization=xavier"),
+    "digits, sigmoid": (SMALL, "activation=sigmoid", "initialization=xavier"),
     "digits, gelu and layer norm": (SMALL, SHORT, "activation=gelu", "normalization=layer"),
     "digits, elu": (
         SMALL,
@@ -130,7 +130,7 @@ SOUND: Mapping[str, tuple[str, ...]] = {
     "digits, label smoothing": (SMALL, "regularization=label_smoothing", SHORT),
     "digits, l2": (SMALL, "regularization=l2", SHORT),
     "digits, selu and alpha dropout": (SMALL, "activation=selu", "regularization=alpha_dropout", "initialization=lecun", SHORT),
-    "digits, autoencoder": ("+experiment=autoencoder", "training.epochs=5"),
+    "digits, autoencoder": ("+experiment=autoencoder",),
     "iris": ("data=iris",),
     "wine": ("data=wine",),
     "breast cancer": ("data=breast_cancer",),

@@ -66,7 +66,7 @@ def start_loss(case: Case) -> Iterator[Diagnosis]:
     if case.start is None:
         return
     wanted, words = case.chance
-    found, most = float(case.start.data_loss), MOST["numbers" if case.numbers else "classes"]
+    found, most = float(case.start.data_loss), MOST["numbers" if case.numbers else "classes"] * (2 if case.learned > 0.9 else 1)
     if not wanted > 0 or KNOWS * wanted <= found <= most * wanted:
         return
     evidence = f"the loss before the first step is {found:.4g}, and {words} is {wanted:.4g}"

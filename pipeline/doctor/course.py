@@ -139,7 +139,7 @@ def falling(case: Case) -> Iterator[Diagnosis]:
 def plateau(case: Case) -> Iterator[Diagnosis]:
     """Nothing learned, whatever the reason."""
     losses, (chance, words) = case.losses, case.chance
-    if case.course.failed or case.learned > NOTHING or case.course.steps < LEAST_STEPS or len(losses) < 2:
+    if case.course.failed or case.learned > NOTHING or case.course.steps < 2 * LEAST_STEPS or len(losses) < 2:
         return
     evidence = f"loss/train is {losses[-1]:.4g} after {case.course.steps:,} steps, and {words} is {chance:.4g}"
     reason = "the network predicts the same for all rows; task=lr_range shows which rates move it"

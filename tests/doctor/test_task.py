@@ -23,7 +23,7 @@ def test_a_finding_is_said_at_the_end_again_from_the_folder_and_verified(command
     assert command(*SLOW, "training.epochs=20", "training.doctor=true", "output=r") == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("doctor: "))
     assert line.startswith("doctor: learning rate too low: a step changes the weights by") and line.endswith(
-        "; try optimizer.learning_rate=0.001"
+        "; try optimizer.learning_rate=0.01"
     )
     assert command("task=doctor", "run=r", "verify=true") == 0
     said = capsys.readouterr().out
