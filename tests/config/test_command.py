@@ -124,7 +124,7 @@ MISTAKES = [
     ),
     (
         ["training.größe (cm).kind=id"],
-        "training.größe (cm) = {'kind': 'id'}: unknown key; use one of batch_size, checkpoints, doctor, early_stopping, "
+        "training.größe (cm) = {'kind': 'id'}: unknown key; use one of accumulate, batch_size, checkpoints, doctor, early_stopping, "
         "epochs, metrics, on_divergence, restore, train_rows",
     ),
     (

@@ -145,7 +145,7 @@ REJECTED = [
     ({"precision": "float16"}, "precision = float16: unknown choice; use one of float32, float64"),
     (
         {"training": 3},
-        "training = 3: must be a mapping; give epochs, batch_size, metrics, train_rows, "
+        "training = 3: must be a mapping; give epochs, batch_size, accumulate, metrics, train_rows, "
         "early_stopping, checkpoints, doctor, on_divergence, restore",
     ),
     (
