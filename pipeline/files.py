@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from typing import BinaryIO
 
 from pipeline.errors import RunError
 from pipeline.text import without_credentials
 
 TEMPORARY = ".writing-"
+MOST, LONGEST = 2**26, 2**31  # bytes of a file of a run folder, and of its journal or its arrays
 _waiting: ContextVar[dict[int, int] | None] = ContextVar("waiting", default=None)  # device -> a descriptor on it, within `synced_together`
 
 
@@ -84,6 +88,24 @@ def write_new(path: Path, data: bytes | str) -> None:
     except OSError as error:
         raise RunError(f"{shown(path.parent)}: cannot be made ({_reason(error)}); give another folder") from error
     write(path, data)
+
+
+def opened(path: Path, *, most: int = MOST) -> BinaryIO:
+    """A file to be read, at most so many bytes.  Raises OSError where it is larger, a pipe or a device, whose end may never come."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # to open a pipe waits for nobody
+    status = os.fstat(descriptor)
+    regular = stat.S_ISREG(status.st_mode)
+    if regular and status.st_size <= most:
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    why = f"it has {status.st_size / 2**20:,.0f} MiB, more than any that is written here" if regular else "it is a pipe or a device"
+    raise OSError(errno.EINVAL, why, str(path))
+
+
+def content(path: Path, *, most: int = MOST) -> bytes:
+    """What a file holds; raises as `opened` does."""
+    with opened(path, most=most) as file:
+        return file.read()
 
 
 def check_new(output: Path) -> None:

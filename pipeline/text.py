@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -22,9 +23,27 @@ _LOGIN = re.compile(r"([a-zA-Z][\w+.-]*://)(?!\[?[\w.:-]*:\d+\]?[/?#])([^\s:/@\"
 _WHOLE = re.compile(r"([a-zA-Z][\w+.-]*://)(?![\w.:-]*:\d+[/?#])([^:/@?#]*):(.*)@", re.DOTALL)
 _TOKEN = re.compile(r"(https?://|git\+\w+://)([^\s:/@\"'?#]+)(?=@)")  # https://TOKEN@host, and https://TOKEN:x@host
 # password=SECRET, also encoded (PWD%3DSECRET), in the query of an address or anywhere else; up to what ends a value
-_NAMES = r"[\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|credentials?|api_?key|access_?key|private_?key)"
+_KEYS = r"(?:api|access|account|private|shared|signing|encryption|storage|master|auth)[_-]?key"
+_NAMES = rf"[\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|credentials?|{_KEYS})"
 _PAIR = re.compile(rf"(?i)(?<![\w.-])({_NAMES})(=|%3D)(?!\*\*\*)((?:(?!%3B|%26)[^\s&;\"'#])+)")
-_BEARER = re.compile(r"(?i)\b(bearer|basic)(\s+)(?!\*\*\*)[\w.~+/=-]{8,}")
+_QUOTED = re.compile(rf"(?i)(?<![\w.-])({_NAMES}\s*=\s*)('(?:[^'\\]|\\.)*'|\"[^\"]*\"|\{{[^}}]*\}})")
+_DSN = re.compile(r"(?i)\b(?:host|hostaddr|server|dbname|database|driver|uid|data source)\s*=")  # where a quoted value may be one
+# what a parameter of an address may be named beside these, as it is written there (%70assword)
+_ADDRESS, _PARAMETER = re.compile(r"(?<=://)[^\s\"'<>]+"), re.compile(r"([?&;#])([^=&;#?]+)=(?!\*\*\*)([^&;#]+)")
+_WIDE = re.compile(rf"(?i)pass|pwd|^pw$|secret|token|cred|^o?auth|signature|^sig$|session|^key$|{_KEYS}|^code$|^sas$|^jwt$|^otp$")
+# addresses without a scheme, and Oracle's
+_BARE = re.compile(r"(?<![\w:/.@-])((?://)?[\w.%+-]+):([^\s:@/\"']+)@(?=\[?[\w.-]+\]?(?::\d|/))")
+_ORACLE = re.compile(r"(?i)(jdbc:oracle:\w+:[^/\s]+)/([^@\s]+)@")
+_KNOWN = re.compile(
+    r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{22,}|glpat-[\w-]{20,}|xox[abprs]-[\w-]{10,}|AKIA[0-9A-Z]{16}|sk-[A-Za-z0-9]{20,}"
+    r"|hf_[A-Za-z0-9]{30,}|dapi[0-9a-f]{32}|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]+)|-----BEGIN [A-Z ]*PRIVATE KEY-----(?:.*?-----END|.*)",
+    re.DOTALL,
+)
+_SHAPES = ("gh", "glpat", "xox", "AKIA", "sk-", "hf_", "dapi", "eyJ", "PRIVATE")
+_AUTHORIZATION = re.compile(
+    r"(?i)(authorization\s*[:=]\s*(?:(?:bearer|basic|token|digest)\s+)?)(?!\*\*\*|(?:bearer|basic|token|digest)\s)[^\s\"',;]+"
+)
+_BEARER = re.compile(r"(?i)\b(bearer|basic)(\s+)(?!\*\*\*)(?=[\w.~+/=-]*(?-i:[A-Z0-9=]))[\w.~+/=-]{8,}")  # and no word of a sentence
 _concealed: set[str] = set()  # what this process was told in confidence: values of the environment
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # the wide ones are read as the others in Japan
 _TURNS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2028\u2029\u2066\u2067\u2068\u2069")  # they reorder or break a line
@@ -44,14 +63,27 @@ def hidden(text: str) -> str:
 
 
 def without_credentials(text: str) -> str:
-    """The text with each credential as ***: in an address (user:SECRET@host, TOKEN@host, ?password=SECRET) and in name=SECRET."""
+    """The text with each credential as ***: in an address (user:SECRET@host, TOKEN@host, ?password=SECRET), in name=SECRET, and tokens that
+    are known by their form."""
     if "://" in text:
         text = (_LOGIN if re.search(r"\s", text.split("://", 1)[0]) or "\n" in text else _WHOLE).sub(rf"\1\2:{HIDDEN}@", text)
         text = _LOGIN.sub(rf"\1\2:{HIDDEN}@", text)
         text = _TOKEN.sub(rf"\1{HIDDEN}", text) if f":{HIDDEN}@" not in text else text
+        text = _ADDRESS.sub(lambda found: _PARAMETER.sub(_parameter, found[0]), text) if "=" in text else text
+    if "@" in text:
+        text = _ORACLE.sub(rf"\1/{HIDDEN}@", _BARE.sub(rf"\1:{HIDDEN}@", text))
     if "=" in text or "%3" in text:
+        text = _QUOTED.sub(rf"\1{HIDDEN}", text) if _DSN.search(text) else text
         text = _PAIR.sub(rf"\1\2{HIDDEN}", text)
+    if any(shape in text for shape in _SHAPES):
+        text = _KNOWN.sub(HIDDEN, text)
+    text = _AUTHORIZATION.sub(rf"\1{HIDDEN}", text) if "uthorization" in text or "AUTHORIZATION" in text else text
     return _BEARER.sub(rf"\1\2{HIDDEN}", text) if "earer" in text or "asic" in text or "BEARER" in text else text
+
+
+def _parameter(found: re.Match[str]) -> str:
+    """A parameter of an address, its value hidden where its name says that it is one to hide."""
+    return f"{found[1]}{found[2]}={HIDDEN}" if _WIDE.search(unquote(found[2])) else found[0]
 
 
 def harmless(text: str) -> str:

@@ -29,6 +29,21 @@ ADDRESSES = [
     "s3://KEY:SECRET@bucket/path",
     "tracking.uri=postgresql://me:SECRET@host/db",
     "Authorization: Bearer SECRETSECRET",
+    "Authorization: Basic SECRET",
+    "https://host/x#access_token=SECRET",
+    "https://host/x?X-Amz-Signature=SECRET&X-Amz-Credential=SECRET",
+    "https://host/c?sig=SECRET&se=2024",
+    "https://host/x?%70assword=SECRET",
+    "https://host/x?key=SECRET;jsessionid=SECRET",
+    "https://host/?state=x&code=SECRET",
+    "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=SECRET==;EndpointSuffix=x",
+    "host=h password='SECRET SECRET' dbname=x",
+    "Driver={x};Uid=me;Pwd={SECRET;SECRET};Server=h",
+    "jdbc:oracle:thin:me/SECRET@host:1521/x",
+    "//me:SECRET@host/x",
+    "me:SECRET@host:5432/db",
+    "ghp_SECRET" + 30 * "a",
+    "-----BEGIN RSA PRIVATE KEY----- SECRET -----END",
 ]
 
 
@@ -51,6 +66,12 @@ def test_no_form_of_address_shows_its_secret(address: str, around: str) -> None:
         "optimizer.learning_rate=0.1 seed=3",
         "postgresql://me@host/db",
         "file:///tmp/a:b@c",
+        "http://127.0.0.1:5000/#/experiments/1?viewStateShareKey=ab&workflowType=machine_learning",
+        "postgresql://me@host/db?user=me&sslmode=require",
+        "basic statistics of it",
+        "SELECT a FROM t WHERE word='x'",
+        "10:30 me@host.org, ratio 3:4@5",
+        "s3://bucket/key=5/x?versionId=7",
     ],
 )
 def test_what_is_no_secret_stays(text: str) -> None:

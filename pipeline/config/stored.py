@@ -44,7 +44,7 @@ def stored_config(folder: Path) -> dict[str, Any]:
     """The resolved config of a run folder, its paths as they lead there from here; what it needs is loaded.  Raises RunError."""
     path = folder / CONFIG
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        config = yaml.safe_load(files.content(path).decode())
     except FileNotFoundError:
         raise RunError(f"{files.shown(path)}: no such file; give the folder of a run") from None
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:

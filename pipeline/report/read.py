@@ -121,7 +121,7 @@ def _asked(head: dict[str, Any], points: dict[int, dict[str, Any]]) -> dict[str,
 
 def _lines(folder: Path) -> list[dict[str, Any]]:
     try:
-        text = (folder / FILE).read_text(encoding="utf-8", errors="replace")
+        text = files.content(folder / FILE, most=files.LONGEST).decode(errors="replace")
     except OSError as error:
         raise RunError(f"{files.shown(folder / FILE)}: cannot be read ({error.strerror}); give the folder of a sweep") from error
     lines = []

@@ -71,7 +71,7 @@ class SweepJournal:
             raise RunError(f"{files.shown(folder)}: another process runs this sweep; wait for its end, or stop it first") from None
         except OSError:
             pass  # a file system that knows no locks: it is anyone's
-        text = path.read_bytes()
+        text = files.content(path, most=files.LONGEST)
         if text and not text.endswith(b"\n"):
             os.write(self._file, b"\n")  # closes the torn line of a killed process
         for line in text.splitlines():

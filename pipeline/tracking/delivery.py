@@ -78,7 +78,7 @@ def read_sent(folder: Path) -> Sent:
 def _stored(folder: Path) -> Sent:
     """An unreadable file counts as nothing sent: sending again is harmless."""
     try:
-        return read(Sent, json.loads((folder / STATE).read_text()), at=STATE)
+        return read(Sent, json.loads(files.content(folder / STATE)), at=STATE)
     except (OSError, ValueError, RecursionError, PipelineError):
         return Sent()
 
@@ -137,7 +137,7 @@ class Delivery:
     def take(self) -> bool:
         """Takes charge of the folder: two processes that send one run at once could create it twice.  False if another has it."""
         if self._lock < 0:
-            lock = os.open(self.folder / FILE, os.O_RDONLY | os.O_CLOEXEC)
+            lock = os.open(self.folder / FILE, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe is not waited for
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

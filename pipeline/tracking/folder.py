@@ -140,7 +140,7 @@ def write_info(folder: Path, info: RunInfo) -> None:
 def read_info(folder: Path) -> RunInfo:
     """Raises RunError if this is no run folder."""
     try:
-        info = read(RunInfo, json.loads((folder / INFO).read_text()), at=str(folder / INFO))
+        info = read(RunInfo, json.loads(files.content(folder / INFO)), at=str(folder / INFO))
         if info.uri is not None and info.uri.startswith(f"{_SQLITE}.."):
             database = os.path.normpath(folder.absolute() / info.uri.removeprefix(_SQLITE))
             return replace(info, uri=f"{_SQLITE}{database}", artifacts=artifacts_of(Path(database), info.experiment))

@@ -240,7 +240,7 @@ def read_journal(folder: Path, *, start: int = 0) -> list[Event]:
 
 def read_lines(folder: Path, *, start: int = 0) -> bytes:
     """The whole lines from byte `start` on."""
-    with (folder / FILE).open("rb") as file:
+    with files.opened(folder / FILE, most=files.LONGEST) as file:
         file.seek(start)
         data = file.read()
     return data[: data.rfind(b"\n") + 1]
@@ -249,7 +249,7 @@ def read_lines(folder: Path, *, start: int = 0) -> bytes:
 def whole_length(folder: Path) -> int:
     """The bytes of the whole lines, 0 where there is no journal: read from its end, however long it is."""
     try:
-        with (folder / FILE).open("rb") as file:
+        with files.opened(folder / FILE, most=files.LONGEST) as file:
             end = file.seek(0, os.SEEK_END)
             while end > 0:
                 start = max(0, end - 4096)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from pipeline import files
 from pipeline.errors import TrackingError
 from pipeline.text import hidden
 
@@ -39,7 +40,7 @@ def copied(folder: Path, target: Path, *, model_id: str, run_id: str) -> None:
 
 
 def _told(folder: Path) -> dict[str, Any]:
-    told = yaml.safe_load((folder / FILE).read_text(encoding="utf-8"))
+    told = yaml.safe_load(files.content(folder / FILE).decode())
     assert isinstance(told, dict), f"{folder / FILE} holds no mapping"
     return told
 

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from pipeline import files
 from pipeline.records import record
 
 Array = npt.NDArray[Any]
@@ -85,7 +86,7 @@ def write(folder: Path, found: Answered) -> None:
 def read(folder: Path) -> Answered | None:
     """None where there is no such file, or it is none of ours: pictures are then not drawn."""
     try:
-        content = (folder / FILE).read_bytes()
+        content = files.content(folder / FILE, most=files.LONGEST)
         head = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         told, arrays = json.loads(head["__metadata__"]["told"]), load(content)
         found = Answered(

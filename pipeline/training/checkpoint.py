@@ -28,6 +28,7 @@ import safetensors
 import safetensors.numpy
 
 from pipeline import files
+from pipeline.data.memory import memory_bytes
 from pipeline.errors import ConfigError, RunError
 from pipeline.recipe.plateau import Plateau
 from pipeline.records import read
@@ -216,7 +217,7 @@ def _history(folder: Path, entry: Any) -> History:
     path = folder / history.FILE
     if not path.exists():
         raise _damaged(path, f"is missing, and {MANIFEST} names it")
-    content = _content(path)[: entry["bytes"]]
+    content = _content(path, files.LONGEST)[: entry["bytes"]]
     if hashlib.sha256(content).hexdigest() != entry["sha256"]:
         raise _damaged(path, f"damaged, its sha256 is not the one that {MANIFEST} names")
     return history.parse(content)
@@ -236,7 +237,7 @@ def _read_arrays(folder: Path, entry: Mapping[str, Any]) -> dict[str, Array]:
     path = folder / Path(str(entry["file"])).name  # of this folder, whatever a manifest of somebody else says
     if not path.exists():
         raise _damaged(path, f"is missing, and {MANIFEST} names it")
-    content = _content(path)
+    content = _content(path, min(int(entry.get("bytes", files.LONGEST)), memory_bytes()))
     if hashlib.sha256(content).hexdigest() != entry["sha256"]:
         raise _damaged(path, f"damaged, its sha256 is not the one that {MANIFEST} names")
     arrays: dict[str, Array] = safetensors.numpy.load(content)
@@ -270,9 +271,9 @@ def _manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path, most: int = files.MOST) -> bytes:
     try:
-        return path.read_bytes()
+        return files.content(path, most=most)
     except FileNotFoundError:
         raise RunError(f"{files.shown(path)}: no such file; give the folder of a run that has saved a checkpoint") from None
     except OSError as error:
