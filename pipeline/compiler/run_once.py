@@ -34,7 +34,7 @@ def run_once(
 def prepared(
     graph: Graph, values: Mapping[str, Value] = NONE, *, seed: int = 0, backend: str | Backend = "reference"
 ) -> Callable[[Mapping[str, Array]], dict[str, Array]]:
-    """As `run_once`, compiled: inputs -> outputs, for several states of one graph."""
+    """As `run_once`, compiled: inputs, data [B, ...] -> outputs [...], for several states of one graph."""
     named = _named(graph, "data")
     run = _loaded(graph, backend, graph.types[named[0]].shape[0] if named else 1)
     clock = Clock(steps=np.zeros(1, np.int64))

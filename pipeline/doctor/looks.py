@@ -11,7 +11,7 @@ from pipeline.program.health import Looker
 from pipeline.program.program import Program
 from pipeline.tracking.health import Health
 
-SHARE, GRACE = 0.03, 0.1  # of the time of the command, or seconds of a processor where that is more
+SHARE, GRACE = 0.03, 0.06  # of the time of the command, or seconds of a processor where that is more
 LEAST_SECONDS, LEAST_COMPILED = (
     0.5,
     20.0,
