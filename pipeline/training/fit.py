@@ -49,7 +49,7 @@ def notes(dataset: Dataset, settings: Training, budget: Budget, measured: Sequen
     """Rows that fill no batch, a budget that ends nothing, and those of the metrics that have no value on the validation part."""
     rows, batch = len(dataset.train), settings.rows
     if rows % batch:
-        yield f"each epoch leaves out {rows % batch} of {rows} rows, others each time: they fill no batch of {batch}"
+        yield f"each epoch leaves out {rows % batch:,} of {rows:,} rows, others each time: they fill no batch of {batch}"
     end = budgets.end(settings, budget, rows // batch)
     counted = any(limit is not None for limit in (budget.epochs, budget.steps, budget.samples))
     if counted and end.at == "training.epochs":
