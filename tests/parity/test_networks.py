@@ -158,7 +158,7 @@ NETWORKS = {
     "cnn_small": (cnn_small, (12, 12, 1), 0.02),
     # at 0.02 the roundoff of float32 grows to 2e-4 within ten steps; that of float64 to 2e-14
     "resnet20": (resnet20, (8, 8, 3), 0.005),
-    "preact_resnet20": (preact_resnet20, (8, 8, 3), 0.01),
+    "preact_resnet20": (preact_resnet20, (8, 8, 3), 0.015),
     "densenet_small": (densenet_small, (8, 8, 3), 0.01),
 }
 
