@@ -22,7 +22,8 @@ forms.py, dates.py how people write numbers, truth values, dates, times
 look.py            a first look at the cells
 infer.py           what the cells of a column are, or a doubt: findings.py
 formats.py         the formats that dates of a column are written in
-disguise.py        words that look like numbers
+disguise.py        words that look like numbers, and words that differ in capitals alone
+packed.py          dates that are written as numbers
 sentinels.py       numbers and dates that stand for a missing value
 decide.py          how each column is read: declared or inferred
 hints.py           overrides that work when they are pasted

@@ -69,7 +69,8 @@ class Converter:
                 return values
             if self.new and kind == "boolean" and self.reading.kind == "number":
                 return values
-            raise self._wrong(0, f"a {kind}")
+            if kind != "number" or not isinstance(self.reading.form, Moment) or self.reading.form.format is None:
+                raise self._wrong(0, f"a {kind}")
         text = texts(block) if not isinstance(block, np.ndarray) else _truths(block)
         if not self.reading.words and self.reading.form == Number():
             plain = plain_numbers(text, self.reading.missing)

@@ -45,6 +45,7 @@ _PASSED = frozenset(
 )
 _ORDINALS = ("st", "nd", "rd", "th", "er")  # behind the number of a day
 _ZONES = ("utc", "gmt")
+PACKED = {"%Y%m%d": 8, "%d%m%Y": 8, "%m%d%Y": 8, "%Y%m": 6, "%y%m%d": 6}  # dates of digits alone, and how many
 
 
 def days(moment: datetime) -> float:
@@ -89,10 +90,19 @@ def days_of(text: str, form: str) -> float | None:
 
 
 def _by(text: str, form: str) -> float | None:
+    if form in PACKED:
+        text = _padded(text, form)
     try:
         return days(datetime.strptime(text, form))  # a date without a zone is UTC
     except ValueError:
         return None
+
+
+def _padded(text: str, form: str) -> str:
+    """Digits as many as `form` has; a number has lost the zero before them or has .0 behind.  Others are no date, 202411 no 2024-1-1."""
+    digits = text.removesuffix(".0")
+    lost = len(digits) == PACKED[form] - 1 and not form.startswith("%Y")
+    return f"0{digits}" if lost else digits if len(digits) == PACKED[form] else ""
 
 
 def _plain(text: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from pipeline.data.columns import Missing, Reading, Spelling, numbers_in_words, truths_in_words
+from pipeline.data.disguise import alike
 from pipeline.data.findings import Doubt, Found
 from pipeline.data.formats import infer_dates, other_format
 from pipeline.data.forms import Clock, Form, Moment, Number, Truth, said
@@ -16,14 +17,13 @@ from pipeline.data.hints import column_setting, listed, matching
 from pipeline.data.infer import SIGNS_FOR_NOTHING, Separators, doubtful_points, infer, infer_numbers
 from pipeline.data.lines import skipping
 from pipeline.data.look import Evidence, look, recount
-from pipeline.data.sentinels import among, date_sentinel, sentinel
-from pipeline.data.settings import Data, Declared
+from pipeline.data.sentinels import among, date_sentinel, sentinel, zero
+from pipeline.data.settings import Data, Declared, target_columns
 from pipeline.data.sources import Source
 from pipeline.errors import ConfigError, DataError, nearest
 
 WORDS = ("category", "hash", "ordinal")
 UNUSED = ("id", "ignore")
-FIRST_DATE, LAST_DATE = 19000101, 20991231
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,8 +129,7 @@ def decide(source: Source, config: Data, declared: Mapping[str, Declared]) -> tu
     words = [name for name in used if declared[name].kind not in (None, "number")]
     comma = [name for name in used if declared[name].decimal == "," or declared[name].thousands == "."]
     found = look(source, used, words=words, whole_only=comma)
-    dates = [name for name, seen in found.items() if seen.plain and declared[name].kind is None and _may_be_dates(seen)]
-    recount(source, found, dates)
+    _as_words(source, found, [name for name in used if declared[name].kind is None])
     decisions = {name: _decided(found[name], declared[name], config, european=source.european) for name in used}
     commas = any(isinstance(each.reading.form, Number) and each.reading.form.decimal == "," for each in decisions.values())
     if commas and not source.european:
@@ -146,11 +145,37 @@ def decide(source: Source, config: Data, declared: Mapping[str, Declared]) -> tu
     return found, decisions
 
 
-def _may_be_dates(seen: Evidence) -> bool:
-    return seen.whole and seen.low >= FIRST_DATE and seen.high <= LAST_DATE
+def _as_words(source: Source, found: dict[str, Evidence], names: Sequence[str]) -> None:
+    """Counts the cells of numbers that may be dates, and of a single number beside blanks, of columns with a type too."""
+    numbers = [found[name] for name in names if found[name].kind in (None, "number", "boolean") and found[name].low <= found[name].high]
+    dates = {seen.name: seen for seen in numbers if seen.plain and seen.packed and seen.kind != "boolean"}
+    flags = [seen.name for seen in numbers if seen.low == seen.high and 0 < seen.absent < seen.rows - 1]
+    recount(source, found, list(dict.fromkeys((*dates, *flags))), typed=True)
+    for name, seen in dates.items():
+        result = infer(found[name].counts)
+        if name not in flags and isinstance(result, Found) and result.kind != "date" and not result.notes:
+            found[name] = seen
 
 
 def _decided(seen: Evidence, declared: Declared, config: Data, *, european: bool) -> Decision:
+    """How a column is read: by what is declared or found, but a single value beside blanks is told from them."""
+    decision = _read(seen, declared, config, european=european)
+    if decision.doubt is not None:
+        return decision
+    if not decision.reading.words:
+        present = {text: count for text, count in seen.counts.items() if not decision.reading.missing.holds(text)}
+        blank, beside = seen.rows - sum(present.values()), (*target_columns(config.target), config.sample_weight)
+        if len(present) != 1 or sum(present.values()) < 2 or not blank or declared.kind is not None or seen.name in beside:
+            return decision
+        reading = replace(_spelled(seen, decision.reading), form=None)
+        rule = f"{listed(list(present))} is its only value and {blank} cells have none, so both are categories"
+        setting = column_setting(seen.name, f"kind: {decision.reading.kind}")
+        return replace(decision, reading=reading, why="one value and blanks", notes=(f"{rule}; {setting} fills the blank ones with it",))
+    note = alike(map(decision.reading.spelled, (text for text in seen.counts if not decision.reading.missing.holds(text))))
+    return replace(decision, notes=(*decision.notes, *([note] if note else [])))
+
+
+def _read(seen: Evidence, declared: Declared, config: Data, *, european: bool) -> Decision:
     target = seen.name == config.target
     if declared.kind is not None:
         return _declared(seen, declared, target=target, config=config)
@@ -163,6 +188,8 @@ def _decided(seen: Evidence, declared: Declared, config: Data, *, european: bool
         return Decision(name=seen.name, reading=replace(made, kind=seen.kind, form=form), why=f"a column of {seen.kind}s", notes=told)
     if seen.plain:
         doubt, notes = sentinel(seen.name, seen.suspects, seen.rest) if declared.missing is None else (None, ())
+        if declared.missing is None and seen.low == 0 and seen.kept:
+            notes += zero(seen.name, np.concatenate(seen.kept))
         why = "no cell has a value" if seen.absent == seen.rows else "plain numbers"
         return Decision(name=seen.name, reading=replace(made, form=Number()), why=why, notes=notes, doubt=doubt)
     given = Separators(decimal=declared.decimal, thousands=declared.thousands, european=european)

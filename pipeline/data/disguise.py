@@ -3,12 +3,13 @@
 5±1   1/2   12 (30 %)   1.5x10^3   0x1F   1.5D+03   5'11"   1h 30m   25:30:00   ="007"      a doubt
 1_234                                                                                   a doubt: thousands, or a code
 10-20   18+   <18                                                                       categories, with a note: ranges have an order
+Red   red   RED                                                                         categories, with a note: one word perhaps
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pipeline.data.findings import Doubt
 from pipeline.data.forms import common
@@ -64,3 +65,15 @@ def _is_range(text: str) -> bool:
 
 def _looks(text: str) -> bool:
     return not any(letter.isalpha() and not letter.isascii() for letter in text) and any(kind.fullmatch(text) for kind in KINDS)
+
+
+def alike(words: Iterable[str]) -> str:
+    """What is to be said of words that differ in capitals or in the blanks within them alone; nothing where none do."""
+    groups: dict[str, list[str]] = {}
+    for word in dict.fromkeys(words):
+        groups.setdefault(" ".join(word.casefold().split()), []).append(word)
+    same = [group for group in groups.values() if len(group) > 1]
+    if not same:
+        return ""
+    more = f" (and {len(same) - 1} more words)" if len(same) > 1 else ""
+    return f"{listed(same[0])} differ in capitals or blanks alone{more} and are told apart; write them alike in the file if they are one"

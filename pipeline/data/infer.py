@@ -15,6 +15,7 @@ from pipeline.data.findings import Doubt, Found, odd_among
 from pipeline.data.formats import clocks, moments
 from pipeline.data.forms import BEHIND, CURRENCIES, PAIRS, PLAIN, SIGN, TRUTHS, Number, Truth, common, parser, plain, said
 from pipeline.data.hints import listed, shell, written
+from pipeline.data.packed import packed
 from pipeline.records import record
 
 Decimal = Literal[".", ","]
@@ -70,7 +71,7 @@ def infer(cells: Mapping[str, int], given: Separators = NOTHING, *, names: bool 
     for blank in (SIGNS_FOR_NOTHING | WORDS_FOR_NOTHING, SIGNS_FOR_NOTHING):
         blanks = tuple(text for text in cells if text.casefold() in blank)
         present = {text: count for text, count in cells.items() if text not in blanks}
-        found = _numeric(present, given) if present else None
+        found = _numeric(present, given, names=names) if present else None
         if isinstance(found, Found) and blanks and not (found.kind == "boolean" and blank > SIGNS_FOR_NOTHING):
             how = f"{listed(blanks)} taken as missing"
             return Found(kind=found.kind, form=found.form, missing=blanks, notes=(*found.notes, how), why=found.why)
@@ -92,24 +93,25 @@ def infer_numbers(cells: Mapping[str, int], given: Separators) -> Number | Doubt
     return Number(decimal=given.decimal or ".", thousands=given.thousands or "")
 
 
-def _numeric(cells: Mapping[str, int], given: Separators) -> Found | Doubt | None:
-    for look in (_truths, clocks, moments):
+def _numeric(cells: Mapping[str, int], given: Separators, *, names: bool) -> Found | Doubt | None:
+    for look in (_truths, clocks, moments, packed):
         found = look(cells)
         if found is not None:
             return found
-    return _plain(cells, given) or _written(cells, given)
+    return _plain(cells, given, names=names) or _written(cells, given)
 
 
-def _plain(cells: Mapping[str, int], given: Separators) -> Found | Doubt | None:
+def _plain(cells: Mapping[str, int], given: Separators, *, names: bool) -> Found | Doubt | None:
     values = {text: plain(text) for text in cells}
     if None in values.values():
         return None
+    doubt = None if names else _named(cells)
     if codes := [text for text in cells if re.fullmatch(r"[+-]?0\d+", text)]:
         note = f"{listed(codes)}: leading zeros, so the cells are codes and stay as written"
-        return Found(kind="category", notes=(note,), why="leading zeros")
+        return doubt or Found(kind="category", notes=(note,), why="leading zeros")
     if long := [text for text in cells if re.fullmatch(r"[+-]?\d{16,}", text) and abs(int(text)) > EXACT]:
         note = f"{listed(long)}: whole numbers of more digits than a number keeps; taken as names"
-        return Found(kind="category", notes=(note,), why="whole numbers above 2^53")
+        return doubt or Found(kind="category", notes=(note,), why="whole numbers above 2^53")
     powers = [text for text in cells if re.fullmatch(r"\d+[eE]\d+", text)]
     if powers and not any("." in text or re.search(r"[eE][+-]", text) for text in cells):
         rule = f"it may be {float(powers[0]):g}, or a code in which E is a letter"
@@ -264,14 +266,21 @@ def doubtful_points(cells: Mapping[str, int]) -> Doubt | None:
 
 
 def _words(cells: Mapping[str, int], *, names: bool) -> Found | Doubt:
-    total = sum(cells.values())
     seen = disguised(cells)
     if isinstance(seen, Doubt):
         return seen
-    if not names and total >= LEAST_NAMES and 2 * len(cells) > total:
-        rule = f"{len(cells)} of the {total} cells differ, so they may be names and no categories"
-        return Doubt(rule=rule, cells=tuple(cells), settings=("kind: category", "kind: hash", "kind: ignore"))
+    if not names and (doubt := _named(cells)) is not None:
+        return doubt
     blanks = [text for text in cells if text.casefold() in SIGNS_FOR_NOTHING | WORDS_FOR_NOTHING]
     missing = shell(f"data.missing=[{','.join(map(written, blanks[:3]))}]")
     apart = (f"{listed(blanks)} is a category of its own; {missing} takes it as missing",) if blanks and not names else ()
     return Found(kind="category", why="words", notes=(*(() if seen is None else (seen,)), *apart))
+
+
+def _named(cells: Mapping[str, int]) -> Doubt | None:
+    """Words or codes of which most differ: names perhaps, and no categories."""
+    total = sum(cells.values())
+    if total < LEAST_NAMES or 2 * len(cells) <= total:
+        return None
+    rule = f"{len(cells)} of the {total} cells differ, so they may be names and no categories"
+    return Doubt(rule=rule, cells=tuple(cells), settings=("kind: category", "kind: hash", "kind: ignore"))

@@ -8,7 +8,7 @@ distinct cells are counted. Of a small table what was made of the blocks is kept
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from pipeline.data.columns import Missing
 from pipeline.data.hints import ignoring
 from pipeline.data.infer import EXACT
+from pipeline.data.packed import FORMS, narrowed
 from pipeline.data.sentinels import suspect, suspects
 from pipeline.data.sources import Source
 from pipeline.errors import DataError
@@ -41,6 +42,7 @@ class Evidence:
     words   whether they are wanted as they are written
     whole_only  whether a point is no decimal mark
     plain   all present cells so far are plain numbers: `low` ... `suspects` are known of them, else `counts`
+    packed  the dates of digits alone that all whole numbers so far may be
     pointed whether a whole number among them has a point, as 1.000
     kind    of a column that has a type
     counts  distinct present cells, stripped -> how often; `many`: more than are counted; `nothing`: words that were taken as missing
@@ -60,6 +62,7 @@ class Evidence:
     high: float = -np.inf
     whole: bool = True
     pointed: bool = False
+    packed: tuple[str, ...] = FORMS
     suspects: dict[float, int] = field(default_factory=dict)
     rest: tuple[float, float] = (np.inf, -np.inf)
     counts: dict[str, int] = field(default_factory=dict)
@@ -107,6 +110,7 @@ class Evidence:
             return values
         self.whole = self.whole and (present.dtype.kind != "f" or _whole(present))
         if exact:
+            self.packed = narrowed(self.packed, present, low, high) if self.whole and self.packed else ()
             self._suspect(present, low, high)
         return values
 
@@ -132,9 +136,9 @@ class Evidence:
             else:
                 self.many = True
 
-    def again(self) -> Evidence:
-        """Nothing known yet, and the cells counted from the first block on."""
-        return Evidence(name=self.name, missing=self.missing, words=self.words, most=self.most, plain=False)
+    def again(self, *, typed: bool) -> Evidence:
+        """Nothing known yet, and the cells counted from the first block on, as words also where they are `typed`."""
+        return Evidence(name=self.name, missing=self.missing, words=self.words or typed, most=self.most, plain=False)
 
     @property
     def storage(self) -> np.dtype[Any]:
@@ -157,10 +161,10 @@ def look(source: Source, columns: Mapping[str, Missing], *, words: Iterable[str]
     return found
 
 
-def recount(source: Source, found: dict[str, Evidence], names: Sequence[str]) -> None:
-    """Counts the distinct cells of columns that were taken for numbers.  Raises DataError."""
+def recount(source: Source, found: dict[str, Evidence], names: Sequence[str], *, typed: bool = False) -> None:
+    """Counts the distinct cells of columns that were taken for numbers, those of a type too where it is wanted.  Raises DataError."""
     if names:
-        late = {name: found[name].again() for name in names}
+        late = {name: found[name].again(typed=typed) for name in names}
         _see(source, late)
         found.update(late)
 
@@ -387,13 +391,3 @@ def _smallest(low: float, high: float, missing: bool) -> np.dtype[Any]:
     if low >= -(2**15) and high < 2**15:
         return np.dtype(np.int16)
     return np.dtype(np.float32 if max(abs(low), abs(high)) <= 2**24 else np.float64)
-
-
-def blocks_of(source: Source, names: Sequence[str], found: Mapping[str, Evidence]) -> Iterator[list[Any]]:
-    """The blocks of the columns, as they were kept, or read again.  Raises DataError."""
-    kept = [found[name].kept for name in names]
-    if all(blocks is not None for blocks in kept):
-        yield from (list(blocks) for blocks in zip(*kept, strict=True))
-        return
-    for batch in source.batches(names):
-        yield [batch.column(place) for place in range(len(names))]

@@ -6,6 +6,7 @@ One of those that people write so, and that stands apart from all others, is a d
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,8 @@ Ends = tuple[float, float]
 FAR = 3.0  # a sentinel lies further from the other numbers than so many times their range
 ALONE = 30.0  # one that stands once only
 HUGE = 1e19
+NEAR = 0.2  # a 0 nearer to the least of the others than this part of their range may be one of them
+LEAST_OTHERS = 10
 SUSPECTS = frozenset(
     [sign * (float("9" * n) + part) for n in range(2, 10) for part in (0, 0.9, 0.99) for sign in (1, -1)]
     + [-1.0, -7.0, -8.0, -9.0, 77.0, 88.0, 97.0, 98.0, -200.0, -777.0, -888.0, -8888.0, 8888.0, -999.25, -6999.0, 6999.0]
@@ -99,6 +102,24 @@ def date_sentinel(counts: Mapping[str, int], reading: Reading) -> Doubt | None:
     times = sum(counts[text] for text in texts)
     rule = f"it stands {times} time{'s' if times > 1 else ''}, apart from all others ({span}), and may mean a missing value"
     return Doubt(rule=rule, cells=tuple(texts), settings=(f"missing: [{', '.join(map(written, texts[:3]))}]", "kind: date"))
+
+
+def zero(name: str, values: npt.NDArray[Any]) -> tuple[str, ...]:
+    """A note on zeros among numbers [n] that are positive and far from 0: blood pressures of 60 to 180, no counts and no doses.
+
+    They are three at least and no more than half of all, the others differ and lie nearer to each other than 0 to the least of them.
+    """
+    times, positive = int(np.count_nonzero(values == 0)), values[values > 0]
+    if times < 3 or times > len(positive) or times + len(positive) < len(values):
+        return ()
+    low, high = float(positive.min()), float(positive.max())
+    if low < NEAR * (high - low) or high == low:
+        return ()
+    others = np.unique(positive.astype(np.float64))
+    if len(others) < LEAST_OTHERS or low < 2 * float(np.diff(others).max()):
+        return ()
+    hint = column_setting(name, "missing: [0]")
+    return (f"0 stands {times} times apart from the others ({low:g} to {high:g}); if it means a missing value, give {hint}",)
 
 
 def _gap(value: float, rest: Ends) -> float:

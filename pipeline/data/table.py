@@ -20,7 +20,7 @@ from pipeline.data.convert import Converter, converted
 from pipeline.data.dataset import by_chunks, gathered
 from pipeline.data.decide import Decision, column_list, decide, declarations, doubted
 from pipeline.data.hints import column_setting
-from pipeline.data.look import Evidence, blocks_of
+from pipeline.data.look import Evidence
 from pipeline.data.origin import source
 from pipeline.data.settings import Data, target_columns
 from pipeline.data.sources import Source
@@ -200,7 +200,7 @@ def _converted(
     ]
 
     def blocks() -> Iterator[Array]:
-        yield from converted(blocks_of(rows, list(converters), found), converters, storage)
+        yield from converted(_blocks_of(rows, list(converters), found), converters, storage)
         for name in inferred:
             converters[name].check_names()
 
@@ -228,3 +228,13 @@ def grouped(notes: Sequence[tuple[str, str]]) -> list[str]:
     for name, text in notes:
         columns.setdefault(text, []).append(name)
     return [f"{'column' if len(names) == 1 else 'columns'} {column_list(names)}: {text}" for text, names in columns.items()]
+
+
+def _blocks_of(source: Source, names: Sequence[str], found: Mapping[str, Evidence]) -> Iterator[list[Any]]:
+    """The blocks of the columns, as they were kept, or read again.  Raises DataError."""
+    kept = [found[name].kept for name in names]
+    if all(blocks is not None for blocks in kept):
+        yield from (list(blocks) for blocks in zip(*kept, strict=True))
+        return
+    for batch in source.batches(names):
+        yield [batch.column(place) for place in range(len(names))]
