@@ -23,7 +23,7 @@ from pipeline.data.settings import Data
 from pipeline.data.table import Column, Facts, Table, read_table, rows_of
 from pipeline.errors import PipelineError
 
-VERSION = 2
+VERSION = 3
 LARGE = 2**20  # bytes of a file from which on it is converted without being asked
 _NEITHER = ("root", "path", "input_shape", "classes", "targets", "split", "image", "stream", "samples", "noise", "seed", "missing_target")
 

@@ -48,6 +48,15 @@ def test_a_run_is_measured_on_a_labelled_file_whose_columns_are_reordered(work: 
     assert "accuracy/train" in json.loads((pets / "evaluation.json").read_text())["metrics"]
 
 
+def test_a_labelled_file_says_its_own_decimal_mark(work: Path, pipeline_command: Command, pets: Path) -> None:
+    (work / "own.csv").write_text("kind;farm;weight\ncat;a;3,9\ndog;b;21,5\ndog;a;20,1\ncat;b;4,2\n")
+    done = pipeline_command("task=evaluate", "run=pets", "data.path=own.csv", "data.decimal=','")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((pets / "evaluation-own.json").read_text())["metrics"]["accuracy/test"] == 1.0
+    refused = pipeline_command("task=evaluate", "run=pets", "data.path=own.csv", "data.decimal='.'")
+    assert refused.returncode == 2 and "column weight, line 2 is '3,9'" in refused.stderr
+
+
 def test_a_file_without_labels_is_refused(work: Path, pipeline_command: Command, pets: Path) -> None:
     (work / "own.csv").write_text("farm,weight\na,3.9\n")
     refused = pipeline_command("task=evaluate", "run=pets", "data.path=own.csv")
