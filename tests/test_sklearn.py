@@ -69,7 +69,7 @@ def test_a_search_over_values_compiles_once(monkeypatch: pytest.MonkeyPatch) -> 
     search = GridSearchCV(Classifier([*SMALL, "regularization=l2"], random_state=0), grid, cv=3).fit(x, y)
     assert len(ours._structures) == 1
     (structure,) = ours._structures.values()
-    assert [form for form, _, _ in structure._executables].count("train") == 1
+    assert [form for form, *_ in structure._executables].count("train") == 1
     assert search.best_params_["optimizer.learning_rate"] > 1e-3 and search.best_score_ > 0.9
     assert "optimizer.learning_rate=0.1" in clone(search.estimator).set_params(**{"optimizer.learning_rate": 0.1}).overrides
 

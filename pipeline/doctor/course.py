@@ -95,8 +95,10 @@ def overfitting(case: Case) -> Iterator[Diagnosis]:
     if len(values) < LEAST_EPOCHS or not 0 < case.course.held <= len(values):
         return
     best, held = int(np.argmin(values)), case.course.held - 1
+    if held <= best:
+        return
     now = float(np.median(values[max(held - 2, best) : held + 1]))
-    if held <= best or now <= OVERFIT * values[best] or now - values[best] < OVERFIT_FROM * case.chance[0] or train[held] >= train[best]:
+    if now <= OVERFIT * values[best] or now - values[best] < OVERFIT_FROM * case.chance[0] or train[held] >= train[best]:
         return
     evidence = f"loss/validation was {values[best]:.3g} after epoch {best + 1} and is {now:.3g}"
     evidence += f", while loss/train fell from {train[best]:.3g} to {train[held]:.3g}"

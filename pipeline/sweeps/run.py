@@ -279,11 +279,11 @@ def _check_search(folder: Path, before: Mapping[str, Any] | None, now: Mapping[s
 def _is_longer(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Whether a search differs from one before in more points alone, of which the first are those that there are.
 
-    Stages share out their number, and points that are pruned are compared with all of theirs.
+    Stages share out their number, and points that are pruned are compared with all of theirs.  A sweeper of others tells no number.
     """
-    same = {**before, "trials": None} == {**now, "trials": None}
-    counted = isinstance(before["trials"], int) and isinstance(now["trials"], int)
-    return same and counted and now["trials"] > before["trials"] and now["stages"] == 1 and now["prune"] == "none"
+    (then, one), (asked, other) = ((each.get("trials"), {**each, "trials": None}) for each in (before, now))
+    more = isinstance(then, int) and isinstance(asked, int) and asked > then
+    return more and one == other and now["stages"] == 1 and now["prune"] == "none"
 
 
 def _listed(value: object) -> str:

@@ -38,7 +38,7 @@ TICK = 0.2  # seconds between two looks at the journals
 REST = 10  # and at least so many times as long as the last one took: of many runs that train, a look takes its time
 PATIENCE = 10.0  # seconds of trying after the end of a run, or of the training process
 STUCK = 60.0  # seconds that one request may keep it after that: a server may answer letter by letter
-DRAWING = 5.0  # seconds that the sender of a run that is just over may take for its figures
+DRAWING = 20.0  # seconds that the sender of a run that is just over may take for its figures
 LOG = "sender.log"
 TOGETHER = 64  # runs in one transaction: others who write the database wait for it
 

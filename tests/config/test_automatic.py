@@ -121,7 +121,7 @@ def test_without_data_the_stated_values_are_taken_and_auto_is_written() -> None:
     saving = {"keep": 1, "best": True, "every_seconds": None, "every_steps": None}
     assert written["training"] == {
         "epochs": "auto", "batch_size": "auto", "metrics": None, "train_rows": 1000, "early_stopping": "auto",
-        "checkpoints": saving, "on_divergence": "stop", "restore": {"times": 3, "factor": 0.1}, "doctor": "auto",
+        "checkpoints": saving, "on_divergence": "stop", "restore": {"times": 3, "factor": 0.1}, "doctor": "auto", "accumulate": 1,
     }  # fmt: skip
     assert [layer["units"] for layer in written["architecture"]["layers"]] == ["auto", "auto"]
     assert spec.experiment(written) == got

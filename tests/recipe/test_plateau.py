@@ -117,7 +117,8 @@ def test_a_step_schedule_is_reset_in_a_stack_in_pieces_and_after_the_warm_up() -
     stack = compile_stack([config(5, **changes), config(5, **changes, seed=1)], CLASSES)
     np.testing.assert_array_equal(stack.run(x, y, np.stack([order(12)] * 2))[0], whole)
     at = np.arange(12)
-    keep = program(5, **changes)._values["optimizer.keep"](program(5, **changes)._clock(at))  # type: ignore[operator]
+    tables = program(5, **changes).tables
+    keep = tables._values["optimizer.keep"](tables.clock(at))  # type: ignore[operator]
     np.testing.assert_array_equal(keep, [0, 1, 1, 1, 1, 0, 1, 1, 0, 1, 1, 0])
 
 

@@ -276,6 +276,7 @@ def looked(step: int, *, layers: int = 2, dead: int = 0) -> Health:
         step=step,
         rows=128,
         loss=1.0,
+        data_loss=1.0,
         layers=tuple(
             LayerHealth(
                 name=f"relu{n}", kind="relu", units=8, dead=dead, alike=False, saturated=0.0, mean=0.0, deviation=1.0, values=values
