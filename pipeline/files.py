@@ -17,6 +17,12 @@ from pipeline.text import without_credentials
 
 TEMPORARY = ".writing-"
 MOST, LONGEST = 2**26, 2**31  # bytes of a file of a run folder, and of its journal or its arrays
+_KINDS = (
+    (lambda mode: stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISBLK(mode), "it is a pipe or a device"),
+    (stat.S_ISSOCK, "it is a socket"),
+    (stat.S_ISDIR, "it is a folder"),
+    (stat.S_ISLNK, "it is a link to nothing"),
+)
 _waiting: ContextVar[dict[int, int] | None] = ContextVar("waiting", default=None)  # device -> a descriptor on it, within `synced_together`
 
 
@@ -106,6 +112,22 @@ def content(path: Path, *, most: int = MOST) -> bytes:
     """What a file holds; raises as `opened` does."""
     with opened(path, most=most) as file:
         return file.read()
+
+
+def check_kept(path: Path, *, inside: Path | None = None) -> None:
+    """Raises RunError where `path` is there and is no file, or a link out of the folder `inside`, so that what is written would go there.
+
+    A pipe or a device may have no end, and who opens it may wait for ever.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        mode = stat.S_IFLNK if path.is_symlink() else stat.S_IFREG  # a link to nothing would make a file elsewhere
+    kind = next((name for holds, name in _KINDS if holds(mode)), None)
+    if kind is None and inside is not None and not path.resolve().is_relative_to(inside.resolve()):
+        kind = "it is a link out of the folder"
+    if kind is not None:
+        raise RunError(f"{shown(path)}: {kind}, and no file; remove it, or put the file of a copy of the folder there")
 
 
 def check_new(output: Path) -> None:

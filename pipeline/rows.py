@@ -202,7 +202,7 @@ def kept_type(stored: np.dtype[Any]) -> np.dtype[Any]:
 @cache
 def loaded_type(stored: np.dtype[Any]) -> np.dtype[Any]:
     """The type that numbers have in memory: float32, or float64 where they have more digits than float32 holds."""
-    wide = stored == np.float64 or (stored.kind in "iu" and stored.itemsize >= 4)
+    wide = stored.kind in "fiu" and stored.itemsize >= (8 if stored.kind == "f" else 4)  # whatever the order of its bytes
     return np.dtype(np.float64 if wide else np.float32)
 
 

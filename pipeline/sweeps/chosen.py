@@ -14,6 +14,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+from pipeline import files
 from pipeline.config.compose import asked_overrides, job_config, job_number
 from pipeline.config.jobs import Composing, launcher, sweeper
 from pipeline.config.launchers import sweep
@@ -168,6 +169,7 @@ class _Orders:
         return iter([order for order in self._met.values() if order is not None])
 
     def _meet(self, path: Path) -> None:
+        files.check_kept(path, inside=self._worker.journal.folder)
         text = path.read_bytes().partition(b"\n")
         if not text[1]:
             return  # its first line is being written

@@ -61,6 +61,7 @@ class SweepJournal:
         path = self._path = folder / file
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            files.check_kept(path, inside=folder)
             self._file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise _unwritable(path, error) from error
@@ -150,7 +151,8 @@ class SweepJournal:
 
 
 def is_sweep(folder: Path) -> bool:
-    """Whether a sweep lies in `folder`."""
+    """Whether a sweep lies in `folder`.  Raises RunError where its journal is a pipe, a device or a folder."""
+    files.check_kept(folder / FILE, inside=folder)
     return (folder / FILE).is_file()
 
 

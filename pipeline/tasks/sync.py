@@ -35,10 +35,11 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     Whether what the folders mark as sent is there, the store is asked.
     """
     console = console_for()
-    runs, others = _runs(experiment, context.overrides)
+    runs, others, failures = _runs(experiment, context.overrides)
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    clients, sent, failures, silent = Clients(), 0, list[str](), set[str]()
+    clients, sent, silent = Clients(), 0, set[str]()
+    asked = len(runs) + len(failures)
     for folder, store in runs:
         before, start = read_sent(folder), time.monotonic()
         try:
@@ -48,8 +49,7 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
         except Exception as error:  # whatever MLflow raises: the other runs go on
             if time.monotonic() - start > SLOW:
                 silent.add(store.uri)
-            why = " ".join(str(error).split()) if isinstance(error, PipelineError | TimeoutError) else type(error).__name__
-            failures.append(f"{files.shown(folder)}: {why}")
+            failures.append(f"{files.shown(folder)}: {_why(error)}")
             continue
         if after != before or experiment.rebuild or experiment.run is not None:
             sent += 1
@@ -59,9 +59,18 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     for text in others:
         say(console, text)
     if failures:
-        raise TrackingError(f"{len(failures)} of {len(runs)} runs not sent: {failures[0]}")
+        raise TrackingError(f"{len(failures)} of {asked} runs not sent: {failures[0]}")
     say(console, f"{sent} run{'s' if sent != 1 else ''} sent" if sent else "every run is in MLflow already")
     return sent
+
+
+def _why(error: Exception) -> str:
+    """In words; of an error of the store its kind alone, for its text may hold anything."""
+    if isinstance(error, PipelineError | TimeoutError):
+        return " ".join(str(error).split())
+    if isinstance(error, OSError) and error.strerror and isinstance(error.filename, str):
+        return f"{files.shown(Path(error.filename))}: {error.strerror}; restore the file from a copy of the folder"
+    return type(error).__name__
 
 
 def _bounded(folder: Path, store: Store, clients: Clients, *, rebuild: bool) -> Delivery:
@@ -84,28 +93,28 @@ def _bounded(folder: Path, store: Store, clients: Clients, *, rebuild: bool) -> 
     return results[0]
 
 
-def _runs(experiment: Experiment, overrides: Sequence[str]) -> tuple[list[tuple[Path, Store]], list[str]]:
-    """The runs to send, each with its store, and what to say of those that are not sent.  Raises PipelineError."""
+def _runs(experiment: Experiment, overrides: Sequence[str]) -> tuple[list[tuple[Path, Store]], list[str], list[str]]:
+    """The runs to send, each with its store; what to say of those that are not sent, and of those that cannot be.  Raises PipelineError."""
     project, settings = Path.cwd(), experiment.tracking
     given = any(text.startswith("tracking.uri=") for text in overrides)
     renamed = any(text.startswith("tracking.experiment=") for text in overrides)
     folders = [trained.find(experiment.run, experiment)] if experiment.run is not None else run_folders(project / "runs")
     found: list[tuple[Path, Store]] = []
-    others: list[str] = []
+    others, broken = list[str](), list[str]()
     for folder in folders:
-        info = read_info(folder)
         try:
+            info = read_info(folder)
             store = locate(settings, project) if given else own(info, settings, project, at=_asked(folder))
-        except TrackingError as error:
+        except (TrackingError, RunError) as error:
             if experiment.run is not None:
                 raise
-            others.append(str(error))
+            (others if isinstance(error, TrackingError) else broken).append(str(error))
             continue
         if store is not None:
             found.append((folder, store if renamed else store.of(info.experiment)))
         elif experiment.run is not None:
             raise RunError(f"{_asked(folder)}: was made with tracking=none; name the store to send it to with tracking.uri=...")
-    return found, others
+    return found, others, broken
 
 
 def _asked(folder: Path) -> str:

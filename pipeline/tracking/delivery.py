@@ -25,7 +25,7 @@ from pipeline.tracking.client import Client, open_client
 from pipeline.tracking.database import Point
 from pipeline.tracking.event import Event
 from pipeline.tracking.figures import draw
-from pipeline.tracking.folder import RunInfo, read_info, replace_text
+from pipeline.tracking.folder import SENT, RunInfo, read_info, replace_text
 from pipeline.tracking.journal import (
     FILE,
     Artifact,
@@ -47,7 +47,6 @@ from pipeline.tracking.journal import (
 from pipeline.tracking.provenance import LONGEST_PARAM, LONGEST_TAG
 from pipeline.tracking.store import Store, connect
 
-STATE = "mlflow.json"
 STANDING = "pipeline.state"
 NOTE = "mlflow.note.content"
 TRIAL, FIGURES = "pipeline.trial", "pipeline.figures"  # tags: a run is one of many; its figures are asked for
@@ -78,7 +77,7 @@ def read_sent(folder: Path) -> Sent:
 def _stored(folder: Path) -> Sent:
     """An unreadable file counts as nothing sent: sending again is harmless."""
     try:
-        return read(Sent, json.loads(files.content(folder / STATE)), at=STATE)
+        return read(Sent, json.loads(files.content(folder / SENT)), at=SENT)
     except (OSError, ValueError, RecursionError, PipelineError):
         return Sent()
 
@@ -266,7 +265,7 @@ class Delivery:
 
     def write(self) -> None:
         """Notes in the folder what MLflow has; one that a power cut takes is found again by the run's uid."""
-        replace_text(self.folder / STATE, json.dumps(asdict(self.sent), indent=1) + "\n", durable=False)
+        replace_text(self.folder / SENT, json.dumps(asdict(self.sent), indent=1) + "\n", durable=False)
 
 
 def advance_together(deliveries: Sequence[Delivery], clients: Clients) -> bool:

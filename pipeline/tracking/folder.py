@@ -28,10 +28,11 @@ from pipeline.tracking.journal import FILE as JOURNAL
 from pipeline.tracking.journal import unwritable, whole_length
 from pipeline.tracking.lock import FILE as LOCK
 from pipeline.tracking.lock import held
+from pipeline.tracking.log import FILE as LOG
 from pipeline.tracking.process import Process
 from pipeline.tracking.store import artifacts_of
 
-CONFIG, INFO = "config.yaml", "run.json"
+CONFIG, INFO, SENT = "config.yaml", "run.json", "mlflow.json"
 _SQLITE = "sqlite:///"
 
 
@@ -138,7 +139,8 @@ def write_info(folder: Path, info: RunInfo) -> None:
 
 
 def read_info(folder: Path) -> RunInfo:
-    """Raises RunError if this is no run folder."""
+    """Raises RunError if this is no run folder, or what stands for one of its files is none (`check_folder`)."""
+    check_folder(folder)
     try:
         info = read(RunInfo, json.loads(files.content(folder / INFO)), at=str(folder / INFO))
         if info.uri is not None and info.uri.startswith(f"{_SQLITE}.."):
@@ -151,6 +153,14 @@ def read_info(folder: Path) -> RunInfo:
         ) from None
     except (OSError, ValueError, RecursionError, PipelineError) as error:
         raise RunError(f"{folder / INFO}: cannot be read ({error})") from error
+
+
+def check_folder(folder: Path) -> None:
+    """Whether what is read and written in a run folder are files in it: no pipes, no links to elsewhere.  Raises RunError."""
+    kept = folder / "checkpoints"
+    arrays = (kept / name for name in os.listdir(kept)) if kept.is_dir() else ()
+    for path in (*(folder / name for name in (INFO, CONFIG, JOURNAL, SENT, LOCK, LOG, "test.safetensors")), *arrays):
+        files.check_kept(path, inside=folder)
 
 
 def run_folders(root: Path) -> Iterator[Path]:

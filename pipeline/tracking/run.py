@@ -15,7 +15,7 @@ from pipeline.text import hidden
 from pipeline.tracking import models
 from pipeline.tracking.client import open_client
 from pipeline.tracking.delivery import read_sent
-from pipeline.tracking.folder import INFO, RunInfo, run_folders
+from pipeline.tracking.folder import INFO, RunInfo, check_folder, run_folders
 from pipeline.tracking.settings import Tracking
 from pipeline.tracking.store import Store, check, connect, locate
 
@@ -33,6 +33,8 @@ def find_run(
     Raises RunError, or TrackingError if the store has to be asked and refuses.
     """
     folder = (project / text).absolute()
+    if folder.is_dir():
+        check_folder(folder)
     if (folder / INFO).is_file():
         return folder
     if folder.exists():

@@ -26,8 +26,8 @@ from typing import Any
 from pipeline import files
 from pipeline.errors import PipelineError, TrackingError
 from pipeline.text import leaving
-from pipeline.tracking.delivery import STATE, Clients, Delivery, advance_together
-from pipeline.tracking.folder import read_info
+from pipeline.tracking.delivery import Clients, Delivery, advance_together
+from pipeline.tracking.folder import SENT, read_info
 from pipeline.tracking.journal import end_of, read_journal
 from pipeline.tracking.lock import held
 from pipeline.tracking.process import alive, here
@@ -225,7 +225,7 @@ def _take(message: dict[str, Any], rounds: dict[Path, Round], clients: Clients, 
             folder = Path(message["folder"])
             if folder in rounds:  # it was told of before, and has more to say
                 rounds[folder].delivery.release()
-            known = folder in rounds or (folder / STATE).exists()
+            known = folder in rounds or (folder / SENT).exists()
             rounds[folder] = Round(Delivery(folder, clients, store=Store(**message["store"]), first=first and not known))
 
 

@@ -150,6 +150,17 @@ def test_splitting_by_a_share_of_0_leaves_empty_parts(tmp_path: Path) -> None:
     assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (40, 0, 0)
 
 
+@pytest.mark.parametrize(
+    ("stored", "kept"), [(">f8", "f8"), (">f4", "f4"), (">i4", "f8"), (">i2", "f4"), ("longdouble", "f8"), ("f2", "f4")]
+)
+def test_the_order_of_bytes_decides_no_digits(tmp_path: Path, stored: str, kept: str) -> None:
+    x = (X * 1000).astype(stored)
+    arrays = loaded(tmp_path, x=x, y=Y.astype(">i8"))
+    native = loaded(tmp_path, x=x.astype(np.dtype(stored).newbyteorder("=")), y=Y)
+    assert arrays.train.x.dtype == np.dtype(kept) == native.train.x.dtype
+    assert (arrays.train.x == native.train.x).all() and (arrays.train.y == native.train.y).all()
+
+
 @pytest.mark.parametrize("kind", [np.float64, np.int64, np.bool_])
 def test_one_hot_rows_are_classes_and_a_class_without_a_row_stays_one(tmp_path: Path, kind: type) -> None:
     x, y = np.zeros((40, 2)), np.arange(40) % 3

@@ -12,8 +12,8 @@ import pytest
 from pipeline.errors import RunError, TrackingError
 from pipeline.tracking import sender
 from pipeline.tracking.database import Database
-from pipeline.tracking.delivery import STATE, Clients, Delivery, read_sent
-from pipeline.tracking.folder import read_info, write_info
+from pipeline.tracking.delivery import Clients, Delivery, read_sent
+from pipeline.tracking.folder import SENT, read_info, write_info
 from pipeline.tracking.process import Process, this_process
 from pipeline.tracking.repair import LOST, left_behind
 from pipeline.tracking.sender import repair, sync
@@ -78,7 +78,7 @@ def test_sending_all_again_changes_nothing(begin: Begin, store: Store) -> None:
     first = sync(tracker.folder).sent
     client, experiment_id = connect(store)
     before = points(client, first.run_id)
-    (tracker.folder / STATE).unlink()
+    (tracker.folder / SENT).unlink()
     assert sync(tracker.folder).sent == first
     assert points(client, first.run_id) == before
     assert len(client.search_runs([experiment_id])) == 1
@@ -178,7 +178,7 @@ def test_a_dead_run_is_marked_killed_and_a_living_or_foreign_one_is_left(begin: 
     run = client.get_run(sent.run_id)
     assert (run.info.status, run.data.tags["pipeline.message"]) == ("KILLED", LOST)
     assert sent.complete and list(left_behind(project / "runs", store)) == []
-    assert not (living.folder / STATE).exists() and not (foreign.folder / STATE).exists()
+    assert not (living.folder / SENT).exists() and not (foreign.folder / SENT).exists()
 
 
 def test_a_failed_run_tells_its_message(begin: Begin, store: Store) -> None:
