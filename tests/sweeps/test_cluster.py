@@ -69,8 +69,11 @@ def test_mlflow_is_written_by_the_driver_alone(
     asked = ["-m", "architecture=mlp_small", "training.epochs=2", "seed=0,1", "sweep.engine=ray", f"sweep.address={cluster.address}"]
     assert cli.main([*asked, f"sweep.shared={shared}"]) == 0
     assert "MLflow      http" in capsys.readouterr().out
-    sent = [read_sent(folder) for folder in run_folders(Path("runs"))]
-    assert len(sent) == 3 and all(one.run_id and one.ended for one in sent)
+    folders, end = list(run_folders(Path("runs"))), time.monotonic() + 60
+    while not all(read_sent(folder).ended for folder in folders) and time.monotonic() < end:
+        time.sleep(0.1)  # the model and the figures of the best are sent when the command is over
+    sent = [read_sent(folder) for folder in folders]
+    assert len(sent) == 3 and all(one.run_id and one.ended for one in sent), sent
     assert (tmp_path / "mlflow.db").exists()
 
 
