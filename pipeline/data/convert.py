@@ -10,12 +10,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.data.columns import Reading
+from pipeline.data.dates import EPOCH, moment
+from pipeline.data.formats import formats_of
 from pipeline.data.forms import Form, Moment, Number, parser, said
 from pipeline.data.hints import column_setting, ignoring, listed, written
 from pipeline.data.infer import LEAST_NAMES, SIGNS_FOR_NOTHING, WORDS_FOR_NOTHING
@@ -106,7 +109,11 @@ class Converter:
             present = np.array([not self.reading.missing.holds(cell) for cell in cells] + [False])[places]
             cell = cells[places[row]]
             error = self._wrong(row, repr(cell), present=int(present.sum()), bad=int(np.isin(places, bad).sum()))
-            raise DataError(f"{error}{_otherwise(self.name, self.reading, cell)}") if self.new else error
+            present_cells = dict.fromkeys((each for each in cells if each and not self.reading.missing.holds(each)), 1)
+            odd = dict.fromkeys((cells[place] for place in bad), 1)
+            if self.new:
+                raise DataError(f"{error}{_otherwise(self.name, self.reading, cell, present_cells, odd)}")
+            raise DataError(f"{error}{_as_missing(self.name, self.reading, list(odd))}")
         for place in nothing:
             self.nothing[cells[place]] = self.nothing.get(cells[place], 0) + int(np.count_nonzero(places == place))
         made = values[places]
@@ -171,8 +178,19 @@ class Converter:
         return str(self.digest.hexdigest())
 
 
-def _otherwise(name: str, reading: Reading, cell: str) -> str:
-    """What to say of a cell of a new file that is written in another way than those of the training."""
+def _as_missing(name: str, reading: Reading, odd: Sequence[str]) -> str:
+    """What takes a few cells that are no numbers as missing, where the column is declared to hold numbers."""
+    if reading.kind != "number" or len(odd) > 3:
+        return ""
+    words = ", ".join(map(written, dict.fromkeys((*reading.missing.words, *odd))))
+    return f"; {column_setting(name, f'kind: number, missing: [{words}]')} takes {'it' if len(odd) == 1 else 'them'} as missing"
+
+
+def _otherwise(name: str, reading: Reading, cell: str, cells: Mapping[str, int], odd: Mapping[str, int]) -> str:
+    """What to say of a cell of a new file that is written in another way than those of the training.
+
+    cells, odd  of the column: all that have a value, and those that are not in its form
+    """
     ways = []
     if isinstance(reading.form, Number):
         for form in (Number(decimal=".", thousands=","), Number(decimal=",", thousands=".")):
@@ -180,7 +198,12 @@ def _otherwise(name: str, reading: Reading, cell: str) -> str:
             if value is not None:
                 ways.append(f"{column_setting(name, f'decimal: {written(form.decimal)}')} reads it as {value:g}")
     elif isinstance(reading.form, Moment):
-        ways = [f"{column_setting(name, 'format: ' + written('%d.%m.%Y'))} says how the dates of this file are written"]
+        for format_ in formats_of(cells) or formats_of(odd):
+            day = moment(cell, format_)
+            read = f" reads it as {EPOCH + timedelta(days=day):%Y-%m-%d}" if day is not None else " reads others"
+            ways.append(f"{column_setting(name, f'format: {written(format_)}')}{read}")
+        if not ways and any(letter.isdigit() for letter in cell):
+            ways = ["a format as of strptime in data.columns says how the dates of this file are written"]
     return f"; {' and '.join(ways)}" if ways else ""
 
 

@@ -41,6 +41,15 @@ def infer_dates(cells: Mapping[str, int]) -> Moment | Doubt:
     return found if isinstance(found, Doubt) and unclear else Moment()
 
 
+def formats_of(cells: Mapping[str, int]) -> tuple[str, ...]:
+    """The formats in which all the cells may be dates: one, two that cannot be told apart, or none that is known."""
+    found = moments(cells) if cells else None
+    if isinstance(found, Found):
+        return (found.form.format,) if isinstance(found.form, Moment) and found.form.format is not None else ()
+    made = [] if found is None else [re.fullmatch(r'kind: date, format: "(.*)"', setting) for setting in found.settings]
+    return tuple(match[1] for match in made if match is not None)
+
+
 def other_format(form: str, cells: Mapping[str, int]) -> Doubt | None:
     """What is to be said of a declared format that cells do not keep, where another one fits all of them."""
     parse = parser(Moment(format=form))

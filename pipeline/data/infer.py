@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from pipeline.data.disguise import disguised
@@ -84,7 +85,9 @@ def infer(cells: Mapping[str, int], given: Separators = NOTHING, *, names: bool 
 
 def infer_numbers(cells: Mapping[str, int], given: Separators) -> Number | Doubt:
     """The form of a column that is declared to hold numbers; what is not in that form is a fault of the cell, told by the reader."""
-    present = {text: count for text, count in cells.items() if _WRITTEN.fullmatch(common(text))}
+    written = {text: match for text in cells if (match := _WRITTEN.fullmatch(common(text)))}
+    odd = _odd_units(written, cells)
+    present = {text: cells[text] for text in written if text not in odd}
     found = _written(present, given) if present else None
     if isinstance(found, Doubt) and found.settings[0].startswith(("thousands", "decimal")):
         return found
@@ -148,6 +151,9 @@ def _written(cells: Mapping[str, int], given: Separators) -> Found | Doubt | Non
     share = sum(cells[text] for text in found) / sum(cells.values())
     if not found or (share < 0.5 and not _numbers_in_disguise(found, cells)):
         return None
+    odd = _odd_units(found, cells)
+    if odd:
+        return _words_among([text for text in cells if text in odd or text not in found], cells)
     if len(_units(found)) > MOST_UNITS:
         return None
     if others := [text for text in cells if text not in found]:
@@ -155,7 +161,8 @@ def _written(cells: Mapping[str, int], given: Separators) -> Found | Doubt | Non
     prefixes = {match["prefix"] or "" for match in found.values()}
     suffixes = {(match["suffix"] or "").strip() for match in found.values()}
     if len(prefixes) > 1 or len(suffixes) > 1:
-        each = {_unit(match): text for text, match in reversed(found.items())}
+        rows, each = _unit_rows(found, cells), {_unit(match): text for text, match in reversed(found.items())}
+        each = {unit: each[unit] for unit in sorted(each, key=lambda unit: rows[unit])}  # the rarest is the odd one
         rule = f"its unit differs from those of the others ({listed([unit or 'none' for unit in each])})"
         return Doubt(rule=rule, cells=tuple(each.values()), settings=("kind: category", "kind: ignore"))
     separators = _separators([match["digits"].strip() for match in found.values()], given)
@@ -165,12 +172,29 @@ def _written(cells: Mapping[str, int], given: Separators) -> Found | Doubt | Non
     form = Number(decimal=separators[0], thousands=separators[1], prefix=prefixes.pop(), suffix=suffixes.pop())
     number = parser(form)
     if wrong := [text for text in cells if number(text) is None]:
+        if (doubt := _contradicted(found, wrong, form, given)) is not None:
+            return doubt
         few = sum(cells[text] for text in wrong) < sum(cells.values()) / 2
         rule = f"it is not written like the others ({said(form)})" if few else "it looks like a number and is written like none known here"
         return Doubt(rule=rule, cells=tuple(wrong), settings=("kind: category", "kind: ignore"))
     more = tuple(f"{listed(odd)}: {how}" for odd, how in _read_as(found) if odd)
     told = () if form == PLAIN else (said(form),)
     return Found(kind="number", form=form, notes=(*told, *more), why=said(form))
+
+
+def _contradicted(found: Mapping[str, re.Match[str]], wrong: Sequence[str], form: Number, given: Separators) -> Doubt | None:
+    """What is to be said of declared marks with which cells cannot be read, where all of them can by what they themselves say."""
+    own = _separators([match["digits"].strip() for match in found.values()], NOTHING)
+    if given == NOTHING or isinstance(own, Doubt):
+        return None
+    other = replace(form, decimal=own[0], thousands=own[1])
+    if any(parser(other)(text) is None for text in found):
+        return None
+    said_so = {"decimal": given.decimal, "thousands": given.thousands}
+    declared = " and ".join(f"{name}: {written(value)}" for name, value in said_so.items() if value is not None)
+    marks = f"decimal: {written(own[0])}" + ("" if given.thousands is None else f", thousands: {written(own[1])}")
+    rule = f"the cells contradict the declared {declared}: they are {said(replace(other, prefix='', suffix=''))}"
+    return Doubt(rule=rule, cells=tuple(wrong), settings=(marks,))
 
 
 def _read_as(found: Mapping[str, re.Match[str]]) -> list[tuple[list[str], str]]:
@@ -207,6 +231,22 @@ def _code(text: str) -> bool:
 
 def _unit(match: re.Match[str]) -> str:
     return ((match["prefix"] or "") + (match["suffix"] or "")).strip()
+
+
+def _unit_rows(found: Mapping[str, re.Match[str]], cells: Mapping[str, int]) -> dict[str, int]:
+    """Unit -> in how many rows it stands."""
+    rows: dict[str, int] = {}
+    for text, match in found.items():
+        rows[_unit(match)] = rows.get(_unit(match), 0) + cells[text]
+    return rows
+
+
+def _odd_units(found: Mapping[str, re.Match[str]], cells: Mapping[str, int]) -> frozenset[str]:
+    """The few cells with something beside their number that nine in ten have not: slips (2O among numbers), and no units."""
+    rows = _unit_rows(found, cells)
+    usual = max(rows, key=lambda unit: rows[unit], default="")
+    few = 10 * (sum(rows.values()) - rows.get(usual, 0)) <= sum(rows.values())
+    return frozenset(text for text, match in found.items() if _unit(match) != usual) if few else frozenset()
 
 
 def _units(found: Mapping[str, re.Match[str]]) -> list[str]:

@@ -16,6 +16,7 @@ from pipeline.data.hints import ignoring
 from pipeline.data.look import Evidence
 from pipeline.data.origin import source
 from pipeline.data.settings import Data, Declared, target_columns
+from pipeline.data.table import faults
 from pipeline.errors import DataError
 
 EXAMPLES = 3
@@ -66,12 +67,15 @@ def report(config: Data) -> tuple[list[Row], int, tuple[str, ...]]:
     declared = declarations(rows, config)
     found, decisions = decide(rows, config, declared)
     count = next(iter(found.values())).rows
+    sure = {name: each for name, each in decisions.items() if each.doubt is None}
+    refused = {name: str(error) for name, error in faults(rows, found, sure, config).items()}
+    refused |= {name: str(doubted(rows, each, config)) for name, each in decisions.items() if each.doubt is not None}
     made = []
     for name in rows.names:
         if declared[name].kind in UNUSED:
             made.append(_unused(name, str(declared[name].kind)))
             continue
-        doubt = "" if decisions[name].doubt is None else str(doubted(rows, decisions[name], config)).partition(": ")[2]
+        doubt = refused.get(name, "").partition(": ")[2]
         made.append(_row(found[name], decisions[name], declared[name], doubt, config, count))
     return made, count, rows.notes
 
@@ -91,13 +95,13 @@ def _row(seen: Evidence, decision: Decision, declared: Declared, doubt: str, con
     target = seen.name in target_columns(config.target)
     return Row(
         name=seen.name,
-        kind="?" if decision.doubt is not None else f"{kind}, target" if target else str(kind),
+        kind="?" if doubt else f"{kind}, target" if target else str(kind),
         why=decision.why,
         missing=seen.absent,
         distinct=f"{distinct}{'+' if seen.many else ''}",
-        span=_span(seen, decision),
+        span="" if doubt else _span(seen, decision),
         examples=", ".join(_examples(seen, values)),
-        inputs=-1 if target or decision.doubt is not None else 0 if seen.name == config.sample_weight else inputs,
+        inputs=-1 if target or doubt else 0 if seen.name == config.sample_weight else inputs,
         wrong=doubt or "; ".join(_odd(seen, decision, values, rows, target=target)),
     )
 
@@ -119,7 +123,7 @@ def _inputs(decision: Decision, declared: Declared, words: int, seen: Evidence) 
 
 
 def _span(seen: Evidence, decision: Decision) -> str:
-    if decision.doubt is not None or decision.reading.words:
+    if decision.reading.words:
         return ""
     if seen.plain:
         low, high = seen.low, seen.high

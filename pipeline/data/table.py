@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from pipeline.data.columns import Reading
 from pipeline.data.convert import Converter, converted
 from pipeline.data.dataset import by_chunks, gathered
 from pipeline.data.decide import Decision, column_list, decide, declarations, doubted
-from pipeline.data.hints import column_setting
+from pipeline.data.forms import Number
+from pipeline.data.hints import column_setting, shell, written
 from pipeline.data.look import Evidence
 from pipeline.data.origin import source
 from pipeline.data.settings import Data, target_columns
@@ -162,10 +163,55 @@ def read_new_table(rows: Source, readings: Mapping[str, Reading], *, hint: str) 
     decisions = {name: Decision(name=name, reading=reading, why="") for name, reading in readings.items()}
     hints = {name: hint.format(_plural(reading)) for name, reading in readings.items()}
     facts, blocks = _converted(rows, found, decisions, hints, None)
-    cells = list(blocks)
+    try:
+        cells = list(blocks)
+    except DataError as error:
+        raise DataError(f"{error}{_for_all(rows, found, decisions, hints)}") from None
     if not cells:
         raise DataError(f"{rows.label}: has no rows; give a table with data")
     return Table(facts=facts(), cells=np.concatenate(cells), origin=lambda: rows)
+
+
+def _for_all(rows: Source, found: Mapping[str, Evidence], decisions: Mapping[str, Decision], hints: Mapping[str, str]) -> str:
+    """What to say where several columns of numbers are written in another way than in the training, and one way reads them all."""
+    numbers = {name: each for name, each in decisions.items() if isinstance(each.reading.form, Number)}
+    wrong = list(_faults(rows, _converters(rows, found, numbers, hints, None), found))
+    if len(wrong) < 2:
+        return ""
+    ways = []
+    for form in (Number(decimal=".", thousands=","), Number(decimal=",", thousands=".")):
+        marked = {
+            name: replace(
+                each, reading=replace(each.reading, form=replace(each.reading.form, decimal=form.decimal, thousands=form.thousands))
+            )
+            for name, each in numbers.items()
+            if isinstance(each.reading.form, Number)
+        }
+        if not _faults(rows, _converters(rows, found, marked, hints, None), found):
+            ways.append(shell(f"data.decimal={'.' if form.decimal == '.' else written(form.decimal)}"))
+    if not ways:
+        return ""
+    reads = "reads" if len(ways) == 1 else "read"
+    return f"; {column_list(wrong)} are all written otherwise than in the training, and {' or '.join(ways)} {reads} the whole file"
+
+
+def faults(rows: Source, found: Mapping[str, Evidence], decisions: Mapping[str, Decision], config: Data) -> dict[str, DataError]:
+    """Column -> what refuses it when all its cells are read as decided."""
+    converters = _converters(rows, found, decisions, {name: _hint(name, config) for name in decisions}, config)
+    return _faults(rows, converters, found)
+
+
+def _faults(rows: Source, converters: Mapping[str, Converter], found: Mapping[str, Evidence]) -> dict[str, DataError]:
+    """The first fault of each column, in one pass over all of them."""
+    wrong: dict[str, DataError] = {}
+    for blocks in _blocks_of(rows, list(converters), found) if converters else ():
+        for (name, convert), block in zip(converters.items(), blocks, strict=True):
+            if name not in wrong:
+                try:
+                    convert(block)
+                except DataError as error:
+                    wrong[name] = error
+    return wrong
 
 
 def _plural(reading: Reading) -> str:
@@ -178,10 +224,10 @@ def _hint(name: str, config: Data) -> str:
     return f"mend it, or give {column_setting(name, 'kind: category')} if the cells are names"
 
 
-def _converted(
+def _converters(
     rows: Source, found: Mapping[str, Evidence], decisions: Mapping[str, Decision], hints: Mapping[str, str], config: Data | None
-) -> tuple[Callable[[], Facts], Iterator[Array]]:
-    converters = {
+) -> dict[str, Converter]:
+    return {
         name: Converter(
             source=rows,
             name=name,
@@ -192,6 +238,12 @@ def _converted(
         )
         for name, decision in decisions.items()
     }
+
+
+def _converted(
+    rows: Source, found: Mapping[str, Evidence], decisions: Mapping[str, Decision], hints: Mapping[str, str], config: Data | None
+) -> tuple[Callable[[], Facts], Iterator[Array]]:
+    converters = _converters(rows, found, decisions, hints, config)
     storage = np.result_type(*(found[name].storage for name in converters)) if converters else np.dtype(np.float64)
     inferred = [
         name

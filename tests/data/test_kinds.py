@@ -178,6 +178,12 @@ DOUBTS = {
         ('missing: ["it\'s big"]', "kind: category", "kind: ignore"),
         ([1.0, 2.0, np.nan, 4.0], ["1", "2", "it's big", "4"], None),
     ),
+    "a slip among numbers": (
+        (*map(str, range(9)), "2O"),
+        "column c, line 11 is '2O'; it must be a number like 9 of the 10 cells; mend it, leave the line out with data.skip=[11]",
+        ('missing: ["2O"]', "kind: category", "kind: ignore"),
+        ([*map(float, range(9)), np.nan], [*map(str, range(9)), "2O"], None),
+    ),
     "units that differ": (
         ("12 km", "3 m"),
         "column c, line 3 is '3 m' (also '12 km'); its unit differs from those of the others ('m', 'km')",
@@ -215,6 +221,13 @@ def test_two_readings_are_asked_about_and_each_override_works_when_it_is_pasted(
             assert found.texts("c") == answer
         else:
             np.testing.assert_allclose(found.values("c"), answer)
+
+
+def test_a_declared_mark_that_the_cells_do_not_have_is_told(tmp_path: Path) -> None:
+    rule = """'1,5' (also '2,25'); the cells contradict the declared decimal: ".": they are numbers with a decimal comma"""
+    with pytest.raises(PipelineError) as error:
+        column(tmp_path, "1,5", "7", "2,25", columns={"c": Declared(decimal=".")})
+    assert str(error.value).endswith(f"line 2 is {rule}; give " + given('decimal: ","'))
 
 
 @pytest.mark.parametrize(

@@ -221,3 +221,15 @@ def test_a_cell_that_may_be_either_number_names_both_overrides(tmp_path: Path) -
     assert refusal(config, dataset) == f"data.path = {config.path}: column size, line 2 is '1.234'; {rule}; {ways}"
     said = as_written(dataset.encoder, Data(columns={"size": Declared(decimal=",")}))  # type: ignore[arg-type]  # a table has one
     np.testing.assert_array_equal(read_new(config, said, dataset.shape), [[1234], [7.5]])
+
+
+def test_a_file_of_other_dates_and_numbers_is_told_what_reads_it(tmp_path: Path) -> None:
+    (tmp_path / "training.csv").write_text("day;size;price;y\n13.05.2023;1,5;1.000,5;1\n14.05.2023;7,25;2.000,5;2\n15.05.2023;2,5;3,5;3\n")
+    dataset = load(Data(kind="csv", path=str(tmp_path / "training.csv"), target="y", split=Split(validation=0.0, test=0.0)), seed=0)
+    said = refusal(written(tmp_path, 'day,size,price\n03/01/2023,0.55,"1,000.5"\n'), dataset)
+    first = """'data.columns={day: {format: "%m/%d/%Y"}}' reads it as 2023-03-01"""
+    second = """'data.columns={day: {format: "%d/%m/%Y"}}' reads it as 2023-01-03"""
+    both = "size, price are all written otherwise than in the training, and data.decimal=. reads the whole file"
+    assert said.endswith(f"; {first} and {second}; {both}")
+    sure = refusal(written(tmp_path, 'day,size,price\n03/01/2023,"1,5","1"\n03/14/2023,"1,5","2"\n'), dataset)
+    assert sure.endswith(f"; {first}")

@@ -144,8 +144,12 @@ def test_a_new_file_with_words_or_no_dates_where_the_model_has_numbers_or_dates_
         ),
         (
             "a,d\n1,soon\n",
-            "column d, line 2 is 'soon'; it must be a date; mend it, the model was trained on dates here; "
-            "'data.columns={d: {format: \"%d.%m.%Y\"}}' says how the dates of this file are written",
+            "column d, line 2 is 'soon'; it must be a date; mend it, the model was trained on dates here",
+        ),
+        (
+            "a,d\n1,day 7/2020\n",
+            "column d, line 2 is 'day 7/2020'; it must be a date; mend it, the model was trained on dates here; "
+            "a format as of strptime in data.columns says how the dates of this file are written",
         ),
     ):
         new.write_text(text)

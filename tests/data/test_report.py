@@ -101,3 +101,14 @@ def test_explain_names_what_was_found(config: dict[str, object], tmp_path: Path,
     told = "target kind; number price; date day; category town (3 inputs); left out Id, income, zip, note, empty"
     assert lines[1] == f"data   {told}; task=data shows each column"
     assert lines[2] == "       column price: numbers with a decimal comma"
+
+
+def test_a_column_is_shown_as_the_training_will_refuse_it(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b,y\n" + "".join(f"{row if row != 20 else '2O'},{row}.5,{row}.25\n" for row in range(50)))
+    settings = ["task=data", "data=table", f"data.path={tmp_path}/t.csv", "data.target=y", "data.columns={a: {kind: number}}"]
+    rows, _, _ = report(experiment(pipeline.compose(settings)).data)
+    assert [(row.kind, row.inputs) for row in rows] == [("?", -1), ("number", 1), ("number, target", -1)]
+    names = f"mend it, or give {given('kind: category', 'a')} if the cells are names"
+    blank = given('kind: number, missing: ["2O"]', "a")
+    sentence = f"column a, line 22 is '2O'; it must be a number like 49 of the 50 cells; {names}; {blank} takes it as missing"
+    assert rows[0].wrong == sentence
