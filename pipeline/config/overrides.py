@@ -109,6 +109,9 @@ def _forgiving(text: str, known: dict[str, list[str]], *, several: bool) -> str:
     text = as_hydra(text)
     override = parsed(text)
     key = override.key_or_group
+    if key == "run" and not several and (override.is_sweep_override() or isinstance(override.value(), list)):
+        hint = f"task=compare runs=[{given.strip('[]')}] sets several side by side"
+        raise ConfigError(at=key, got=given, rule="takes one run", hint=hint)
     if override.is_sweep_override() and not several:
         hint = "add -m for a sweep, or write [a,b] for a list"
         if key not in known and _of_words(override.value()):

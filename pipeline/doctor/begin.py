@@ -20,6 +20,7 @@ LARGE, SMALL = 10.0, 0.02  # root mean square of the inputs, where initial weigh
 SATURATED = 0.4  # of the values of an activation before the first step
 VANISHED, LEAST_LAYERS = 1e-3, 3  # gradient of the first weights over that of the last ones, root mean squares
 EXPLODED = 1e3  # growth of the values of the layers, or of the gradients, from one end of the network to the other
+LEAST_ROWS = 10  # from where on the loss of chance says something of a few rows
 KNOWS = 0.1  # start loss as a share of that of chance, from where on it is no luck of a few inputs
 UNBALANCED, BLIND = 8.0, 0.1  # rows of the largest class over those of the smallest; accuracy less its mean over the classes
 UNTOLD = 20.0  # the same ratio where nothing tells how well the classes are told apart
@@ -63,7 +64,7 @@ def unscaled_targets(case: Case) -> Iterator[Diagnosis]:
 
 def start_loss(case: Case) -> Iterator[Diagnosis]:
     """A first loss far from that of a network that knows nothing (CS231n, learning and evaluation: sanity checks)."""
-    if case.start is None:
+    if case.start is None or len(case.material.x) < LEAST_ROWS:
         return
     wanted, words = case.chance
     found, most = float(case.start.data_loss), MOST["numbers" if case.numbers else "classes"] * (2 if case.learned > 0.9 else 1)

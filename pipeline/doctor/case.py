@@ -27,7 +27,8 @@ class Course:
 
     history  the metrics of each epoch
     first    losses of its first steps, those of this command [S]
-    steps    all steps taken;  held, the epoch whose weights are the result;  ended_early, whether something asked for its end before
+    steps    all steps taken;  held, the epoch whose weights are the result;  ended_early, whether something else ended it
+    limit    of its budget what ended it, `budget.steps = 500`; empty where training.epochs did
     anew     whether it began with initial weights, and not with those of another run or of a checkpoint
     failed   what was said where it diverged
     tested   metrics of the test part
@@ -38,6 +39,7 @@ class Course:
     steps: int = 0
     held: int = 0
     ended_early: bool = False
+    limit: str = ""
     anew: bool = True
     failed: str = ""
     tested: Mapping[str, float] = setting({})

@@ -16,6 +16,7 @@ TOO_SMALL, TOO_LARGE = RULE / 10, 100 * RULE
 RISEN, RISEN_FROM = 1.5, 0.05  # the training loss over its least, and the rise as a share of the loss of chance
 JUMPED = 3.0  # loss of an early step over that of the first one
 NOTHING, LITTLE = 0.05, 0.5  # shares of the loss of chance that are gone
+KNOWN = 0.9  # of the loss of chance, below which something of the training rows is known
 OVERFIT, OVERFIT_FROM = 1.15, 0.05  # the validation loss over its least, and the rise as a share of the loss of chance
 BY_HEART, NO_BETTER = 0.1, 0.8  # losses of training and validation as shares of that of chance
 MUCH = 0.2  # of the loss of chance, where more epochs are worth asking for
@@ -49,7 +50,7 @@ def _risen(case: Case) -> str:
         return ""
     least, last = int(np.argmin(losses)), float(np.median(losses[-3:]))
     if least < len(losses) - 1 and last > RISEN * losses[least] and last - losses[least] > RISEN_FROM * chance:
-        return f"loss/train was {losses[least]:.3g} after epoch {least + 1} and is {last:.3g} now"
+        return f"loss/train was {losses[least]:.3g} after epoch {least + 1} and is {last:.3g} now, the median of the last three epochs"
     return ""
 
 
@@ -90,17 +91,21 @@ def rate_too_low(case: Case) -> Iterator[Diagnosis]:
 
 
 def overfitting(case: Case) -> Iterator[Diagnosis]:
-    """A validation loss that rises while that of training falls (Prechelt 1998)."""
+    """A validation loss that rises while that of training falls, below what knowing nothing gives (Prechelt 1998)."""
     values, train = case.curve("loss/validation"), case.losses
     if len(values) < LEAST_EPOCHS or not 0 < case.course.held <= len(values):
         return
     best, held = int(np.argmin(values)), case.course.held - 1
     if held <= best:
         return
-    now = float(np.median(values[max(held - 2, best) : held + 1]))
-    if now <= OVERFIT * values[best] or now - values[best] < OVERFIT_FROM * case.chance[0] or train[held] >= train[best]:
+    if train[held] > KNOWN * case.chance[0]:
         return
-    evidence = f"loss/validation was {values[best]:.3g} after epoch {best + 1} and is {now:.3g}"
+    since = max(held - 2, best)
+    now = float(np.median(values[since : held + 1]))
+    if now <= OVERFIT * values[best] or now - values[best] < OVERFIT_FROM * case.chance[0] or train[held] >= min(train[best], now):
+        return
+    median = "the last three epochs" if held - since == 2 and held + 1 == len(values) else f"epochs {since + 1} to {held + 1}"
+    evidence = f"loss/validation was {values[best]:.3g} after epoch {best + 1} and is {now:.3g}, the median of {median}"
     evidence += f", while loss/train fell from {train[best]:.3g} to {train[held]:.3g}"
     reason = f"from epoch {best + 1} on the network learns its rows by heart"
     yield Diagnosis(name="overfitting", evidence=evidence, reason=reason, override="training=early_stopping", weight=0.5)
@@ -122,8 +127,10 @@ def by_heart(case: Case) -> Iterator[Diagnosis]:
 
 def falling(case: Case) -> Iterator[Diagnosis]:
     """Training and validation loss still fall fast when the epochs are over."""
-    values, train, epochs = case.curve("loss/validation") or case.losses, case.losses, case.config.training.epochs
-    if len(values) < 2 * LEAST_EPOCHS or case.course.ended_early or case.course.failed or epochs is None or len(train) < len(values):
+    values, train, limit = case.curve("loss/validation") or case.losses, case.losses, case.course.limit
+    if not limit and case.config.training.epochs is not None:
+        limit = f"training.epochs = {case.config.training.epochs}"
+    if len(values) < 2 * LEAST_EPOCHS or case.course.ended_early or case.course.failed or not limit or len(train) < len(values):
         return
     before = max(1, len(values) * 4 // 5) - 1
     fell = (values[before] - values[-1]) / values[before] if values[before] > 0 else 0.0
@@ -133,7 +140,7 @@ def falling(case: Case) -> Iterator[Diagnosis]:
             name="ended too early",
             evidence=evidence,
             reason="more steps would go on improving it",
-            override=f"training.epochs={2 * epochs}",
+            override=remedies.twice(limit),
             weight=0.3,
         )
 

@@ -18,6 +18,12 @@ def rate(config: Experiment, factor: float) -> str:
     return f"optimizer.learning_rate={float(f'{config.optimizer.learning_rate * factor:.2g}'):g}"
 
 
+def twice(limit: str) -> str:
+    """Of `budget.steps = 500`, `budget.steps=1000`."""
+    path, _, value = limit.partition(" = ")
+    return f"{path}={2 * int(value)}" if value.isdecimal() else f"{path}={2 * float(value):g}"
+
+
 def weaker_decay(config: Experiment, factor: float = 0.01) -> str | None:
     """A hundredth of what pulls the weights to 0; None where nothing does."""
     part = config.regularization

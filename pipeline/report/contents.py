@@ -14,6 +14,7 @@ from pipeline.report.read import Run, Swept
 from pipeline.screen.wording import counted, number
 from pipeline.sweeps import comparison
 from pipeline.sweeps.importance import importance
+from pipeline.tasks.page import defaults
 from pipeline.tracking.health import Health
 from pipeline.tracking.journal import read_journal
 from pipeline.tracking.tested import read
@@ -149,9 +150,10 @@ def _results(run: Run) -> Table:
 
 
 def _settings(run: Run) -> Table | Text:
-    """What of the settings of a run differs from the defaults."""
-    rows = [[name, value] for name, value in run.shown.items() if value != "null"]
-    return Table(heading=["setting", "value"], rows=rows) if rows else Text(text="Nothing: these are the defaults.")
+    """What of the settings of a run differs from the defaults; of values that `auto` chose, beside that word."""
+    usual, asked = defaults(), {name: value for name, value in run.shown.items() if name in run.params or name == "architecture"}
+    rows = [[name, value, usual.get(name, "")] for name, value in asked.items() if value not in ("null", usual.get(name))]
+    return Table(heading=["setting", "value", "default"], rows=rows) if rows else Text(text="Nothing: these are the defaults.")
 
 
 def _data(run: Run) -> list[Part]:

@@ -14,6 +14,7 @@ import numpy as np
 from pipeline import files
 from pipeline.errors import PipelineError
 from pipeline.graph.values import Array
+from pipeline.recipe.averaging import average_name
 from pipeline.records import record
 from pipeline.report.parts import Heading, Part, Table, Text
 from pipeline.report.read import Run
@@ -28,10 +29,9 @@ CODE = {
     "Python": "pipeline.python",
     "NumPy": "pipeline.numpy",
     "platform": "pipeline.platform",
-    "host": "pipeline.host",
-    "command": "pipeline.command",
 }
-DATA = {"name": "pipeline.data", "fingerprint": "pipeline.data_fingerprint", "division": "pipeline.data_split"}
+BESIDE = {"host": "pipeline.host", "command": "pipeline.command"}  # told, and no difference of the code
+DATA = {"fingerprint": "pipeline.data_fingerprint", "division": "pipeline.data_split"}
 ASIDE = ("time", "system")  # of curves: no two runs agree in these
 BRIEF = 12  # digits of a digest
 MOST = 20  # tensors and columns that are named
@@ -39,9 +39,13 @@ MOST = 20  # tensors and columns that are named
 
 @record
 class Bits:
-    """The weights that a run ended with: their digest, and that of each tensor; `why` there are none, where there is no checkpoint."""
+    """What a run predicts with, its weights or their averages: the digest, and that of each tensor; `why` there is no checkpoint.
+
+    trained  the digest of the weights themselves, where the run predicts with averages
+    """
 
     digest: str
+    trained: str
     tensors: Mapping[str, str]
     values: Mapping[str, Array]
     structure: str
@@ -53,12 +57,18 @@ def bits_of(run: Run) -> Bits:
     try:
         found = checkpoint.load(run.folder / CHECKPOINTS)
     except PipelineError as error:
-        return Bits(digest="", tensors={}, values={}, structure=run.tags.get("pipeline.digest", ""), why=str(error))
+        return Bits(digest="", trained="", tensors={}, values={}, structure=run.tags.get("pipeline.digest", ""), why=str(error))
     own = {name: value for name, value in found.result.items() if "/" not in name and name != "step"}  # not the optimizer's
-    state = {name: np.ascontiguousarray(value) for name, value in sorted(own.items())}
+    weights = {name: np.ascontiguousarray(value) for name, value in sorted(own.items())}
+    state = {name: np.ascontiguousarray(found.result.get(average_name(name), value)) for name, value in weights.items()}
     each = {name: _digest(value) for name, value in state.items()}
-    whole = hashlib.sha256(json.dumps(each).encode()).hexdigest()
-    return Bits(digest=whole, tensors=each, values=state, structure=found.stored.facts.digest)
+    trained = _whole({name: _digest(value) for name, value in weights.items()})
+    return Bits(digest=_whole(each), trained=trained, tensors=each, values=state, structure=found.stored.facts.digest)
+
+
+def _whole(each: Mapping[str, str]) -> str:
+    """The digest of digests of tensors."""
+    return hashlib.sha256(json.dumps(each).encode()).hexdigest()
 
 
 def _digest(value: Array) -> str:
@@ -79,7 +89,7 @@ def settings(runs: Sequence[Run], labels: Sequence[str]) -> list[Part]:
 
 
 def data(runs: Sequence[Run], labels: Sequence[str]) -> list[Part]:
-    """The data sets: name, fingerprint, division, rows, columns."""
+    """The data sets: fingerprint, division, rows, columns; beside these names and notes."""
     rows = {what: [run.tags.get(tag, "") for run in runs] for what, tag in DATA.items()}
     profiles = [_json(run.data.profile if run.data else "") for run in runs]
     for name in dict.fromkeys(key for profile in profiles for key in profile):
@@ -89,14 +99,14 @@ def data(runs: Sequence[Run], labels: Sequence[str]) -> list[Part]:
     shared = set.intersection(*map(set, columns))
     alone = [sorted(name for name in own if name not in shared) for own in columns]
     rows["columns of its own"] = [", ".join(own[:MOST]) + (f" and {len(own) - MOST} more" if len(own) > MOST else "") for own in alone]
-    rows["notes"] = [run.tags.get("pipeline.data_notes", "") for run in runs]
-    return _table("Data", "", labels, rows, "the same rows, divided alike")
+    beside = {"name": "pipeline.data", "notes": "pipeline.data_notes"}
+    return [*_table("Data", "", labels, rows, "the same rows, divided alike"), *_beside(runs, labels, beside)]
 
 
 def code(runs: Sequence[Run], labels: Sequence[str]) -> list[Part]:
-    """Commit, versions, machine, command."""
+    """Commit, versions, platform; beside these host and command."""
     rows = {what: [run.tags.get(tag, "") for run in runs] for what, tag in CODE.items()}
-    return _table("Code", "", labels, rows, "the same code on the same machine")
+    return [*_table("Code", "", labels, rows, "the same code and versions"), *_beside(runs, labels, BESIDE)]
 
 
 def bits(runs: Sequence[Run], labels: Sequence[str]) -> list[Part]:
@@ -112,6 +122,10 @@ def bits(runs: Sequence[Run], labels: Sequence[str]) -> list[Part]:
         return [*made, Text(text=f"The weights are the same to the bit: sha256 {known[0].digest[:BRIEF]}.")]
     rows = [["weights (sha256)", *(own.digest[:BRIEF] for own in found)], ["network (digest)", *(own.structure for own in found)]]
     made.append(Table(heading=["", *labels], rows=[row for row in rows if len(set(row[1:])) > 1]))
+    if len({own.trained for own in known}) == 1:
+        named = ", ".join(label for label, own in zip(labels, found, strict=True) if own.trained != own.digest)
+        same = f"The trained weights are the same to the bit (sha256 {known[0].trained[:BRIEF]})"
+        made.append(Text(text=f"{same}; their averages, which are measured and predicted with in {named}, are not."))
     names = list(dict.fromkeys(name for own in known for name in own.tensors))
     differing = [name for name in names if len({own.tensors.get(name) for own in known}) > 1]
     lines = [[name, *(_shape(own, name) for own in found), _distance(known, name)] for name in differing[:MOST]]
@@ -166,6 +180,16 @@ def _table(title: str, what: str, labels: Sequence[str], rows: Mapping[str, Sequ
     differing = [[name, *values] for name, values in rows.items() if len(set(values)) > 1]
     body: Part = Table(heading=[what, *labels], rows=differing) if differing else Text(text=f"Nothing: {same}.")
     return [Heading(text=title), body]
+
+
+def _beside(runs: Sequence[Run], labels: Sequence[str], tags: Mapping[str, str]) -> list[Part]:
+    """A sentence a run for what differs and decides nothing."""
+    told: list[Part] = []
+    for what, tag in tags.items():
+        values = ["; ".join(run.tags.get(tag, "").splitlines()) or "none" for run in runs]
+        if len(set(values)) > 1:
+            told += [Text(text=f"{what} of {label}: {value}") for label, value in zip(labels, values, strict=True)]
+    return told
 
 
 def _json(text: str) -> Mapping[str, object]:

@@ -26,6 +26,8 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     lines = list(found(experiment))
     width = max(len(what) for what, _, _ in lines)
     text = "\n".join(leaving(f"{what:<{width}}  {here}  [{decides}]") for what, here, decides in lines)
+    if experiment.scope is None:
+        text += "\nof a training: task=doctor run=FOLDER"
     print(text)
     return text
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,12 +29,14 @@ from pipeline.tasks import trained
 from pipeline.tasks.context import RunContext
 from pipeline.tracking.folder import read_info
 from pipeline.tracking.health import Diagnosed, Diagnosis, Health
-from pipeline.tracking.journal import last_values, read_journal
+from pipeline.tracking.journal import end_of, last_values, read_journal
 from pipeline.tracking.tracker import Tracker
 from pipeline.training import checkpoint
 from pipeline.training.settings import Training
 
 TAG = "pipeline.doctor"
+LIMIT = re.compile(r"trained [^;]*, to the end of (budget\.\w+ = [^;]+)")
+WHOLE = re.compile(r"trained [^;]*(; the weights are those of epoch .*)?")
 
 
 def wanted(settings: Training, context: RunContext) -> bool:
@@ -93,6 +97,8 @@ def of_folder(folder: Path) -> tuple[Diagnosis, ...]:
     course = Course(
         history=tuple(done.history), steps=int(np.max(found.state["step"])), held=done.epoch, anew=anew, tested=tested(last_values(events))
     )
+    end = end_of(events)
+    course = ended(course, "" if end is None else end.message)
     return diagnose(Case(material_of(config, ready), program.structure.network, course, seen, class_names=dataset.class_names))
 
 
@@ -103,6 +109,12 @@ def before_training(config: Experiment, rows: Material) -> tuple[Diagnosis, ...]
     moments = [Moment(epoch=0, state=program.state(), course=program.tables.course)]
     seen = looks(program, part, moments, seconds=0.0, always=True)
     return diagnose(Case(rows, program.structure.network, Course(), seen))
+
+
+def ended(course: Course, message: str) -> Course:
+    """`course` with what ended it, by the message of its end: training.epochs, a limit of the budget, or something before these."""
+    found = LIMIT.match(message)
+    return replace(course, ended_early=WHOLE.fullmatch(message) is None, limit="" if found is None else found[1])
 
 
 def tell(console: Console, tracker: Tracker, context: RunContext, found: tuple[Diagnosis, ...]) -> None:

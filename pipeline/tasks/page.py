@@ -79,7 +79,7 @@ def _brief(value: str) -> str:
 
 def params(config: Mapping[str, Any], context: RunContext) -> dict[str, str]:
     """What differs from the defaults, the few that always matter, and what varies in the sweep; layers in one line; log10 of some."""
-    whole, usual = flatten(config), _defaults()
+    whole, usual = flatten(config), defaults()
     varied = [text.partition("=")[0] for text in context.varied]
     asked = [*ALWAYS, *varied, *(name for name, value in whole.items() if usual.get(name) != value)]
     wanted = [name for name in dict.fromkeys(asked) if name in whole and whole[name] not in ("null", "[]", "{}", "")]
@@ -109,8 +109,10 @@ def _positive(text: str) -> float:
 
 
 @cache
-def _defaults() -> Mapping[str, str]:
-    return flatten(spec.to_plain(spec.experiment({})))
+def defaults() -> Mapping[str, str]:
+    """The values of a config that gives nothing, by path; its layers in one line."""
+    usual = spec.to_plain(spec.experiment({}))
+    return flatten(usual) | {"architecture": _layers(usual)}
 
 
 def _layers(config: Mapping[str, Any]) -> str:

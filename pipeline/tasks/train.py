@@ -174,8 +174,7 @@ def _trained(made: _Training) -> Generator[Feed, Taken, Result]:
     context.placed(tracker.folder)
     tracker.sends_log = context.sweep is None
     outcome, values = yield from _recorded(made, tracker)
-    early = outcome.message.startswith("stopped early")
-    course = Course(history=outcome.history, held=outcome.epoch, ended_early=early, tested=examined.tested(values))
+    course = examined.ended(Course(history=outcome.history, held=outcome.epoch, tested=examined.tested(values)), outcome.message)
     found = _examined(made, tracker, course)
     results.note(tracker, "\n\n".join([outcome.message, *map(told.brief, found)]), values)
     _model(made, tracker)

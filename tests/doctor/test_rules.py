@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -13,11 +15,12 @@ import pytest
 import pipeline
 from pipeline.checks.material import Material, material
 from pipeline.config.spec import experiment
-from pipeline.doctor import told
+from pipeline.doctor import begin, told
 from pipeline.doctor.case import Case, Course
 from pipeline.doctor.diagnose import EXPLAINS, diagnose
 from pipeline.layers.graph import LayerGraph
-from pipeline.tracking.health import Diagnosed, Diagnosis
+from pipeline.tasks import examined
+from pipeline.tracking.health import Diagnosed, Diagnosis, Health
 from pipeline.tracking.journal import read_journal
 
 IRIS = ("data=iris", "architecture=mlp_small", "training.batch_size=16", "tracking=none", "training.doctor=true")
@@ -52,6 +55,19 @@ def test_overfitting_is_told_from_its_epoch_and_not_where_the_best_weights_are_k
     assert _names(curves, held=8) == []
 
 
+def test_nothing_is_learned_by_rows_whose_loss_is_above_that_of_knowing_nothing() -> None:
+    curves = {"loss/train": _line(6.7, 4.9), "loss/validation": [*_line(4, 2.6, 8), *_line(2.7, 7.7, 12)]}
+    assert "overfitting" not in _names(curves)
+
+
+def test_two_rows_have_no_start_loss() -> None:
+    rows, network = _rows()
+    look = cast("Health", SimpleNamespace(epoch=0, data_loss=0.01))
+    few = replace(rows, x=rows.x[:2], y=rows.y[:2])
+    assert [found.name for found in begin.start_loss(Case(rows, network, Course(), [look]))] == ["start loss"]
+    assert not list(begin.start_loss(Case(few, network, Course(), [look])))
+
+
 def test_a_training_loss_that_rises_is_a_rate_too_high() -> None:
     assert _names({"loss/train": [*_line(1, 0.2, 10), *_line(0.3, 1.0, 10)]}) == ["learning rate too high"]
     assert _names({"loss/train": []}, failed="not finite", first=[1.0, 9.0]) == ["learning rate too high"]
@@ -64,6 +80,26 @@ def test_rows_learned_by_heart_nothing_learned_and_an_end_too_early() -> None:
     falling = {"loss/train": _line(1.1, 0.3), "loss/validation": _line(1.1, 0.3)}
     assert _names(falling, "training.epochs=20") == ["ended too early"]
     assert _names(falling, "training.epochs=20", ended_early=True) == []
+
+
+@pytest.mark.parametrize(
+    ("message", "override"),
+    [
+        ("trained 20 epochs", "training.epochs=40"),
+        ("trained 20 epochs; the weights are those of epoch 20, the best by loss/validation", "training.epochs=40"),
+        ("trained 20 epochs, to the end of budget.steps = 500", "budget.steps=1000"),
+        ("trained 19 epochs and 2 of the 7 steps of the next, to the end of budget.seconds = 1.5", "budget.seconds=3"),
+        ("trained 20 epochs; callback enough stopped it: the loss was below 0.2, to the end of budget.steps = 5", None),
+        ("stopped early after epoch 20", None),
+        ("stopped after epoch 20", None),
+        ("", None),
+    ],
+)
+def test_more_of_what_ended_it_is_suggested_and_nothing_where_something_stopped_it(message: str, override: str | None) -> None:
+    rows, network = _rows("training.epochs=20")
+    history = [{"loss/train": value, "loss/validation": value} for value in _line(1.1, 0.3)]
+    course = examined.ended(Course(history=history, steps=1000, held=20), message)
+    assert [found.override for found in diagnose(Case(rows, network, course, ()))] == ([override] if override else [])
 
 
 def test_a_schedule_over_too_soon() -> None:

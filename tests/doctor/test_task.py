@@ -47,6 +47,11 @@ def test_nothing_is_wrong_with_a_sound_run(command: Command, capsys: pytest.Capt
     assert capsys.readouterr().out == "doctor: nothing is wrong as far as was measured\n"
 
 
+def test_without_a_run_it_says_how_a_training_is_asked_about(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("task=doctor") == 0
+    assert capsys.readouterr().out.endswith("\nof a training: task=doctor run=FOLDER\n")
+
+
 def test_a_check_says_what_is_seen_before_the_first_step(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     few = ("task=check", "data=iris", "architecture=mlp_small", "check.elements=2", "check.steps=50")
     command(*few, "preprocessing=none")
@@ -61,6 +66,8 @@ def test_a_check_says_what_is_seen_before_the_first_step(command: Command, capsy
         (("verify=true",), "verify = true: only task=doctor reads it; leave it out"),
         (("task=doctor", "verify=true"), "verify = true: verifies what is suggested for a run; give run=FOLDER or run=MLFLOW_RUN_ID"),
         (("task=doctor", "run=r", "scope=machine"), "scope = machine: run is given too; give one of them"),
+        (("task=doctor", "run=a,b"), "run = a,b: takes one run; task=compare runs=[a,b] sets several side by side"),
+        (("task=doctor", "run=[a,b]"), "run = [a,b]: takes one run; task=compare runs=[a,b] sets several side by side"),
         (("runs=[a,b]",), "runs = ['a', 'b']: only task=compare reads it; leave it out"),
         (
             ("task=compare", "runs=[a]"),

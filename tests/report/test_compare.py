@@ -18,7 +18,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
-        for name, more in (("a", ()), ("same", ()), ("b", ("optimizer.learning_rate=0.01",)), ("seed", ("seed=1",))):
+        for name, more in (
+            ("a", ()),
+            ("same", ()),
+            ("b", ("optimizer.learning_rate=0.01",)),
+            ("seed", ("seed=1",)),
+            ("ema", ("averaging=ema",)),
+        ):
             assert main([*SMALL, *more, f"output={name}"]) == 0
     return place
 
@@ -56,6 +62,15 @@ def test_another_value_is_named_alone_and_so_is_the_epoch_from_which_the_curves_
 def test_other_rows_are_told_by_their_division(compared: Callable[..., dict[str, dict[str, object]]]) -> None:
     found = compared("a", "seed", "b")
     assert any(row["what"] == "division" for row in found["data"]["rows"])  # type: ignore[attr-defined]
+
+
+def test_bits_are_those_of_the_averages_that_a_run_predicts_with(compared: Callable[..., dict[str, dict[str, object]]]) -> None:
+    found = compared("a", "ema")
+    assert found["compared"]["said"] == ["Other: settings, bits, curves; the same: data, code."]
+    assert "to the bit (sha256 " in str(found["bits"]["said"])
+    assert "; their averages, which are measured and predicted with in ema, are not." in str(found["bits"]["said"])
+    assert any(row.get("tensor") == "fc1.weight" and float(row["distance"]) > 0 for row in found["bits"]["rows"])  # type: ignore[attr-defined]
+    assert any(line.startswith("notes of ema: ") for line in found["data"]["said"])  # type: ignore[attr-defined]
 
 
 def test_a_terminal_shows_tables_and_a_file_of_another_form_is_refused(

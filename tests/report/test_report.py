@@ -43,6 +43,9 @@ def test_a_run_in_markdown(place: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().out == "written to a/report.md\n"
     text = Path("a/report.md").read_text()
     assert text.startswith("# iris") and "finished: trained 5 epochs." in text
+    differing = text.partition("## What differs from the defaults")[2].partition("##")[0]
+    assert "| data.kind | iris | digits |" in differing and "| training.epochs | 5 | auto |" in differing
+    assert not any(name in differing for name in ("seed", "precision", "optimizer", "log10.", "parameters"))
     assert "| loss |" in text and "| accuracy |" in text and "## Model card" in text
     assert text.rstrip().endswith("charts are left out; format=html draws them.")
 
