@@ -242,11 +242,10 @@ def _unit_rows(found: Mapping[str, re.Match[str]], cells: Mapping[str, int]) -> 
 
 
 def _odd_units(found: Mapping[str, re.Match[str]], cells: Mapping[str, int]) -> frozenset[str]:
-    """The few cells with something beside their number that nine in ten have not: slips (2O among numbers), and no units."""
+    """The few cells with something beside their number where nine in ten have nothing: slips (2O among numbers), and no units."""
     rows = _unit_rows(found, cells)
-    usual = max(rows, key=lambda unit: rows[unit], default="")
-    few = 10 * (sum(rows.values()) - rows.get(usual, 0)) <= sum(rows.values())
-    return frozenset(text for text, match in found.items() if _unit(match) != usual) if few else frozenset()
+    few = 10 * rows.get("", 0) >= 9 * sum(rows.values())
+    return frozenset(text for text, match in found.items() if _unit(match)) if few else frozenset()
 
 
 def _units(found: Mapping[str, re.Match[str]]) -> list[str]:

@@ -198,7 +198,19 @@ def _for_all(rows: Source, found: Mapping[str, Evidence], decisions: Mapping[str
 def faults(rows: Source, found: Mapping[str, Evidence], decisions: Mapping[str, Decision], config: Data) -> dict[str, DataError]:
     """Column -> what refuses it when all its cells are read as decided."""
     converters = _converters(rows, found, decisions, {name: _hint(name, config) for name in decisions}, config)
-    return _faults(rows, converters, found)
+    wrong = _faults(rows, converters, found)
+    for name in _inferred_words(decisions, config):
+        try:
+            converters[name].check_names()
+        except DataError as error:
+            wrong.setdefault(name, error)
+    return wrong
+
+
+def _inferred_words(decisions: Mapping[str, Decision], config: Data | None) -> list[str]:
+    """Columns of words that nobody declared: they may turn out to be names."""
+    targets = () if config is None else target_columns(config.target)
+    return [name for name, each in decisions.items() if config is not None and each.why == "words" and name not in targets]
 
 
 def _faults(rows: Source, converters: Mapping[str, Converter], found: Mapping[str, Evidence]) -> dict[str, DataError]:
@@ -245,15 +257,10 @@ def _converted(
 ) -> tuple[Callable[[], Facts], Iterator[Array]]:
     converters = _converters(rows, found, decisions, hints, config)
     storage = np.result_type(*(found[name].storage for name in converters)) if converters else np.dtype(np.float64)
-    inferred = [
-        name
-        for name, decision in decisions.items()
-        if decision.why == "words" and config is not None and name not in target_columns(config.target)
-    ]
 
     def blocks() -> Iterator[Array]:
         yield from converted(_blocks_of(rows, list(converters), found), converters, storage)
-        for name in inferred:
+        for name in _inferred_words(decisions, config):
             converters[name].check_names()
 
     def facts() -> Facts:

@@ -184,6 +184,12 @@ DOUBTS = {
         ('missing: ["2O"]', "kind: category", "kind: ignore"),
         ([*map(float, range(9)), np.nan], [*map(str, range(9)), "2O"], None),
     ),
+    "a number without the unit of the others": (
+        (*(f"{row} kg" for row in range(9)), "7"),
+        "column c, line 11 is '7' (also '0 kg'); its unit differs from those of the others ('none', 'kg')",
+        ("kind: category", "kind: ignore"),
+        ([*(f"{row} kg" for row in range(9)), "7"], None),
+    ),
     "units that differ": (
         ("12 km", "3 m"),
         "column c, line 3 is '3 m' (also '12 km'); its unit differs from those of the others ('m', 'km')",
