@@ -2,7 +2,12 @@
 
 One recipe for both: one hidden layer of 100 units with ReLU, Adam, batches of 64, 20 epochs, standardized digits, 3 folds, 8 learning rates
 times 8 L2 penalties, one process, two threads for each.  The searches take turns and start with one candidate each, which is not counted:
-what is compiled or loaded once.
+what is compiled or loaded once.  On a quiet machine of two cores:
+
+    ours 3.08 s (best 0.9499), MLPClassifier 16.66 s (best 0.9510): 5.4 times
+    ours 3.13 s (best 0.9499), MLPClassifier 16.95 s (best 0.9510): 5.4 times
+    ours 3.10 s (best 0.9499), MLPClassifier 17.13 s (best 0.9510): 5.5 times
+    median 5.4 times as fast, 64 candidates, 3 folds
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from pipeline.screen.wording import fitting, in_words, newest
 from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Started
 
 MOST_LINES, SILENCE = 50, 5.0  # epochs of which each gets a line; seconds without one
+FIRST, PACE = 10, 1.0  # epochs that each get a line where their number is not known, and then a line in so many seconds
 SHORTEST = 0.1  # seconds between two changes of a line
 
 
@@ -43,7 +44,10 @@ def display(console: Console, *, job: str = "", said: set[str] | None = None, ba
 
 
 class Epochs:
-    """The lines of a training: one an epoch; of more than MOST_LINES epochs, the first, one every so many, and one after some silence."""
+    """The lines of a training: one an epoch; of more than MOST_LINES epochs, the first, one every so many, and one after some silence.
+
+    Of an unknown number the first few, and then one a second.
+    """
 
     def __init__(self, say: Callable[[str], None], *, width: int | None = None) -> None:
         """width: of a line; what does not fit is left out."""
@@ -67,7 +71,10 @@ class Epochs:
             self._say(f"{begun}{in_words(values)}")
 
     def _is_due(self, epoch: int) -> bool:
-        return epoch == 1 or epoch % self._every == 0 or epoch == self._epochs or time.monotonic() - self._said > SILENCE
+        silence = time.monotonic() - self._said
+        if self._epochs is None:  # nobody knows how many there will be
+            return epoch <= FIRST or silence > PACE
+        return epoch == 1 or epoch % self._every == 0 or epoch == self._epochs or silence > SILENCE
 
 
 class Lines:

@@ -148,3 +148,15 @@ def test_a_narrow_line_keeps_a_score_of_the_validation_part_and_the_same_names_i
     assert list(fitting(values, 90)) == ["accuracy/train", "loss/validation", "accuracy/validation"]
     assert list(fitting({**values, "time/epoch_s": 0.1}, 200)) == [*values, "time/epoch_s"]
     assert list(fitting({**values, "loss/train": 123456.0}, 90)) == list(fitting(values, 90))
+
+
+def test_a_training_whose_length_is_not_known_gets_a_line_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    now = 0.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    shown = progress.Epochs(lines.append)
+    shown(Started(epochs=None, total=None, steps_per_epoch=1, epoch=0, step=0))
+    for epoch in range(1, 1001):
+        now = epoch / 100  # 10 s in all
+        shown(EpochEnded(epoch=epoch, values={"loss/train": 1.0}, best=False))
+    assert len(lines) == 10 + 9 and lines[0] == "epoch 1  loss/train 1" and lines[10].startswith("epoch 111  ")
