@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import spec
+from pipeline.config.given import given, several
+from pipeline.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
     from pipeline.tasks.results import Result
 
 Config = Mapping[str, Any]
+FROM_PYTHON = {  # task -> what does it from Python
+    "predict": "write pipeline.load(RUN).predict(x)",
+    "evaluate": "write pipeline.load(RUN).evaluate(x, y)",
+    "explain": "write pipeline.compile(cfg).explain()",
+}
 
 
 def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -38,14 +45,14 @@ def compile(cfg: Config) -> Program:
     """
     from pipeline.program.make import compile_experiment  # noqa: PLC0415
 
-    return compile_experiment(spec.experiment(_own(cfg)))
+    return compile_experiment(spec.experiment(given(cfg)))
 
 
 def stack(cfgs: Sequence[Config]) -> Stack:
     """Trials of one structure as one program; `stack.programs[k]` is trial k.  Raises ConfigError where the structures differ."""
     from pipeline.program.make import compile_stack  # noqa: PLC0415
 
-    return compile_stack([spec.experiment(_own(cfg)) for cfg in cfgs])
+    return compile_stack([spec.experiment(cfg) for cfg in several(cfgs)])
 
 
 def train(
@@ -63,8 +70,10 @@ def train(
     from pipeline.tasks.context import RunContext  # noqa: PLC0415
     from pipeline.tasks.train import run  # noqa: PLC0415
 
-    cfg, given = in_memory(_own(cfg), x, y, target=target, weight=sample_weight)
-    return run(spec.experiment(cfg), cfg, RunContext(), quiet=quiet, given=given)
+    cfg, rows = in_memory(given(cfg), x, y, target=target, weight=sample_weight)
+    experiment = spec.experiment(cfg)
+    _check_trains(experiment.task)
+    return run(experiment, cfg, RunContext(), quiet=quiet, given=rows)
 
 
 def sweep(
@@ -111,12 +120,15 @@ def load(run: object, *, extensions: Sequence[str] = ()) -> Model:
     return trained.load(trained.find(str(run))).program
 
 
-def _own(cfg: Config) -> Config:
-    """A config that the caller gives, the extensions that it names imported."""
-    from pipeline.config.extensions import begin, own  # noqa: PLC0415
+def _check_trains(task: str) -> None:
+    """Raises ConfigError for a config of another task than training, which `train` would not do."""
+    from pipeline.tasks import TASKS  # noqa: PLC0415
 
-    begin(())
-    return own(cfg)
+    if task not in TASKS:
+        raise ConfigError(at="task", got=task, rule="unknown task", hint=nearest(task, TASKS))
+    if TASKS[task].function != TASKS["train"].function:
+        instead = FROM_PYTHON.get(task, f"give python -m pipeline task={task}")
+        raise ConfigError(at="task", got=task, rule="pipeline.train trains", hint=f"{instead}; leave task out to train")
 
 
 def plot(of: Result | Swept | str | Path, what: str | None = None, *, axes: Axes | None = None) -> Panels:

@@ -9,6 +9,7 @@ compose.py        Hydra: overrides -> nested plain dicts; Hydra is seen by it, o
 others.py         config files that are not ours: what they may say
 jobs.py           the configs of the jobs of a sweep
 launchers.py      launchers and sweepers of Hydra, given the jobs of a sweep
+given.py          a config that Python gives
 arms.py           the arms of a comparison, laid over a config
 plain_jobs.py     the configs of a sweep's jobs, begun from Python
 searched.py       what a search is asked on the command line

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.config.compose import explained, laid_out, resolved, sweep_params
-from pipeline.config.overrides import parsed, plain_value, planned, shown
+from pipeline.config.overrides import every_fold, parsed, plain_value, planned, shown
 from pipeline.config.searched import Asked, is_range, searched
 from pipeline.config.sweep_settings import SweepSettings, taken_out
 from pipeline.errors import ConfigError
@@ -36,7 +36,7 @@ def jobs_of(overrides: Sequence[str]) -> list[tuple[str, ...]]:
             hint = "give hydra/sweeper=search hydra.sweeper.trials=64 too"
             raise ConfigError(at=path, got=value, rule="a grid has values, and this is a range", hint=hint)
     try:
-        jobs = planned(sweep_params(), overrides)
+        jobs = planned(every_fold(sweep_params(), overrides), overrides)
     except HydraException as error:
         raise explained(error) from None
     if not jobs:

@@ -227,6 +227,21 @@ def planned(params: Mapping[str, str], overrides: Sequence[str]) -> list[tuple[s
     return [tuple(job) for job in jobs]
 
 
+def every_fold(params: Mapping[str, str], overrides: Sequence[str]) -> dict[str, str]:
+    """`params` of a sweep over every fold, with as many as the overrides say there are; any other as they are.  Raises ConfigError."""
+    folds, fold = "data.split.folds", "data.split.fold"
+    own, given = {key.lstrip("+"): key for key in params}, values_of(overrides)
+    if not {folds, fold} <= own.keys() or folds not in given or fold in given:
+        return dict(params)
+    count = str(params[own[folds]])
+    if not count.isdecimal() or str(params[own[fold]]) != ",".join(map(str, range(int(count)))):  # some of them
+        return dict(params)
+    if not given[folds].isdecimal():
+        hint = f"give {folds}=3 or another number, or choose the folds: {fold}=0,1,2"
+        raise ConfigError(at=folds, got=given[folds], rule="the sweep is over every fold of one number", hint=hint)
+    return {**params, own[fold]: ",".join(map(str, range(int(given[folds]))))}
+
+
 def values_of(job: Sequence[str]) -> dict[str, str]:
     """Path -> value of the overrides of a job."""
     return _given(job)

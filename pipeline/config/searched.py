@@ -22,10 +22,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, QuotedString, RangeSweep
 from hydra.errors import HydraException
 
-from pipeline.config.overrides import forgiving
+from pipeline.config.overrides import every_fold, forgiving
 from pipeline.config.words import as_written
 from pipeline.errors import ConfigError, nearest
 from pipeline.records import plain, record
+from pipeline.search.models import check_library
 from pipeline.search.parameters import ALIASES, Parameter, checked, parameter
 from pipeline.search.points import corners
 from pipeline.search.settings import AT, REPEATS, Search, read_search
@@ -79,6 +80,7 @@ def searched(given: Mapping[str, Any], overrides: Sequence[str], *, ours: bool =
     ours  paths are those of our configs, not of another application
     """
     search = read_search(given)
+    check_library(search.method)
     spaces: dict[str, Parameter] = {}
     keys: dict[str, str] = {}
     for path, space in search.space.items():
@@ -86,7 +88,7 @@ def searched(given: Mapping[str, Any], overrides: Sequence[str], *, ours: bool =
         spaces[path] = parameter(path, _in_hydra(space), at=f"{AT}.space.{path}")
     common: dict[str, str] = {}
     fixed = []
-    for override in _parsed([*(f"{key}={value}" for key, value in search.params.items()), *overrides]):
+    for override in _parsed([*(f"{key}={value}" for key, value in every_fold(search.params, overrides).items()), *overrides]):
         path, found = as_written(override.key_or_group), _space(override)
         assert override.input_line is not None
         keys[path] = override.input_line.partition("=")[0]

@@ -21,6 +21,7 @@ from pipeline.search.settings import AT
 from pipeline.search.spaces import Choice, at, count, share_of
 from pipeline.search.told import Told
 
+LIBRARIES = {"tpe": "optuna", "cma_es": "cmaes"}
 Shares = dict[str, float]  # axis -> share
 
 
@@ -29,7 +30,7 @@ def tpe(seed: int, parameters: Sequence[Parameter], many: int, told: Sequence[To
 
     Those of one batch are kept apart by counting the ones before them as bad (the constant liar of Ginsbourger et al. 2010).
     """
-    optuna = _library("optuna", "tpe")
+    optuna = _library("tpe")
     found = axes(parameters)
     distributions = {name: _distribution(optuna, own) for name, own in found.items()}
     with warnings.catch_warnings():
@@ -58,7 +59,7 @@ def cma_es(seed: int, parameters: Sequence[Parameter], many: int, told: Sequence
     if many < 2 or len(told[0].scores if told else (0,)) > 1:
         got, rule = (many, "a generation has two points or more") if many < 2 else ("cma_es", "it knows one metric")
         raise ConfigError(at=f"{AT}.{'batch' if many < 2 else 'method'}", got=got, rule=rule, hint=f"give {AT}.method=tpe")
-    library = _library("cmaes", "cma_es")
+    library = _library("cma_es")
     names = [each.path for each in parameters]
     size = max(2, len(names))  # the library knows no single dimension: the second one is there and changes nothing
     strategy = library.CMA(mean=np.full(size, 0.5), sigma=0.25, bounds=np.tile([0.0, 1.0], (size, 1)), population_size=many)
@@ -83,10 +84,17 @@ def word(seed: int, number: int) -> int:
     return int.from_bytes(hashlib.blake2b(f"{seed} {number}".encode(), digest_size=4).digest(), "little")
 
 
-def _library(name: str, method: str) -> ModuleType:
+def check_library(method: str) -> None:
+    """Whether the package of a method is there, before any trial is run.  Raises ConfigError."""
+    if method in LIBRARIES:
+        _library(method)
+
+
+def _library(method: str) -> ModuleType:
     """Loaded where a method is asked for that needs it: both are slow to load, and an extra."""
     import importlib  # noqa: PLC0415  # see above
 
+    name = LIBRARIES[method]
     try:
         return importlib.import_module(name)
     except ImportError:

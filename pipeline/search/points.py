@@ -35,6 +35,17 @@ def ask(search: Search, parameters: Parameters, told: Sequence[Told]) -> list[Po
     return METHODS[search.method](search, narrowed, first, end - first, told)
 
 
+def start(search: Search, parameters: Parameters) -> str:
+    """How many points of a model come before it has anything to learn from, and where from, in words; empty for other methods."""
+    drawn = {"tpe": "quasi-random (sobol)", "cma_es": "drawn at random about the middle"}.get(search.method)
+    if drawn is None or search.trials is None:
+        return ""
+    first = min(search.trials, _batch(search, parameters))
+    if first < search.trials:
+        return f", the first {first} {drawn}, the others from what these show"
+    return f", all {drawn}: the first {_batch(search, parameters)} come before there is anything to learn from"
+
+
 def _part(search: Search, parameters: Parameters, first: int, told: Sequence[Told]) -> tuple[int, int]:
     """First and end of the stage or batch that point `first` belongs to; an end that is not above it where the search is over."""
     if search.method in ("grid", "ablate"):

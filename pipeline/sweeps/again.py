@@ -11,13 +11,13 @@ from pipeline import files
 from pipeline.config.overrides import asks_for_several, values_of
 from pipeline.config.sweep_settings import SWEEP
 from pipeline.errors import PipelineError, RunError
-from pipeline.sweeps.jobs import Trial
 from pipeline.sweeps.journal import SweepJournal, is_sweep
+from pipeline.tasks.context import RunContext
 
 
-def command_of(trial: Trial, flags: Sequence[str]) -> str:
-    """`python -m pipeline ...` with the values of the trial; `flags` are those of the sweep."""
-    asked = [text for text in trial.context.overrides if not text.startswith(f"{SWEEP}.")]
+def command_of(context: RunContext, flags: Sequence[str]) -> str:
+    """`python -m pipeline ...` with the values of a job; `flags` are those of the sweep."""
+    asked = [text for text in context.overrides if not text.startswith(f"{SWEEP}.")]
     if asks_for_several(asked):
         asked.append("hydra.mode=RUN")
     kept = [flag for flag in flags if flag not in ("-m", "--multirun")]

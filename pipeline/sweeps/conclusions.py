@@ -48,7 +48,12 @@ def _of_arms(sweep: Sweep, arms: Sequence[Arm]) -> list[str]:
     if not best.done:
         return []
     test = best.values.get(f"{sweep.metric.partition('/')[0]}/test")
-    if len(arms) > 1 and test is not None and sweep.metric.endswith("/validation"):
+    tied = [arm for arm in arms[1:] if arm.done == arm.trials and _same(arm.values[sweep.metric].mean, best.values[sweep.metric].mean)]
+    if tied:
+        more = f" and {len(tied) + 1 - NAMED} more" if len(tied) >= NAMED else ""
+        names = "; ".join(map(_named, [best, *tied][:NAMED]))
+        said.append(f"a tie by {sweep.metric}: {names}{more} have the same mean, and the first stands for them as the best")
+    elif len(arms) > 1 and test is not None and sweep.metric.endswith("/validation"):
         said.append(f"chosen by {sweep.metric}: {_named(best)}; on the test part {test.said(sweep.metric)}")
     if best.done == 1:
         return [*said, f"note: no winner is named: of the best there is one of the {repeats}"]
@@ -79,8 +84,14 @@ def _of_one_seed(sweep: Sweep) -> list[str]:
     best, quantity = sweep.best, sweep.metric.partition("/")[0]
     if best is not None and len(finished) > 1 and sweep.metric.endswith("/validation") and f"{quantity}/test" in best.metrics:
         value, test = number(sweep.metric, sweep.value(best)), number(sweep.metric, best.metrics[f"{quantity}/test"])
-        said.append(f"{sweep.metric} of the best, {value}, was chosen among {len(finished)}; on the test part it is {test}")
+        tied = sum(_same(sweep.value(trial), sweep.value(best)) for trial in finished)
+        tie = f", of which {tied} tie" if tied > 1 else ""
+        said.append(f"{sweep.metric} of the best, {value}, was chosen among {len(finished)}{tie}; on the test part it is {test}")
     return said
+
+
+def _same(one: float, other: float) -> bool:
+    return abs(one - other) <= comparison.ROUNDING * abs(other)
 
 
 def _named(arm: Arm) -> str:

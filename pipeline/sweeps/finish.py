@@ -15,11 +15,11 @@ from rich.table import Table
 
 from pipeline import files
 from pipeline.config.experiment import Experiment
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, sentence
 from pipeline.screen.console import console_for, say
 from pipeline.screen.tables import fits
 from pipeline.sweeps import comparison, forms, page
-from pipeline.sweeps.conclusions import at_an_end, conclusions
+from pipeline.sweeps.conclusions import NAMED, at_an_end, conclusions
 from pipeline.sweeps.importance import importance
 from pipeline.sweeps.jobs import SweepResult
 from pipeline.sweeps.table import Sweep, receipt_of, record_sweep, summarize_sweep
@@ -50,6 +50,8 @@ def finished(sweep: SweepResult) -> None:
     console.print(_fitting(console, _table(summary)))
     if len(summary.trials) > MOST:
         say(console, f"the best {TOP} of {len(summary.trials)} trials; all are in trials.csv of the sweep's own run")
+    for line in _without_a_run(sweep):
+        say(console, line)
     arms = comparison.compare(summary)
     if arms:
         console.print(_fitting(console, _arms(summary, arms)))
@@ -77,10 +79,24 @@ def finished(sweep: SweepResult) -> None:
     if experiment.tracking.kind != "none" and summary.best is not None:  # last: its figures take the sender's time
         _ask_for_more(summary.best.folder, sender, experiment, sweep.id)
     store = locate(experiment.tracking, project)
+    if sweep.journal.summary is not None:
+        drawn = "" if store is None else "   (its pictures are drawn into figures/ there)"
+        say(console, f"tables      {files.shown(sweep.journal.summary)}{drawn}")
     if receipt.link is None or store is None:
         say(console, f"note: {receipt.note}")
         return
     page.tell(page.trials_of(summary), sender, store, receipt.link, lambda text: say(console, text))
+
+
+def _without_a_run(sweep: SweepResult) -> list[str]:
+    """What became of the jobs that are no row of the table, in a line each: they were refused, or failed before they had a folder."""
+    lines = []
+    for job in sweep.jobs:
+        folder = sweep.journal.runs.get(job.trial)
+        if isinstance(job.error, Exception) and (folder is None or not folder.is_dir()):
+            lines.append(f"not run: {job.context.label}: {sentence(job.error)}")
+    left = len(lines) - NAMED
+    return [*lines[:NAMED], f"not run: {left} more, see above"] if left > 0 else lines
 
 
 def _ranges(sweep: SweepResult) -> set[str]:
@@ -164,7 +180,9 @@ def _arms(sweep: Sweep, arms: tuple[comparison.Arm, ...]) -> Table:
     """A row an arm, best mean first."""
     repeats = comparison.repeats(sweep)
     one = repeats.replace("seeds", "seed").replace("folds", "fold")
-    title = f"means over the {repeats} with their {comparison.LEVEL:.0%} intervals; differences are of pairs of one {one}"
+    title = f"means over the {repeats} with their {comparison.LEVEL:.0%} intervals"
+    if any(arm.difference is not None for arm in arms):
+        title += f"; differences are of pairs of one {one}"
     table = Table(box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="bold")
     heading, *rows = comparison.table(sweep, arms)
     if len(rows) > MOST:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import files
-from pipeline.config.extensions import begin, own
+from pipeline.config.given import given
 from pipeline.config.plain_jobs import PlainConfigs
 from pipeline.config.searched import searched
 from pipeline.config.sweep_settings import SWEEP, taken_out
@@ -134,13 +134,12 @@ def sweep(
     quiet: bool = False,
 ) -> Swept:
     """See pipeline.sweep.  Raises PipelineError, KeyboardInterrupt."""
-    begin(())
-    config, told = taken_out({**own(cfg), SWEEP: dict(settings or {})})
+    config, told = taken_out({**given(cfg), SWEEP: dict(settings or {})})
     check_objectives(told)
-    given = {"method": method or ("grid" if trials is None else "random"), "trials": trials, **(search or {})}
+    how = {"method": method or ("grid" if trials is None else "random"), "trials": trials, **(search or {})}
     seed = [] if seeds is None else [f"seed={','.join(map(str, range(seeds) if isinstance(seeds, int) else seeds))}"]
-    asked = searched({**given, "space": {path: _listed(values) for path, values in space.items()}}, seed)
-    _check_ranges(given["method"], trials, [each.path for each in asked.parameters if not isinstance(each.space, Choice)])
+    asked = searched({**how, "space": {path: _listed(values) for path, values in space.items()}}, seed)
+    _check_ranges(how["method"], trials, [each.path for each in asked.parameters if not isinstance(each.space, Choice)])
     configs = PlainConfigs(config, told)
     for texts in asked.corners():
         described(configs.of(texts).plain())

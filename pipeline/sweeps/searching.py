@@ -17,7 +17,7 @@ from pipeline.config.sweep_settings import SweepSettings
 from pipeline.search.border import on_the_border
 from pipeline.search.halving import Bracket, brackets, going_on
 from pipeline.search.parameters import Point
-from pipeline.search.points import ask
+from pipeline.search.points import ask, start
 from pipeline.search.told import Told
 from pipeline.sweeps.jobs import Job, JobResult
 from pipeline.sweeps.journal import SweepJournal
@@ -58,7 +58,7 @@ class Searching:
         """What is searched, in words."""
         search, runs = self.asked.search, f", {self.runs} runs of each" if self.runs > 1 else ""
         stages = f" in {search.stages} stages" if search.stages > 1 else ""
-        lines = [f"search: {search.method}, {self.count // self.runs} points{stages}{runs}"]
+        lines = [f"search: {search.method}, {self.count // self.runs} points{stages}{runs}{start(search, self.asked.parameters)}"]
         lines += [f"  {each.said}" for each in self.asked.parameters]
         return lines + [f"note: {path} is given one value and not searched" for path in self.asked.fixed]
 

@@ -203,7 +203,8 @@ def summarize_sweep(
     starts = [start_of(events) for _, events in journals]
     found_params = [begun.params for begun in starts]
     jobs = [str(begun.tags.get("pipeline.job", index)) for index, begun in enumerate(starts)]
-    swept = _swept([asked.get(job, {}) for job in jobs])
+    unmet = [values for job, values in asked.items() if job not in jobs]  # refused: its values are among those that were asked for
+    swept = _swept([*(asked.get(job, {}) for job in jobs), *unmet])
     if swept:
         found_params = [{**asked[job], **found} for job, found in zip(jobs, found_params, strict=True)]  # 0.1 where 1e-1 was asked
     params = swept or _differing(found_params)

@@ -191,30 +191,29 @@ class Worker:
         return result_of(trial, None if diverged else end["metrics"], diverged, found=True)
 
     def refused(self, job: Job, error: BaseException) -> JobResult:
-        """What came of a job whose values are refused, which is told."""
+        """What came of a job whose values are refused, which is told, with the command that has them."""
         context = self.context(job)
         self._tell(context, error)
         return JobResult(context=context, experiment=None, error=error)
 
     def _failed(self, trial: Trial, error: BaseException) -> None:
         """Tells at once that a trial failed, and how it is run again by itself; stops the others where that is asked for."""
-        if self._tell(trial.context, error):
-            complain(f"this one again: {command_of(trial, self.journal.head.get('flags', ()))}")
+        self._tell(trial.context, error)
         if self._sweep.on_error == "stop":
             self.stops = True
             if self.doing.interrupt is not None:
                 self.doing.interrupt.ask()
 
-    def _tell(self, context: RunContext, error: BaseException) -> bool:
-        """Says what went wrong with a job, a mistake of ours with its traceback -> whether it was news: what jobs share is said once."""
+    def _tell(self, context: RunContext, error: BaseException) -> None:
+        """Says what went wrong with a job, a mistake of ours with its traceback, and how it is run again: what jobs share is said once."""
         told = sentence(error)
         self._told[told] += 1
         if self._told[told] > 1:
-            return False
+            return
         if not isinstance(error, (PipelineError, OSError)):
             traceback.print_exception(error)
         complain(f"{context.label}: error: {told}")
-        return True
+        complain(f"this one again: {command_of(context, self.journal.head.get('flags', ()))}")
 
     def _tell_how_many(self) -> None:
         for told, count in self._told.items():

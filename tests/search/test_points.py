@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.search.border import on_the_border
 from pipeline.search.parameters import Parameter, Point, checked, parameter
-from pipeline.search.points import ask
+from pipeline.search.points import ask, start
 from pipeline.search.settings import Search, read_search
 from pipeline.search.told import Told, best, dominates
 from tests.refusal import refused
@@ -136,6 +136,16 @@ def test_the_best_is_one_that_was_not_stopped_at_a_rung_and_a_border_is_said() -
 
 def test_one_score_beats_another_where_it_is_better_in_one_and_as_good_in_all() -> None:
     assert dominates((1, 2), (1, 3)) and not dominates((1, 2), (1, 2)) and not dominates((1, 3), (2, 2))
+
+
+def test_how_many_points_come_before_a_model_has_anything_to_learn_from_is_told() -> None:
+    told = ", the first 16 quasi-random (sobol), the others from what these show"
+    assert start(read_search({"method": "tpe", "trials": 64}), TWO) == told
+    told = ", all quasi-random (sobol): the first 16 come before there is anything to learn from"
+    assert start(read_search({"method": "tpe", "trials": 4}), TWO) == told
+    told = ", the first 6 drawn at random about the middle, the others from what these show"
+    assert start(read_search({"method": "cma_es", "trials": 64}), TWO) == told
+    assert start(read_search({"trials": 64}), TWO) == ""
 
 
 @pytest.mark.parametrize(

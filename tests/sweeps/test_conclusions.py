@@ -65,6 +65,12 @@ def test_arms_that_are_told_apart_need_no_word() -> None:
     assert len(lines) == 1
 
 
+def test_equal_arms_are_a_tie_and_none_is_called_chosen() -> None:
+    lines = said(of_seeds(a=[0.90, 0.91], b=[0.90, 0.91], c=[0.5, 0.53]))
+    assert lines[0] == "a tie by accuracy/validation: arm=a; arm=b have the same mean, and the first stands for them as the best"
+    assert not any("chosen by" in line for line in lines)
+
+
 def test_a_best_arm_of_one_seed_is_no_winner() -> None:
     rows = [
         trial(0, {"arm": "a", "seed": 0}, {"accuracy/validation": 0.9}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,40 @@ def test_mistakes_are_one_sentence_before_anything_is_run(cfg: dict[str, Any], t
         pipeline.sweep(cfg, {"optimizer.learning_rate": [0.1]}, settings={"metric": "acuracy/validation"})
     with refused("hydra.sweeper.pruning = halving: unknown key; did you mean prune?"):
         pipeline.sweep(cfg, {"optimizer.learning_rate": [0.1, 0.2]}, search={"pruning": "halving"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_overrides_and_paths_in_place_of_a_config_are_refused_with_what_to_write() -> None:
+    sentence = 'cfg = {}: overrides are no config; give pipeline.compose(["data=iris"])'
+    for call in (pipeline.train, pipeline.compile, lambda given: pipeline.sweep(given, {}), lambda given: pipeline.stack([given])):
+        with refused(sentence.format("['data=iris']")):
+            call(["data=iris"])
+        with refused(sentence.format("data=iris")):
+            call("data=iris")
+    with refused(sentence.format("data=iris")):
+        pipeline.stack(["data=iris"])
+    hint = 'write {"data": {"kind": "iris"}}, or pipeline.compose(["data=iris"])'
+    with refused(f"data.kind = iris: the keys of a config are single words; {hint}"):
+        pipeline.train({"data.kind": "iris"})
+
+
+def test_a_config_of_another_task_is_not_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with refused("task = predict: pipeline.train trains; write pipeline.load(RUN).predict(x); leave task out to train"):
+        pipeline.train({"task": "predict"})
+    with refused("task = data: pipeline.train trains; give python -m pipeline task=data; leave task out to train"):
+        pipeline.train({"task": "data"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_method_whose_package_is_missing_is_refused_before_the_first_trial(
+    cfg: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for method, package in (("tpe", "optuna"), ("cma_es", "cmaes")):
+        monkeypatch.setitem(sys.modules, package, None)
+        hint = "pip install 'caviar-pipeline[search]', or use hydra.sweeper.method=sobol"
+        with refused(f"hydra.sweeper.method = {method}: needs the package {package}; {hint}"):
+            pipeline.sweep(cfg, {"optimizer.learning_rate": "log(1e-3, 1)"}, trials=4, method=method)
     assert list(tmp_path.iterdir()) == []
 
 

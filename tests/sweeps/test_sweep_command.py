@@ -61,7 +61,8 @@ def test_jobs_of_other_tasks_are_announced(command: Command, capsys: pytest.Capt
 
 def test_a_refused_job_does_not_stop_the_others(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("-m", "optimizer.learning_rate=-1,0.1") == 3
-    assert capsys.readouterr().err == "job 0: learning_rate=-1: error: optimizer.learning_rate = -1: must be above 0\n"
+    line = "job 0: learning_rate=-1: error: optimizer.learning_rate = -1: must be above 0\n"
+    assert capsys.readouterr().err == f"{line}this one again: python -m pipeline optimizer.learning_rate=-1\n"
     first, second = recorder.sweeps[0].jobs
     assert isinstance(first.error, ConfigError)
     assert first.experiment is None
@@ -177,13 +178,41 @@ def test_what_no_sweep_can_be_is_refused_once(
 
 def test_a_mistake_that_jobs_share_is_told_once(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("-m", "seed=0,1,2,3", "optimizer.learning_rate=-1,0.1") == 3
-    line = "job 0: seed=0 learning_rate=-1: error: optimizer.learning_rate = -1: must be above 0\n3 more jobs: the same error\n"
-    assert capsys.readouterr().err == line
+    line = "job 0: seed=0 learning_rate=-1: error: optimizer.learning_rate = -1: must be above 0\n"
+    again = "this one again: python -m pipeline seed=0 optimizer.learning_rate=-1\n"
+    assert capsys.readouterr().err == f"{line}{again}3 more jobs: the same error\n"
 
 
 def test_the_group_of_sweeps_asks_for_one(command: Command) -> None:
     assert command("+sweep=seeds") == 0
     assert len(recorder.calls) == 5
+
+
+def test_a_sweep_over_every_fold_has_as_many_as_there_are(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("-m", "+sweep=folds", "data.split.folds=3") == 0
+    assert [(e.data.split.folds, e.data.split.fold) for e, _, _ in recorder.calls] == [(3, 0), (3, 1), (3, 2)]
+    assert command("-m", "+sweep=folds", "data.split.folds=3", "data.split.fold=1,2") == 0 and len(recorder.calls) == 5
+    capsys.readouterr()
+    assert command("-m", "+sweep=folds", "data.split.folds=3,4") == 2 and len(recorder.calls) == 5
+    assert capsys.readouterr().err == (
+        "error: data.split.folds = 3,4: the sweep is over every fold of one number; "
+        "give data.split.folds=3 or another number, or choose the folds: data.split.fold=0,1,2\n"
+    )
+
+
+def test_the_end_says_what_became_of_a_refused_job_and_where_the_tables_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small = ("data=iris", "architecture=linear", "training=fixed", "regularization=none", "training.epochs=1", "tracking=none")
+    assert cli.main(["-m", *small, "optimizer.learning_rate=0.1,zero"]) == 3
+    out = capsys.readouterr().out
+    assert "not run: job 1: learning_rate=zero: optimizer.learning_rate = zero: must be a number, not a word\n" in out
+    assert " learning_rate " in out
+    folder = next(line.split()[-1] for line in out.splitlines() if line.startswith("tables"))
+    assert (tmp_path / folder / "trials.csv").is_file()
+    assert cli.main(["-m", *small, "seed=0,1"]) == 0
+    assert "means over the seeds with their 95% intervals\n" in capsys.readouterr().out
 
 
 def test_a_dry_run_names_trials_and_stacks_and_leaves_nothing_behind(
