@@ -7,6 +7,7 @@ import html
 import json
 import os
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ def _bundle() -> str:
             "the charts of a page need vl-convert-python (pip install 'caviar-pipeline[report]' brings it); format=markdown does without"
         ) from None
     base = os.environ.get("XDG_CACHE_HOME") or (Path.home() / ".cache")
-    kept = Path(base) / "caviar" / "report" / f"vega-{vl_convert.__version__}.js"
+    kept = Path(base) / "caviar" / "report" / f"vega-{version('vl-convert-python')}.js"
     try:
         return kept.read_text(encoding="utf-8")
     except OSError:
