@@ -16,7 +16,8 @@ from pipeline.errors import TrackingError
 from pipeline.tracking import database as module
 from pipeline.tracking.client import Server, open_client
 from pipeline.tracking.database import FIRST, Database, create_database, is_ours
-from pipeline.tracking.delivery import STATE, Clients, Delivery
+from pipeline.tracking.delivery import Clients, Delivery
+from pipeline.tracking.folder import SENT
 from pipeline.tracking.journal import Data, Machine
 from pipeline.tracking.page import Page
 from pipeline.tracking.sender import sync
@@ -90,11 +91,11 @@ def test_rows_are_those_that_mlflow_writes(begin: Begin, project: Path, store: S
                 (folder / "journal.jsonl").write_bytes(lines)
             sent_by(clients, *folders)
         for folder in before:  # what is marked as sent is forgotten: all of it comes a second time
-            (folder / STATE).unlink()
+            (folder / SENT).unlink()
         sent_by(clients, *before)
         found.append(rows_of(project / "mlflow.db"))
         for folder in before:
-            (folder / STATE).unlink()
+            (folder / SENT).unlink()
         assert sorted(path.name for path in (project / "mlruns").rglob("*") if path.is_file()) == ["classes.csv", *2 * ["config.yaml"]]
     by_mlflow, by_us = found
     assert by_us == by_mlflow

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.tracking.delivery import FIGURES, STATE, TRIAL, Clients, Delivery, advance_together, read_sent
+from pipeline.tracking.delivery import FIGURES, TRIAL, Clients, Delivery, advance_together, read_sent
+from pipeline.tracking.folder import SENT
 from pipeline.tracking.journal import Journal, Tags
 from pipeline.tracking.sender import sync
 from pipeline.tracking.tracker import Tracker
@@ -55,7 +56,7 @@ def test_runs_sent_together_are_those_sent_one_by_one(begin: Callable[..., Track
     assert alone["runs"] == [(4,)] and alone["states"][0] == ("FAILED", "bn")
     (project / "mlflow.db").write_bytes(empty)
     for folder in folders:
-        (folder / STATE).unlink()
+        (folder / SENT).unlink()
     clients = Clients()
     together = taken(folders, clients)
     assert advance_together(together, clients)
@@ -76,7 +77,7 @@ def test_one_that_cannot_be_sent_takes_nothing_with_it(
 
     monkeypatch.setattr(Delivery, "_log", broken)
     assert not advance_together(together, clients)
-    assert counted(project)["runs"] == [(0,)] and not any((folder / STATE).exists() for folder in folders)
+    assert counted(project)["runs"] == [(0,)] and not any((folder / SENT).exists() for folder in folders)
     for item in together[:2]:
         item.advance()
     assert counted(project)["runs"] == [(2,)]
