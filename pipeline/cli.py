@@ -25,7 +25,7 @@ from pipeline.config.extensions import begin
 from pipeline.config.help import help_text
 from pipeline.config.jobs import check_folders
 from pipeline.config.others import arguments_parser
-from pipeline.config.overrides import as_one_run, asks_for_several, forgiving, without_dashes
+from pipeline.config.overrides import as_one_run, asks_for_several, forgiving, given_twice, without_dashes
 from pipeline.errors import ConfigError, PipelineError, Stopped, complain, exit_code, sentence
 from pipeline.sweeps.again import best_instead
 from pipeline.sweeps.run import run_sweep, sweep_to_resume
@@ -68,6 +68,8 @@ def _command(argv: list[str], began: float) -> int:
     own, asked = arguments.config_dir, arguments.overrides
     several = arguments.multirun or (arguments.cfg is None and (asks_for_several(asked, own) or sweep_to_resume(asked) is not None))
     overrides = forgiving(arguments.overrides, several=several)
+    for told in given_twice(overrides):
+        complain(f"note: {told}")
     flags = _without(argv, arguments.overrides)
     if several:
         return run_sweep(flags, overrides)

@@ -28,7 +28,7 @@ from pipeline.records import record
 Plain = dict[str, Any]
 
 
-def jobs_of(overrides: Sequence[str]) -> list[tuple[str, ...]]:
+def jobs_of(common: object, overrides: Sequence[str]) -> list[tuple[str, ...]]:
     """The jobs that the overrides and the config ask for, while Hydra is at work.  Raises PipelineError."""
     for text in overrides:
         if is_range(text):
@@ -36,7 +36,7 @@ def jobs_of(overrides: Sequence[str]) -> list[tuple[str, ...]]:
             hint = "give hydra/sweeper=search hydra.sweeper.trials=64 too"
             raise ConfigError(at=path, got=value, rule="a grid has values, and this is a range", hint=hint)
     try:
-        jobs = planned(every_fold(sweep_params(), overrides), overrides)
+        jobs = planned(every_fold(sweep_params(), overrides, OmegaConf.select(cast(DictConfig, common), "data.split.folds")), overrides)
     except HydraException as error:
         raise explained(error) from None
     if not jobs:
@@ -112,13 +112,13 @@ class Composing(Protocol):
 
 
 class Configs:
-    """The configs of a sweep's jobs; made while Hydra is at work, whose config it reads."""
+    """The configs of a sweep's jobs; made while Hydra is at work, which has composed `common`, what they have in common."""
 
-    def __init__(self) -> None:
+    def __init__(self, common: object) -> None:
         loader, whole = GlobalHydra.instance().config_loader(), cast(DictConfig, HydraConfig.instance().cfg)
         self._load: Callable[[list[str]], DictConfig] = lambda texts: loader.load_sweep_config(whole, texts)
         self._composed: dict[tuple[str, ...], Plain | None] = {}
-        self._common = _without_hydra(whole)  # what the jobs have in common is composed already
+        self._common = cast(DictConfig, OmegaConf.create(OmegaConf.to_container(cast(DictConfig, common), resolve=False)))
         self._common_texts = _others(cast("list[str]", OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)))
 
     def of(self, job: Sequence[str]) -> Composed:

@@ -90,6 +90,17 @@ def forgiving(texts: Sequence[str], *, several: bool) -> list[str]:
     return made
 
 
+def given_twice(texts: Sequence[str]) -> list[str]:
+    """A sentence for each path that has several values, one after another: Hydra takes the last; mappings are put together."""
+    values: dict[str, list[str]] = {}
+    for text in texts:
+        override = parsed(text)
+        if override.type != OverrideType.DEL and (override.is_sweep_override() or not isinstance(override.value(), dict)):
+            values.setdefault(as_written(override.get_key_element().lstrip("+")), []).append(text.partition("=")[2])
+    others = {path: list(dict.fromkeys(value for value in given if value != given[-1])) for path, given in values.items()}
+    return [f"{path} is given more than once: {values[path][-1]} holds, not {', '.join(left)}" for path, left in others.items() if left]
+
+
 def _kind_of_data(texts: Sequence[str]) -> list[str]:
     """`data=table` and the like where a path or a query is given and nothing says what data it is: the default, digits, has neither."""
     given = _given(texts)
@@ -227,10 +238,15 @@ def planned(params: Mapping[str, str], overrides: Sequence[str]) -> list[tuple[s
     return [tuple(job) for job in jobs]
 
 
-def every_fold(params: Mapping[str, str], overrides: Sequence[str]) -> dict[str, str]:
-    """`params` of a sweep over every fold, with as many as the overrides say there are; any other as they are.  Raises ConfigError."""
+def every_fold(params: Mapping[str, str], overrides: Sequence[str], said: object = None) -> dict[str, str]:
+    """`params` of a sweep over every fold, with as many as the overrides say there are; any other as they are.  Raises ConfigError.
+
+    said  how many the config says without `params`: what an experiment or a data set asks for is meant more than the number of a sweep
+    """
     folds, fold = "data.split.folds", "data.split.fold"
     own, given = {key.lstrip("+"): key for key in params}, values_of(overrides)
+    if said is not None:
+        given = {folds: str(said), **given}
     if not {folds, fold} <= own.keys() or folds not in given or fold in given:
         return dict(params)
     count = str(params[own[folds]])
@@ -239,7 +255,7 @@ def every_fold(params: Mapping[str, str], overrides: Sequence[str]) -> dict[str,
     if not given[folds].isdecimal():
         hint = f"give {folds}=3 or another number, or choose the folds: {fold}=0,1,2"
         raise ConfigError(at=folds, got=given[folds], rule="the sweep is over every fold of one number", hint=hint)
-    return {**params, own[fold]: ",".join(map(str, range(int(given[folds]))))}
+    return {**params, own[folds]: given[folds], own[fold]: ",".join(map(str, range(int(given[folds]))))}
 
 
 def values_of(job: Sequence[str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import IO, Any, cast
 
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 from rich.text import Text
 
 from pipeline.screen.page import in_notebook
@@ -47,6 +48,14 @@ class Trimmed:
 
 class Unheard(Console):
     """A console whose reader may leave (`| head`): the training goes on without it."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """A table's title is a line of its own, however narrow the table: rich would fold it."""
+        for each in objects:
+            if isinstance(each, Table) and each.title is not None:
+                super().print(each.title, style=each.title_style, soft_wrap=True)
+                each.title = None
+        super().print(*objects, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
         """All that is printed passes here: without credentials and control sequences."""

@@ -31,16 +31,22 @@ class Interval:
     mean: float
     half: float
 
-    def said(self, metric: str, *, difference: bool = False) -> str:
-        """As text, in the form of `metric`: shares in percent, and where the interval leaves 0 to 100 %, what of it lies inside."""
+    def leaves(self, metric: str) -> bool:
+        """Whether it reaches beyond 0 to 100 %, where no share lies: Student's interval knows no ends."""
+        return number(metric, 0.0) == "0.00 %" and (self.mean - self.half < 0 or self.mean + self.half > 1)
+
+    def said(self, metric: str, *, difference: bool = False, ends: bool = False) -> str:
+        """As text, in the form of `metric`: shares in percent, and what of the interval lies within 0 to 100 %.
+
+        ends  by its two ends, as is done of one that leaves that: so that a column has one notation
+        """
         if number(metric, 0.0) != "0.00 %":
             return str(self)
         share = f"{100 * self.mean:.2f}"
         if math.isnan(self.half):
             return f"{share} %"
-        low, high = self.mean - self.half, self.mean + self.half
-        if (low < 0 or high > 1) and not difference:  # Student's interval knows no ends, a share has two
-            return f"{share} %, {100 * max(low, 0.0):.2f} to {100 * min(high, 1.0):.2f} %"
+        if not difference and (ends or self.leaves(metric)):
+            return f"{share} %, {100 * max(self.mean - self.half, 0.0):.2f} to {100 * min(self.mean + self.half, 1.0):.2f} %"
         return f"{share} ± {100 * self.half:.2f} %"
 
     def __str__(self) -> str:
@@ -206,10 +212,11 @@ def table(sweep: Sweep, arms: Sequence[Arm]) -> list[list[str]]:
     metrics = shown_metrics(sweep)
     paired = any(arm.difference is not None for arm in arms)
     tested = sum(arm.p is not None for arm in arms) > 1  # one test is read off its interval
+    ends = any(value.leaves(name) for arm in arms for name, value in arm.values.items() if name in metrics)
     rows = [[*params, repeats(sweep), *metrics, *([f"{sweep.metric} minus best"] if paired else []), *(["p (Holm)"] if tested else [])]]
     for arm in arms:
         seeds = str(arm.trials) if arm.done == arm.trials else f"{arm.done} of {arm.trials}"
-        values = [arm.values[name].said(name) if name in arm.values else "" for name in metrics]
+        values = [arm.values[name].said(name, ends=ends) if name in arm.values else "" for name in metrics]
         difference = ["" if arm.difference is None else arm.difference.said(sweep.metric, difference=True)] if paired else []
         luck = ["" if arm.p is None else f"{arm.p:.2g}"] if tested else []
         rows.append([*(arm.params[name] for name in params), seeds, *values, *difference, *luck])

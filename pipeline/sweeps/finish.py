@@ -37,7 +37,9 @@ def finished(sweep: SweepResult) -> None:
     """Prints the trials, best marked, and writes the summary run.  Raises PipelineError."""
     console = console_for()
     done = sum(job.error is None for job in sweep.jobs)
-    say(console, f"sweep {sweep.folder.name}: {done} of {sweep.count} jobs done{', stopped' if sweep.stopped else ''}")
+    others = f"; {sweep.twice} more {'have' if sweep.twice > 1 else 'has'} the values of others" if sweep.twice else ""
+    stopped = ", stopped" if sweep.stopped else ""
+    say(console, f"sweep {sweep.folder.name}: {done} of {sweep.count - sweep.twice} jobs done{stopped}{others}")
     if sweep.stopped:
         say(console, f"note: go on with {sweep.again}, or with the same command and hydra.sweep.dir={sweep.folder}")
     experiment = next((job.experiment for job in sweep.jobs if job.experiment is not None), None)
@@ -172,7 +174,7 @@ def _fitting(console: Console, table: Table) -> RenderableType:
         for column, own in zip(table.columns, cells, strict=True):
             if own[index]:
                 blocks.add_row(str(column.header), own[index], style=row.style)
-        blocks.add_row()
+        blocks.add_row(*("[dim]────[/dim]" if index + 1 < len(table.rows) else "",))
     return blocks
 
 

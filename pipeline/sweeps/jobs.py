@@ -69,7 +69,7 @@ class SweepResult:
     """A sweep when its last job is over, or when it was stopped.
 
     jobs     those that are over, each trial once
-    planned  all that is known of it, of `count` in all
+    planned  all that is known of it, of `count` in all, of which `twice` have the values of others
     notes    what is to be said of its best
     """
 
@@ -83,6 +83,7 @@ class SweepResult:
     settings: SweepSettings = SweepSettings()
     stopped: bool = False
     senders: Senders | None = None
+    twice: int = 0
 
     @property
     def again(self) -> str:

@@ -101,6 +101,7 @@ class SweepRun:
     results: list[JobResult] = field(default_factory=list)
     senders: Senders = field(default_factory=Senders)
     finished: SweepResult | None = None
+    twice: int = 0  # jobs that have the values of others
 
     def run(self) -> int:
         """Runs what is left -> exit code.  Raises PipelineError, KeyboardInterrupt."""
@@ -163,6 +164,7 @@ class SweepRun:
                 self.results.append(result)
                 if isinstance(result.error, KeyboardInterrupt):  # meant for the sweep, not for the job
                     stop = result.error
+            self.twice = len(worker.first)
         except KeyboardInterrupt as interrupt:
             stop = interrupt
         finally:
@@ -176,6 +178,7 @@ class SweepRun:
             jobs=tuple(self.results),
             planned=tuple(self.source.planned),
             count=self.source.count,
+            twice=self.twice,
             journal=journal,
             notes=() if stopped else self.source.notes(),
             settings=self.settings,
@@ -199,8 +202,8 @@ def _asked(config: object, flags: list[str], overrides: list[str], folder: Path 
     asks = next((text for text in overrides if text.startswith(("+sweep=", "hydra/sweeper="))), None)
     if asks is not None and not any(flag in ("-m", "--multirun") for flag in flags):
         print(f"note: {asks.lstrip('+')} asks for several runs: this is a sweep, as with -m", flush=True)
-    configs = Configs()
-    source = _source(overrides) if search is None else Searching(search)
+    configs = Configs(config)
+    source = _source(config, overrides) if search is None else Searching(search)
     tried = search.corners() if search is not None else [job.texts for job in source.planned] or [tuple(without_several(overrides))]
     _check_arms(config, [values_of(texts) for texts in tried])
     settings = configs.check(tried)
@@ -219,10 +222,10 @@ def _asked(config: object, flags: list[str], overrides: list[str], folder: Path 
     )
 
 
-def _source(overrides: Sequence[str]) -> Source:
+def _source(config: object, overrides: Sequence[str]) -> Source:
     """Where the jobs come from that are not searched for.  Raises ConfigError."""
     if sweeper() == "basic":
-        return Grid([Job(number=k, texts=texts) for k, texts in enumerate(jobs_of(overrides))])
+        return Grid([Job(number=k, texts=texts) for k, texts in enumerate(jobs_of(config, overrides))])
     from pipeline.sweeps.chosen import Chosen  # noqa: PLC0415  # the command line starts without it
 
     return Chosen(overrides, {path: value for path, value in values_of(overrides).items() if path.split(".")[0] not in OVER})

@@ -39,6 +39,15 @@ def test_flags_and_overrides_may_be_mixed(command: Command, capsys: pytest.Captu
     assert capsys.readouterr().out == "5\n"
 
 
+def test_a_path_that_is_given_twice_has_its_last_value_and_that_is_told(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("training.epochs=3", "seed=1", "optimizer=adam", "optimizer=sgd", "seed=1", "training.epochs=4") == 0
+    _, config, _ = recorder.calls[0]
+    assert (config["training"]["epochs"], config["optimizer"]["kind"]) == (4, "sgd")
+    line = "note: {} is given more than once: {} holds, not {}\n"
+    assert capsys.readouterr().err == line.format("training.epochs", 4, 3) + line.format("optimizer", "sgd", "adam")
+    assert command("-m", "seed=0,1", "++seed=2,3") == 0 and capsys.readouterr().err == line.format("seed", "2,3", "0,1")
+
+
 def test_optional_keys_that_no_option_lists_need_no_plus(command: Command) -> None:
     assert command("training.early_stopping.patience=3") == 0
     assert recorder.calls[0][0].training.early_stopping.patience == 3

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from pipeline.config import jobs
-from pipeline.config.compose import run_hydra, sweep_params
+from pipeline.config.compose import resolved, run_hydra, sweep_params
 from pipeline.config.overrides import forgiving, planned, without_several
 
 SWEEPS = [
@@ -26,6 +26,9 @@ SWEEPS = [
     ("training.early_stopping=null,{patience:2}", "seed=1,2"),
     ("experiment=bn_learning_rate", "arm=plain,bn", "seed=0,1"),
     ("+sweep=seeds",),
+    ("experiment=bn", "tracking=none"),
+    ("activation=relu,tanh", "experiment=bn"),
+    ("experiment=bn", "data.split.folds=5", "training.early_stopping.patience=3,4"),
     ("optimizer.learning_rate=choice(1,2,0.5)", "tracking.experiment=a,1,true"),
 ]
 
@@ -44,12 +47,13 @@ def test_a_copied_config_is_the_composed_one(given: tuple[str, ...], monkeypatch
 
     def work(config: object) -> None:
         found = planned(sweep_params(), overrides)
-        shared = jobs.Configs()
+        shared = jobs.Configs(config)
         copies = [shared._plain(job) for job in found]
         made = len(composed)
-        assert copies == [jobs.Configs()._plain(job) for job in found]  # a first job is always composed
-        assert [list(copy) for copy in copies] == [list(jobs.Configs()._plain(job)) for job in found]
+        whole = [resolved(shared._compose(job)) for job in found]
+        assert copies == whole
+        assert [list(copy) for copy in copies] == [list(one) for one in whole]
         if "optimizer.learning_rate=0.1,1e-2,3e-05" in given:
-            assert made == 1 and len(found) == 6
+            assert made == 0 and len(found) == 6  # what they have in common is composed before
 
     assert run_hydra([*without_several(overrides), "hydra.mode=RUN"], work) == 0

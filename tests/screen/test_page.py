@@ -11,6 +11,7 @@ import pipeline
 from pipeline.errors import RunError
 from pipeline.screen.console import console_for
 from pipeline.screen.page import Lines, in_notebook, table
+from pipeline.screen.tables import results_table
 from pipeline.tasks.results import Result
 
 
@@ -29,6 +30,11 @@ def test_outside_of_a_notebook_there_is_none(capsys: pytest.CaptureFixture[str])
     assert not in_notebook()
     console_for().print("[bold]plain[/bold]")
     assert capsys.readouterr().out == "plain\n"
+
+
+def test_the_title_of_a_table_is_one_line_however_narrow_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    console_for().print(results_table("a name that is longer than its table", {"loss/train": 0.5}))
+    assert capsys.readouterr().out.startswith("a name that is longer than its table\n")
 
 
 @pytest.fixture(scope="module")

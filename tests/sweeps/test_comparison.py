@@ -109,6 +109,15 @@ def test_an_interval_of_a_share_stays_between_0_and_100_percent() -> None:
     assert Interval(mean=1.5, half=0.1).said("loss/test") == "1.5 ± 0.1"
 
 
+def test_a_table_has_one_notation_of_intervals() -> None:
+    found = sweep(
+        *(trial(arm, seed, value) for arm, values in {"a": (0.9, 1.0), "b": (0.5, 0.51)}.items() for seed, value in enumerate(values))
+    )
+    heading, *rows = table(found, compare(found))
+    shown = [row[heading.index("accuracy/validation")] for row in rows]
+    assert shown == ["95.00 %, 31.47 to 100.00 %", "50.50 %, 44.15 to 56.85 %"]
+
+
 def test_the_paired_test_is_scipys() -> None:
     from scipy import stats
 

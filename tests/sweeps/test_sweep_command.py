@@ -188,7 +188,14 @@ def test_the_group_of_sweeps_asks_for_one(command: Command) -> None:
     assert len(recorder.calls) == 5
 
 
-def test_a_sweep_over_every_fold_has_as_many_as_there_are(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sweep_of_one_job_that_only_chooses_options_has_them(command: Command) -> None:
+    assert command("-m", "+experiment=bn", "tracking=none") == 0
+    assert command("+experiment=bn", "tracking=none") == 0
+    (swept, _, _), (alone, _, _) = recorder.calls
+    assert swept == alone
+
+
+def test_a_sweep_over_every_fold_has_as_many_as_there_are(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("-m", "+sweep=folds", "data.split.folds=3") == 0
     assert [(e.data.split.folds, e.data.split.fold) for e, _, _ in recorder.calls] == [(3, 0), (3, 1), (3, 2)]
     assert command("-m", "+sweep=folds", "data.split.folds=3", "data.split.fold=1,2") == 0 and len(recorder.calls) == 5

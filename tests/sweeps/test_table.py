@@ -54,7 +54,7 @@ def test_a_narrow_terminal_has_a_block_a_trial(width: int) -> None:
         "accuracy/test         95.00 %",
         "status                finished",
     ]
-    assert len(lines(width)) == 13
+    assert len(lines(width)) == 14 and set(lines(width)[7]) == {"─"}
 
 
 @pytest.mark.parametrize(
