@@ -66,7 +66,7 @@ def train(
     quiet          prints nothing
     Raises PipelineError; Stopped (a KeyboardInterrupt) after Ctrl-C.
     """
-    from pipeline.data.frames import in_memory  # noqa: PLC0415
+    from pipeline.data.sources.frames import in_memory  # noqa: PLC0415
     from pipeline.tasks.context import RunContext  # noqa: PLC0415
     from pipeline.tasks.train import run  # noqa: PLC0415
 

@@ -38,9 +38,9 @@ from pipeline.config.experiment import Experiment
 from pipeline.config.extensions import begin, own
 from pipeline.config.overrides import forgiving, groups, plain_value
 from pipeline.data import DataShape
-from pipeline.data.frames import in_memory, is_frame
 from pipeline.data.load import load
 from pipeline.data.prepared import Prepared, prepared
+from pipeline.data.sources.frames import in_memory, is_frame
 from pipeline.program.known import Known
 from pipeline.program.make import load_backend, stacked
 from pipeline.program.model import Model

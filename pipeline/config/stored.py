@@ -14,7 +14,7 @@ import yaml
 from pipeline import files
 from pipeline.config.experiment import Experiment
 from pipeline.config.overrides import ADDED_GROUPS, groups
-from pipeline.data.files import located
+from pipeline.data.storage.files import located
 from pipeline.errors import ConfigError, PipelineError, RunError
 from pipeline.extend.load import check
 from pipeline.records import read

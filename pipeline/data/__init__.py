@@ -1,45 +1,27 @@
 """Data: a config names a set, `load` makes three parts of it.
 
+From below, each knows what stands above it:
 settings.py        the `data` group
-load.py            the set that a config names, in three parts
-dataset.py         what it is once loaded
-prepared.py        rows as the network sees them
-split.py           rows -> parts, at random
-divide.py          rows of a table -> parts, also by a column
-told.py            which task a target is for, and why
-shipped.py, generated.py, idx.py, archive.py, reconstruction.py    sets that are arrays
-frames.py          rows in memory from Python
-image_folder.py, images.py, listing.py   folders of PNG and JPEG images: all, one, which
-files.py, memory.py, progress.py    reading what the user named
-cache.py           what is converted once, mapped ever after
-
-A table goes this way:
-origin.py          its source by the content of the file
-sources.py, sql.py where its rows come from, batch by batch
-dialect.py         how delimited text is written
-lines.py           its lines that are no rows
-forms.py, dates.py how people write numbers, truth values, dates, times
-look.py            a first look at the cells
-infer.py           what the cells of a column are, or a doubt: findings.py
-formats.py         the formats that dates of a column are written in
-disguise.py        words that look like numbers, and words that differ in capitals alone
-packed.py          dates that are written as numbers
-sentinels.py       numbers and dates that stand for a missing value
-decide.py          how each column is read: declared or inferred
 hints.py           overrides that work when they are pasted
-convert.py         cells -> numbers, block by block
-table.py           one matrix of numbers, and the words behind them
-table_cache.py     a table in the cache
-columns.py         how columns are read and become x, as it is kept with a model
-encoder.py         columns -> x
+storage/           reading what the user named, and what is converted once and mapped ever after
+cells/             what people write in a cell, and which kind of column cells are
+sources/           where the rows of a table come from, batch by batch: text, Parquet, JSON, SQL, frames
+dataset.py         what a set is once loaded, and what a source gives
+told.py            which task a target is for, and why
+split.py           rows -> parts, at random
+arrays/            sets that are arrays: npz and npy, idx, shipped, generated
+images/            folders of PNG and JPEG images
+tables/            a table: how its columns are read, one matrix of numbers, x and targets of it
+reconstruction.py  every row is its own target
 new.py             the rows to predict
-labelled.py        a labelled table beside that of the training
-report.py          what task=data tells;  image_report.py: of images
+labelled.py        labelled rows beside those of the training
+load.py            the set that a config names, in three parts
+prepared.py        rows as the network sees them
 """
 
 from __future__ import annotations
 
-from pipeline.data.columns import Encoder
+from pipeline.data.cells.columns import Encoder
 from pipeline.data.dataset import Dataset, DataShape, Part
 from pipeline.data.labelled import other_rows
 from pipeline.data.load import describe, load

@@ -11,13 +11,41 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.data.columns import Encoder
-from pipeline.data.images import Form
+from pipeline.data.cells.columns import Encoder
+from pipeline.records import record, setting
 from pipeline.rows import Streamed, give_back
 
 Array = npt.NDArray[Any]
 Task = Literal["classification", "regression", "multilabel", "reconstruction"]
 CHUNK_BYTES = 2**24  # of what is read at a time where all of it is looked at once
+
+
+@record
+class ImageForm:
+    """What all images of a set are like, or are made: `size` (height, width), `channels` (1 gray, 3 colour), `bits` of a value.
+
+    resized            whether others are resized, by `fit`;  background: what stands behind transparent pixels
+    channels_asked, bits_asked   whether others are made so
+    """
+
+    size: tuple[int, int] = setting()
+    channels: int = setting()
+    bits: int = setting()
+    resized: bool = setting(False)
+    fit: Literal["stretch", "crop", "pad"] = setting("stretch")
+    background: Literal["white", "black"] | None = setting(None)
+    channels_asked: bool = setting(False)
+    bits_asked: bool = setting(False)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of a value."""
+        return np.dtype(np.uint8 if self.bits == 8 else np.uint16)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, C)."""
+        return (*self.size, self.channels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +104,7 @@ class Dataset:
     class_names: tuple[str, ...] = ()
     feature_names: tuple[str, ...] = ()
     encoder: Encoder | None = None
-    images: Form | None = None
+    images: ImageForm | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -104,7 +132,7 @@ class Raw:
     notes: list[str] = field(default_factory=list)
     weights: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
     digest: str | None = None
-    images: Form | None = None
+    images: ImageForm | None = None
 
 
 def fingerprint(raw: Raw) -> str:

@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.data.archive import npy, npz
-from pipeline.data.columns import Encoder, canonical
+from pipeline.data.arrays.archive import npy, npz
+from pipeline.data.cells.columns import Encoder, canonical
 from pipeline.data.dataset import Dataset, Part, Task
-from pipeline.data.encoder import read_weight, target_rows
-from pipeline.data.files import located
-from pipeline.data.image_folder import new_images
-from pipeline.data.listing import by_class
+from pipeline.data.images.folder import new_images
+from pipeline.data.images.listing import by_class
 from pipeline.data.new import in_its_encoding, matched
-from pipeline.data.origin import source
 from pipeline.data.settings import Data, Split, target_columns
-from pipeline.data.table import Table, read_table
+from pipeline.data.sources.origin import source
+from pipeline.data.storage.files import located
+from pipeline.data.tables.encoder import read_weight, target_rows
+from pipeline.data.tables.table import Table, read_table
 from pipeline.errors import DataError
 from pipeline.records import record
 from pipeline.rows import Streamed

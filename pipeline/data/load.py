@@ -12,24 +12,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.data.archive import npy, npz, of_arrays
-from pipeline.data.columns import Encoder
+from pipeline.data.arrays.archive import npy, npz, of_arrays
+from pipeline.data.arrays.generated import rings, two_moons
+from pipeline.data.arrays.idx import idx_images
+from pipeline.data.arrays.shipped import breast_cancer, diabetes, digits, iris, wine
+from pipeline.data.cells.columns import Encoder
 from pipeline.data.dataset import Dataset, DataShape, Part, Raw, fingerprint
-from pipeline.data.divide import check_folds, divided, readable
-from pipeline.data.encoder import encode, fit_encoder, read_target, read_weight, target_rows
-from pipeline.data.files import located
-from pipeline.data.frames import Given
-from pipeline.data.generated import rings, two_moons
-from pipeline.data.idx import idx_images
-from pipeline.data.image_folder import image_folder
+from pipeline.data.images.folder import image_folder
 from pipeline.data.labelled import labelled, labelled_arrays
-from pipeline.data.memory import memory_bytes
 from pipeline.data.reconstruction import reconstruction, reconstruction_shape
 from pipeline.data.settings import IMAGES, TABLES, Data, check_no_columns, check_shape, check_source
-from pipeline.data.shipped import breast_cancer, diabetes, digits, iris, wine
+from pipeline.data.sources.frames import Given
 from pipeline.data.split import split
-from pipeline.data.table import Table, read_rows
-from pipeline.data.table_cache import open_table
+from pipeline.data.storage.files import located
+from pipeline.data.storage.memory import memory_bytes
+from pipeline.data.tables.cache import open_table
+from pipeline.data.tables.divide import check_folds, divided, readable
+from pipeline.data.tables.encoder import encode, fit_encoder, read_target, read_weight, target_rows
+from pipeline.data.tables.table import Table, read_rows
 from pipeline.errors import ConfigError, DataError
 from pipeline.rows import Streamed, kept_type
 

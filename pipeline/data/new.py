@@ -15,24 +15,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.data.archive import numeric, read_npy, read_npz
-from pipeline.data.columns import Encoder, Hashed, Missing, Quantity, Reading
-from pipeline.data.dataset import DataShape
-from pipeline.data.decide import column_list, nearest_column
-from pipeline.data.dialect import is_utf8
-from pipeline.data.encoder import FEW, Entry, counted, encode
-from pipeline.data.files import located
-from pipeline.data.forms import Moment, Number
-from pipeline.data.frames import frame_source
+from pipeline.data.arrays.archive import numeric, read_npy, read_npz
+from pipeline.data.arrays.idx import read_idx
+from pipeline.data.cells.columns import Encoder, Hashed, Missing, Quantity, Reading
+from pipeline.data.cells.forms import Moment, Number
+from pipeline.data.dataset import DataShape, ImageForm
 from pipeline.data.hints import matching
-from pipeline.data.idx import read_idx
-from pipeline.data.image_folder import new_images
-from pipeline.data.images import Form, is_image
-from pipeline.data.listing import all_images
-from pipeline.data.origin import source
+from pipeline.data.images.folder import new_images
+from pipeline.data.images.image import is_image
+from pipeline.data.images.listing import all_images
 from pipeline.data.settings import TEXTS, Data, Declared, target_columns
-from pipeline.data.sources import Source
-from pipeline.data.table import Table, grouped, read_new_table
+from pipeline.data.sources.batches import Source
+from pipeline.data.sources.dialect import is_utf8
+from pipeline.data.sources.frames import frame_source
+from pipeline.data.sources.origin import source
+from pipeline.data.storage.files import located
+from pipeline.data.tables.decide import column_list, nearest_column
+from pipeline.data.tables.encoder import FEW, Entry, counted, encode
+from pipeline.data.tables.table import Table, grouped, read_new_table
 from pipeline.errors import ConfigError, DataError
 from pipeline.rows import Streamed
 
@@ -50,7 +50,7 @@ def _to_warnings(note: str) -> None:
 
 
 def read_new(
-    config: Data, encoder: Encoder | None, shape: DataShape, *, images: Form | None = None, say: Callable[[str], None] = _to_stderr
+    config: Data, encoder: Encoder | None, shape: DataShape, *, images: ImageForm | None = None, say: Callable[[str], None] = _to_stderr
 ) -> Array:
     """The rows of data.path -> x [N, *input_shape]; `say` is told what was filled, unknown or not used.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.data.columns import WEEKDAY_OF_DAY_0, Category, Encoder, Hashed, Quantity
+from pipeline.data.cells.columns import WEEKDAY_OF_DAY_0, Category, Encoder, Hashed, Quantity
 from pipeline.errors import BackendError, RunError
 from pipeline.export.forward import forward
 from pipeline.export.onnx_ops import Writer, emit

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, dataclass_transform
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.data.archive import of_source
+from pipeline.data.arrays.archive import of_source
 from pipeline.data.dataset import DataShape, Raw
 from pipeline.data.load import SOURCES
 from pipeline.data.load import Source as Entry

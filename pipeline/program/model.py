@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pipeline.compiler.structure import Structure
 from pipeline.config.task_settings import SHORT
-from pipeline.data.frames import is_frame
+from pipeline.data.sources.frames import is_frame
 from pipeline.errors import DataError
 from pipeline.graph.values import Array
 from pipeline.preprocessing import Fitted

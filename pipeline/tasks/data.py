@@ -13,10 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.config.experiment import Experiment
-from pipeline.data.decide import column_list
-from pipeline.data.image_report import image_report
-from pipeline.data.report import Row, report
+from pipeline.data.images.report import image_report
 from pipeline.data.settings import IMAGES, TABLES, Data, check_source
+from pipeline.data.tables.decide import column_list
+from pipeline.data.tables.report import Row, report
 from pipeline.errors import ConfigError
 from pipeline.screen.console import console_for, say
 from pipeline.screen.tables import fits

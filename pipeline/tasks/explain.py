@@ -10,8 +10,8 @@ from pipeline.config import automatic
 from pipeline.config.experiment import Experiment
 from pipeline.config.task_settings import Explain, chosen
 from pipeline.data.prepared import shape_after
-from pipeline.data.report import summary
 from pipeline.data.settings import TABLES, check_source
+from pipeline.data.tables.report import summary
 from pipeline.errors import ConfigError
 from pipeline.preprocessing import Fitted
 from pipeline.program.make import compile_experiment

@@ -20,9 +20,9 @@ import numpy.typing as npt
 
 from pipeline import data, files
 from pipeline.config.experiment import Experiment
-from pipeline.data.files import located
 from pipeline.data.settings import READ, WRITTEN, target_columns
-from pipeline.data.sql import is_database
+from pipeline.data.sources.sql import is_database
+from pipeline.data.storage.files import located
 from pipeline.errors import ConfigError
 from pipeline.screen.console import console_for, say
 from pipeline.screen.wording import counted

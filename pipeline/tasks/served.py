@@ -27,7 +27,7 @@ import numpy.typing as npt
 import yaml
 
 from pipeline.config.stored import stored_config
-from pipeline.data.columns import Category, Quantity
+from pipeline.data.cells.columns import Category, Quantity
 from pipeline.errors import DataError
 from pipeline.extend.load import use
 from pipeline.tasks import predict, trained

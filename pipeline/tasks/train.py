@@ -21,8 +21,8 @@ from pipeline.compiler import loss_weights
 from pipeline.config import automatic, spec
 from pipeline.config.experiment import Experiment
 from pipeline.config.stored import FORK
-from pipeline.data.frames import Given
 from pipeline.data.prepared import Prepared, prepared
+from pipeline.data.sources.frames import Given
 from pipeline.doctor import told
 from pipeline.doctor.case import Course
 from pipeline.doctor.kept import Kept

@@ -28,7 +28,7 @@ import safetensors
 import safetensors.numpy
 
 from pipeline import files
-from pipeline.data.memory import memory_bytes
+from pipeline.data.storage.memory import memory_bytes
 from pipeline.errors import ConfigError, RunError
 from pipeline.recipe.plateau import Plateau
 from pipeline.records import read

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from pipeline.data import Dataset, DataShape, Encoder, Part
-from pipeline.data.images import Form
+from pipeline.data.dataset import ImageForm
 from pipeline.records import record, setting
 
 
@@ -31,7 +31,7 @@ class Facts:
     encoder: Encoder | None
     fingerprint: str
     digest: str
-    images: Form | None = None
+    images: ImageForm | None = None
 
     @property
     def shape(self) -> DataShape:

@@ -8,7 +8,7 @@ import pytest
 
 import pipeline
 from pipeline import cli
-from pipeline.data import memory
+from pipeline.data.storage import memory
 from pipeline.errors import PipelineError
 
 GROUP = "a group takes the name of an option; write regularization=OPTION regularization.KEY=VALUE; the options are"
@@ -63,7 +63,7 @@ def test_more_points_than_the_memory_holds_are_not_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("pipeline.data.generated.memory_bytes", lambda: 8 * 2**30)
+    monkeypatch.setattr("pipeline.data.arrays.generated.memory_bytes", lambda: 8 * 2**30)
     assert memory.memory_bytes() > 0
     rule = "takes 93 GiB, and this machine has 8 GiB; use fewer"
     assert said(capsys, "data=two_moons", "data.samples=1000000000") == f"data.samples = 1000000000: {rule}"

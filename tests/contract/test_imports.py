@@ -28,6 +28,15 @@ ORDER = (
     *("api", "cli", "__init__", "__main__"),  # the doors
 )
 
+# The same inside the largest room.
+DATA = (
+    *("settings", "hints", "storage"),  # the ground
+    *("cells", "sources"),  # the rows of a table, as they are written
+    *("dataset", "told", "split"),
+    *("arrays", "images", "tables"),  # the kinds of sets
+    *("reconstruction", "new", "labelled", "load", "prepared", "__init__"),
+)
+
 
 def _modules() -> dict[str, Path]:
     names = {}
@@ -58,6 +67,12 @@ def _room(module: str) -> str:
     return top if top == "backends" else rest.partition(".")[0] or "__init__"
 
 
+def _data_room(module: str) -> str:
+    """The same for a module of `pipeline/data/`; empty for those of other rooms."""
+    inside = module.removeprefix("pipeline.data")
+    return "" if inside == module else inside.removeprefix(".").partition(".")[0] or "__init__"
+
+
 def _inside(module: str, *parts: str) -> bool:
     return any(module == part or module.startswith(f"{part}.") for part in parts)
 
@@ -72,6 +87,19 @@ def test_a_room_knows_only_what_stands_before_it(room: str) -> None:
     for module in MODULES:
         if _room(module) == room:
             wrong = sorted(i for i in _imports(module) if i in MODULES and _room(i) not in below)
+            assert not wrong, f"{module} imports {', '.join(wrong)}"
+
+
+def test_the_order_of_data_names_every_room_and_file_once() -> None:
+    assert sorted(DATA) == sorted({_data_room(module) for module in MODULES if _data_room(module)})
+
+
+@pytest.mark.parametrize("room", DATA)
+def test_a_room_of_data_knows_only_what_stands_before_it(room: str) -> None:
+    below = ("", *DATA[: DATA.index(room) + 1])
+    for module in MODULES:
+        if _data_room(module) == room:
+            wrong = sorted(i for i in _imports(module) if i in MODULES and _data_room(i) not in below)
             assert not wrong, f"{module} imports {', '.join(wrong)}"
 
 

@@ -119,7 +119,7 @@ def test_newer_types_of_arrow_are_read(tmp_path: Path) -> None:
         "y": pa.array([0, 1, 0, 1]),
     }
     pq.write_table(pa.table(columns), tmp_path / "t.parquet")
-    from pipeline.data.table import read_table
+    from pipeline.data.tables.table import read_table
 
     table = read_table(tmp_path / "t.parquet", Data(kind="table", path=str(tmp_path / "t.parquet")))
     assert table.texts("view") == table.texts("large") == ["a", "b", "a", "b"]

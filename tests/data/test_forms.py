@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.data.forms import Number, parser
+from pipeline.data.cells.forms import Number, parser
 
 
 @pytest.mark.parametrize(

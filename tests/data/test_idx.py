@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.data import Data, Split, describe, load
-from pipeline.data.idx import AGAIN, CLASS_NAMES
+from pipeline.data.arrays.idx import AGAIN, CLASS_NAMES
 from pipeline.errors import DataError
 
 FASHION = Path(__file__).parents[2].parent / "shared" / "data" / "fashion-mnist"

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image as pillow
 
-from pipeline.data import Data, Dataset, DataShape, Split, image_folder, load, read_kept, read_new
-from pipeline.data.image_report import image_report
+from pipeline.data import Data, Dataset, DataShape, Split, load, read_kept, read_new
+from pipeline.data.images import folder as image_folder
+from pipeline.data.images.report import image_report
 from pipeline.data.settings import Image
 from pipeline.errors import PipelineError
 from pipeline.rows import Streamed

@@ -14,7 +14,7 @@ import pipeline
 from pipeline.config.spec import experiment
 from pipeline.data import Data, Dataset, Split, load, read_new
 from pipeline.data.settings import Declared
-from pipeline.data.table import Table, read_table
+from pipeline.data.tables.table import Table, read_table
 from pipeline.errors import PipelineError
 
 WHOLE = Split(validation=0.0, test=0.0)

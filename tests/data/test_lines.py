@@ -12,7 +12,7 @@ import pytest
 import pipeline
 from pipeline.config.spec import experiment
 from pipeline.data import Data
-from pipeline.data.table import Table, read_table
+from pipeline.data.tables.table import Table, read_table
 from pipeline.errors import ConfigError, DataError
 from pipeline.tasks import RunContext, run
 

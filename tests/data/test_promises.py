@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.data import Data, DataShape, archive, load, read_new
-from pipeline.data.idx import AGAIN, read_idx
+from pipeline.data import Data, DataShape, load, read_new
+from pipeline.data.arrays import archive
+from pipeline.data.arrays.idx import AGAIN, read_idx
 from pipeline.errors import DataError
 from tests.refusal import refused
 

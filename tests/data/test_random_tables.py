@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from pipeline.data import Data
-from pipeline.data.table import Table, read_table
+from pipeline.data.tables.table import Table, read_table
 from pipeline.errors import PipelineError
 
 WORDS = (

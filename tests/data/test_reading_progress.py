@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import io
 
-from pipeline.data.progress import Progress
+from pipeline.data.storage.progress import Progress
 
 
 class Terminal(io.StringIO):

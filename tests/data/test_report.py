@@ -9,7 +9,7 @@ import pytest
 
 import pipeline
 from pipeline.config.spec import experiment
-from pipeline.data.report import report
+from pipeline.data.tables.report import report
 from pipeline.errors import ConfigError, DataError
 from pipeline.tasks import RunContext, run
 from tests.data.test_kinds import given

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.data import Data, Dataset, Split, describe, load
-from pipeline.data.columns import Category, Encoder, Quantity
+from pipeline.data.cells.columns import Category, Encoder, Quantity
 from pipeline.errors import ConfigError, DataError
 from pipeline.records import plain, read
 

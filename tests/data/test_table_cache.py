@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.data import Data, Dataset, load, sources, table_cache
-from pipeline.data import look as look_module
+from pipeline.data import Data, Dataset, load
+from pipeline.data.sources import batches as sources
+from pipeline.data.tables import cache as table_cache
+from pipeline.data.tables import look as look_module
 from pipeline.errors import PipelineError
 from pipeline.rows import Streamed
 
@@ -220,7 +222,7 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, cache: Path) ->
 def test_a_column_of_too_many_words_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(look_module, "LEAST_DISTINCT", 50)
     monkeypatch.setattr(look_module, "DISTINCT", 50)
-    monkeypatch.setattr(importlib.import_module("pipeline.data.convert"), "MOST_WORDS", 50)
+    monkeypatch.setattr(importlib.import_module("pipeline.data.tables.convert"), "MOST_WORDS", 50)
     config = written(tmp_path, "csv", frame(), ignore=(), stream=True)
     with pytest.raises(PipelineError) as error:
         load(config, seed=0)
@@ -232,7 +234,7 @@ def test_a_large_file_is_converted_without_being_asked(tmp_path: Path, cache: Pa
     config = written(tmp_path, "csv", frame())
     load(config, seed=0)
     assert not cache.exists()
-    monkeypatch.setattr(importlib.import_module("pipeline.data.table_cache"), "LARGE", 1000)
+    monkeypatch.setattr(importlib.import_module("pipeline.data.tables.cache"), "LARGE", 1000)
     found = load(config, seed=0)
     assert len(conversions(cache)) == 1 and isinstance(found.train.x, np.ndarray)
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from pipeline.data import Data, load
-from pipeline.data.sentinels import zero
-from pipeline.data.table import read_table
+from pipeline.data.cells.sentinels import zero
+from pipeline.data.tables.table import read_table
 from pipeline.errors import DataError
 from tests.data.test_kinds import column, given, notes, refusal
 

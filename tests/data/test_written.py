@@ -11,7 +11,7 @@ import pytest
 import pipeline
 from pipeline.config.spec import experiment
 from pipeline.data.settings import Declared
-from pipeline.data.table import read_table
+from pipeline.data.tables.table import read_table
 from pipeline.errors import PipelineError
 from tests.data.test_kinds import column, given, notes
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 import pipeline
+from pipeline.data.arrays.shipped import digits
 from pipeline.data.settings import Data
-from pipeline.data.shipped import digits
 from pipeline.tasks.results import Result
 from tests.end_to_end.conftest import Command
 

@@ -13,7 +13,7 @@ import pytest
 import pipeline
 from pipeline import files
 from pipeline.config.spec import experiment
-from pipeline.data.frames import Given
+from pipeline.data.sources.frames import Given
 from pipeline.errors import ConfigError, DataError, RunError
 from pipeline.tasks.context import RunContext
 from pipeline.tasks.train import run

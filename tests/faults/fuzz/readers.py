@@ -26,7 +26,7 @@ from PIL import Image
 import pipeline
 from pipeline.config import spec
 from pipeline.data import Data, DataShape, load, read_new
-from pipeline.data.idx import read_idx
+from pipeline.data.arrays.idx import read_idx
 from pipeline.sweeps.journal import SweepJournal
 from pipeline.tracking.delivery import read_sent
 from pipeline.tracking.folder import read_info
