@@ -11,7 +11,7 @@ from pipeline.data import Data, Dataset, DataShape, Split, as_written, load, rea
 from pipeline.data.new import read_frame
 from pipeline.data.settings import Declared
 from pipeline.errors import ConfigError, DataError
-from tests.data.test_idx import idx
+from tests.data.arrays.test_idx import idx
 
 TRAINING = "size,town,new,id,y\n80,Bern,true,1,a\n60,Basel,false,2,b\n100,Bern,true,3,a\n60,Basel,false,4,b\n"
 SHAPE = DataShape(input_shape=(8, 8, 1), classes=10)

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.data import Data, DataShape, Split, load, read_new
 from pipeline.errors import PipelineError
-from tests.data.test_idx import contents, idx
+from tests.data.arrays.test_idx import contents, idx
 
 WHOLE = Split(validation=0.0, test=0.0)
 AGAIN = "get the file again, this one is cut short or damaged"

@@ -17,7 +17,7 @@ from pipeline.data.prepared import prepared
 from pipeline.errors import ConfigError, DataError
 from pipeline.preprocessing import Preprocessing
 from pipeline.rows import Streamed
-from tests.data.test_idx import contents
+from tests.data.arrays.test_idx import contents
 
 GENERATOR = np.random.default_rng(2)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pipeline import cli
-from tests.data.test_idx import contents
+from tests.data.arrays.test_idx import contents
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "examples").glob("*.py"))]

@@ -12,7 +12,7 @@ from pipeline.data import Data, load
 from pipeline.data.cells.sentinels import zero
 from pipeline.data.tables.table import read_table
 from pipeline.errors import DataError
-from tests.data.test_kinds import column, given, notes, refusal
+from tests.data.cells.columns import column, given, notes, refusal
 
 MONTHS = [f"{year}{month:02}" for year in (2023, 2024) for month in range(1, 13)]
 DAYS = [f"{day:02}{month:02}2024" for month in (1, 2, 11) for day in (3, 17)]

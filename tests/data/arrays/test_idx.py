@@ -12,7 +12,7 @@ from pipeline.data import Data, Split, describe, load
 from pipeline.data.arrays.idx import AGAIN, CLASS_NAMES
 from pipeline.errors import DataError
 
-FASHION = Path(__file__).parents[2].parent / "shared" / "data" / "fashion-mnist"
+FASHION = Path(__file__).parents[3].parent / "shared" / "data" / "fashion-mnist"
 
 
 def idx(array: np.ndarray) -> bytes:

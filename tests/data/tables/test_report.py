@@ -12,7 +12,7 @@ from pipeline.config.spec import experiment
 from pipeline.data.tables.report import report
 from pipeline.errors import ConfigError, DataError
 from pipeline.tasks import RunContext, run
-from tests.data.test_kinds import given
+from tests.data.cells.columns import given
 
 TABLE = """Id;price;income;day;town;zip;note;empty;kind
 {rows}"""

@@ -13,7 +13,7 @@ from pipeline.config.spec import experiment
 from pipeline.data.settings import Declared
 from pipeline.data.tables.table import read_table
 from pipeline.errors import PipelineError
-from tests.data.test_kinds import column, given, notes
+from tests.data.cells.columns import column, given, notes
 
 DAYS = "are taken as days since 1970-01-01"
 CLOCK = ("times of the day are taken as hours since midnight",)
