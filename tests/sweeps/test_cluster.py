@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,12 @@ import pytest
 
 from pipeline import cli
 from pipeline.sweeps.journal import ORDERS
+from pipeline.tasks.trained import CHECKPOINTS
 from pipeline.tracking.delivery import read_sent
 from pipeline.tracking.folder import run_folders
+from pipeline.training.checkpoint import exists
 from tests.sweeps.test_engines import LONG, start, until_it_trains
+from tests.sweeps.test_going_on import lines
 from tests.sweeps.test_stacks import SWEEPS, run, told_of_runs
 
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]  # Ray leaves sockets open
@@ -94,9 +97,41 @@ def test_a_node_that_is_lost_in_mid_sweep_costs_no_trial(cluster: Any, tmp_path:
 
 
 @ray_is_here
-def test_ctrl_c_saves_what_trains_on_the_cluster(cluster: Any, tmp_path: Path) -> None:
+def test_what_is_finished_comes_home_at_once_and_a_lost_node_costs_what_was_not_sent(cluster: Any, tmp_path: Path) -> None:
+    node, project = cluster.add_node(num_cpus=1, resources={"apart": 1}), tmp_path / "apart"
+    words = ("architecture=mlp_small", "tracking=none", "hydra.sweep.dir=s", "training.epochs=2,3,10000")
+    asked = ("sweep.engine=ray", f"sweep.address={cluster.address}", "sweep.shared=false", "+sweep.options.resources={apart: 0.1}")
+    driver = start(project, *words, *asked, "sweep.workers=1")
+    until(lambda: sum(line["event"] == "end" for line in lines(project / "s")) == 2, project)
+    until(lambda: any(exists(folder / CHECKPOINTS) for folder in run_folders(project / "runs") if "10000" in folder.name), project)
+    assert driver.poll() is None
+    cluster.add_node(num_cpus=1, resources={"apart": 1})
+    cluster.remove_node(node, allow_graceful=False)
+    out, _ = driver.communicate(timeout=300)
+    assert driver.returncode == 0 and "3 of 3 jobs done" in out and out.count("was lost (Ray says") == 1, out
+    assert "job 2" in out.split("was lost (Ray says")[0].splitlines()[-1] and "goes on after the checkpoint" in out, out
+    begun = [line["job"] for line in lines(project / "s") if line["event"] == "run"]
+    assert begun.count(0) == begun.count(1) == 1
+    whole = start(tmp_path / "whole", *words)
+    whole.communicate(timeout=300)
+    assert told_of_runs(project) == told_of_runs(tmp_path / "whole")
+    assert len(list(run_folders(project / "runs"))) == 4
+
+
+def until(holds: Callable[[], bool], project: Path) -> None:
+    """Waits for what becomes of the sweep in `project`."""
+    until_it_trains(project)
+    end = time.monotonic() + 100
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@ray_is_here
+@pytest.mark.parametrize("shared", ["null", "false"])
+def test_ctrl_c_saves_what_trains_on_the_cluster(shared: str, cluster: Any, tmp_path: Path) -> None:
     project = tmp_path / "stopped"
-    driver = start(project, *LONGER, "sweep.engine=ray", f"sweep.address={cluster.address}")
+    driver = start(project, *LONGER, "sweep.engine=ray", f"sweep.address={cluster.address}", f"sweep.shared={shared}")
     until_it_trains(project, 4)
     driver.send_signal(signal.SIGINT)
     out, _ = driver.communicate(timeout=200)

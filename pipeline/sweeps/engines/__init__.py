@@ -6,6 +6,7 @@ each is begun, or gone on with, whatever becomes of the others; `doing` has the 
 local.py      in this process, stack by stack
 processes.py  in processes of this machine
 on_ray.py     on a Ray cluster
+letters.py    runs sent home from a node that does not see the project's folder
 slurm.py      as jobs of SLURM, through submitit
 cores.py      cores that processes divide who know nothing of each other
 hydra_jobs.py by a launcher of Hydra, a job each
