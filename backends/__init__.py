@@ -64,6 +64,14 @@ def _faster(plan: Plan, trials: int) -> tuple[str, str]:
     return ("cupy" if there < here else "numpy"), said
 
 
+def step_seconds(plan: Plan, trials: int) -> float:
+    """How long a step of `plan` for so many trials takes with the NumPy backend on the cores of this process, by the model of its cost."""
+    from backends import cost  # noqa: PLC0415  # imports the contract, and with it NumPy
+    from backends.numpy.machine import processor  # noqa: PLC0415  # of the NumPy backend alone
+
+    return cost.seconds(plan, trials, cost.processor(processor.usable_cores(), processor.host().vector_bytes))
+
+
 def crowded(kind: str, threads: int | Literal["auto"]) -> str:
     """What to tell who asks `kind`, a name of KINDS, for more threads than there are cores for them; empty where all is well."""
     if kind != "numpy" or threads == "auto":

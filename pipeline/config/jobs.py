@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.config.compose import explained, laid_out, resolved, sweep_params
 from pipeline.config.overrides import every_fold, parsed, plain_value, planned, shown
-from pipeline.config.searched import Asked, is_range, searched
+from pipeline.config.searched import Asked, goes_together, is_range, searched
 from pipeline.config.sweep_settings import SweepSettings, taken_out
 from pipeline.errors import ConfigError
 from pipeline.records import record
@@ -31,12 +31,15 @@ Plain = dict[str, Any]
 def jobs_of(common: object, overrides: Sequence[str]) -> list[tuple[str, ...]]:
     """The jobs that the overrides and the config ask for, while Hydra is at work.  Raises PipelineError."""
     for text in overrides:
+        path, _, value = text.lstrip("+").partition("=")
         if is_range(text):
-            path, _, value = text.lstrip("+").partition("=")
             hint = "give hydra/sweeper=search hydra.sweeper.trials=64 too"
             raise ConfigError(at=path, got=value, rule="a grid has values, and this is a range", hint=hint)
+        if goes_together(text):
+            rule = "the plain grid has every combination, and this goes together with others"
+            raise ConfigError(at=path, got=value, rule=rule, hint="give hydra/sweeper=search hydra.sweeper.method=grid too")
     try:
-        jobs = planned(every_fold(sweep_params(), overrides, OmegaConf.select(cast(DictConfig, common), "data.split.folds")), overrides)
+        jobs = planned(every_fold(sweep_params(), overrides, _folds(common)), overrides)
     except HydraException as error:
         raise explained(error) from None
     if not jobs:
@@ -45,12 +48,16 @@ def jobs_of(common: object, overrides: Sequence[str]) -> list[tuple[str, ...]]:
     return jobs
 
 
-def asked_search(overrides: Sequence[str]) -> Asked | None:
+def _folds(common: object) -> object:
+    return OmegaConf.select(cast(DictConfig, common), "data.split.folds")
+
+
+def asked_search(common: object, overrides: Sequence[str]) -> Asked | None:
     """The search that is asked for, while Hydra is at work; None for a grid.  Raises ConfigError."""
     if _plugin("sweeper") != "search":
         return None
     given = OmegaConf.to_container(HydraConfig.get().sweeper, resolve=True)
-    return searched(cast("dict[str, Any]", given), overrides)
+    return searched(cast("dict[str, Any]", given), overrides, folds=_folds(common))
 
 
 def check_folders() -> None:

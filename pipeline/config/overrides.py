@@ -23,7 +23,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType, QuotedString
+from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType, QuotedString, RangeSweep
 from hydra.errors import HydraException
 
 from pipeline.config.experiment import Experiment
@@ -128,6 +128,8 @@ def _forgiving(text: str, known: dict[str, list[str]], *, several: bool) -> str:
         if key not in known and _of_words(override.value()):
             hint += f"; one word with a comma is quoted twice: '{key}=\"...\"'"
         raise ConfigError(at=as_written(key), got=given, rule="one run takes one value", hint=hint)
+    if not _holds_any(override.value()):
+        raise ConfigError(at=as_written(key), got=given, rule="is a range without a number", hint="range(0,3) is 0, 1, 2")
     if override.type == OverrideType.DEL and key.partition(".")[0] in _root(known) - {"hydra"} and not key.startswith("data.columns."):
         raise ConfigError(at=text, got="(removed)", rule="nothing can be taken out of a config", hint=_instead_of_removing(key, known))
     if key.startswith("hydra.sweeper.params"):  # Hydra itself breaks on them
@@ -149,6 +151,14 @@ def _forgiving(text: str, known: dict[str, list[str]], *, several: bool) -> str:
     if given.startswith("="):
         raise ConfigError(at=as_written(key), got=given, rule="has one = too many", hint=f"write {as_written(key)}{given}")
     return f"++{bare}"
+
+
+def _holds_any(value: object) -> bool:
+    """Whether a value, if it is a range of numbers, holds one."""
+    try:
+        return not isinstance(value, RangeSweep) or next(iter(value.range()), None) is not None
+    except (ValueError, StopIteration):  # of step 0; of no number
+        return False
 
 
 def _of_options(value: object) -> bool:

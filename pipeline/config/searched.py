@@ -22,7 +22,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, QuotedString, RangeSweep
 from hydra.errors import HydraException
 
-from pipeline.config.overrides import every_fold, forgiving
+from pipeline.config.overrides import every_fold, forgiving, parsed
 from pipeline.config.words import as_written
 from pipeline.errors import ConfigError, nearest
 from pipeline.records import plain, record
@@ -74,10 +74,11 @@ class Asked:
         return {**settings, "space": [each.said for each in self.parameters], "runs": [" ".join(own) for own in self.repeats]}
 
 
-def searched(given: Mapping[str, Any], overrides: Sequence[str], *, ours: bool = True) -> Asked:
+def searched(given: Mapping[str, Any], overrides: Sequence[str], *, ours: bool = True, folds: object = None) -> Asked:
     """`hydra.sweeper` and the overrides of the command line as a search, while Hydra is at work.  Raises ConfigError.
 
-    ours  paths are those of our configs, not of another application
+    ours   paths are those of our configs, not of another application
+    folds  how many the config says, see `every_fold`
     """
     search = read_search(given)
     check_library(search.method)
@@ -88,7 +89,7 @@ def searched(given: Mapping[str, Any], overrides: Sequence[str], *, ours: bool =
         spaces[path] = parameter(path, _in_hydra(space), at=f"{AT}.space.{path}")
     common: dict[str, str] = {}
     fixed = []
-    for override in _parsed([*(f"{key}={value}" for key, value in every_fold(search.params, overrides).items()), *overrides]):
+    for override in _parsed([*(f"{key}={value}" for key, value in every_fold(search.params, overrides, folds).items()), *overrides]):
         path, found = as_written(override.key_or_group), _space(override)
         assert override.input_line is not None
         keys[path] = override.input_line.partition("=")[0]
@@ -128,6 +129,11 @@ def is_range(text: str) -> bool:
     found = _TEXT.fullmatch(value.strip("'\""))
     of_ours = found is not None and found[1] != "choice" and (found[1] in SPACES or (found[1] in ALIASES and value[:1] in "'\""))
     return of_ours or "interval(" in value
+
+
+def goes_together(text: str) -> bool:
+    """Whether an override has values that go together with those of others, which only a search does."""
+    return "zip" in text and any(str(tag).startswith("zip") for tag in getattr(parsed(text).value(), "tags", ()))
 
 
 def _parsed(texts: Sequence[str]) -> list[Override]:

@@ -12,6 +12,7 @@ chosen.py      sweeps whose trials a sweeper of others chooses
 doing.py       a trial trained in this process, and written down
 again.py       the command that runs one trial again
 together.py    which trials train together
+expected.py    how long a stack is expected to train
 stacks.py      trials of one structure trained in step
 adopt.py       what a killed process left unsaid
 objective.py   what trials are judged by

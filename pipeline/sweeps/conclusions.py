@@ -8,6 +8,7 @@ from pipeline.screen.wording import number
 from pipeline.search.settings import REPEATS
 from pipeline.sweeps import comparison
 from pipeline.sweeps.comparison import Arm
+from pipeline.sweeps.objective import against
 from pipeline.sweeps.table import Sweep
 
 NAMED = 5  # arms that are listed by name
@@ -22,7 +23,7 @@ def conclusions(sweep: Sweep, arms: Sequence[Arm], shares: Mapping[str, float]) 
     if shares:
         told = ", ".join(f"{_short(name)} {share:.0%}" for name, share in shares.items())
         said.append(f"what mattered, by how much worse a forest guesses the order without it: {told}")
-    return said + [f"note: {text}" for text in sweep.apart]
+    return said + [f"note: {text}" for text in (*against(sweep.objectives), *sweep.apart)]
 
 
 def at_an_end(sweep: Sweep, arms: Sequence[Arm], ranges: Collection[str]) -> list[str]:

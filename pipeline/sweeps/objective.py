@@ -57,6 +57,15 @@ def _ways(given: str | Sequence[str], metrics: Sequence[str]) -> list[bool]:
     return [grows(metric) if word == "auto" else word == "maximize" for word, metric in zip(words, metrics, strict=True)]
 
 
+def against(objectives: Iterable[Objective]) -> list[str]:
+    """A sentence for each metric whose direction is the other than the one it has by its name."""
+    return [
+        f"{'more' if each.grows else 'less'} of {each.metric} counts as better, as {SWEEP}.direction asks"
+        for each in objectives
+        if each.grows != grows(each.metric)
+    ]
+
+
 def _hint(name: str, known: Sequence[str]) -> str:
     """A metric without its part is that of the validation part."""
     whole = f"{name}/validation"

@@ -6,6 +6,7 @@ The jobs are those of a grid or of a search, unless another sweeper of Hydra cho
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ from pipeline import files
 from pipeline.config.arms import ARM, ARMS, check_name
 from pipeline.config.compose import run_hydra
 from pipeline.config.jobs import Composing, Configs, asked_search, check_folders, chosen_folder, jobs_of, save_whole, sweeper
-from pipeline.config.overrides import values_of, without_several
+from pipeline.config.overrides import parsed, values_of, without_several
 from pipeline.config.sweep_settings import SweepSettings
 from pipeline.errors import ConfigError, Stopped
 from pipeline.extend.load import shut
@@ -43,6 +44,8 @@ def run_sweep(flags: list[str], overrides: list[str]) -> int:
     gone_on = sweep_to_resume(overrides)
     if gone_on is not None:
         flags, overrides = _asked_then(gone_on, overrides)
+    else:
+        _check_resumed(overrides)
     results: list[int] = []
     failures: list[BaseException] = []
 
@@ -65,6 +68,20 @@ def sweep_to_resume(overrides: Sequence[str]) -> Path | None:
     """The folder of the sweep that `resume=FOLDER` asks to go on with; None where it is asked for none."""
     asked = [text.partition("=")[2].strip("'\"") for text in overrides if text.lstrip("+").startswith("resume=")]
     return Path(asked[-1]) if asked and is_sweep(Path(asked[-1])) else None
+
+
+def _check_resumed(overrides: Sequence[str]) -> None:
+    """Whether there is what a sweep is to go on with, where that is one.  Raises ConfigError."""
+    for text in overrides:
+        path, _, value = text.lstrip("+").partition("=")
+        named = value.strip("'\"")
+        if (
+            path == "resume"
+            and not parsed(text).is_sweep_override()
+            and not Path(named).exists()
+            and not re.fullmatch("[0-9a-f]{32}", named)
+        ):
+            raise ConfigError(at=path, got=named, rule="there is no such folder", hint="give the folder of a sweep, or of a run")
 
 
 def _asked_then(folder: Path, overrides: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -198,7 +215,7 @@ def sweep_finished(sweep: SweepResult) -> None:
 def _asked(config: object, flags: list[str], overrides: list[str], folder: Path | None) -> SweepRun:
     """A sweep of the command line, while Hydra has composed what its jobs have in common.  Raises ConfigError."""
     check_folders()
-    search = asked_search(overrides)
+    search = asked_search(config, overrides)
     asks = next((text for text in overrides if text.startswith(("+sweep=", "hydra/sweeper="))), None)
     if asks is not None and not any(flag in ("-m", "--multirun") for flag in flags):
         print(f"note: {asks.lstrip('+')} asks for several runs: this is a sweep, as with -m", flush=True)

@@ -132,13 +132,16 @@ def shares(doing: Doing, trials: Sequence[Trial], *, among: int = 1) -> Iterator
 
 def show_together(doing: Doing, trials: Sequence[Trial]) -> None:
     """Says how the trials would be run, and runs none."""
+    from pipeline.sweeps.expected import expected  # noqa: PLC0415  # hardly a sweep needs it
+
     for made in _windows(doing, trials, Around(Interrupt()), runs=False):
         if isinstance(made, Alone):
             print(f"1 trial trains alone, {made.why}: job {made.trial.context.job}", flush=True)
         for group in _groups(made) if isinstance(made, list) else []:
             first = group[0].structure
             room = f"{len(group) * (first.peak() or 0) / 2**20:,.1f} MiB, their rows {_rows(group) / 2**20:,.1f} MiB"
-            print(f"{_said(len(group))}, structure {first.digest}: {room}: {_jobs(group)}", flush=True)
+            time = expected(first, [(one.ready.begun.experiment, one.ready.data) for one in group])
+            print(f"{_said(len(group))}, structure {first.digest}: {room}; {time}: {_jobs(group)}", flush=True)
 
 
 def _rows(group: Sequence[Opened]) -> int:

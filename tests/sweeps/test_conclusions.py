@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,14 @@ def test_on_one_seed_no_winner_is_named_and_the_best_of_many_is_told_on_the_test
         "note: no winner is named: one seed of each, so the order may be luck; seed=0,1,2,3,4 gives means with intervals",
         "accuracy/validation of the best, 93.00 %, was chosen among 4; on the test part it is 90.00 %",
     ]
+
+
+def test_a_direction_against_the_name_of_a_metric_is_told() -> None:
+    rows = [trial(k, {"rate": k}, {"loss/validation": k / 10, "kept/validation": 1.0}) for k in range(3)]
+    asked = (Objective(metric="loss/validation", grows=True), Objective(metric="kept/validation", grows=False))
+    found = replace(sweep(*rows, metric="loss/validation"), objectives=asked)
+    assert "note: more of loss/validation counts as better, as sweep.direction asks" in said(found)
+    assert not any("counts as better" in line for line in said(replace(found, objectives=asked[1:])))
 
 
 def test_arms_that_are_not_told_apart_are_named_with_what_that_would_take() -> None:

@@ -222,6 +222,27 @@ def test_the_end_says_what_became_of_a_refused_job_and_where_the_tables_are(
     assert "means over the seeds with their 95% intervals\n" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        (("seed=range(5,1)",), "seed = range(5,1): is a range without a number; range(0,3) is 0, 1, 2"),
+        (("seed=range(0,3,0)",), "seed = range(0,3,0): is a range without a number; range(0,3) is 0, 1, 2"),
+        (
+            ("seed=0,1", "optimizer.beta1=tag(zip,choice(0.8,0.9))"),
+            "optimizer.beta1 = tag(zip,choice(0.8,0.9)): the plain grid has every combination, and this goes together with others; "
+            "give hydra/sweeper=search hydra.sweeper.method=grid too",
+        ),
+        (("resume=nowhere",), "resume = nowhere: there is no such folder; give the folder of a sweep, or of a run"),
+    ],
+)
+def test_a_sweep_that_cannot_be_meant_is_refused_in_a_line(
+    command: Command, capsys: pytest.CaptureFixture[str], argv: tuple[str, ...], line: str
+) -> None:
+    assert command("-m", *argv) == 2
+    assert capsys.readouterr().err == f"error: {line}\n"
+    assert not recorder.calls
+
+
 def test_a_dry_run_names_trials_and_stacks_and_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -235,6 +256,7 @@ def test_a_dry_run_names_trials_and_stacks_and_leaves_nothing_behind(
         "job 3: seed=1 activation=tanh",
     ]
     assert [line.rpartition(": ")[2] for line in out[5:]] == ["jobs 0, 2", "jobs 1, 3"]
+    assert all("MiB; about 0." in line and " s of steps and evaluations" in line for line in out[5:])
     assert list(tmp_path.iterdir()) == []
 
 
