@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from pipeline import tasks
-from pipeline.config.compose import asked_overrides, compose, job_config, run_hydra
+from pipeline.config.compose import asked_overrides, compose, job_config, of_ours, run_hydra
 from pipeline.config.extensions import begin
 from pipeline.config.help import help_text
 from pipeline.config.jobs import check_folders
@@ -122,7 +122,7 @@ def _single(argv: list[str], began: float) -> int:
 
     code = run_hydra(argv, job)
     if failures:
-        raise best_instead(failures[0], argv)
+        raise best_instead(of_ours(failures[0]), argv)
     return code
 
 

@@ -119,6 +119,11 @@ def explained(error: Exception) -> PipelineError:
     return PipelineError(f"config: {where}{message}")
 
 
+def of_ours(error: BaseException) -> BaseException:
+    """An error as a user is told it: one of OmegaConf in our words, any other as it is."""
+    return explained(error) if isinstance(error, OmegaConfBaseException) else error
+
+
 def _first(text: str) -> str:
     """The first line of what Hydra says, with the second where the first but leads to it."""
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]

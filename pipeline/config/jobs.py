@@ -62,12 +62,12 @@ def asked_search(common: object, overrides: Sequence[str]) -> Asked | None:
 
 def check_folders() -> None:
     """Whether Hydra is asked to make folders for runs, which make their own.  Raises ConfigError."""
-    hydra = HydraConfig.get()
-    for at, folder in (("hydra.sweep.subdir", hydra.sweep.subdir), ("hydra.run.dir", hydra.run.dir)):
+    written = cast("dict[str, Any]", OmegaConf.to_container(cast(Any, HydraConfig.get()), resolve=False))  # what is in it may not be known
+    for at, folder in (("hydra.sweep.subdir", written["sweep"]["subdir"]), ("hydra.run.dir", written["run"]["dir"])):
         if folder not in (".", "${hydra.job.num}"):
             if at == "hydra.run.dir":
-                with suppress(OSError):  # not empty: it was there before
-                    Path(folder).rmdir()
+                with suppress(OSError, OmegaConfBaseException):  # not empty: it was there before
+                    Path(HydraConfig.get().run.dir).rmdir()
             hint = "leave it out; output=... gives one run a folder"
             raise ConfigError(at=at, got=folder, rule="each run makes a folder of its own in runs/", hint=hint)
 

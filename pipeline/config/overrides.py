@@ -128,6 +128,10 @@ def _forgiving(text: str, known: dict[str, list[str]], *, several: bool) -> str:
         if key not in known and _of_words(override.value()):
             hint += f"; one word with a comma is quoted twice: '{key}=\"...\"'"
         raise ConfigError(at=as_written(key), got=given, rule="one run takes one value", hint=hint)
+    if override.is_sweep_override() and several and (key == "sweep" or key.startswith(("sweep.", "hydra.", "hydra/"))):
+        listed = f"write {key}=[{given}] for a list, or " if key in ("sweep.metric", "sweep.direction") else ""
+        hint = f"{listed}give one of them; one word with a comma is quoted twice: '{key}=\"...\"'"
+        raise ConfigError(at=key, got=given, rule="one sweep takes one value", hint=hint)
     if not _holds_any(override.value()):
         raise ConfigError(at=as_written(key), got=given, rule="is a range without a number", hint="range(0,3) is 0, 1, 2")
     if override.type == OverrideType.DEL and key.partition(".")[0] in _root(known) - {"hydra"} and not key.startswith("data.columns."):

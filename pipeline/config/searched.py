@@ -105,7 +105,7 @@ def searched(given: Mapping[str, Any], overrides: Sequence[str], *, ours: bool =
     spaces = {path: made for path, each in spaces.items() if (made := _where(each, known)) is not None}
     keys.setdefault("seed", _key("seed") if ours else "seed")
     repeats = _repeats(search, spaces, keys)
-    if not any(path not in REPEATS for path in spaces):
+    if not any(path not in REPEATS for path in spaces) and not (search.method == "grid" and len(repeats) > 1):
         factors = "the values of factors, that of the baseline first: normalization=batch,none activation=relu,tanh"
         ranges = "a range or values: 'optimizer.learning_rate=log(1e-4,1)' activation=relu,tanh"
         hint = f"give {factors if search.method == 'ablate' else ranges}"

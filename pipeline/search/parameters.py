@@ -67,6 +67,10 @@ def parameter(path: str, given: object, *, at: str) -> Parameter:
         hint = "write log(1e-4, 1), a list of values, or a mapping with a kind"
         raise ConfigError(at=at, got=given, rule="is no space of values", hint=hint)
     kind = given.get("kind")
+    if kind is None and given:
+        inner = next(iter(given))
+        hint = f"a path within it is written {path}.{inner}, and a mapping of a space has a kind: {{kind: log, low: 1e-4, high: 1}}"
+        raise ConfigError(at=at, got=given, rule="has no kind", hint=hint)
     if isinstance(kind, str) and kind in ALIASES:
         raise ConfigError(at=f"{at}.kind", got=kind, rule="unknown kind", hint=f"did you mean {ALIASES[kind]}?")
     space = read_kind(SPACES, {key: value for key, value in given.items() if key not in ASIDE}, at=at)

@@ -86,7 +86,10 @@ def interval(values: Sequence[float]) -> Interval:
 
 
 def compare(sweep: Sweep) -> tuple[Arm, ...]:
-    """The arms, best mean of `sweep.metric` first; none where the sweep has one seed.  An arm with a trial that failed stands below."""
+    """The arms, best mean of `sweep.metric` first; none where the sweep has one seed.
+
+    An arm with a trial that failed, or with fewer trials than another, stands below: its mean may be that of lucky seeds.
+    """
     if not repeats(sweep):
         return ()
     names = [name for name in sweep.params if name not in REPEATS]
@@ -96,10 +99,11 @@ def compare(sweep: Sweep) -> tuple[Arm, ...]:
     groups = {key: list(of_it.values()) for key, of_it in seeds.items()}
     scores = {key: {_repeat(t): sweep.value(t) for t in group if math.isfinite(sweep.score(t))} for key, group in groups.items()}
     sign = -1.0 if sweep.objective.grows else 1.0
+    most = max(map(len, groups.values()))
 
-    def rank(key: tuple[str, ...]) -> tuple[bool, float]:
+    def rank(key: tuple[str, ...]) -> tuple[bool, bool, float]:
         found = scores[key]
-        return len(found) < len(groups[key]), sign * math.fsum(found.values()) / len(found) if found else math.inf
+        return len(found) < most, len(found) < len(groups[key]), sign * math.fsum(found.values()) / len(found) if found else math.inf
 
     ordered = sorted(groups, key=rank)
     best = scores[ordered[0]]

@@ -57,13 +57,25 @@ def _of_arms(sweep: Sweep, arms: Sequence[Arm]) -> list[str]:
     elif len(arms) > 1 and test is not None and sweep.metric.endswith("/validation"):
         said.append(f"chosen by {sweep.metric}: {_named(best)}; on the test part {test.said(sweep.metric)}")
     if best.done == 1:
-        return [*said, f"note: no winner is named: of the best there is one of the {repeats}"]
+        return [*_above(sweep, arms), f"note: no winner is named: of the best there is one of the {repeats}"]
+    said += _above(sweep, arms)
     alike = comparison.as_good(arms)
     if alike:
         more = f"; and {len(alike) - NAMED} more" if len(alike) > NAMED else ""
         said.append(f"not told apart from the best by these {repeats} ({comparison.UNTOLD}): {'; '.join(map(_named, alike[:NAMED]))}{more}")
         said += _seeds(arms[1], repeats) if alike[0] is arms[1] else []
     return said
+
+
+def _above(sweep: Sweep, arms: Sequence[Arm]) -> list[str]:
+    """A note for arms that stand below the best because of trials that are not there, and not because of those that are."""
+    sign, most = (1.0 if sweep.objective.grows else -1.0), max(arm.trials for arm in arms)
+    better = [
+        arm for arm in arms[1:] if 0 < arm.done < most and sign * arm.values[sweep.metric].mean > sign * arms[0].values[sweep.metric].mean
+    ]
+    named = "; ".join(f"{_named(arm)} ({arm.done} of {most})" for arm in better[:NAMED])
+    more = f"; and {len(better) - NAMED} more" if len(better) > NAMED else ""
+    return [f"note: better in the mean than the best, and below it for the runs that are missing: {named}{more}"] if better else []
 
 
 def _seeds(second: Arm, repeats: str) -> list[str]:

@@ -32,7 +32,7 @@ def comma_separated(heading: Cells, rows: Sequence[Cells]) -> str:
 
 
 def _line(cells: Cells) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(" ".join(cell.splitlines()).replace("|", "\\|") for cell in cells) + " |"
 
 
 def _row(cells: Cells, *, ready: bool = False) -> str:

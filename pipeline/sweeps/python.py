@@ -8,6 +8,7 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
+from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,15 @@ from pipeline.screen.wording import number
 from pipeline.search.settings import AT
 from pipeline.search.spaces import Choice
 from pipeline.sweeps import comparison
+from pipeline.sweeps.conclusions import NAMED
+from pipeline.sweeps.journal import is_sweep
 from pipeline.sweeps.objective import check as check_objectives
-from pipeline.sweeps.run import SweepRun
+from pipeline.sweeps.run import WHOLE, SweepRun
 from pipeline.sweeps.searching import Searching
 from pipeline.sweeps.table import Sweep, Trial, summarize_sweep
 from pipeline.tasks import trained
 from pipeline.tasks.job import described
+from pipeline.tracking.provenance import flatten
 from pipeline.tracking.tracker import config_text
 
 if TYPE_CHECKING:
@@ -137,12 +141,14 @@ def sweep(
     config, told = taken_out({**given(cfg), SWEEP: dict(settings or {})})
     check_objectives(told)
     how = {"method": method or ("grid" if trials is None else "random"), "trials": trials, **(search or {})}
-    seed = [] if seeds is None else [f"seed={','.join(map(str, range(seeds) if isinstance(seeds, int) else seeds))}"]
+    seed = [] if seeds is None else [f"seed={','.join(map(str, _seeds(seeds)))}"]
     asked = searched({**how, "space": {path: _listed(values) for path, values in space.items()}}, seed)
     _check_ranges(how["method"], trials, [each.path for each in asked.parameters if not isinstance(each.space, Choice)])
     configs = PlainConfigs(config, told)
     for texts in asked.corners():
         described(configs.of(texts).plain())
+    if folder is not None:
+        _check_config(Path(folder), config)
     digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()[:16]
     run = SweepRun(
         source=Searching(asked, settings=told, config=digest),
@@ -172,6 +178,32 @@ def _check_ranges(method: str, trials: int | None, ranges: Sequence[str]) -> Non
     """Without a number of trials every combination is run, and a range has none."""
     if method == "grid" and trials is None and ranges:
         raise ConfigError(at=f"{AT}.trials", got=None, rule=f"{ranges[0]} is a range", hint="give trials=64, or method='grid' with values")
+
+
+def _check_config(folder: Path, config: Mapping[str, Any]) -> None:
+    """Whether the sweep that lies in `folder`, if one does, was begun with this config.  Raises ConfigError with the difference."""
+    if not is_sweep(folder) or not (folder / WHOLE).exists():
+        return
+    import yaml  # noqa: PLC0415  # only a sweep that goes on needs it
+
+    then, now = (flatten(yaml.safe_load(text), aside=("space",)) for text in (files.content(folder / WHOLE), config_text(config)))
+    told = [f"{path} {then.get(path)} -> {now.get(path)}" for path in {**now, **then} if then.get(path) != now.get(path)]
+    if told:
+        more = f"; and {len(told) - NAMED} more" if len(told) > NAMED else ""
+        rule = f"holds a sweep of another config ({'; '.join(told[:NAMED])}{more})"
+        raise ConfigError(at="folder", got=files.shown(folder), rule=rule, hint="give another folder")
+
+
+def _seeds(given: Any) -> list[int]:
+    """The seeds that `seeds=` means: so many, or these.  Raises ConfigError."""
+    hint = "give seeds=5, or seeds=[0, 1, 2]"
+    try:
+        seeds = [index(seed) for seed in given] if hasattr(given, "__iter__") else list(range(index(given)))
+    except TypeError:
+        raise ConfigError(at="seeds", got=given, rule="must be a whole number, or a list of them", hint=hint) from None
+    if not seeds:
+        raise ConfigError(at="seeds", got=given, rule="there is none", hint=hint)
+    return seeds
 
 
 def _listed(values: Any) -> Any:

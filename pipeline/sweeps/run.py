@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from pipeline import files
 from pipeline.config.arms import ARM, ARMS, check_name
-from pipeline.config.compose import run_hydra
+from pipeline.config.compose import of_ours, run_hydra
 from pipeline.config.jobs import Composing, Configs, asked_search, check_folders, chosen_folder, jobs_of, save_whole, sweeper
 from pipeline.config.overrides import parsed, values_of, without_several
 from pipeline.config.sweep_settings import SweepSettings
@@ -34,6 +34,7 @@ from pipeline.tasks.job import described
 
 SOME_FAILED = 3
 SWEEPS = Path("runs/sweeps")
+WHOLE = "multirun.yaml"  # of the folder of a sweep: what its jobs have in common
 HOW = ("sweep.", "hydra/launcher=", "hydra.launcher.")  # overrides that say how the trials of a sweep are run, not which
 MORE = "hydra.sweeper.trials="  # what a search that goes on may ask for besides
 OVER = ("hydra", "hydra/launcher", "tracking", "output", "resume", "sweep")  # what may be another when a sweep goes on
@@ -60,7 +61,7 @@ def run_sweep(flags: list[str], overrides: list[str]) -> int:
     with shut() if gone_on is not None else nullcontext():  # the folder of a sweep may come from anybody
         code = run_hydra([*alone, *common, "hydra.mode=RUN"], work)
     if failures:
-        raise failures[0]
+        raise of_ours(failures[0])
     return results[0] if results else code
 
 
@@ -159,7 +160,7 @@ class SweepRun:
             over = sum(end["status"] in ended for trial, end in journal.ends.items() if trial in journal.runs)
             before = f", {over} of them over{more}" if over else f", goes on{more}"
         else:
-            self.save(folder / "multirun.yaml")
+            self.save(folder / WHOLE)
             id = folder.name if self.chosen is None else f"{folder.name}-{secrets.token_hex(3)}"
             journal.begin(id=id, flags=self.flags, overrides=self.overrides, jobs=jobs, search=search)
         count = self.source.count
@@ -317,7 +318,7 @@ def _said(path: str, jobs: Sequence[Mapping[str, str]]) -> str:
 
 def _remove(folder: Path) -> None:
     """Takes back what was written for a sweep that cannot start, and the folders that are empty then."""
-    for name in ("multirun.yaml", FILE):
+    for name in (WHOLE, FILE):
         (folder / name).unlink(missing_ok=True)
     for place in (folder, SWEEPS, SWEEPS.parent):
         with suppress(OSError):

@@ -90,9 +90,11 @@ class Sweep:
         for trial in self.trials:
             arms.setdefault(tuple(trial.params.get(name, "") for name in self.params if name not in REPEATS), []).append(trial)
 
-        def mean(trials: list[Trial]) -> tuple[bool, float]:
+        most = max(map(len, arms.values()), default=0)
+
+        def mean(trials: list[Trial]) -> tuple[bool, bool, float]:
             found = [score for score in map(self.score, trials) if math.isfinite(score)]
-            return len(found) < len(trials), math.fsum(found) / len(found) if found else math.inf
+            return len(found) < most, len(found) < len(trials), math.fsum(found) / len(found) if found else math.inf
 
         chosen = min(arms.values(), key=mean) if 0 < len(arms) < len(self.trials) else self.trials
         first = min(chosen, key=self.rank, default=None)

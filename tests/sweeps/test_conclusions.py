@@ -61,6 +61,14 @@ def test_a_direction_against_the_name_of_a_metric_is_told() -> None:
     assert not any("counts as better" in line for line in said(replace(found, objectives=asked[1:])))
 
 
+def test_an_arm_of_fewer_runs_is_not_the_best_and_that_it_would_be_is_told() -> None:
+    found = of_seeds(a=[0.90, 0.91, 0.92], b=[0.95])
+    assert [arm.params["arm"] for arm in compare(found)] == ["a", "b"] and found.best is not None and found.best.params["arm"] == "a"
+    told = "note: better in the mean than the best, and below it for the runs that are missing: arm=b (1 of 3)"
+    assert told in said(found)
+    assert not any("missing" in line for line in said(of_seeds(a=[0.90, 0.91, 0.92], b=[0.85])))
+
+
 def test_arms_that_are_not_told_apart_are_named_with_what_that_would_take() -> None:
     lines = said(of_seeds(a=[0.90, 0.93, 0.96], b=[0.91, 0.92, 0.94], c=[0.5, 0.53, 0.55]))
     assert lines[0].startswith("chosen by accuracy/validation: arm=a; on the test part 91.00 ± ")
@@ -84,7 +92,6 @@ def test_a_best_arm_of_one_seed_is_no_winner() -> None:
     rows = [
         trial(0, {"arm": "a", "seed": 0}, {"accuracy/validation": 0.9}),
         trial(1, {"arm": "b", "seed": 0}, {"accuracy/validation": 0.8}),
-        trial(2, {"arm": "b", "seed": 1}, {"accuracy/validation": 0.8}),
     ]
     assert said(sweep(*rows)) == ["note: no winner is named: of the best there is one of the seeds"]
 

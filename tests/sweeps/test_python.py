@@ -64,7 +64,9 @@ def test_the_same_folder_goes_on_and_another_config_is_refused(cfg: dict[str, An
     again = pipeline.sweep(cfg, space, folder="s", quiet=True)
     assert again.table.equals(first.table) and len(list(run_folders(Path("runs")))) == count
     other = pipeline.compose([*WORDS, "training.batch_size=16"])
-    with pytest.raises(PipelineError, match=r"hydra.sweep.dir = s: holds another search \(config .* -> .*\); give another folder"):
+    with pytest.raises(
+        PipelineError, match=r"^folder = s: holds a sweep of another config \(training.batch_size 32 -> 16\); give another folder$"
+    ):
         pipeline.sweep(other, space, folder="s", quiet=True)
     assert cli.main(["-m", "resume=s"]) == 2
 
@@ -121,3 +123,33 @@ def test_a_sweep_without_a_finished_trial_has_a_table_and_no_best(cfg: dict[str,
     assert set(found.table["status"]) == {"failed"}
     with pytest.raises(RunError, match="no trial finished"):
         _ = found.best
+
+
+def test_seeds_alone_are_a_sweep_and_may_be_numbers_of_numpy(cfg: dict[str, Any]) -> None:
+    found = pipeline.sweep(cfg, {}, seeds=np.int64(2), quiet=True)
+    assert list(found.table["seed"].sort_values()) == [0, 1]
+    again = pipeline.sweep(cfg, {"seed": range(2)}, quiet=True)
+    assert sorted(again.table["loss/train"]) == sorted(found.table["loss/train"])
+
+
+@pytest.mark.parametrize(
+    ("space", "more", "line"),
+    [
+        ({"optimizer.learning_rate": [0.1]}, {"seeds": 0}, "seeds = 0: there is none; give seeds=5, or seeds=[0, 1, 2]"),
+        (
+            {"optimizer.learning_rate": [0.1]},
+            {"seeds": "0,1"},
+            "seeds = 0,1: must be a whole number, or a list of them; give seeds=5, or seeds=[0, 1, 2]",
+        ),
+        (
+            {"optimizer": {"learning_rate": [0.1]}},
+            {},
+            "hydra.sweeper.space.optimizer = {'learning_rate': [0.1]}: has no kind; a path within it is written optimizer.learning_rate, "
+            "and a mapping of a space has a kind: {kind: log, low: 1e-4, high: 1}",
+        ),
+    ],
+)
+def test_seeds_and_spaces_that_are_none_are_refused(cfg: dict[str, Any], space: dict[str, Any], more: dict[str, Any], line: str) -> None:
+    with pytest.raises(PipelineError) as found:
+        pipeline.sweep(cfg, space, **more, quiet=True)
+    assert str(found.value) == line

@@ -232,6 +232,24 @@ def test_the_end_says_what_became_of_a_refused_job_and_where_the_tables_are(
             "optimizer.beta1 = tag(zip,choice(0.8,0.9)): the plain grid has every combination, and this goes together with others; "
             "give hydra/sweeper=search hydra.sweeper.method=grid too",
         ),
+        (
+            ("seed=0,1", "hydra.sweep.dir=a b,c"),
+            "hydra.sweep.dir = a b,c: one sweep takes one value; "
+            "give one of them; one word with a comma is quoted twice: 'hydra.sweep.dir=\"...\"'",
+        ),
+        (
+            ("sweep=seeds,folds",),
+            "sweep = seeds,folds: one sweep takes one value; give one of them; one word with a comma is quoted twice: 'sweep=\"...\"'",
+        ),
+        (
+            ("seed=0,1", "sweep.metric=loss/validation,loss/train"),
+            "sweep.metric = loss/validation,loss/train: one sweep takes one value; write sweep.metric=[loss/validation,loss/train] for a "
+            "list, or give one of them; one word with a comma is quoted twice: 'sweep.metric=\"...\"'",
+        ),
+        (
+            ("seed=0,1", "hydra.sweep.dir=${oc.env:NOWHERE}"),
+            "config: hydra.sweep.dir: KeyError raised while resolving interpolation: \"Environment variable 'NOWHERE' not found\"",
+        ),
         (("resume=nowhere",), "resume = nowhere: there is no such folder; give the folder of a sweep, or of a run"),
     ],
 )
