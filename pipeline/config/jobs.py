@@ -18,6 +18,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from pipeline import files
 from pipeline.config.compose import explained, laid_out, resolved, sweep_params
 from pipeline.config.overrides import every_fold, parsed, plain_value, planned, shown
 from pipeline.config.searched import Asked, goes_together, is_range, searched
@@ -93,9 +94,9 @@ def chosen_folder(default: str) -> Path | None:
     return None if str(written).startswith(default) else Path(whole.hydra.sweep.dir)
 
 
-def save_whole(path: Path) -> None:
+def save_whole(common: DictConfig, path: Path) -> None:
     """Writes the config that the jobs have in common, Hydra's own part with it."""
-    OmegaConf.save(HydraConfig.instance().cfg, path)
+    files.write(path, OmegaConf.to_yaml(OmegaConf.merge(HydraConfig.instance().cfg, common)))
 
 
 @record

@@ -9,6 +9,7 @@ seeds do; since their training rows overlap, their interval is somewhat too narr
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -16,7 +17,7 @@ from pipeline.records import record
 from pipeline.screen.wording import number, significant
 from pipeline.search.settings import REPEATS
 from pipeline.sweeps import forms
-from pipeline.sweeps.student import quantile, tails
+from pipeline.sweeps.student import power, quantile, tails
 from pipeline.sweeps.table import Sweep, Trial
 
 LEVEL = 0.95
@@ -148,21 +149,16 @@ def seeds_needed(differences: Sequence[float]) -> int | None:
 
     The power of n pairs is that of Student's t with n - 1 degrees of freedom and the non-centrality d / s * sqrt(n) beyond its limits.
     """
-    from scipy.special import nctdtr  # noqa: PLC0415  # hardly a sweep needs it
-
     count, mean = len(differences), math.fsum(differences) / len(differences)
     spread = math.sqrt(math.fsum((value - mean) ** 2 for value in differences) / (count - 1))
     if not mean:
         return None
     effect = abs(mean) / spread if spread else math.inf
 
-    def power(pairs: int) -> float:
-        limit, off = quantile(LEVEL, pairs - 1), effect * math.sqrt(pairs)
-        return float(1 - nctdtr(pairs - 1, off, limit) + nctdtr(pairs - 1, off, -limit))
+    def shows(pairs: int) -> bool:
+        return power(quantile(LEVEL, pairs - 1), pairs - 1, effect * math.sqrt(pairs)) >= POWER
 
-    if effect > 50:  # two pairs show that, and the series of the non-central t has no use for it
-        return 2
-    return next((pairs for pairs in range(2, MOST_SEEDS + 1) if power(pairs) >= POWER), None)
+    return next(iter(range(2, MOST_SEEDS + 1)[bisect_left(range(2, MOST_SEEDS + 1), True, key=shows) :]), None)
 
 
 UNTOLD = "p above 0.05, or all pairs alike, which is no test"  # what `as_good` says of an arm

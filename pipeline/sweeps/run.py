@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -236,7 +237,7 @@ def _asked(config: object, flags: list[str], overrides: list[str], folder: Path 
         flags=flags,
         overrides=overrides,
         chosen=folder or chosen_folder(f"{SWEEPS}/${{now:"),
-        save=save_whole,
+        save=partial(save_whole, cast(Any, config)),
     )
 
 

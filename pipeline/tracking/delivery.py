@@ -11,7 +11,7 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -131,6 +131,7 @@ class Delivery:
         self._told: set[tuple[str, int]] = set()
         self._found = False  # whether the store has been asked for the run
         self._held = False
+        self.models = False  # whether the run has a model
         self._created: dict[str, str] = {}  # the tags that the run was just created with
 
     def take(self) -> bool:
@@ -174,7 +175,8 @@ class Delivery:
         self._log(client, experiment_id, run_id, events)
         before = End(status="FINISHED") if self.sent.ended else None
         ended = end_of(events, before=before) is not None
-        drawn = ended and not (self._draws or _wants_figures(whole) or any(isinstance(event, Model) for event in whole))
+        self.models = any(isinstance(event, Model) for event in whole)
+        drawn = ended and not (self._draws or _wants_figures(whole) or self.models)
         self._save(offset=self.sent.offset + len(lines), ended=ended, complete=drawn, note="")
 
     def news(self) -> bool:
@@ -190,7 +192,12 @@ class Delivery:
         self._found = True
 
     def finish(self) -> None:
-        """Sends the model, draws the figures and sends them: the last step, after the status is right."""
+        """Sends the model and the figures."""
+        for _ in self.rest():
+            pass
+
+    def rest(self) -> Iterator[None]:
+        """Sends the model, draws the figures and sends them, one at a time: what comes last, after the status is right."""
         drawn = any((self.folder / "figures").glob("*.png"))
         if self.sent.complete and (drawn or not self._draws):
             return
@@ -201,8 +208,10 @@ class Delivery:
             model_id = client.model(experiment_id, self.sent.run_id, self.folder / model.path)
             if model.register:
                 models.register(connect(self.store)[0], model.register, self.sent.run_id, model_id)
+        yield
         for path in draw(self.folder) if self._draws or _wants_figures(whole) else ():
             client.artifact(self.sent.run_id, path, "figures")
+            yield
         self._save(complete=True)
 
     def remark(self, note: str) -> None:

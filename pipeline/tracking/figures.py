@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 RESTORED = re.compile(r"the weights are those of epoch (\d+)")  # in the message of a run's end
 
 
-def draw(folder: Path, *, title: str = "") -> list[Path]:
-    """Draws what the folder has into its figures/.  Returns the files.  title: what was run, by default as the journal has it."""
+def draw(folder: Path, *, title: str = "") -> Iterator[Path]:
+    """Draws what the folder has into its figures/ -> the files, one by one.  title: what was run, by default as the journal has it."""
     events = read_journal(folder)
     target = folder / "figures"
     target.mkdir(exist_ok=True)
     if target.resolve() != folder.resolve() / "figures":
-        return []  # a link to somewhere else, where nothing of ours is to be written
-    return [save(figure, target / f"{name}.png") for name, figure in drawn(folder, events, title or named(events))]
+        return  # a link to somewhere else, where nothing of ours is to be written
+    for name, figure in drawn(folder, events, title or named(events)):
+        yield save(figure, target / f"{name}.png")
 
 
 def drawn(folder: Path, events: Sequence[Event], title: str) -> Iterator[tuple[str, Figure]]:

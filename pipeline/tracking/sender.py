@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,7 @@ class Round:
         self._tries = tries  # how many failures end it; None: PATIENCE after the end
         self._wait, self._again, self._limit = TICK, 0.0, float("inf")
         self._closing = False
+        self._rest: tuple[int, Iterator[None]] | None = None  # its model and its figures, of the journal as long as it was
 
     def due(self) -> bool:
         """Whether it is time for a try."""
@@ -119,15 +120,23 @@ class Round:
 
     @property
     def undrawn(self) -> bool:
-        """Whether only its figures are left to do."""
+        """Whether only its model and its figures are left to do."""
         return self.due() and self.delivery.sent.ended and not self.delivery.news()
 
+    @property
+    def begun(self) -> bool:
+        """Whether its model is there, and figures follow."""
+        return self._rest is not None and self._rest[0] == self.delivery.sent.offset
+
     def draw(self) -> None:
-        """Draws them."""
+        """Sends the model, or draws the next figure."""
         try:
-            self.delivery.finish()
-            self._close()
+            if self._rest is None or not self.begun:
+                self._rest = self.delivery.sent.offset, self.delivery.rest()
+            if next(self._rest[1], self) is self:
+                self._close()
         except Exception as error:  # as above
+            self._rest = None
             self._failed(error, time.monotonic(), ending=True)
 
     def _failed(self, error: Exception, now: float, *, ending: bool) -> None:
@@ -187,10 +196,10 @@ def run(inbox: Inbox, parent: int, *, first: bool = False) -> None:
                     backlog += [(lost, item.delivery.store) for lost in left_behind(root, item.delivery.store) if lost not in known]
         if wanted:
             rested = time.monotonic() + REST * (time.monotonic() - start)
-        # Figures come last: of any other run the status is more urgent.
-        undrawn = next((item for item in rounds.values() if item.undrawn), None)
-        if undrawn is not None and not inbox.waits:
-            undrawn.draw()
+        # Figures come last, one at a time: of any other run the status is more urgent, and models are rows.
+        undrawn = sorted((item for item in rounds.values() if item.undrawn), key=lambda item: item.begun or not item.delivery.models)
+        if undrawn and not inbox.waits:
+            undrawn[0].draw()
         elif backlog:
             repair(*backlog.pop(0), clients)  # one between two looks: a long backlog does not hold up the runs of today
         if (inbox.ended or (orphaned and inbox.empty)) and not backlog and all(item.done for item in rounds.values()):
@@ -234,7 +243,7 @@ def repair(folder: Path, store: Store, clients: Clients) -> None:
     with contextlib.suppress(PipelineError):
         item = Round(Delivery(folder, clients, store=store.of(read_info(folder).experiment)), tries=1)
         item.look(orphaned=True)
-        if item.undrawn:
+        while item.undrawn:
             item.draw()
         item.delivery.release()
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.special import nctdtr
 
 from pipeline.sweeps.comparison import LEVEL, as_good, compare, holm, interval, paired_t, seeds_needed
+from pipeline.sweeps.student import power, quantile
 from pipeline.sweeps.table import Sweep, Trial
 
 
@@ -29,6 +31,14 @@ def test_intervals_and_paired_tests_are_scipys(count: int) -> None:
         found = interval(one.tolist())
         assert (found.mean - found.half, found.mean + found.half) == pytest.approx((low, high), rel=1e-9)
         assert paired_t((one - other).tolist()) == pytest.approx(stats.ttest_rel(one, other).pvalue, rel=1e-9)
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 7, 20, 99, 999])
+def test_the_power_of_a_t_test_is_scipys(freedom: int) -> None:
+    limit = quantile(LEVEL, freedom)
+    for off in (0.0, 0.1, 0.5, 1.0, 2.8, 4.0):  # SciPy has no value for some larger ones
+        exact = 1 - nctdtr(freedom, off, limit) + nctdtr(freedom, off, -limit)
+        assert power(limit, freedom, off) == pytest.approx(exact, abs=1e-6)
 
 
 @pytest.mark.integration

@@ -52,7 +52,7 @@ def test_a_diverged_run_is_drawn(begin: Callable[..., Tracker]) -> None:
 
 
 def test_a_run_of_no_epoch_has_no_figure(begin: Callable[..., Tracker]) -> None:
-    assert draw(begin().folder, title="bn") == []
+    assert list(draw(begin().folder, title="bn")) == []
 
 
 def test_files_are_whole_pictures(begin: Callable[..., Tracker]) -> None:
@@ -60,7 +60,7 @@ def test_files_are_whole_pictures(begin: Callable[..., Tracker]) -> None:
     for epoch in range(3):
         tracker.metrics(epoch, {"loss/train": 1.0 / (1 + epoch)})
     tracker.confusion(["cat", "a dog"], [[3, 1], [0, 4]], part="validation")
-    paths = draw(tracker.folder, title="bn")
+    paths = list(draw(tracker.folder, title="bn"))
     assert [path.name for path in paths] == ["learning_curves.png", "confusion_validation.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") and path.read_bytes().endswith(b"IEND\xaeB`\x82") for path in paths)
     assert sorted(path.name for path in (Path(tracker.folder) / "figures").iterdir()) == ["confusion_validation.png", "learning_curves.png"]
@@ -109,7 +109,7 @@ def test_a_run_that_went_on_has_no_panels_of_its_tests(begin: Callable[..., Trac
     from unittest.mock import patch
 
     with patch("pipeline.tracking.figures.learning_curves", wraps=learning_curves) as drawn:
-        draw(tracker.folder, title="bn")
+        list(draw(tracker.folder, title="bn"))
     assert list(drawn.call_args.args[0]) == ["loss/train"]
 
 
@@ -218,7 +218,7 @@ def test_the_most_mistaken_are_those_whose_class_got_the_least() -> None:
 def test_a_file_that_is_none_of_ours_is_no_picture(begin: Callable[..., Tracker], content: bytes) -> None:
     folder = begin().folder
     (folder / "test.safetensors").write_bytes(content)
-    assert read(folder) is None and draw(folder) == []
+    assert read(folder) is None and list(draw(folder)) == []
 
 
 def sweep(values: dict[str, list[str]], *, grows: bool = True, seeds: int = 2) -> Compare:

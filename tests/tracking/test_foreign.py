@@ -56,7 +56,7 @@ def test_figures_are_drawn_in_the_folder(begin: Begin, tmp_path: Path) -> None:
     shutil.rmtree(tracker.folder / "figures")
     (tmp_path / "elsewhere").mkdir()
     (tracker.folder / "figures").symlink_to(tmp_path / "elsewhere")
-    assert draw(tracker.folder, title="t") == [] and list((tmp_path / "elsewhere").iterdir()) == []
+    assert list(draw(tracker.folder, title="t")) == [] and list((tmp_path / "elsewhere").iterdir()) == []
 
 
 @pytest.fixture

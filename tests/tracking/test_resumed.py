@@ -68,7 +68,8 @@ def test_the_sender_of_a_dead_training_does_not_kill_the_record_of_its_second_li
     tracker.finish("KILLED", wait=0)
     former = Round(Delivery(tracker.folder, Clients()))
     former.look(orphaned=False)
-    former.draw()
+    while former.undrawn:
+        former.draw()
     again = resume(tracker.folder, step=0, project=project, sender=tracker._sender)
     former = Round(Delivery(tracker.folder, Clients()))
     former.look(orphaned=True)
