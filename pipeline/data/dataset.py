@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -133,6 +134,11 @@ class Raw:
     weights: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
     digest: str | None = None
     images: ImageForm | None = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """See `fingerprint`; of many splits it is made once."""
+        return fingerprint(self)
 
 
 def fingerprint(raw: Raw) -> str:

@@ -17,7 +17,7 @@ from pipeline.data.arrays.generated import rings, two_moons
 from pipeline.data.arrays.idx import idx_images
 from pipeline.data.arrays.shipped import breast_cancer, diabetes, digits, iris, wine
 from pipeline.data.cells.columns import Encoder
-from pipeline.data.dataset import Dataset, DataShape, Part, Raw, fingerprint
+from pipeline.data.dataset import Dataset, DataShape, Part, Raw
 from pipeline.data.images.folder import image_folder
 from pipeline.data.labelled import labelled, labelled_arrays
 from pipeline.data.reconstruction import reconstruction, reconstruction_shape
@@ -83,10 +83,16 @@ def describe(config: Data, *, seed: int = 0) -> DataShape:
     return load(config, seed=seed).shape
 
 
-def load(config: Data, *, seed: int, given: Given | None = None) -> Dataset:
+def read_source(config: Data) -> Raw:
+    """What a source holds that is no table, whatever the split.  Raises ConfigError, DataError."""
+    return _with_parts(SOURCES[config.kind].read(config), config)
+
+
+def load(config: Data, *, seed: int, given: Given | None = None, source: Callable[[Data], Raw] = read_source) -> Dataset:
     """The data set in three parts: classes are stratified; the split depends on seed, labels and shares alone.
 
     given   the rows of data=arrays
+    source  reads what is no table, in place of the files where it has been read before
     Raises ConfigError for settings that do not fit each other or the data, DataError for files, columns and values.
     """
     check_source(config)
@@ -95,7 +101,7 @@ def load(config: Data, *, seed: int, given: Given | None = None) -> Dataset:
         if config.stream is True:
             rule = "the targets of a reconstruction are its rows, and targets are kept in memory"
             raise ConfigError(at="data.stream", got=True, rule=rule, hint="leave it auto")
-        return reconstruction(load(replace(config, task="auto", stream=False), seed=seed, given=given))
+        return reconstruction(load(replace(config, task="auto", stream=False), seed=seed, given=given, source=source))
     if config.kind in TABLES:
         return _load_table(config, seed)
     if given is not None and given.framed:
@@ -104,7 +110,7 @@ def load(config: Data, *, seed: int, given: Given | None = None) -> Dataset:
         check_no_columns(config)
         raw = _with_parts(of_arrays(given.arrays(), config), config)
         return _dataset(config, raw, _split(config, raw, seed), config.kind, None, seed)
-    raw = _with_parts(SOURCES[config.kind].read(config), config)
+    raw = source(config)
     name = config.kind if config.kind != IMAGES else located(str(config.path)).resolve().name or config.kind
     return _dataset(config, raw, _split(config, raw, seed), name, None, seed)
 
@@ -232,7 +238,7 @@ def _dataset(config: Data, raw: Raw, rows: tuple[Rows, Rows, Rows], name: str, e
         train=parts[0],
         validation=parts[1],
         test=parts[2],
-        fingerprint=fingerprint(raw),
+        fingerprint=raw.fingerprint,
         division=division,
         class_names=raw.class_names,
         feature_names=raw.feature_names,

@@ -18,10 +18,9 @@ import numpy.typing as npt
 from pipeline.program.program import Program
 from pipeline.recipe.course import Course
 from pipeline.records import record
-from pipeline.training.blocks import Feed
 from pipeline.training.checkpoint import State
 from pipeline.training.events import EpochEnded, Event
-from pipeline.training.steps import Taken
+from pipeline.training.steps import Done, Taken, Wanted
 
 T = TypeVar("T")
 LOSSES = 4096  # of single steps that are kept, of the first ones and of the last ones
@@ -68,16 +67,16 @@ class Kept:
             if event.epoch & (event.epoch - 1) == 0:
                 self.keep(event.epoch)
 
-    def over(self, steps: Generator[Feed, Taken, T]) -> Generator[Feed, Taken, T]:
+    def over(self, steps: Generator[Wanted, Done, T]) -> Generator[Wanted, Done, T]:
         """`steps`, the losses of which are kept."""
         with closing(steps):
             try:
-                feed = next(steps)
+                wanted = next(steps)
                 while True:
-                    taken = yield feed
-                    if self.wanted:
-                        self._took(np.asarray(taken.losses, np.float64))
-                    feed = steps.send(taken)
+                    done = yield wanted
+                    if self.wanted and isinstance(done, Taken):
+                        self._took(np.asarray(done.losses, np.float64))
+                    wanted = steps.send(done)
             except StopIteration as end:
                 result: T = end.value
                 return result

@@ -5,6 +5,7 @@ program.py     one network: numbers in, numbers out
 model.py       a trained one with its preprocessing: raw rows in, own units out
 known.py       what a model knows of its data: columns and classes
 stack.py       trials of one structure as one program
+together.py    evaluations of the members of a stack in one native call
 access.py      threads: who may change the state
 initial.py     the values that parameters start with
 steps.py       rows in steps, steps in calls

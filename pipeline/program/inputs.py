@@ -113,6 +113,15 @@ def _classes(y: Array, rows: int, classes: int) -> Array:
     return np.ascontiguousarray(y, np.int32)
 
 
+def weighed(
+    row_loss: npt.NDArray[np.float64], y: Array | Streamed, of_classes: Array | None, weight: npt.ArrayLike | None
+) -> npt.NDArray[np.float64]:
+    """The loss of each row [N] times the weight of its class [C], of y [N], and its own [N], where there are any.  Raises DataError."""
+    if of_classes is not None:
+        row_loss = row_loss * of_classes[np.asarray(y)]
+    return row_loss if weight is None else row_loss * check_weight(weight, len(row_loss))
+
+
 def check_weight(weight: npt.ArrayLike, rows: int) -> npt.NDArray[np.float64]:
     """What each of `rows` rows counts in the loss, float64 [N].  Raises DataError."""
     array = np.asarray(weight)

@@ -11,11 +11,14 @@ import numpy.typing as npt
 
 from backends.contract import Memory
 from pipeline.graph.values import Array
-from pipeline.program import inputs, micro
+from pipeline.program import inputs, micro, together
 from pipeline.program.program import Program
 from pipeline.program.shown import layers_table
 from pipeline.program.steps import Pace
 from pipeline.rows import Streamed
+from pipeline.training.steps import Evaluation, Made
+
+POOLS = 4  # of rows that were put together for an evaluation: each epoch asks for the same ones
 
 
 class Stack:
@@ -27,6 +30,7 @@ class Stack:
     def __init__(self, programs: Sequence[Program], memory: Memory) -> None:
         self.programs, self._memory, self._pace = tuple(programs), memory, Pace()
         self.members = list(programs)
+        self._pools: dict[tuple[int, ...], together.Pool] = {}
 
     def __repr__(self) -> str:
         return (
@@ -86,6 +90,16 @@ class Stack:
         """One call for the members, of rows that are known to fit, a step for each of orders [K, S, B] -> losses [K, S], steps done [K]."""
         with self.members[0].access:
             return micro.steps(self.members, self._memory.part(0, len(self.members)), x, y, orders, weight)
+
+    def evaluate(self, wanted: Sequence[Evaluation]) -> list[Made]:
+        """What `Program.evaluate` makes of the rows of each member, in calls for all of them."""
+        key = tuple(place for rows in wanted for place in (id(rows.x), id(rows.y)))  # the pool keeps them, so no other has their place
+        if key not in self._pools:
+            if len(self._pools) == POOLS:
+                self._pools.clear()
+            self._pools[key] = together.pooled(wanted, self.programs[0].structure)
+        with self.members[0].access:
+            return together.evaluate(self.members, self._memory.part(0, len(self.members)), self._pools[key], self._pace)
 
     def leave(self, member: Program) -> None:
         """The member is done: the last one takes its place, so that those that train lie together.  It must not be used any more."""

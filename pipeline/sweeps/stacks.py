@@ -1,12 +1,14 @@
-"""Trials of one structure trained together: each is the coroutine that a run alone is, and a stack takes the steps that they ask for.
+"""Trials of one structure trained together: each is the coroutine that a run alone is, and a stack does what all of them ask for.
 
-The members go in lock step, by as many steps at a time as the one that wants fewest; each sees only its own losses, so its schedule,
-validation, early stopping, checkpoints and journal are those of a run alone, and so are its bits.  One that is over leaves the stack.
+The members go in lock step, by as many steps at a time as the one that wants fewest; where all want an evaluation, each of its own rows,
+that is one call too.  Each sees only its own losses, so its schedule, validation, early stopping, checkpoints and journal are those of a
+run alone, and so are its bits.  One that is over leaves the stack.
 """
 
 # K members, S steps, B batch rows, N rows
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -20,7 +22,7 @@ import numpy.typing as npt
 from pipeline import files
 from pipeline.compiler.structure import Structure
 from pipeline.data.prepared import Rows
-from pipeline.program import inputs
+from pipeline.program import inputs, together
 from pipeline.program.program import Program
 from pipeline.program.stack import Stack
 from pipeline.records import record
@@ -28,12 +30,13 @@ from pipeline.rows import Streamed
 from pipeline.tasks.results import Result
 from pipeline.tasks.train import Ready, steps
 from pipeline.training.blocks import Feed
-from pipeline.training.steps import Taken
+from pipeline.training.steps import Done, Evaluation, Made, Taken, Wanted, evaluated
 
 Array = npt.NDArray[Any]
 MOST = 64  # members: more gain nothing
 CALL_SECONDS = 0.1  # of the steps that are taken before anyone is asked again
 SMALL = 2**24  # bytes of rows that may lie in a stack for each of many splits
+BLOCK = 2**10  # rows
 SHARE = 4  # the states of a stack, or its rows, take at most this part of the machine's memory
 
 
@@ -61,14 +64,17 @@ def row_bytes(part: Rows) -> int:
     return x.store.nbytes if isinstance(x, Streamed) else np.asarray(x).nbytes
 
 
-def room(parts: Sequence[Rows]) -> bool:
-    """Whether the rows of these training parts can lie together in one stack."""
+def rows_bytes(parts: Sequence[Rows]) -> int:
+    """What the rows of these training parts take in one stack: those of one split as they are stored, of several as numbers."""
     distinct = {id(part.x): part for part in parts}
     if len(distinct) == 1:
-        return True
-    return all(isinstance(part.x, np.ndarray) for part in distinct.values()) and (
-        sum(map(row_bytes, distinct.values())) <= _memory() // SHARE
-    )
+        return row_bytes(parts[0])
+    return sum(math.prod(part.x.shape) * part.x.dtype.itemsize for part in distinct.values())
+
+
+def room(parts: Sequence[Rows]) -> bool:
+    """Whether the rows of these training parts can lie together in one stack."""
+    return len({id(part.x) for part in parts}) == 1 or rows_bytes(parts) <= _memory() // SHARE
 
 
 def _memory() -> int:
@@ -94,7 +100,7 @@ def pooled(parts: Sequence[Rows], program: Program) -> Pool:
         x: Array | Streamed = first.x
         weight = first.weight
     else:
-        x = np.concatenate([np.asarray(part.x) for part in distinct])
+        x = _numbers([part.x for part in distinct])
         weights = [part.weight for part in distinct if part.weight is not None]
         weight = np.concatenate(weights) if weights else None
     network = program.structure.network
@@ -105,16 +111,32 @@ def pooled(parts: Sequence[Rows], program: Program) -> Pool:
     return Pool(x=x, y=y, weight=None if weight is None else inputs.check_weight(weight, len(x)), starts=starts)
 
 
+def _numbers(parts: Sequence[Array | Streamed]) -> Array:
+    """Rows one after the other [N, ...]; what waits as bytes is made into numbers, block by block, as the gather would make it."""
+    made = np.empty((sum(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype)
+    first = 0
+    for part in parts:
+        for start in range(0, len(part), BLOCK):
+            rows = part[start : start + BLOCK]
+            made[first + start : first + start + len(rows)] = rows
+        first += len(part)
+    return made
+
+
 @dataclass(eq=False)
 class Member:
-    """One training in a stack: what it wants done next, and in the end what came of it, which `over` is told."""
+    """One training in a stack: what it wants done next, and in the end what came of it, which `over` is told.
+
+    feed   the steps that it wants taken;  rows: what it wants evaluated before that;  neither: it is over
+    """
 
     ready: Ready
     program: Program
     start: int
     over: Callable[[Result | None, BaseException | None], None]
     feed: Feed | None = None
-    _steps: Generator[Feed, Taken, Result] | None = None
+    rows: Evaluation | None = None
+    _steps: Generator[Wanted, Done, Result] | None = None
     _end: tuple[Result | None, BaseException | None] | None = None
 
     def begin(self) -> None:
@@ -122,12 +144,16 @@ class Member:
         self._steps = steps(self.ready, self.program)
         self.go_on(None)
 
-    def go_on(self, taken: Taken | None) -> None:
-        """Tells it what came of its steps; it then wants others, or is over."""
+    def go_on(self, done: Done | Exception | None) -> None:
+        """Tells it what came of what it wanted; it then wants something else, or is over."""
         assert self._steps is not None
-        self.feed = None
+        self.feed = self.rows = None
         try:
-            self.feed = next(self._steps) if taken is None else self._steps.send(taken)
+            if isinstance(done, Exception):
+                wanted = self._steps.throw(done)
+            else:
+                wanted = next(self._steps) if done is None else self._steps.send(done)
+            self.feed, self.rows = (wanted, None) if isinstance(wanted, Feed) else (None, wanted)
         except StopIteration as end:
             self._end = end.value, None
         except (Exception, KeyboardInterrupt) as error:
@@ -153,7 +179,7 @@ def train_together(stack: Stack, members: Sequence[Member], pool: Pool) -> None:
         with _told(members):
             for member in members:
                 member.begin()
-                _leave(stack, member)
+            _evaluate(stack, members)
         while stack.members:
             active = [of[id(program)] for program in stack.members]
             taken, each = _steps(stack, active, pool, most)
@@ -161,7 +187,7 @@ def train_together(stack: Stack, members: Sequence[Member], pool: Pool) -> None:
             with _told(active):
                 for member, own in zip(active, taken, strict=True):
                     member.go_on(own)
-                    _leave(stack, member)
+                _evaluate(stack, active)
     finally:
         for member in members:
             member.close()
@@ -195,6 +221,24 @@ def _steps(stack: Stack, active: Sequence[Member], pool: Pool, most: int) -> tup
     return taken, seconds / count
 
 
-def _leave(stack: Stack, member: Member) -> None:
-    if member.feed is None and member.program in stack.members:
-        stack.leave(member.program)
+def _evaluate(stack: Stack, members: Sequence[Member]) -> None:
+    """Evaluates what the members want evaluated, until each wants steps or is over; who is over leaves."""
+    while asking := [member for member in members if member.rows is not None]:
+        for member, made in zip(asking, _made(stack, asking), strict=True):
+            member.go_on(made)
+    for member in members:
+        if member.feed is None and member.program in stack.members:
+            stack.leave(member.program)
+
+
+def _made(stack: Stack, asking: Sequence[Member]) -> Iterator[Made | Exception]:
+    """What comes of the evaluation of each: all at once where all members of the stack ask for one, and their rows have room together."""
+    wanted = [member.rows for member in asking if member.rows is not None]
+    if [member.program for member in asking] == stack.members and len(asking) > 1 and together.fits(wanted, stack.programs[0].structure):
+        yield from stack.evaluate(wanted)
+        return
+    for member, rows in zip(asking, wanted, strict=True):
+        try:
+            yield evaluated(member.program, rows)
+        except Exception as error:  # as in a run alone, it ends this one
+            yield error

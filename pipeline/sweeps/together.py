@@ -146,7 +146,7 @@ def show_together(doing: Doing, trials: Sequence[Trial]) -> None:
 
 def _rows(group: Sequence[Opened]) -> int:
     """The bytes of their rows, those of one split once."""
-    return sum({id(one.ready.data.train.x): stacks.row_bytes(one.ready.data.train) for one in group}.values())
+    return stacks.rows_bytes([one.ready.data.train for one in group])
 
 
 def _windows(doing: Doing, trials: Sequence[Trial], around: Around, *, runs: bool = True) -> Iterator[list[Opened] | Alone | JobResult]:

@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from pipeline.data.dataset import Dataset
-from pipeline.data.load import load
+from pipeline.data.dataset import Dataset, Raw
+from pipeline.data.load import load, read_source
 from pipeline.data.prepared import Prepared, prepared
 
 if TYPE_CHECKING:
     from pipeline.config.experiment import Experiment
+    from pipeline.data.settings import Data
 
 MOST = 2**30  # bytes of x and targets that are kept for the next run
 RECENT = 8  # data sets that are kept although no run is known that will ask for them
@@ -24,17 +25,32 @@ class Shelf:
         self._read: dict[str, Dataset] = {}
         self._made: dict[str, Prepared] = {}
         self._due: Counter[str] = Counter()  # data set -> how many runs are known that will ask for it
+        self._splits: Counter[str] = Counter()  # data -> how many splits of it are known that will be read
+        self._source: tuple[Data, Raw] | None = None  # what was read last, while there are more splits of it
         self._over: dict[str, None] = {}  # those for which there is none, the latest last
 
     def plan(self, experiments: Iterable[Experiment]) -> None:
         """Those that will ask, each once: of a thousand seeds the splits are not all kept to the end."""
-        self._due = Counter(map(_data_of, experiments))
+        known = [(_data_of(experiment), repr(experiment.data)) for experiment in experiments]
+        self._due = Counter(key for key, _ in known)
+        self._splits = Counter(data for _, data in set(known))
 
     def dataset(self, experiment: Experiment) -> Dataset:
         """The data of a run, in its split.  Raises PipelineError."""
         key = _data_of(experiment)
-        found: Dataset = _kept(self._read, key, lambda: load(experiment.data, seed=experiment.seed), lambda found: _bytes(found.train))
+        found: Dataset = _kept(
+            self._read, key, lambda: load(experiment.data, seed=experiment.seed, source=self._raw), lambda found: _bytes(found.train)
+        )
         return found
+
+    def _raw(self, config: Data) -> Raw:
+        """What a source holds: it is read once for all splits of it that are known to be asked for, where it is not large."""
+        known, self._source = self._source, None
+        raw = known[1] if known is not None and known[0] == config else read_source(config)
+        self._splits[repr(config)] -= 1
+        if self._splits[repr(config)] > 0 and _bytes(raw) <= MOST:
+            self._source = config, raw
+        return raw
 
     def prepared(self, experiment: Experiment) -> Prepared:
         """The same as the network sees it.  Raises PipelineError."""

@@ -47,14 +47,13 @@ from pipeline.tracking.outbox import WAIT, Sender, open_sender
 from pipeline.tracking.settings import from_environment
 from pipeline.tracking.tracker import Receipt, Tracker
 from pipeline.training import checkpoint, fit, loop, progress
-from pipeline.training.blocks import Feed
 from pipeline.training.callbacks import Callbacks
 from pipeline.training.checkpoint import State, Stored
 from pipeline.training.events import EpochEnded, Event, Noted, Outcome
 from pipeline.training.facts import facts_of
 from pipeline.training.interrupt import Interrupt
 from pipeline.training.saving import Checkpoints
-from pipeline.training.steps import Taken, alone
+from pipeline.training.steps import Done, Wanted, alone
 
 LONGEST_NAME = 80  # characters of a job's overrides in its name
 
@@ -133,7 +132,7 @@ def _sender(begun: Beginning, context: RunContext) -> Sender:
     return open_sender(begun.tracking or begun.experiment.tracking, Path.cwd())
 
 
-def steps(ready: Ready, program: Program) -> Generator[Feed, Taken, Result]:
+def steps(ready: Ready, program: Program) -> Generator[Wanted, Done, Result]:
     """Trains, tests, tells: yields the steps that `program` is to take, alone or in a stack.  Raises PipelineError, Stopped."""
     dataset, notes = ready.data.dataset, [*ready.data.dataset.notes, *ready.data.notes, *ready.settled]
     if program.balance(dataset.train.y):
@@ -167,7 +166,7 @@ class _Training:
     kept: Kept
 
 
-def _trained(made: _Training) -> Generator[Feed, Taken, Result]:
+def _trained(made: _Training) -> Generator[Wanted, Done, Result]:
     """Trains, tests, tells."""
     ready, context = made.ready, made.ready.context
     tracker = _tracker(made)
@@ -221,7 +220,7 @@ def _model(made: _Training, tracker: Tracker) -> None:
         say_once(made.ready.console, f"MLflow gets no model: {sentence(error)}", made.ready.context.said or set())
 
 
-def _recorded(made: _Training, tracker: Tracker) -> Generator[Feed, Taken, tuple[Outcome, dict[str, float]]]:
+def _recorded(made: _Training, tracker: Tracker) -> Generator[Wanted, Done, tuple[Outcome, dict[str, float]]]:
     """Trains and tests; whatever ends it early is recorded as the end of the run."""
     try:
         outcome, signal = yield from _train(made, tracker)
@@ -250,7 +249,7 @@ def _end(made: _Training, tracker: Tracker, error: BaseException) -> None:
         tracker.ended_by(error, wait=made.ready.wait)
 
 
-def _train(made: _Training, tracker: Tracker) -> Generator[Feed, Taken, tuple[Outcome, int | None]]:
+def _train(made: _Training, tracker: Tracker) -> Generator[Wanted, Done, tuple[Outcome, int | None]]:
     """The outcome, and the signal that asked for an early end."""
     begun, context, program, ready = made.ready.begun, made.ready.context, made.program, made.ready.data
     asked, found = begun.experiment, begun.found

@@ -1,7 +1,7 @@
 """The training loop: epochs of many-step calls, validation, early stopping, checkpoints, events.  It knows no config file and no tracking.
 
-It is a coroutine: `training` yields the steps that it wants taken and is sent their losses, so that one loop serves a program alone
-(`train`) and the programs of a stack, whose steps are taken together.
+It is a coroutine: `training` yields the steps that it wants taken and the rows that it wants evaluated, and is sent what came of them, so
+that one loop serves a program alone (`train`) and the programs of a stack, which do both together.
 
 The order of epoch e is permutation(seed, ORDER, e, N); its first floor(N / B) * B rows are trained, in chunks of about a tenth of a
 second, so that Ctrl-C is prompt.  The split into chunks changes no bit of the result.
@@ -28,23 +28,21 @@ from pipeline.recipe.course import Course
 from pipeline.recipe.plateau import Plateau
 from pipeline.training import budget as budgets
 from pipeline.training import fit, metrics, recovery
-from pipeline.training.blocks import Blocks, Feed, order_of
+from pipeline.training.blocks import Blocks, order_of
 from pipeline.training.budget import Budget, End
 from pipeline.training.callbacks import Callbacks, When, shown
 from pipeline.training.checkpoint import Progress, State
 from pipeline.training.events import Advanced, EpochEnded, Event, Noted, Outcome, Saved, Started
-from pipeline.training.measured import Measured
+from pipeline.training.measured import Measured, Measuring
 from pipeline.training.saving import Checkpoints
 from pipeline.training.settings import EarlyStopping, Training
 from pipeline.training.sound import Unsound, Watch
-from pipeline.training.steps import Taken, Trainable, driven
+from pipeline.training.steps import Done, Taken, Trainable, Wanted, driven
 
 Array = npt.NDArray[Any]
 LossSchedule = Callable[[Plateau, float, int], Plateau]  # (where it stands, loss of the epoch, steps in all) -> where it stands then
 CHUNK_SECONDS = 0.1
-
-
-Steps = Generator[Feed, Taken, Outcome]
+Steps = Generator[Wanted, Done, Outcome]
 
 
 def training(
@@ -188,7 +186,7 @@ class _Loop:
                     continue
                 if self.progress.step < self.steps:  # the budget ends within the epoch
                     break
-                self._end_epoch()
+                yield from self._end_epoch()
                 self._save_when_due()
                 if self.stop() and not self._complete():
                     return self._stopped()
@@ -196,7 +194,7 @@ class _Loop:
                 if self.progress.step:
                     self._reestimate()
                 self._save()
-                return self._finished()
+                return (yield from self._finished())
 
     def _complete(self) -> bool:
         return self._spent() is not None or self._out_of_patience() or self.progress.stopped != ""
@@ -214,7 +212,7 @@ class _Loop:
         order = order_of(self.seed, epoch, self.rows)
         return order[: self.steps * self.settings.rows].reshape(self.steps, self.settings.rows)
 
-    def _train_epoch(self, blocks: Blocks) -> Generator[Feed, Taken, Literal["trained", "stopped", "back"]]:
+    def _train_epoch(self, blocks: Blocks) -> Generator[Wanted, Done, Literal["trained", "stopped", "back"]]:
         """Trains the steps left of the epoch, or of the budget; ends when it was asked to stop, and where training went back."""
         last = self.steps if self.end.steps is None else min(self.steps, self.end.steps - self.progress.epoch * self.steps)
         while self.progress.step < self.steps and self._spent() is None and not self.progress.stopped:
@@ -222,6 +220,7 @@ class _Loop:
             feed = blocks.feed(before.epoch, before.step, self._next(last))
             waited = time.perf_counter() - start
             taken = yield feed
+            assert isinstance(taken, Taken)
             seconds = waited + taken.seconds
             self._advance(taken.losses, seconds)
             if self._damaged(taken.error, self.watch.took(feed, len(taken.losses), before, seconds)):
@@ -288,10 +287,10 @@ class _Loop:
         together = np.concatenate([now.losses, np.asarray(losses, np.float64)])
         self.progress = replace(now, step=now.step + len(losses), losses=together, seconds=now.seconds + seconds)
 
-    def _values(self) -> dict[str, float]:
+    def _values(self) -> Measuring:
         """The metrics of the epoch, as far as it is trained."""
         start, progress = time.perf_counter(), self.progress
-        values = {"loss/train": float(np.mean(progress.losses)), **self.measured.values(self.program)}
+        values = {"loss/train": float(np.mean(progress.losses)), **(yield from self.measured.values())}
         if self.learning_rate is not None:
             values["learning_rate"] = self.learning_rate(progress.steps(self.steps) - 1)
         values["time/epoch_s"] = progress.seconds + time.perf_counter() - start
@@ -302,10 +301,10 @@ class _Loop:
         if self.program.reestimates:
             self.program.reestimate(self.data.train.x, self._order(self.progress.epoch))
 
-    def _end_epoch(self) -> None:
+    def _end_epoch(self) -> Generator[Wanted, Done, None]:
         """Validates, keeps the best weights and closes the epoch."""
         self._reestimate()
-        values = self._values()
+        values = yield from self._values()
         if not math.isfinite(values.get("loss/validation", 0.0)) and self._went_back():
             return
         progress = self.progress
@@ -374,13 +373,13 @@ class _Loop:
         where = f"in epoch {done.epoch + 1} after {done.step} of {self.steps} steps" if done.step else f"after epoch {done.epoch}"
         return self._outcome("KILLED", done.epoch, f"stopped {where}")
 
-    def _finished(self) -> Outcome:
+    def _finished(self) -> Steps:
         progress, epoch, message = self.progress, self.progress.epoch, self._trained()
         if self.callbacks.seconds:
             self.emit(Noted(text=self.callbacks.told))
         if progress.step:
             # after the checkpoint, which goes on within the epoch: a part of an epoch is measured, but is no candidate for the best
-            epoch, values = epoch + 1, self._values()
+            epoch, values = epoch + 1, (yield from self._values())
             self.progress = replace(progress, history=progress.history.plus(values))
             self.emit(EpochEnded(epoch=epoch, values=values, best=False))
         if self.settings.final == "best" and self.best_state is not None:

@@ -3,14 +3,17 @@
 # N rows of the training part, n of the sample
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import numpy as np
 
 from pipeline import random
 from pipeline.data.prepared import Prepared, Rows
 from pipeline.rows import known_finite
-from pipeline.training import metrics
+from pipeline.training import metrics, steps
 from pipeline.training.settings import Training
-from pipeline.training.steps import Trainable
+
+Measuring = Generator[steps.Wanted, steps.Done, dict[str, float]]
 
 
 class Measured:
@@ -23,15 +26,18 @@ class Measured:
         name, _, part = watched.partition("/")
         self.names = names if part == "train" or name == "loss" or name in names else (*names, name)
 
-    def values(self, program: Trainable) -> dict[str, float]:
+    def values(self) -> Measuring:
         """`{"accuracy/train": ..., "loss/validation": ..., "accuracy/validation": ...}`: the loss of training is that of the steps."""
-        found = {name: value for name, value in self._of(program, self._sample, "train").items() if name != "loss/train"}
-        return found | self._of(program, self._data.validation, "validation")
+        sample = yield from self._of(self._sample, "train")
+        held = yield from self._of(self._data.validation, "validation")
+        return {name: value for name, value in sample.items() if name != "loss/train"} | held
 
-    def _of(self, program: Trainable, rows: Rows | None, part: str) -> dict[str, float]:
+    def _of(self, rows: Rows | None, part: str) -> Measuring:
         if rows is None or not len(rows):
             return {}
-        made, row_loss = program.evaluate(rows.x, rows.targets, rows.weight)
+        done = yield steps.Evaluation(x=rows.x, y=rows.targets, weight=rows.weight)
+        assert isinstance(done, tuple)
+        made, row_loss = done
         return metrics.measure(self._data.dataset.task, self._data.own_units(made), row_loss, rows.y, part, self.names)
 
 

@@ -1,4 +1,4 @@
-"""The steps of a training, wanted by its loop and taken by a program: alone, or by a stack of them."""
+"""The steps and evaluations of a training, wanted by its loop and done by a program: alone, or by a stack of them."""
 
 from __future__ import annotations
 
@@ -65,15 +65,34 @@ class Taken:
     error: DivergedError | None = None
 
 
-def alone(program: Trainable, steps: Generator[Feed, Taken, T]) -> T:
-    """Lets `program` take the steps that are yielded -> what comes in the end.  Raises what `steps` raises."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What the present state is to be evaluated on."""
+
+    x: Array | Streamed
+    y: Array | Streamed
+    weight: Array | None
+
+
+Wanted = Feed | Evaluation
+Made = tuple[Array, Array]  # prediction [N, ...], row loss [N]
+Done = Taken | Made
+
+
+def alone(program: Trainable, steps: Generator[Wanted, Done, T]) -> T:
+    """Lets `program` do what is yielded -> what comes in the end.  Raises what `steps` raises."""
     with closing(steps):
         try:
-            feed = next(steps)
+            wanted = next(steps)
             while True:
-                feed = steps.send(_taken(program, feed))
+                wanted = steps.send(_taken(program, wanted) if isinstance(wanted, Feed) else evaluated(program, wanted))
         except StopIteration as end:
             return cast(T, end.value)
+
+
+def evaluated(program: Trainable, rows: Evaluation) -> Made:
+    """What one program makes of `rows`."""
+    return program.evaluate(rows.x, rows.y, rows.weight)
 
 
 def _taken(program: Trainable, feed: Feed) -> Taken:
@@ -86,7 +105,7 @@ def _taken(program: Trainable, feed: Feed) -> Taken:
 
 
 def driven(
-    coroutine: Callable[Concatenate[Trainable, P], Generator[Feed, Taken, T]],
+    coroutine: Callable[Concatenate[Trainable, P], Generator[Wanted, Done, T]],
 ) -> Callable[Concatenate[Trainable, P], T]:
     """The same for a program that takes its steps itself."""
 

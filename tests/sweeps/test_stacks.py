@@ -123,6 +123,18 @@ def test_each_trial_of_a_stack_is_the_trial_alone(
     assert together == alone
 
 
+def test_bytes_of_several_splits_train_together_as_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "bytes.npz", x=rng.integers(0, 256, (300, 5, 5, 1), np.uint8), y=rng.integers(0, 3, 300))
+    words = (*SMALL, "data=npz", f"data.path={tmp_path / 'bytes.npz'}", "normalization=batch", "seed=0,1,2")
+    monkeypatch.setattr(stacks, "BLOCK", 7)
+    together = run(tmp_path / "together", monkeypatch, *words)
+    assert "3 trials train together" in capsys.readouterr().out
+    assert together == run(tmp_path / "alone", monkeypatch, *words, "sweep.stack=false")
+
+
 def test_more_trials_than_a_stack_takes_train_in_several(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
