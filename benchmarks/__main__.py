@@ -1,6 +1,6 @@
 """`python -m benchmarks [--quick] [--output FOLDER] [NAME ...]`: measures, and writes results.json, RESULTS.md and plots/.
 
-NAME is a workload or a part: workloads (all of them), agreement, startup, sweep, streaming, one_row, memory, roofline,
+NAME is a workload or a part: workloads (all of them), agreement, startup, sweep, sweep_PART, streaming, one_row, memory, roofline,
 scaling, scaling_CURVE.
 Without a name: everything.
 --quick takes a few steps only, to see that all of it runs; it writes nothing unless --output says where.
@@ -21,7 +21,7 @@ from benchmarks.workloads import WORKLOADS
 
 HERE = Path(__file__).parent
 PARTS = ("workloads", "agreement", "startup", "sweep", "streaming", "one_row", "memory", "roofline", "scaling")
-CURVES = tuple(f"scaling_{curve}" for curve in scaling.POINTS)
+CURVES = (*(f"scaling_{curve}" for curve in scaling.POINTS), *(f"sweep_{part}" for part in sweep.PARTS))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,6 +63,8 @@ def chosen(names: Sequence[str]) -> list[tuple[str, str]]:
             found += [(part, name) for name in agreement.COMPARED if part in names]
         elif part == "scaling":
             found += [(part, curve) for curve in scaling.POINTS if part in names or f"scaling_{curve}" in names]
+        elif part == "sweep":
+            found += [(part, own) for own in sweep.PARTS if part in names or f"sweep_{own}" in names]
         elif part in names:
             found.append((part, ""))
     return found
@@ -77,7 +79,7 @@ def measure(part: str, name: str, yard: compare.Yard, *, quick: bool) -> dict[st
     if part == "startup":
         return startup.startup(yard, quick=quick)
     if part == "sweep":
-        return sweep.sweep(yard, quick=quick)
+        return sweep.sweep(yard, [name], quick=quick)
     if part == "streaming":
         return streaming.streaming(quick=quick)
     if part == "one_row":
@@ -88,7 +90,9 @@ def measure(part: str, name: str, yard: compare.Yard, *, quick: bool) -> dict[st
 
 
 def merged(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
-    """The newer result; curves that it lacks stay."""
+    """The newer result; curves that it lacks stay, and so do parts of a sweep."""
+    if "commits" in now:
+        return {**before, **now, "commits": {**before.get("commits", {}), **now["commits"]}}
     if "microseconds" not in now or "ratio" in now:
         return now
     return {**now, "microseconds": {**before.get("microseconds", {}), **now["microseconds"]}}

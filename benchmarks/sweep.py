@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,49 +33,76 @@ from pipeline.tracking.journal import read_journal, series, start_of
 RATES, SEEDS = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001, 0.00003), tuple(range(8))
 RECIPE = ("training=fixed", "regularization=none")
 MANY_RATES = tuple(round(10 ** (-k / 16), 8) for k in range(16, 80))  # 64, with the seeds 512 trials
-WAYS = ("stacked", "one by one", "untracked", "torch loop")
+WAYS = ("stacked", "one by one", "untracked", "start", "torch loop")
 LIMITS = {"wall": 3.5, "cpu": 6.0}  # seconds of the stacked sweep
 LIMIT_512, PEER = 20.0, 5.0  # seconds of wall; how many times as long the torch loop is to take
 TRACKING = 0.040  # seconds of CPU that MLflow may take for a trial: stacked less untracked, by the number of trials
+FIRST = 2.0  # seconds to the first line of a sweep of 1,000 trials
 END = 1.0  # seconds from the last step of a run to its exit, with MLflow
 ROUNDS = 3
 FASHION = Path("../shared/data/fashion-mnist")
 REAPER = 36  # PR_SET_CHILD_SUBREAPER of prctl(2)
 
 
-def sweep(yard: Yard, *, quick: bool = False) -> dict[str, Any]:
+PARTS = ("64", "512", "fashion", "stacks", "1000")  # `python -m benchmarks sweep_512`, say; `sweep` is all of them
+
+
+def sweep(yard: Yard, parts: Sequence[str] = PARTS, *, quick: bool = False) -> dict[str, Any]:
+    """What is measured of each of `parts`, and the commit of each."""
+    absent = missing("torch")
+    found: dict[str, Any] = stamp(() if absent else ("torch",))
+    for part in parts:
+        found |= {"64": _of_64, "512": _of_512, "fashion": _of_fashion, "stacks": _of_stacks, "1000": _of_1000}[part](yard, quick)
+    return {**found, "commits": dict.fromkeys(parts, found["commit"])}
+
+
+def _of_512(yard: Yard, quick: bool) -> dict[str, Any]:
+    rates, seeds = (MANY_RATES[:1], SEEDS[:2]) if quick else (MANY_RATES, SEEDS)
+    with tempfile.TemporaryDirectory() as folder:
+        yard.ready(usable_cores())
+        wall, cpu = cost(command("stacked", rates, seeds, 2 if quick else 20), Path(folder))
+    return {"of_512": {"trials": len(rates) * len(seeds), "wall": wall, "cpu": cpu, "limit": LIMIT_512}}
+
+
+def _of_fashion(yard: Yard, quick: bool) -> dict[str, Any]:
+    return {"fashion": fashion(yard, quick=quick)}
+
+
+def _of_stacks(yard: Yard, quick: bool) -> dict[str, Any]:
+    return {"stacks": stacks(yard, quick=quick)}
+
+
+def _of_1000(yard: Yard, quick: bool) -> dict[str, Any]:
+    yard.ready(usable_cores())
+    return {"of_1000": {**many(quick=quick), "first limit": FIRST}}
+
+
+def _of_64(yard: Yard, quick: bool) -> dict[str, Any]:
     """way -> wall and cpu -> seconds in each round, in which all take turns."""
     rates, seeds, rounds = (RATES[:2], SEEDS[:2], 1) if quick else (RATES, SEEDS, ROUNDS)
-    epochs = 2 if quick else 20
     absent = missing("torch")
-    ways = WAYS[:-1] if absent else WAYS
+    ways = tuple(way for way in WAYS if way != "torch loop" or not absent)
     ends = []
     seconds: dict[str, dict[str, list[float]]] = {way: {"wall": [], "cpu": []} for way in ways}
     told: dict[str, Any] = {}
     for number in range(rounds):
         for way in ways[number % len(ways) :] + ways[: number % len(ways)]:
+            if way == "one by one" and number:  # once, for what it gives: it takes as long as all the others
+                continue
             yard.ready(usable_cores())
             with tempfile.TemporaryDirectory() as folder:
-                wall, cpu = cost(command(way, rates, seeds, epochs), Path(folder))
+                wall, cpu = cost(command(way, rates, seeds, 2 if quick else 20), Path(folder))
                 told[way] = results_in(Path(folder))
             seconds[way]["wall"].append(round(wall, 2))
             seconds[way]["cpu"].append(round(cpu, 2))
         yard.ready(usable_cores())
         with tempfile.TemporaryDirectory() as folder:
             ends.append(round(end(Path(folder)), 2))
-    with tempfile.TemporaryDirectory() as folder:
-        yard.ready(usable_cores())
-        many_wall, many_cpu = cost(command("stacked", MANY_RATES[:1] if quick else MANY_RATES, seeds, epochs), Path(folder))
     return {
-        **stamp(() if absent else ("torch",)),
         "trials": len(rates) * len(seeds),
         "seconds": seconds,
         "limits": LIMITS,
         "same": told["stacked"] == told["one by one"],
-        "of_512": {"trials": (1 if quick else len(MANY_RATES)) * len(seeds), "wall": many_wall, "cpu": many_cpu, "limit": LIMIT_512},
-        "fashion": fashion(yard, quick=quick),
-        "stacks": stacks(yard, quick=quick),
-        "of_1000": many(quick=quick),
         "tracking": {"limit": TRACKING, "end": ends, "end limit": END},
         "skipped": {"torch loop": absent} if absent else {},
     }
@@ -84,8 +112,10 @@ def command(way: str, rates: tuple[float, ...], seeds: tuple[int, ...], epochs: 
     """What is timed."""
     if way == "torch loop":
         return [sys.executable, "-m", "benchmarks.contenders.torch_sweep", *map(str, (epochs, len(seeds), *rates))]
+    if way == "start":  # what passes whatever is trained: two trials of one epoch
+        rates, seeds, epochs = rates[:1], seeds[:2], 1
     grid = [f"optimizer.learning_rate={','.join(map(str, rates))}", f"seed={','.join(map(str, seeds))}"]
-    stack = {"one by one": ["sweep.stack=false"], "untracked": ["tracking=none"]}.get(way, [])
+    stack = {"one by one": ["sweep.stack=false"], "untracked": ["tracking=none"], "start": ["tracking=none"]}.get(way, [])
     return [sys.executable, "-m", "pipeline", "-m", "architecture=mlp_small", *RECIPE, f"training.epochs={epochs}", *grid, *stack]
 
 
@@ -130,9 +160,8 @@ def results_in(folder: Path) -> dict[str, dict[str, dict[int, float]]]:
 def end(folder: Path) -> float:
     """Seconds from the last epoch of a short run with MLflow to the exit of its command."""
     words = [sys.executable, "-m", "pipeline", "+experiment=bn", "training.epochs=20"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
     last = 0.0
-    with subprocess.Popen(words, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as run:
+    with subprocess.Popen(words, cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         for line in run.stdout:
             last = time.perf_counter() if line.startswith("epoch") else last
@@ -146,10 +175,15 @@ def cost(words: list[str], folder: Path) -> tuple[float, float]:
     A process in between adopts those that outlive their parents, as the sender does, so that none is missed.
     """
     code = f"from benchmarks.sweep import adopted; adopted({words!r})"
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
-    found = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    found = subprocess.run([sys.executable, "-c", code], env=environment(), cwd=folder, capture_output=True, text=True, check=True)
     wall, cpu = map(float, found.stdout.split()[-2:])
     return wall, cpu
+
+
+def environment() -> dict[str, str]:
+    """Of what is timed: our modules, kept as bytecode between the commands as pip keeps those that it installs."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
 
 
 def adopted(words: list[str]) -> None:
