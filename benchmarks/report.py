@@ -12,7 +12,7 @@ from benchmarks.machine import size
 from benchmarks.one_row import LIMIT as ONE_ROW
 from benchmarks.one_row import OURS
 from benchmarks.stacks import LIMIT as STACKED
-from benchmarks.sweep import PEER
+from benchmarks.sweep import FIRST, PEER
 from benchmarks.workloads import WORKLOADS
 
 Result = Mapping[str, Any]
@@ -178,7 +178,7 @@ def _beside_the_loop(medians: Mapping[str, Mapping[str, float]]) -> list[str]:
         f"The torch loop takes {ratio['wall']:.1f} times our wall clock and {ratio['cpu']:.1f} times our CPU; asked: {PEER:g}; {verdict}.",
         f"A fifth of the loop is {loop['wall'] / PEER:.1f} s, of which Python, NumPy, Hydra, llvmlite, composing the config and the end",
         f"of the process take {start['wall']:.1f} s ({start['cpu']:.1f} s of CPU), whatever is trained; the rest is folders, journals and",
-        "checkpoints of all trials, and MLflow's rows. The line was written for a loop of 18 s, that of an earlier PyTorch.",
+        "checkpoints of all trials, and MLflow's rows. The line was written where the loop took about 18 s.",
     ]
 
 
@@ -190,7 +190,7 @@ def _of_1000(grown: Result) -> list[str]:
     memory = ", ".join(f"{value:.0f}" for value in grown["memory"])
     return [
         f"{grown['trials']:,} trials of a linear network on iris: first line after {grown['first_line']:.1f} s (asked: at most",
-        f"{grown['first limit']:g}); milliseconds a trial in each quarter {told}; memory at the end of each quarter {memory} MiB; the end",
+        f"{FIRST:g}); milliseconds a trial in each quarter {told}; memory at the end of each quarter {memory} MiB; the end",
         f"after {grown['end']:.1f} s.",
     ]
 
