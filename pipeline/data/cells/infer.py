@@ -7,7 +7,7 @@ could be 128,553 or 128.553, 3 April or 4 March, a code or a power of ten, is a 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -86,14 +86,22 @@ def infer(cells: Mapping[str, int], given: Separators = NOTHING, *, names: bool 
 def infer_numbers(cells: Mapping[str, int], given: Separators) -> Number | Doubt:
     """The form of a column that is declared to hold numbers; what is not in that form is a fault of the cell, told by the reader."""
     written = {text: match for text in cells if (match := _WRITTEN.fullmatch(common(text)))}
-    odd = _odd_units(written, cells)
-    present = {text: cells[text] for text in written if text not in odd}
+    rows = _unit_rows(written, cells)
+    unit = max(rows, key=lambda unit: rows[unit], default="")  # 7 among 8 kg, and 2O among 20, are the odd ones
+    present = {text: cells[text] for text, match in written.items() if _unit(match) == unit}
     found = _written(present, given) if present else None
     if isinstance(found, Doubt) and found.settings[0].startswith(("thousands", "decimal")):
         return found
     if isinstance(found, Found) and isinstance(found.form, Number):
         return found.form
     return Number(decimal=given.decimal or ".", thousands=given.thousands or "")
+
+
+def bare(cells: Iterable[str], form: Number) -> tuple[str, ...]:
+    """What is to be told of declared numbers that lack the unit of the others: they are taken as if they had it."""
+    unit, number = form.prefix + form.suffix, replace(form, prefix="", suffix="")
+    without = [text for text in cells if parser(number)(text) is not None] if unit else []
+    return (f"{listed(without)} without the {unit} of the others, taken as if it were there",) if without else ()
 
 
 def _numeric(cells: Mapping[str, int], given: Separators, *, names: bool) -> Found | Doubt | None:
@@ -164,7 +172,8 @@ def _written(cells: Mapping[str, int], given: Separators) -> Found | Doubt | Non
         rows, each = _unit_rows(found, cells), {_unit(match): text for text, match in reversed(found.items())}
         each = {unit: each[unit] for unit in sorted(each, key=lambda unit: rows[unit])}  # the rarest is the odd one
         rule = f"its unit differs from those of the others ({listed([unit or 'none' for unit in each])})"
-        return Doubt(rule=rule, cells=tuple(each.values()), settings=("kind: category", "kind: ignore"))
+        number = ("kind: number",) if len(rows) == 2 and "" in rows else ()
+        return Doubt(rule=rule, cells=tuple(each.values()), settings=(*number, "kind: category", "kind: ignore"))
     separators = _separators([match["digits"].strip() for match in found.values()], given)
     if isinstance(separators, Doubt):
         whole = {found[text]["digits"].strip(): text for text in reversed(found)}

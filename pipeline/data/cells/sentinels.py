@@ -6,6 +6,7 @@ One of those that people write so, and that stands apart from all others, is a d
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ ALONE = 30.0  # one that stands once only
 HUGE = 1e19
 NEAR = 0.2  # a 0 nearer to the least of the others than this part of their range may be one of them
 LEAST_OTHERS = 10
+MOST_DIFFERENT = 2**16
 SUSPECTS = frozenset(
     [sign * (float("9" * n) + part) for n in range(2, 10) for part in (0, 0.9, 0.99) for sign in (1, -1)]
     + [-1.0, -7.0, -8.0, -9.0, 77.0, 88.0, 97.0, 98.0, -200.0, -777.0, -888.0, -8888.0, 8888.0, -999.25, -6999.0, 6999.0]
@@ -104,22 +106,40 @@ def date_sentinel(counts: Mapping[str, int], reading: Reading) -> Doubt | None:
     return Doubt(rule=rule, cells=tuple(texts), settings=(f"missing: [{', '.join(map(written, texts[:3]))}]", "kind: date"))
 
 
-def zero(name: str, values: npt.NDArray[Any]) -> tuple[str, ...]:
-    """A note on zeros among numbers [n] that are positive and far from 0: blood pressures of 60 to 180, no counts and no doses.
+@dataclass
+class Zeros:
+    """The zeros of a column of numbers that are positive and far from 0, block by block: blood pressures of 60 to 180, no counts, no doses.
 
-    They are three at least and no more than half of all, the others differ and lie nearer to each other than 0 to the least of them.
+    times, others   how many are 0, and how many are not;  apart: whether the others are that far from it, so far
+    different       the others, sorted; more than MOST_DIFFERENT are thinned out between the ends
     """
-    times, positive = int(np.count_nonzero(values == 0)), values[values > 0]
-    if times < 3 or times > len(positive) or times + len(positive) < len(values):
-        return ()
-    low, high = float(positive.min()), float(positive.max())
-    if low < NEAR * (high - low) or high == low:
-        return ()
-    others = np.unique(positive.astype(np.float64))
-    if len(others) < LEAST_OTHERS or low < 2 * float(np.diff(others).max()):
-        return ()
-    hint = column_setting(name, "missing: [0]")
-    return (f"0 stands {times} times apart from the others ({low:g} to {high:g}); if it means a missing value, give {hint}",)
+
+    times: int = 0
+    others: int = 0
+    apart: bool = True
+    different: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+
+    def see(self, values: npt.NDArray[Any], low: float, high: float) -> None:
+        """Takes in numbers [n] from `low` to `high`."""
+        high = max(high, float(self.different[-1]) if len(self.different) else 0.0)
+        near = NEAR / (1 + NEAR) * high
+        self.apart = self.apart and low >= 0 and not bool(((values > 0) & (values < near)).any())
+        self.apart = self.apart and (not len(self.different) or float(self.different[0]) >= near)
+        if self.apart:
+            positive = values[values > 0]
+            self.times, self.others = self.times + len(values) - len(positive), self.others + len(positive)
+            found = np.union1d(self.different, positive.astype(np.float64))
+            self.different = found if len(found) <= MOST_DIFFERENT else np.append(found[:-1:2], found[-1:])
+
+    def told(self, name: str) -> tuple[str, ...]:
+        """A note: the zeros are three at least and no more than half of all, and the others lie nearer to each other than to 0."""
+        if not self.apart or not 3 <= self.times <= self.others or len(self.different) < LEAST_OTHERS:
+            return ()
+        low, high = float(self.different[0]), float(self.different[-1])
+        if low < 2 * float(np.diff(self.different).max()):
+            return ()
+        hint = column_setting(name, "missing: [0]")
+        return (f"0 stands {self.times} times apart from the others ({low:g} to {high:g}); if it means a missing value, give {hint}",)
 
 
 def _gap(value: float, rest: Ends) -> float:

@@ -46,6 +46,7 @@ class Converter:
     small: bool = False  # whether all cells are whole numbers of a byte, in which case these are digested
     nothing: dict[str, int] = field(default_factory=dict)
     start: int = 0
+    first: int = 0  # row that has a word
     absent: int = 0
     words: dict[str, int] = field(default_factory=dict)
     digest: Any = field(default_factory=hashlib.sha256)
@@ -118,6 +119,8 @@ class Converter:
             self.nothing[cells[place]] = self.nothing.get(cells[place], 0) + int(np.count_nonzero(places == place))
         made = values[places]
         if self.reading.words:
+            if self.absent == self.start and len(there := np.flatnonzero(~np.isnan(made))):
+                self.first = self.start + int(there[0])
             self.digest.update("".join("\1" if c is None else f"{c}\0" for c in self._written(cells, places)).encode())
         return made
 
@@ -160,10 +163,12 @@ class Converter:
         """Refuses a column most of whose cells differ, which the first look could not count.  Raises DataError."""
         present = self.start - self.absent
         if self.reading.words and present >= LEAST_NAMES and 2 * len(self.words) > present:
-            first = next(iter(self.words))
+            first, *others = self.words
+            also = f" (also {listed(others, 2)})" if others else ""
             rule = f"{len(self.words)} of the {present} cells differ, so they may be names and no categories"
             ways = " or ".join(column_setting(self.name, f"kind: {kind}") for kind in ("category", "hash", "ignore"))
-            raise DataError(f"{self.source.label}: column {self.name} holds {first!r} and others; {rule}; give {ways}")
+            where = f"column {self.name}, {self.source.place(self.first)}"
+            raise DataError(f"{self.source.label}: {where} is {first!r}{also}; {rule}; give {ways}")
 
     @property
     def told(self) -> tuple[str, ...]:
@@ -208,8 +213,8 @@ def _otherwise(name: str, reading: Reading, cell: str, cells: Mapping[str, int],
 
 
 def _number_in(form: Form | None) -> str:
-    """`a number with a decimal comma`."""
-    return said(form).replace("numbers", "a number", 1) if isinstance(form, Number) else "a number"
+    """`a number with a decimal comma and kg after it`."""
+    return said(form).replace("numbers", "a number", 1).replace(" them", " it") if isinstance(form, Number) else "a number"
 
 
 def _truths(values: Array) -> Any:

@@ -13,8 +13,9 @@ from pipeline.data.cells.disguise import alike
 from pipeline.data.cells.findings import Doubt, Found
 from pipeline.data.cells.formats import infer_dates, other_format
 from pipeline.data.cells.forms import Clock, Form, Moment, Number, Truth, said
-from pipeline.data.cells.infer import SIGNS_FOR_NOTHING, Separators, doubtful_points, infer, infer_numbers
-from pipeline.data.cells.sentinels import among, date_sentinel, sentinel, zero
+from pipeline.data.cells.infer import SIGNS_FOR_NOTHING, Separators, bare, doubtful_points, infer, infer_numbers
+from pipeline.data.cells.packed import LEAST_DATE
+from pipeline.data.cells.sentinels import among, date_sentinel, sentinel
 from pipeline.data.hints import column_setting, listed, matching
 from pipeline.data.settings import Data, Declared, target_columns
 from pipeline.data.sources.batches import Source
@@ -148,7 +149,7 @@ def decide(source: Source, config: Data, declared: Mapping[str, Declared]) -> tu
 def _as_words(source: Source, found: dict[str, Evidence], names: Sequence[str]) -> None:
     """Counts the cells of numbers that may be dates, and of a single number beside blanks, of columns with a type too."""
     numbers = [found[name] for name in names if found[name].kind in (None, "number", "boolean") and found[name].low <= found[name].high]
-    dates = {seen.name: seen for seen in numbers if seen.plain and seen.packed and seen.kind != "boolean"}
+    dates = {seen.name: seen for seen in numbers if seen.plain and seen.packed and seen.high >= LEAST_DATE and seen.kind != "boolean"}
     flags = [seen.name for seen in numbers if seen.low == seen.high and 0 < seen.absent < seen.rows - 1]
     recount(source, found, list(dict.fromkeys((*dates, *flags))), typed=True)
     for name, seen in dates.items():
@@ -188,8 +189,8 @@ def _read(seen: Evidence, declared: Declared, config: Data, *, european: bool) -
         return Decision(name=seen.name, reading=replace(made, kind=seen.kind, form=form), why=f"a column of {seen.kind}s", notes=told)
     if seen.plain:
         doubt, notes = sentinel(seen.name, seen.suspects, seen.rest) if declared.missing is None else (None, ())
-        if declared.missing is None and seen.low == 0 and seen.kept:
-            notes += zero(seen.name, np.concatenate(seen.kept))
+        if declared.missing is None:
+            notes += seen.zeros.told(seen.name)
         why = "no cell has a value" if seen.absent == seen.rows else "plain numbers"
         return Decision(name=seen.name, reading=replace(made, form=Number()), why=why, notes=notes, doubt=doubt)
     given = Separators(decimal=declared.decimal, thousands=declared.thousands, european=european)
@@ -233,7 +234,7 @@ def _spelled(seen: Evidence, made: Reading) -> Reading:
 
 
 def _declared(seen: Evidence, declared: Declared, *, target: bool, config: Data) -> Decision:
-    made, doubt = Reading(kind="number", missing=seen.missing), None
+    made, doubt, notes = Reading(kind="number", missing=seen.missing), None, tuple[str, ...]()
     match declared.kind:
         case "category" | "hash":
             reading = _spelled(seen, made)
@@ -256,7 +257,8 @@ def _declared(seen: Evidence, declared: Declared, *, target: bool, config: Data)
             )
             number, doubt = (Number(), number) if isinstance(number, Doubt) else (number, None)
             reading = replace(made, form=number)
-    return Decision(name=seen.name, reading=reading, why="declared", doubt=doubt)
+            notes = bare((text for text in seen.counts if not seen.missing.holds(text)), number)
+    return Decision(name=seen.name, reading=reading, why="declared", notes=notes, doubt=doubt)
 
 
 def _present(seen: Evidence) -> dict[str, int]:

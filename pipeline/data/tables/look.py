@@ -19,7 +19,7 @@ import numpy.typing as npt
 from pipeline.data.cells.columns import Missing
 from pipeline.data.cells.infer import EXACT
 from pipeline.data.cells.packed import FORMS, narrowed
-from pipeline.data.cells.sentinels import suspect, suspects
+from pipeline.data.cells.sentinels import Zeros, suspect, suspects
 from pipeline.data.hints import ignoring
 from pipeline.data.sources.batches import Source
 from pipeline.errors import DataError
@@ -33,6 +33,7 @@ APART = 2**22  # bytes of blocks from which on several processors look at them
 DISTINCT = 200_000  # cells that are counted in all columns together, at least LEAST_DISTINCT and at most MOST_WORDS in each
 LEAST_DISTINCT = 256
 MOST_WORDS = 100_000
+MOST_SHAPES = 1000
 
 
 @dataclass
@@ -45,7 +46,9 @@ class Evidence:
     packed  the dates of digits alone that all whole numbers so far may be
     pointed whether a whole number among them has a point, as 1.000
     kind    of a column that has a type
-    counts  distinct present cells, stripped -> how often; `many`: more than are counted; `nothing`: words that were taken as missing
+    counts  distinct present cells, stripped -> how often; `many`: more than are counted, and the first of each of `shapes` stands for the
+            others of its shape; `nothing`: words that were taken as missing
+    zeros   what is to be told of a 0 among plain numbers
     kept    the blocks, numbers [n] or Arrow text; None: not kept
     """
 
@@ -67,7 +70,9 @@ class Evidence:
     rest: tuple[float, float] = (np.inf, -np.inf)
     counts: dict[str, int] = field(default_factory=dict)
     nothing: set[str] = field(default_factory=set)
+    zeros: Zeros = field(default_factory=Zeros)
     many: bool = False
+    shapes: dict[str, str] = field(default_factory=dict)
     kept: list[Any] | None = field(default_factory=list)
     behind: bool = False
     infinite: int | None = None
@@ -112,6 +117,7 @@ class Evidence:
         if exact:
             self.packed = narrowed(self.packed, present, low, high) if self.whole and self.packed else ()
             self._suspect(present, low, high)
+            self.zeros.see(present, low, high)
         return values
 
     def _suspect(self, values: Array, low: float, high: float) -> None:
@@ -126,6 +132,7 @@ class Evidence:
         self.rest = (min(self.rest[0], low), max(self.rest[1], high))
 
     def _count(self, array: Any) -> None:
+        beyond: dict[str, int] = {}
         for entry, count in zip(*_distinct(array), strict=True):
             text = "" if entry is None else entry.strip()
             if self.missing.holds(text):
@@ -134,7 +141,17 @@ class Evidence:
             elif text in self.counts or len(self.counts) < self.most:
                 self.counts[text] = self.counts.get(text, 0) + count
             else:
-                self.many = True
+                beyond[text] = count
+        if beyond:
+            self.many = True
+            self._gather(beyond)
+
+    def _gather(self, cells: Mapping[str, int]) -> None:
+        """Counts cells beyond the limit with the first such of their shape: one that is unlike all others is seen wherever it stands."""
+        for text, shape, count in shapes(cells):
+            known = shape if shape in self.shapes or len(self.shapes) < MOST_SHAPES else ""
+            first = self.shapes.setdefault(known, text)
+            self.counts[first] = self.counts.get(first, 0) + count
 
     def again(self, *, typed: bool) -> Evidence:
         """Nothing known yet, and the cells counted from the first block on, as words also where they are `typed`."""
@@ -300,6 +317,23 @@ def _distinct(array: Any) -> tuple[list[str | None], list[int]]:
 
     found = pc.value_counts(array)
     return found.field("values").to_pylist(), found.field("counts").to_pylist()
+
+
+def shapes(cells: Mapping[str, int]) -> list[tuple[str, str, int]]:
+    """Counted cells -> (the first cell, the shape, how often) of each shape.
+
+    A shape has 8 in place of a number, but one of nines alone, 0 in place of one with a zero before it, a in place of a longer word.
+    """
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    texts, shape = list(cells), pa.array(cells, pa.string())
+    for pattern, mark in ((r"\b0\d+", "0"), (r"\d*[1-8]\d*|\d*0\d+|\d+0", "8"), (r"\p{L}[\p{L} ]{3,}", "a")):
+        shape = pc.replace_substring_regex(shape, pattern, mark)
+    coded = shape.dictionary_encode()
+    _, first, places = np.unique(coded.indices.to_numpy(), return_index=True, return_inverse=True)
+    counts = np.bincount(places, np.fromiter(cells.values(), np.float64))
+    return [(texts[at], shape[int(at)].as_py(), int(count)) for at, count in sorted(zip(first, counts, strict=True))]
 
 
 def typed(array: Any, missing: Missing) -> tuple[Typed, Array] | None:

@@ -210,7 +210,8 @@ def faults(rows: Source, found: Mapping[str, Evidence], decisions: Mapping[str, 
 def _inferred_words(decisions: Mapping[str, Decision], config: Data | None) -> list[str]:
     """Columns of words that nobody declared: they may turn out to be names."""
     targets = () if config is None else target_columns(config.target)
-    return [name for name, each in decisions.items() if config is not None and each.why == "words" and name not in targets]
+    words = [name for name, each in decisions.items() if each.reading.words and each.why != "declared" and name not in targets]
+    return words if config is not None else []
 
 
 def _faults(rows: Source, converters: Mapping[str, Converter], found: Mapping[str, Evidence]) -> dict[str, DataError]:

@@ -81,8 +81,8 @@ DOUBTS = {
     "a number without the unit of the others": (
         (*(f"{row} kg" for row in range(9)), "7"),
         "column c, line 11 is '7' (also '0 kg'); its unit differs from those of the others ('none', 'kg')",
-        ("kind: category", "kind: ignore"),
-        ([*(f"{row} kg" for row in range(9)), "7"], None),
+        ("kind: number", "kind: category", "kind: ignore"),
+        ([*map(float, range(9)), 7.0], [*(f"{row} kg" for row in range(9)), "7"], None),
     ),
     "units that differ": (
         ("12 km", "3 m"),

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from pipeline.data import Data, load
-from pipeline.data.cells.sentinels import zero
+from pipeline.data.cells.sentinels import Zeros
 from pipeline.data.tables.table import read_table
 from pipeline.errors import DataError
 from tests.data.cells.columns import column, given, notes, refusal
@@ -90,7 +90,20 @@ def test_a_zero_among_numbers_far_from_it_is_told(tmp_path: Path) -> None:
 
 def test_zeros_of_counts_doses_and_prices_are_not_told() -> None:
     rng = np.random.default_rng(0)
-    assert all(zero("c", values) == () for values in (rng.poisson(3, 500), 50 * rng.integers(0, 9, 500), rng.exponential(9, 500).round()))
+    for values in (rng.poisson(3, 500), 50 * rng.integers(0, 9, 500), rng.exponential(9, 500).round()):
+        seen = Zeros()
+        seen.see(values, values.min(), values.max())
+        assert seen.told("c") == ()
+
+
+def test_zeros_of_many_blocks_are_told_as_those_of_one() -> None:
+    values = np.random.default_rng(0).integers(60, 180, 3000) * 1.0
+    values[::9] = 0
+    whole, parts = Zeros(), Zeros()
+    whole.see(values, values.min(), values.max())
+    for block in np.split(values, 300):
+        parts.see(block, block.min(), block.max())
+    assert len(whole.told("c")) == 1 and parts.told("c") == whole.told("c")
 
 
 def test_numbers_of_books_are_said_to_name_the_row(tmp_path: Path) -> None:
