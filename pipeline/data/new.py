@@ -30,7 +30,7 @@ from pipeline.data.sources.dialect import is_utf8
 from pipeline.data.sources.frames import frame_source
 from pipeline.data.sources.origin import source
 from pipeline.data.storage.files import located
-from pipeline.data.tables.decide import column_list, nearest_column
+from pipeline.data.tables.decide import column_list, missing_words, nearest_column
 from pipeline.data.tables.encoder import FEW, Entry, counted, encode
 from pipeline.data.tables.table import Table, grouped, read_new_table
 from pipeline.errors import ConfigError, DataError
@@ -138,7 +138,7 @@ def _reread(column: Entry, pattern: str, said: Declared, config: Data) -> Readin
     missing = config.missing if said.missing is None else said.missing
     if missing is None:
         return reading
-    words = tuple(word if isinstance(word, str) else f"{word:g}" for word in missing)
+    words = missing_words(missing)
     more = Missing(words=(*reading.missing.words, *words), usual=reading.missing.usual) if words else Missing(usual=False)
     return replace(reading, missing=more)
 

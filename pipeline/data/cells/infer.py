@@ -172,8 +172,8 @@ def _written(cells: Mapping[str, int], given: Separators) -> Found | Doubt | Non
         rows, each = _unit_rows(found, cells), {_unit(match): text for text, match in reversed(found.items())}
         each = {unit: each[unit] for unit in sorted(each, key=lambda unit: rows[unit])}  # the rarest is the odd one
         rule = f"its unit differs from those of the others ({listed([unit or 'none' for unit in each])})"
-        number = ("kind: number",) if len(rows) == 2 and "" in rows else ()
-        return Doubt(rule=rule, cells=tuple(each.values()), settings=(*number, "kind: category", "kind: ignore"))
+        numbers = ["kind: number"] if len(rows) == 2 and "" in rows else []
+        return Doubt(rule=rule, cells=tuple(each.values()), settings=(*numbers, "kind: category", "kind: ignore"))
     separators = _separators([match["digits"].strip() for match in found.values()], given)
     if isinstance(separators, Doubt):
         whole = {found[text]["digits"].strip(): text for text in reversed(found)}

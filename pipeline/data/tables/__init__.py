@@ -1,5 +1,6 @@
 """A table: the cells of a source -> one matrix of numbers -> x, targets and parts.
 
+blocks.py     a block of a column -> numbers, or text
 look.py       a first look at the cells of every column, block by block
 decide.py     how each column is read: as declared, or as its cells say
 convert.py    cells -> numbers, block by block

@@ -23,7 +23,8 @@ from pipeline.data.cells.forms import Form, Moment, Number, parser, said
 from pipeline.data.cells.infer import LEAST_NAMES, SIGNS_FOR_NOTHING, WORDS_FOR_NOTHING
 from pipeline.data.hints import column_setting, ignoring, listed, written
 from pipeline.data.sources.batches import Source
-from pipeline.data.tables.look import MOST_WORDS, by_column, plain_numbers, texts, typed
+from pipeline.data.tables.blocks import plain_numbers, texts, typed
+from pipeline.data.tables.look import MOST_WORDS, by_column
 from pipeline.errors import DataError
 
 Array = npt.NDArray[Any]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -118,8 +118,12 @@ def missing_of(declared: Declared) -> Missing:
     """What is missing in a column."""
     if declared.missing is None:
         return Missing()
-    words = tuple(word if isinstance(word, str) else f"{word:g}" for word in declared.missing)
-    return Missing(words=words, usual=bool(words))
+    return Missing(words=missing_words(declared.missing), usual=bool(declared.missing))
+
+
+def missing_words(missing: Iterable[float | str]) -> tuple[str, ...]:
+    """What stands for a missing cell as words, a number with all its digits."""
+    return tuple(word if isinstance(word, str) else repr(float(word)).removesuffix(".0") for word in missing)
 
 
 def decide(source: Source, config: Data, declared: Mapping[str, Declared]) -> tuple[dict[str, Evidence], dict[str, Decision]]:

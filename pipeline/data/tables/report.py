@@ -15,7 +15,7 @@ from pipeline.data.settings import Data, Declared, target_columns
 from pipeline.data.sources.origin import source
 from pipeline.data.storage.files import located
 from pipeline.data.tables.decide import UNUSED, Decision, column_list, decide, declarations, doubted, nearest_column
-from pipeline.data.tables.look import Evidence
+from pipeline.data.tables.look import Evidence, recount
 from pipeline.data.tables.table import faults
 from pipeline.errors import DataError
 
@@ -70,6 +70,10 @@ def report(config: Data) -> tuple[list[Row], int, tuple[str, ...]]:
     sure = {name: each for name, each in decisions.items() if each.doubt is None}
     refused = {name: str(error) for name, error in faults(rows, found, sure, config).items()}
     refused |= {name: str(doubted(rows, each, config)) for name, each in decisions.items() if each.doubt is not None}
+    apart = {name: found[name] for name in sure if found[name].plain and found[name].kept is None}  # numbers of a file that is not kept
+    counted = dict(apart)
+    recount(rows, counted, list(apart), typed=True)
+    found |= {name: replace(seen, counts=counted[name].counts, many=counted[name].many) for name, seen in apart.items()}
     made = []
     for name in rows.names:
         if declared[name].kind in UNUSED:
@@ -142,7 +146,7 @@ def _examples(seen: Evidence, values: np.ndarray[tuple[int], np.dtype[np.float64
         yield from (text if len(text) <= 20 else f"{text[:19]}…" for text in list(seen.counts)[:EXAMPLES])
     elif values is not None and seen.kept:
         first = np.asarray(seen.kept[0], np.float64)
-        yield from (f"{value:g}" for value in list(dict.fromkeys(first[~np.isnan(first)].tolist()))[:EXAMPLES])
+        yield from (f"{value:.15g}" for value in list(dict.fromkeys(first[~np.isnan(first)].tolist()))[:EXAMPLES])
 
 
 def _odd(

@@ -107,6 +107,8 @@ def test_rows_without_a_target_can_be_left_out(tmp_path: Path) -> None:
 def test_what_is_missing_can_be_said_for_all_columns(tmp_path: Path) -> None:
     found = column(tmp_path, "-9999", "-9999.0", "none of it", "3", missing=(-9999.0, "none of it"))
     np.testing.assert_array_equal(found.values("c"), [np.nan, np.nan, np.nan, 3.0])
+    found = column(tmp_path, "99999999", "100000000", "0.1", "0.10000000001", missing=(99999999.0, 0.1))
+    np.testing.assert_array_equal(found.values("c"), [np.nan, 1e8, np.nan, 0.10000000001])
 
 
 def test_decimal_marks_can_be_said_for_all_columns(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.data import Data, load
 from pipeline.data.cells.sentinels import Zeros
+from pipeline.data.settings import Declared
 from pipeline.data.tables.table import read_table
 from pipeline.errors import DataError
 from tests.data.cells.columns import column, given, notes, refusal
@@ -122,3 +123,26 @@ def test_a_test_file_in_utf_8_beside_a_training_file_in_latin_1(tmp_path: Path) 
     )
     assert found.feature_names == ("town=Genève", "town=Zürich")
     assert not any("does not have" in note for note in found.notes)
+
+
+BLANK = "the others may be dates written {}, and it may stand where there is none"
+
+
+@pytest.mark.parametrize("blank", ["0", "-1", "999999", "99991231"])
+@pytest.mark.parametrize(("cells", "form"), [(MONTHS, "%Y%m"), (MONTHS[:12], "%Y%m"), ([day.lstrip("0") for day in DAYS], "%d%m%Y")])
+def test_a_sign_for_none_among_dates_of_digits_is_asked_about(tmp_path: Path, cells: list[str], form: str, blank: str) -> None:
+    with pytest.raises(DataError) as error:
+        column(tmp_path, *cells[:3], blank, *cells[3:])
+    ways = " or ".join(given(setting) for setting in (f'kind: date, format: "{form}", missing: [{blank}]', "kind: number"))
+    assert str(error.value) == f"data.path = {tmp_path}/a.csv: column c, line 5 is {blank!r}; {BLANK.format(form)}; give {ways}"
+    settled = {"c": Declared(kind="date", format=form, missing=(float(blank),))}
+    found = column(tmp_path, *cells[:3], blank, *cells[3:], columns=settled).values("c")
+    assert np.isnan(found[3]) and np.count_nonzero(np.isnan(found)) == 1
+
+
+def test_a_declared_number_without_the_unit_of_the_others_is_told(tmp_path: Path) -> None:
+    cells, declared = ["7", *(f"{row} kg" for row in range(9))], {"c": Declared(kind="number")}
+    found = column(tmp_path, *cells, columns=declared)
+    assert found.values("c")[0] == 7 and notes(found) == ("'7' without the kg of the others, taken as if it were there",)
+    with pytest.raises(DataError, match=r"column c, line 12 is '3 m'; it must be a number with kg after it like 10 of the 11 cells"):
+        column(tmp_path, *cells, "3 m", columns=declared)
