@@ -16,9 +16,9 @@ def column_setting(name: str, setting: str) -> str:
     return shell(f"data.columns={{{key(name)}: {{{setting}}}}}")
 
 
-def ignoring(name: str) -> str:
+def ignoring(*names: str) -> str:
     """`data.ignore=[name]`, quoted where it must be."""
-    return shell(f"data.ignore=[{written(name)}]")
+    return shell(f"data.ignore=[{','.join(map(written, names))}]")
 
 
 def shell(text: str) -> str:

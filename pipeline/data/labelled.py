@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.data.arrays.archive import npy, npz
-from pipeline.data.cells.columns import Encoder, canonical
+from pipeline.data.cells.columns import Encoder, canonical, truth_word
 from pipeline.data.dataset import Dataset, Part, Task
 from pipeline.data.images.folder import new_images
 from pipeline.data.images.listing import by_class
@@ -150,12 +150,18 @@ def _labels(table: Table, name: str, rows: npt.NDArray[np.int64], class_names: S
 
 
 def _numbered(written: Sequence[str], class_names: Sequence[str], at: str, place: Callable[[int], str]) -> Array:
-    """int32 [N] of the names of classes as they are written."""
-    spellings: tuple[Callable[[str], str], ...] = (str, canonical, str.casefold)
-    spelled = [{known: n for n, known in enumerate(map(how, class_names))} for how in spellings]
+    """int32 [N] of the names of classes as they are written, or in a spelling that tells them all apart."""
+    spellings: list[Callable[[str], str]] = [
+        str,
+        canonical,
+        str.casefold,
+        *([truth_word] if {*map(truth_word, class_names)} == {"true", "false"} else []),
+    ]
+    known = [(how, {how(name): number for number, name in enumerate(class_names)}) for how in spellings]
+    spelled = [(how, names) for how, names in known if len(names) == len(class_names)]
 
     def label(word: str) -> int:
-        found = (known.get(how(word)) for known, how in zip(spelled, spellings, strict=True))
+        found = (names.get(how(word)) for how, names in spelled)
         return next((number for number in found if number is not None), -1)
 
     labels = np.array([label(word) for word in written], np.int32)

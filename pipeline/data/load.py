@@ -27,6 +27,7 @@ from pipeline.data.split import split
 from pipeline.data.storage.files import located
 from pipeline.data.storage.memory import memory_bytes
 from pipeline.data.tables.cache import open_table
+from pipeline.data.tables.copies import copies
 from pipeline.data.tables.divide import check_folds, divided, readable
 from pipeline.data.tables.encoder import encode, fit_encoder, read_target, read_weight, target_rows
 from pipeline.data.tables.table import Table, read_rows
@@ -142,6 +143,7 @@ def _from_table(config: Data, seed: int, table: Table, name: str, notes: list[st
     encoder, fit_notes = fit_encoder(table, config, rows[0])
     x, encode_notes = encode(table, encoder)
     notes += kept_notes + target_notes + split_notes + fit_notes + encode_notes
+    notes += copies(table, [column.name for column in encoder.columns], known, kept)
     weights = {} if config.sample_weight is None else {"train": read_weight(table, config.sample_weight)}
     own = {
         part: labelled(place, replace(config, skip=()), encoder, task, class_names, at=f"data.{part}_path", say=notes.append)

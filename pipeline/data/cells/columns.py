@@ -17,12 +17,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.data.cells.forms import TRUTHS, Clock, Form, Moment, Number, Parser, Truth, parser, plain
+from pipeline.data.cells.forms import TRUTHS, Clock, Form, Moment, Number, Parser, Truth, parser, plain, truth, zeros_behind
 from pipeline.data.settings import DateFeature
 from pipeline.records import record, setting
 
 Floats = npt.NDArray[np.float64]
-Spelling = Literal["written", "numbers", "lower"]
+Spelling = Literal["written", "numbers", "lower", "truth"]
 _DIGITS = re.compile(r"(?P<sign>[+-]?)(?P<whole>0|[1-9]\d*)(?:\.(?P<fraction>\d*))?", re.ASCII)
 MISSING = frozenset(("na", "n/a", "#n/a", "nan", "<na>", "null", "?"))  # in lower case; `none` may well be a category
 WEEKDAY_OF_DAY_0 = 3  # 1970-01-01 was a Thursday
@@ -59,7 +59,7 @@ class Reading:
     kind      category: words; ordinal: words that stand for their places in `order`; all others are numbers
     form      how the numbers are written
     spelling  of words: numbers, all of them are numbers and have one spelling each (8001.0 is 8001); lower, truth values that are spelled
-              in several ways; else as they are written
+              in several ways; truth, words of several languages for true and false; else as they are written
     """
 
     kind: Literal["number", "boolean", "date", "time", "ordinal", "category", "ignore"] = setting()
@@ -77,6 +77,8 @@ class Reading:
         """The word that a cell stands for."""
         if self.spelling == "lower":
             return text.casefold()
+        if self.spelling == "truth":
+            return truth_word(text)
         return canonical(text) if self.spelling == "numbers" else text
 
     def value(self, text: str) -> float | None:
@@ -105,8 +107,14 @@ def canonical(text: str) -> str:
 
 
 def numbers_in_words(texts: Sequence[str]) -> bool:
-    """Whether words are plain numbers, all of them and without leading zeros."""
-    return bool(texts) and all(_DIGITS.fullmatch(text) for text in texts)
+    """Whether words are plain numbers, all of them, without leading zeros, none with a zero behind that others lack: 1.10, 1.1."""
+    return bool(texts) and all(_DIGITS.fullmatch(text) for text in texts) and not zeros_behind(texts)[0]
+
+
+def truth_word(text: str) -> str:
+    """`true` or `false` of any word for it, or 1 and 0; others as they are."""
+    value = truth(text)
+    return text if value is None else "true" if value else "false"
 
 
 def truths_in_words(texts: Sequence[str]) -> bool:

@@ -1,7 +1,8 @@
 """How people write dates and times of the day: a cell -> days since 1970-01-01, or hours since midnight.
 
 ISO 8601, with weeks and quarters, is read by itself; all else by a format as of strptime, or several with | between that are tried in
-turn. Names of months may be English, German, French, Spanish, Italian, Portuguese or Dutch; weekdays are passed over.
+turn. Names of months may be English, German, French, Spanish, Italian, Portuguese, Dutch, Scandinavian, Polish, Russian or Turkish;
+weekdays are passed over.
 """
 
 from __future__ import annotations
@@ -20,18 +21,18 @@ _HOUR = re.compile(r"(\d{1,2}) ?([ap])\.?m\.?", re.ASCII | re.IGNORECASE)
 _WORD = re.compile(r"(?<![^\W\d_])[^\W\d_]+\.?")
 _ENGLISH = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
 _NAMES = (
-    "jan january januar jänner janvier janv ene enero gen gennaio janeiro januari",
-    "feb february februar febr février févr fév fevrier febrero febbraio fev fevereiro februari",
-    "mar march märz mär mrz mars marzo março maart mrt",
-    "apr april avril avr abr abril aprile",
-    "may mai mayo mag maggio maio mei",
-    "jun june juni juin junio giu giugno junho",
-    "jul july juli juillet juil julio lug luglio julho",
-    "aug august août aout ago agosto augustus",
-    "sep sept september septembre septiembre set settembre setembro",
-    "oct october okt oktober octobre octubre ott ottobre out outubro",
-    "nov november novembre noviembre novembro",
-    "dec december dez dezember déc décembre decembre dic diciembre dicembre dezembro",
+    "jan january januar jänner janvier janv ene enero gen gennaio janeiro januari stycznia января ocak",
+    "feb february februar febr février févr fév fevrier febrero febbraio fev fevereiro februari lutego февраля şubat",
+    "mar march märz mär mrz mars marzo março maart mrt marca марта mart",
+    "apr april avril avr abr abril aprile kwietnia апреля nisan",
+    "may mai mayo mag maggio maio mei maj maja мая mayıs",
+    "jun june juni juin junio giu giugno junho czerwca июня haziran",
+    "jul july juli juillet juil julio lug luglio julho lipca июля temmuz",
+    "aug august août aout ago agosto augustus augusti sierpnia августа ağustos",
+    "sep sept september septembre septiembre set settembre setembro września сентября eylül",
+    "oct october okt oktober octobre octubre ott ottobre out outubro października октября ekim",
+    "nov november novembre noviembre novembro listopada ноября kasım",
+    "dec december dez dezember déc décembre decembre dic diciembre dicembre dezembro desember grudnia декабря aralık",
 )
 _MONTHS = {name: number for number, names in enumerate(_NAMES) for name in names.split()}
 _PASSED = frozenset(
@@ -45,7 +46,9 @@ _PASSED = frozenset(
 )
 _ORDINALS = ("st", "nd", "rd", "th", "er")  # behind the number of a day
 _ZONES = ("utc", "gmt")
-PACKED = {"%Y%m%d": 8, "%d%m%Y": 8, "%m%d%Y": 8, "%Y%m": 6, "%y%m%d": 6}  # dates of digits alone, and how many
+PACKED = {  # dates of digits alone, and how many
+    "%Y%m%d": 8, "%d%m%Y": 8, "%m%d%Y": 8, "%Y%m": 6, "%y%m%d": 6, "%Y%m%d%H%M": 12, "%Y%m%d%H%M%S": 14,
+}  # fmt: skip
 
 
 def days(moment: datetime) -> float:

@@ -3,12 +3,14 @@
 5±1   1/2   12 (30 %)   1.5x10^3   0x1F   1.5D+03   5'11"   1h 30m   25:30:00   ="007"      a doubt
 1_234                                                                                   a doubt: thousands, or a code
 10-20   18+   <18                                                                       categories, with a note: ranges have an order
+13 helmikuuta 2021   2021-02-13 10:00 PST                                               a doubt: dates
 Red   red   RED                                                                         categories, with a note: one word perhaps
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 
 from pipeline.data.cells.findings import Doubt
@@ -33,6 +35,13 @@ KINDS = (
     re.compile(rf"[+-]?{_NUMBER}\s*[(\[].*[)\]]", re.ASCII),
     re.compile(r"\d+°.*", re.ASCII),
     re.compile(rf"{_NUMBER}\s*(?:out of|of|von|sur|x|by)\s*{_NUMBER}", re.ASCII),
+    re.compile(rf"(?:ca|circa|approx|approximately|about|around|roughly|etwa|env)\b\.?\s*{_NUMBER}.*", re.ASCII | re.IGNORECASE),
+)
+DATES = (
+    re.compile(
+        r"\d{1,2}(?:\.|[^\W\d_]{2})?[\s-]+(?:[^\W\d_]{2} )?[^\W\d_]{3,}\.?,?[\s-]+(?:[^\W\d_]{2} )?[12]\d{3}(?!\d).*"
+    ),  # 13 lutego 2021
+    re.compile(r"(?=.*\b[12]\d{3}\b).*\b\d{1,2}:\d\d(?::\d\d)?(?:\b|[A-Z]).*"),  # 2021-02-13 10:00 PST
 )
 
 
@@ -48,6 +57,10 @@ def disguised(cells: Mapping[str, int]) -> Doubt | str | None:
         first = next(text for text in grouped if "_" in text)
         rule = f"it may be {first.replace('_', '')} with _ between thousands, or a name"
         return Doubt(rule=rule, cells=tuple(text for text in cells if "_" in text), settings=('thousands: "_"', "kind: category"))
+    dates = [text for text, each in plainer.items() if any(kind.fullmatch(each) for kind in DATES)]
+    if dates and 2 * sum(cells[text] for text in dates) > total:
+        rule = "it looks like a date and is written like none known here"
+        return Doubt(rule=rule, cells=tuple(dates), settings=("kind: category", "kind: ignore"))
     odd = [text for text, each in plainer.items() if not CODE.fullmatch(each) and _looks(each)]
     if odd and 2 * sum(cells[text] for text in odd) > total:
         rule = "it looks like a number and is written like none known here"
@@ -71,9 +84,12 @@ def alike(words: Iterable[str]) -> str:
     """What is to be said of words that differ in capitals or in the blanks within them alone; nothing where none do."""
     groups: dict[str, list[str]] = {}
     for word in dict.fromkeys(words):
-        groups.setdefault(" ".join(word.casefold().split()), []).append(word)
+        plainer = word if word.isascii() else common(unicodedata.normalize("NFKC", word))
+        groups.setdefault(" ".join(plainer.casefold().split()), []).append(word)
     same = [group for group in groups.values() if len(group) > 1]
     if not same:
         return ""
     more = f" (and {len(same) - 1} more words)" if len(same) > 1 else ""
-    return f"{listed(same[0])} differ in capitals or blanks alone{more} and are told apart; write them alike in the file if they are one"
+    seen = len({" ".join(word.casefold().split()) for word in same[0]}) == 1
+    how = "capitals or blanks" if seen else "characters that look alike, or that nobody sees,"
+    return f"{listed(same[0])} differ in {how} alone{more} and are told apart; write them alike in the file if they are one"

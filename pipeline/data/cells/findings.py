@@ -30,7 +30,7 @@ class Found:
 class Doubt:
     """Why the cells are not taken for anything: up to three of them, and the settings of the column that would settle it.
 
-    alone  whether it is a single row that does not fit, a sum or a remark perhaps
+    alone  whether each cell stands in a single row, of which there are no more than three: sums, units or remarks perhaps
     """
 
     rule: str
@@ -45,4 +45,6 @@ def odd_among(others: Sequence[str], cells: Mapping[str, int], what: str) -> Dou
     fitting = total - sum(cells[text] for text in others)
     rule = f"it must be {what} like {fitting} of the {total} cells"
     settings = (f"missing: [{', '.join(map(written, others[:3]))}]", "kind: category") if len(others) <= 3 else ("kind: category",)
-    return Doubt(rule=rule, cells=tuple(others), settings=(*settings, "kind: ignore"), alone=total - fitting == 1 < fitting)
+    return Doubt(
+        rule=rule, cells=tuple(others), settings=(*settings, "kind: ignore"), alone=total - fitting == len(others) <= min(3, fitting - 1)
+    )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 from pipeline.data.cells.dates import clock, days_of_iso, moment
@@ -26,10 +26,12 @@ CURRENCIES = "$|€|£|¥|₹|₽|₩|US$|R$|C$|A$|USD|EUR|CHF|GBP|JPY|CNY|INR|C
 BEHIND = r"(?<=\d)[\-−–](?=\s|$)"  # a minus behind its number, as accounts have it
 _NO_FRACTION = re.compile(r"(?<=\d)[.,][-−–—]{1,2}(?=\s|$)")  # 12.- and 12,–, as prices have it
 _BOUND = r"(?:<=|>=|<|>|≤|≥|~)"
+PLURAL = re.compile(r"[^\W\d_]{3,}s")  # years: a number before it may be of one year
 _TRUTHS = (
     *(("true", "false"), ("yes", "no"), ("y", "n"), ("t", "f"), ("on", "off"), ("ja", "nein"), ("j", "n"), ("wahr", "falsch")),
     *(("oui", "non"), ("vrai", "faux"), ("sí", "no"), ("si", "no"), ("verdadero", "falso"), ("sim", "não")),
-    *(("ja", "nee"), ("vero", "falso"), ("да", "нет"), ("是", "否"), ("✓", "✗"), ("✔", "✘")),
+    *(("ja", "nee"), ("ja", "nej"), ("tak", "nie"), ("evet", "hayır"), ("vero", "falso"), ("да", "нет"), ("是", "否"), ("はい", "いいえ")),
+    *(("✓", "✗"), ("✔", "✘")),
 )  # fmt: skip
 PAIRS = tuple(frozenset(pair) for pair in _TRUTHS)
 TRUTHS = {word: value for pair in _TRUTHS for word, value in zip(pair, (1.0, 0.0), strict=True)}
@@ -75,6 +77,7 @@ Form = Number | Truth | Moment | Clock
 PLAIN = Number()
 _PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _GROUPS = {",": ",", ".": r"\.", " ": " ", "'": "['’]", "_": "_"}
+_FRACTION = re.compile(r"\d+\.(\d+)", re.ASCII)
 _WIDE = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}  # fullwidth forms
 _NOTHING = dict.fromkeys((*range(0x200B, 0x2010), 0x2060, 0xFEFF, 0xAD))  # characters without a width
 _COMMON = {
@@ -84,6 +87,7 @@ _COMMON = {
     0x2010: "-",
     0x2011: "-",
     0x66B: ".",
+    0xB5: "μ",
     0xFFE1: "£",
     0xFFE5: "¥",
     0x66C: ",",
@@ -131,7 +135,8 @@ def _number(form: Number) -> Parser:
     whole = rf"\d{{1,3}}(?:{groups}\d{{2,3}})*{groups}\d{{3}}|\d+" if groups else rf"\d{{1,3}}(?:{other}\d{{3}})+(?={point}\d)|\d+"
     digits = rf"(?P<digits>(?:{whole})(?:{point}\d*)?|{point}\d+)(?P<power>[eE][+-]?\d+)?"
     before = rf"(?:{re.escape(form.prefix)}\s*)?" if form.prefix else ""
-    after = rf"(?:\s*{re.escape(form.suffix)})?" if form.suffix else ""
+    unit = re.escape(form.suffix)
+    after = rf"(?:\s*{unit[:-1] + 's?' if PLURAL.fullmatch(form.suffix) else unit})?" if form.suffix else ""
     sign = rf"(?P<{{}}>{SIGN})?\s*"
     written = (
         rf"(?P<open>\()?{_BOUND}?\s*{sign.format('sign')}{before}{sign.format('inner')}{digits}(?P<behind>{BEHIND})?{after}(?P<close>\))?"
@@ -156,6 +161,14 @@ def truth(text: str) -> float | None:
     """1 for true, 0 for false; 1 and 0 too, as another program may write them."""
     value = TRUTHS.get(text.casefold())
     return value if value is not None else {"1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}.get(text)
+
+
+def zeros_behind(texts: Iterable[str]) -> tuple[list[str], str]:
+    """Fractions with a zero behind, 1.10, and one that is shorter, 1.9; none and nothing where all are as long or end otherwise."""
+    parts = {text: found[1] for text in texts if (found := _FRACTION.fullmatch(text))}
+    behind = [text for text, part in parts.items() if len(part) > 1 and part[-1] == "0"]
+    short = next((text for text, part in parts.items() if behind and len(part) < len(parts[behind[0]])), "")
+    return (behind, short) if short else ([], "")
 
 
 def said(form: Form) -> str:

@@ -14,7 +14,23 @@ from typing import Literal
 from pipeline.data.cells.disguise import disguised
 from pipeline.data.cells.findings import Doubt, Found, odd_among
 from pipeline.data.cells.formats import clocks, moments
-from pipeline.data.cells.forms import BEHIND, CURRENCIES, PAIRS, PLAIN, SIGN, TRUTHS, Number, Truth, common, parser, plain, said
+from pipeline.data.cells.forms import (
+    BEHIND,
+    CURRENCIES,
+    PAIRS,
+    PLAIN,
+    PLURAL,
+    SIGN,
+    TRUTHS,
+    Number,
+    Truth,
+    common,
+    parser,
+    plain,
+    said,
+    zeros_behind,
+)
+from pipeline.data.cells.nothing import for_nothing
 from pipeline.data.cells.packed import packed
 from pipeline.data.hints import listed, shell, written
 from pipeline.records import record
@@ -22,29 +38,18 @@ from pipeline.records import record
 Decimal = Literal[".", ","]
 Thousands = Literal["", ",", ".", " ", "'", "_"]
 
-WORDS_FOR_NOTHING = frozenset(  # among numbers; among words each may be a word
-    (
-        *("none", "nil", "missing", "unknown", "undefined", "not available", "not applicable", "no data", "no value", "blank", "empty"),
-        *("unbekannt", "keine angabe", "fehlt", "inconnu", "non disponible", "n.d.", "n. d.", "nd", "n.v.", "tbd", "tba"),
-    )
-)
-SIGNS_FOR_NOTHING = frozenset(
-    (
-        *("-", "--", "---", "–", "—", "‑", "―", ".", "..", "...", "…", "*", "**", "***", "_", "\\n", "nat", "-nan", "+nan"),
-        *("n.a.", "n. a.", "k.a.", "k. a.", "(null)", "[null]", "(blank)", "1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind", "1.#inf"),
-        *("#null!", "#value!", "#ref!", "#div/0!", "#num!", "#name?", "#n/d", "#nv"),
-        *("0000-00-00", "0000-00-00 00:00:00", "00/00/0000", "00.00.0000"),
-    )
-)
 EXACT = 2**53  # whole numbers up to here are float64 numbers of their own
 LEAST_NAMES = 20  # cells of a column of words from which on most of them may not differ
 INFINITE = frozenset(("inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"))
+_ADDRESS = re.compile(r"(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}", re.ASCII)  # of a computer
+_SUM = re.compile(r"(?:grand |sub)?total\.?:?|sum|summe|gesamt|insgesamt|somme|suma|totale|totaal|average|mean|mittelwert", re.IGNORECASE)
 _GROUPED = re.compile(r"[1-9]\d{0,2}(?:[.,]\d{3})+")
+MOST_VERSIONS = 64  # more different fractions are measurements
 MOST_UNITS = 5  # more different ones behind or before numbers are no units but parts of names: 12A, 13B
 _WRITTEN = re.compile(
     rf"\(?(?:<=|>=|<|>|≤|≥|~)?\s*{SIGN}?\s*(?P<prefix>{'|'.join(map(re.escape, CURRENCIES.split('|')))})?\s*{SIGN}?\s*"
-    rf"(?P<digits>\d[\d.,'’ _]*|[.,]\d+)(?:[eE][+-]?\d+)?(?P<behind>{BEHIND})?\s*"
-    r"(?P<suffix>[^\d\s.,()<>+²³¹⁰-⁹_-][^\d()<>+]{0,11})?\)?",
+    rf"(?P<digits>\d[\d.,'’ _]*|[.,]\d+)(?P<power>[eE][+-]?\d+)?(?P<behind>{BEHIND})?\s*"
+    r"(?P<suffix>[^\d\s.,()<>+²³¹⁰-⁹_-][^\d()<>+]{0,11}(?:(?<=m)\^?[23](?:/[^\d()<>+]{1,6})?)?)?\)?",
     re.ASCII,
 )
 
@@ -69,11 +74,11 @@ def infer(cells: Mapping[str, int], given: Separators = NOTHING, *, names: bool 
 
     names  whether nearly each row may have a word of its own, as in a target
     """
-    for blank in (SIGNS_FOR_NOTHING | WORDS_FOR_NOTHING, SIGNS_FOR_NOTHING):
-        blanks = tuple(text for text in cells if text.casefold() in blank)
+    for words in (True, False):
+        blanks = tuple(text for text in cells if for_nothing(text, words=words))
         present = {text: count for text, count in cells.items() if text not in blanks}
         found = _numeric(present, given, names=names) if present else None
-        if isinstance(found, Found) and blanks and not (found.kind == "boolean" and blank > SIGNS_FOR_NOTHING):
+        if isinstance(found, Found) and blanks and not (found.kind == "boolean" and words):
             how = f"{listed(blanks)} taken as missing"
             return Found(kind=found.kind, form=found.form, missing=blanks, notes=(*found.notes, how), why=found.why)
         if found is not None and not blanks:
@@ -88,8 +93,8 @@ def infer_numbers(cells: Mapping[str, int], given: Separators) -> Number | Doubt
     written = {text: match for text in cells if (match := _WRITTEN.fullmatch(common(text)))}
     rows = _unit_rows(written, cells)
     unit = max(rows, key=lambda unit: rows[unit], default="")  # 7 among 8 kg, and 2O among 20, are the odd ones
-    present = {text: cells[text] for text, match in written.items() if _unit(match) == unit}
-    found = _written(present, given) if present else None
+    present = {text: cells[text] for text, match in written.items() if _unit(match) in (unit, f"{unit}s", unit.removesuffix("s"))}
+    found = _written(present, given, names=True) if present else None
     if isinstance(found, Doubt) and found.settings[0].startswith(("thousands", "decimal")):
         return found
     if isinstance(found, Found) and isinstance(found.form, Number):
@@ -109,7 +114,7 @@ def _numeric(cells: Mapping[str, int], given: Separators, *, names: bool) -> Fou
         found = look(cells)
         if found is not None:
             return found
-    return _plain(cells, given, names=names) or _written(cells, given)
+    return _plain(cells, given, names=names) or _written(cells, given, names=names)
 
 
 def _plain(cells: Mapping[str, int], given: Separators, *, names: bool) -> Found | Doubt | None:
@@ -121,18 +126,36 @@ def _plain(cells: Mapping[str, int], given: Separators, *, names: bool) -> Found
         note = f"{listed(codes)}: leading zeros, so the cells are codes and stay as written"
         return doubt or Found(kind="category", notes=(note,), why="leading zeros")
     if long := [text for text in cells if re.fullmatch(r"[+-]?\d{16,}", text) and abs(int(text)) > EXACT]:
-        note = f"{listed(long)}: whole numbers of more digits than a number keeps; taken as names"
-        return doubt or Found(kind="category", notes=(note,), why="whole numbers above 2^53")
+        return doubt or _too_long(long)
+    if padded := [text for text in cells if re.match(r"[+-]?0\d", text)]:
+        rule = f"it may be {values[padded[0]]:g}, or a code with zeros before it"
+        return Doubt(rule=rule, cells=tuple(padded), settings=("kind: category", "kind: number"))
     powers = [text for text in cells if re.fullmatch(r"\d+[eE]\d+", text)]
     if powers and not any("." in text or re.search(r"[eE][+-]", text) for text in cells):
         rule = f"it may be {float(powers[0]):g}, or a code in which E is a letter"
-        return Doubt(rule=rule, cells=tuple(powers), settings=("kind: category", "kind: number"))
+        finite = all(float(text) < float("inf") for text in powers)
+        return Doubt(rule=rule, cells=tuple(powers), settings=("kind: category", "kind: number" if finite else "kind: ignore"))
     points = [text for text in cells if "." in text]
     if (given.decimal == "," or given.thousands == ".") and points:
         return None  # another form has to read them
     if given.european and (doubt := doubtful_points(cells)) is not None:
         return doubt
-    return Found(kind="number", form=PLAIN, why="plain numbers")
+    return (given.decimal is None and not names and uneven(cells)) or Found(kind="number", form=PLAIN, why="plain numbers")
+
+
+def uneven(cells: Iterable[str]) -> Doubt | None:
+    """1.10 beside 1.9: the second number of a version, a chapter or a diagnosis perhaps, of which 1.1 is another one."""
+    texts = list(cells)
+    behind, short = zeros_behind(texts)
+    if not behind or len(texts) > MOST_VERSIONS:
+        return None
+    rule = f"it may be {float(behind[0]):g} with a zero behind, where {short!r} has none, or the name of a version or a code"
+    return Doubt(rule=rule, cells=tuple(behind), settings=("kind: number", "kind: category"))
+
+
+def _too_long(cells: Sequence[str]) -> Found:
+    note = f"{listed(cells)}: whole numbers of more digits than a number keeps; taken as names"
+    return Found(kind="category", notes=(note,), why="whole numbers above 2^53")
 
 
 def _truths(cells: Mapping[str, int]) -> Found | Doubt | None:
@@ -151,7 +174,7 @@ def _truths(cells: Mapping[str, int]) -> Found | Doubt | None:
     return None
 
 
-def _written(cells: Mapping[str, int], given: Separators) -> Found | Doubt | None:
+def _written(cells: Mapping[str, int], given: Separators, *, names: bool) -> Found | Doubt | None:
     """Numbers with separators, currencies, units, bounds or brackets; None where most cells are something else."""
     found = {text: match for text in cells if (match := _WRITTEN.fullmatch(common(text))) and not _code(text)}
     if given.thousands != "_":  # else 2020_05 would be a number
@@ -168,6 +191,7 @@ def _written(cells: Mapping[str, int], given: Separators) -> Found | Doubt | Non
         return None if len(found) == 1 and plain(next(iter(found))) is None else _words_among(others, cells)
     prefixes = {match["prefix"] or "" for match in found.values()}
     suffixes = {(match["suffix"] or "").strip() for match in found.values()}
+    suffixes = {each for each in suffixes if each + "s" not in suffixes or not PLURAL.fullmatch(each + "s")}  # 1 year, 2 years
     if len(prefixes) > 1 or len(suffixes) > 1:
         rows, each = _unit_rows(found, cells), {_unit(match): text for text, match in reversed(found.items())}
         each = {unit: each[unit] for unit in sorted(each, key=lambda unit: rows[unit])}  # the rarest is the odd one
@@ -186,9 +210,29 @@ def _written(cells: Mapping[str, int], given: Separators) -> Found | Doubt | Non
         few = sum(cells[text] for text in wrong) < sum(cells.values()) / 2
         rule = f"it is not written like the others ({said(form)})" if few else "it looks like a number and is written like none known here"
         return Doubt(rule=rule, cells=tuple(wrong), settings=("kind: category", "kind: ignore"))
+    if (codes := _codes(found, form, given)) is not None:
+        return codes
+    whole = {text: match["digits"] for text, match in found.items() if not match["power"] and form.decimal not in match["digits"].strip()}
+    if long := [text for text, digits in whole.items() if int(re.sub(r"\D", "", digits)) > EXACT]:
+        return (None if names else _named(cells)) or _too_long(long)
     more = tuple(f"{listed(odd)}: {how}" for odd, how in _read_as(found) if odd)
     told = () if form == PLAIN else (said(form),)
     return Found(kind="number", form=form, notes=(*told, *more), why=said(form))
+
+
+def _codes(found: Mapping[str, re.Match[str]], form: Number, given: Separators) -> Doubt | None:
+    """What is to be said of digits in groups that are no thousands perhaps: 192.168.100.117, 030 123 456, +1 555 123."""
+    if not form.thousands or given.thousands is not None:
+        return None
+    if all(_ADDRESS.fullmatch(text) for text in found):
+        rule, cells = "it may be the address of a computer, or a number with points between thousands", list(found)
+    elif all(text.startswith("+") for text in found):
+        rule, cells = "it may be the number of a telephone, or one with a sign and groups of thousands", list(found)
+    else:
+        rule = "it has a zero before its groups of digits, and may be a code"
+        cells = [text for text, match in found.items() if re.match(rf"0(?!{re.escape(form.decimal)})\D?\d", match["digits"])]
+    ways = ("kind: category", f"thousands: {written(form.thousands)}")
+    return Doubt(rule=rule, cells=tuple(cells), settings=ways) if cells else None
 
 
 def _contradicted(found: Mapping[str, re.Match[str]], wrong: Sequence[str], form: Number, given: Separators) -> Doubt | None:
@@ -235,7 +279,7 @@ def _numbers_in_disguise(found: Mapping[str, object], cells: Mapping[str, int]) 
 
 def _code(text: str) -> bool:
     """0A1, 7b3 and the like are no numbers with a unit."""
-    return bool(re.fullmatch(r"0\d*[A-Za-z].*|\d+[A-Za-z]\d.*", text))
+    return bool(re.fullmatch(r"0\d*[A-Za-z].*|\d+(?!m[23](?:/|$))[A-Za-z]\d.*", text))
 
 
 def _unit(match: re.Match[str]) -> str:
@@ -317,9 +361,16 @@ def _words(cells: Mapping[str, int], *, names: bool) -> Found | Doubt:
     seen = disguised(cells)
     if isinstance(seen, Doubt):
         return seen
+    if broken := [text for text in cells if "\0" in text]:
+        return Doubt(
+            rule="it holds the character NUL, which no text does", cells=tuple(broken), settings=("kind: category", "kind: ignore")
+        )
+    sums = [text for text, count in cells.items() if count == 1 and _SUM.fullmatch(text)]
+    if len(sums) == 1 < len(cells):
+        return Doubt(rule="it may name a line of sums", cells=tuple(sums), settings=("kind: category",), alone=True)
     if not names and (doubt := _named(cells)) is not None:
         return doubt
-    blanks = [text for text in cells if text.casefold() in SIGNS_FOR_NOTHING | WORDS_FOR_NOTHING]
+    blanks = [text for text in cells if for_nothing(text, words=True)]
     missing = shell(f"data.missing=[{','.join(map(written, blanks[:3]))}]")
     apart = (f"{listed(blanks)} is a category of its own; {missing} takes it as missing",) if blanks and not names else ()
     return Found(kind="category", why="words", notes=(*(() if seen is None else (seen,)), *apart))

@@ -1,4 +1,4 @@
-"""Dates that are written as numbers: 202401, 240131, 31012024, 01312024, 20240131, also without a zero before them (1022024).
+"""Dates that are written as numbers: 202401, 240131, 31012024, 01312024, 20240131, 202401311830, without a zero before them too (1022024).
 
 Which forms all numbers of a column keep is known block by block (`narrowed`); the cells then say which one it is (`packed`). Numbers that
 people write where there is no date (0, -1, 999999, 99991231) are left out of both, and asked about with the dates.
@@ -21,6 +21,7 @@ from pipeline.data.hints import written
 FORMS = tuple(PACKED)
 LEAST = {"%Y%m": 4, "%y%m%d": 6}  # distinct cells from which on it is no chance that all of them fit; 3 of eight digits
 FIRST_YEAR, LAST_YEAR = 1900, 2100
+_ENDS = {"Y": (FIRST_YEAR, LAST_YEAR), "y": (0, 99), "m": (1, 12), "d": (1, 31), "H": (0, 23), "M": (0, 59), "S": (0, 59)}
 FIRST_DAY, LAST_DAY = -25567, 47846  # of these years
 LEAST_DATE = 10**4  # numbers below are no dates
 NO_DATE = frozenset(
@@ -49,7 +50,7 @@ def _keep(form: str, values: npt.NDArray[Any]) -> bool:
     left, there = values.astype(np.int64), np.ones(len(values), bool)
     for part in reversed(form.split("%")[1:]):
         left, each = np.divmod(left, 10 ** (4 if part == "Y" else 2))
-        low, high = {"Y": (FIRST_YEAR, LAST_YEAR), "y": (0, 99), "m": (1, 12), "d": (1, 31)}[part]
+        low, high = _ENDS[part]
         there &= (each >= low) & (each <= high)
     return bool(there.all())
 

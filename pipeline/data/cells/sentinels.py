@@ -5,7 +5,7 @@ One of those that people write so, and that stands apart from all others, is a d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,10 +26,11 @@ LEAST_OTHERS = 10
 MOST_DIFFERENT = 2**16
 SUSPECTS = frozenset(
     [sign * (float("9" * n) + part) for n in range(2, 10) for part in (0, 0.9, 0.99) for sign in (1, -1)]
-    + [-1.0, -7.0, -8.0, -9.0, 77.0, 88.0, 97.0, 98.0, -200.0, -777.0, -888.0, -8888.0, 8888.0, -999.25, -6999.0, 6999.0]
+    + [-1.0, -7.0, -8.0, -9.0, 9.0, 77.0, 88.0, 97.0, 98.0, -200.0, -777.0, -888.0, -8888.0, 8888.0, -999.25, -6999.0, 6999.0]
     + [-32768.0, 32767.0, -2147483648.0, 2147483647.0]
 )  # what people write for missing among numbers, beside those of at least HUGE
-DAYS = frozenset((-719162.0, -79258.0, -25569.0, -25568.0, -25567.0, 0.0))  # 0001, 1753, two of 1899, 1900, 1970
+DAYS = frozenset((-719162.0, -79258.0, -25569.0, -25568.0, -25567.0, -24107.0, 0.0, 47481.0, 47482.0))
+# 0001, 1753, two of 1899, 1900, 1904, 1970, the last of 2099, 2100
 LAST_DAY = 339_714.0  # from 2900-02-06 on
 
 
@@ -41,6 +42,11 @@ def suspect(value: float) -> bool:
 def suspects(values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     """The same of each of `values` [n]."""
     return np.isin(values, list(SUSPECTS)) | (np.abs(values) >= HUGE)
+
+
+def suspect_days(values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Which of these days [n] people write for a missing one."""
+    return np.isin(values, list(DAYS)) | (values >= LAST_DAY)
 
 
 def among(counts: Mapping[str, int], reading: Reading) -> tuple[dict[float, int], Ends]:
@@ -89,21 +95,34 @@ def date_sentinel(counts: Mapping[str, int], reading: Reading) -> Doubt | None:
     """Days that people write for none and that stand apart: 9999-12-31, and 1900-01-01 where all others are of later years."""
     values = _values(counts, reading)
     rest = [value for value in values if value not in DAYS and value < LAST_DAY]
-    if not rest or len(rest) == len(values):
-        return None
-    ends = min(rest), max(rest)
-    far = {
-        value
-        for value, count in values.items()
-        if value >= LAST_DAY or (value in DAYS and count > 1 and _gap(value, ends) > FAR * (ends[1] - ends[0]))
-    }
-    texts = [text for text in counts if not reading.missing.holds(text) and reading.value(text) in far]
-    if not texts:
-        return None
-    span = " to ".join(str(np.datetime64(0, "D") + int(np.floor(end))) for end in ends)
-    times = sum(counts[text] for text in texts)
+    far = _far_days(values, (min(rest, default=np.inf), max(rest, default=-np.inf)))
+    texts = {text: counts[text] for text in counts if not reading.missing.holds(text) and reading.value(text) in far}
+    return _doubtful_days(texts, rest) if texts else None
+
+
+def typed_date_sentinel(found: Mapping[float, int], rest: Ends) -> Doubt | None:
+    """The same of a column of dates that has a type: suspect days -> how often, and the ends of the others."""
+    texts = {_shown_day(value): found[value] for value in sorted(_far_days(found, rest))}
+    return _doubtful_days(texts, rest) if texts else None
+
+
+def _shown_day(value: float) -> str:
+    """2023-05-19 of days since 1970-01-01."""
+    return str(np.datetime64(0, "D") + int(np.floor(value)))
+
+
+def _far_days(found: Mapping[float, int], rest: Ends) -> set[float]:
+    if rest[0] > rest[1]:
+        return set()
+    far = FAR * (rest[1] - rest[0])
+    return {value for value, count in found.items() if value >= LAST_DAY or (value in DAYS and count > 1 and _gap(value, rest) > far)}
+
+
+def _doubtful_days(texts: Mapping[str, int], rest: Sequence[float]) -> Doubt:
+    span = " to ".join(_shown_day(end) for end in (min(rest), max(rest)))
+    times = sum(texts.values())
     rule = f"it stands {times} time{'s' if times > 1 else ''}, apart from all others ({span}), and may mean a missing value"
-    return Doubt(rule=rule, cells=tuple(texts), settings=(f"missing: [{', '.join(map(written, texts[:3]))}]", "kind: date"))
+    return Doubt(rule=rule, cells=tuple(texts), settings=(f"missing: [{', '.join(map(written, list(texts)[:3]))}]", "kind: date"))
 
 
 @dataclass

@@ -55,12 +55,35 @@ class Source(Protocol):
         """The cell as it is in the file, where it is text."""
 
 
+class _Counted:
+    """How many quotes and ends of lines have passed, of a text or of a file that is read through it."""
+
+    def __init__(self) -> None:
+        self.quotes, self.lines, self.closed = 0, 0, False
+
+    def see(self, piece: bytes) -> bytes:
+        """Counts those of `piece`, which it gives back."""
+        self.quotes += piece.count(b'"')
+        self.lines += piece.count(b"\n")
+        return piece
+
+    def reading(self, file: BinaryIO) -> _Counted:
+        """Itself, as a file with the bytes of `file`."""
+        self._file = file
+        return self
+
+    def read(self, size: int = -1) -> bytes:
+        """As of a file."""
+        return self.see(self._file.read(size))
+
+
 class TextSource:
     """A file of delimited text."""
 
     def __init__(self, path: Path, written: Dialect) -> None:
         self.path, self.dialect, self.label = path, written, f"data.path = {path}"
         self.names, self.notes, self.european = written.names, written.notes, written.delimiter == ";"
+        self._fit = False  # whether the quotes of the whole file are known to fit
 
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
         """Columns of text."""
@@ -84,21 +107,35 @@ class TextSource:
                 include_columns=wanted, column_types=dict.fromkeys(wanted, pa.string()), strings_can_be_null=True, null_values=[""]
             ),
         }
+        passed = _Counted()
         try:
             text = self._whole()
-            quoted = text is None or not '"'.encode(self.dialect.codec).endswith(b'"') or b'"' in text  # a cell may hold several lines
+            passed.see(text or b"")
+            quoted = text is None or not '"'.encode(self.dialect.codec).endswith(b'"') or passed.quotes > 0  # a cell may hold several lines
             parse = arrow.ParseOptions(delimiter=self.dialect.delimiter, newlines_in_values=quoted, invalid_row_handler=_skip_blank)
             if text is not None:
                 table = arrow.read_csv(pa.BufferReader(text), parse_options=parse, **options)
                 del text
                 batches = table.combine_chunks().to_batches()  # a column is one piece
             else:
-                batches = self._streamed(lambda file: arrow.open_csv(pa.PythonFile(file, mode="r"), parse_options=parse, **options))
+                batches = self._streamed(
+                    lambda file: arrow.open_csv(pa.PythonFile(passed.reading(file), mode="r"), parse_options=parse, **options)
+                )
+            rows = 0
             for batch in batches:
+                rows += batch.num_rows
                 if batch.num_rows:
                     yield batch.rename_columns(list(columns)) if wanted else batch
+            self._check_quotes(passed, rows)
         except (pa.ArrowInvalid, UnicodeDecodeError, EOFError, OSError) as error:
             raise self._fault(error) from error
+
+    def _check_quotes(self, passed: _Counted, rows: int) -> None:
+        """Whether quotes fit, where one may have no other and swallowed the lines behind it, as Arrow lets it.  Raises DataError."""
+        if not self._fit and passed.quotes and (passed.quotes % 2 or passed.lines > rows + self.dialect.skipped + 1):
+            for _ in self._records():
+                pass
+        self._fit = True
 
     def _whole(self) -> bytes | None:
         """The text of the file, where it is short: all processors take part then; else None."""

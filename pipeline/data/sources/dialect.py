@@ -19,17 +19,19 @@ from pipeline.data.cells.findings import Doubt, Found
 from pipeline.data.cells.forms import TRUTHS, plain
 from pipeline.data.cells.infer import infer
 from pipeline.data.hints import shell, written
-from pipeline.data.sources.lines import bounded, check_lines, number_in_file, without
+from pipeline.data.sources.lines import bounded, check_alone, check_lines, number_in_file, without
 from pipeline.data.storage.files import check_file, unreadable
 from pipeline.errors import ConfigError, DataError
 from pipeline.records import record
 
 DELIMITERS = (",", ";", "\t", "|")
+INVISIBLE = "\ufeff\u200b\u200e\u200f\u2060"
 BLANKS = " "  # the delimiter of columns that stand apart by any number of blanks
 SAMPLE = 2**18  # bytes that are looked at, more where they hold less than three lines
 RECORDS = 200  # that are looked at, and cells
 CELLS = 20_000
 csv.field_size_limit(2**31 - 1)  # a cell may be a whole text
+_WINDOWS = rb"[\x80\x82-\x8c\x8e\x91-\x9c\x9e\x9f]"  # letters there, and controls that no text holds in Latin-1
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
@@ -128,9 +130,11 @@ def dialect(
     rows = list(_records(path, body, separator, whole=whole, before=comments))
     if not rows:
         raise DataError(f"data.path = {path}: the file is blank; give a CSV with a header line and rows")
+    if delimiter is None and all(len(cells) == 1 for _, cells in rows):
+        check_alone(path, rows)
     if header is not False:
         check_lines(path, [(line + comments, cells) for line, cells in rows], skip)
-    first = [cell.strip() for cell in rows[0][1]]
+    first = [cell.strip().strip(INVISIBLE).strip() for cell in rows[0][1]]
     below = [cells for _, cells in rows[1:]]
     look = _is_header if names else _has_header
     has = look(path, first, below) if header is None else header
@@ -217,7 +221,8 @@ def undecodable(path: Path, content: bytes, error: UnicodeDecodeError, encoding:
     """`before`: lines that stand before `content`."""
     line = before + content[: error.start].count(b"\n") + 1
     byte = f"the byte 0x{content[error.start]:02x}" if error.start < len(content) else "a character that is cut short"
-    hint = "give data.encoding=latin-1 (or cp1252, utf-16, ...)" if encoding == "utf-8" else "give the right data.encoding"
+    first, second = ("cp1252", "latin-1") if re.search(_WINDOWS, content[error.start :]) else ("latin-1", "cp1252")
+    hint = f"give data.encoding={first} (or {second}, utf-16, ...)" if encoding == "utf-8" else "give the right data.encoding"
     return DataError(f"data.path = {path}: line {line} holds {byte}, which is no {encoding.upper()} text; {hint}")
 
 

@@ -12,12 +12,13 @@ from typing import BinaryIO, cast
 
 from pipeline.data.cells.columns import MISSING
 from pipeline.data.cells.forms import plain
-from pipeline.data.cells.infer import SIGNS_FOR_NOTHING, WORDS_FOR_NOTHING
+from pipeline.data.cells.nothing import for_nothing
 from pipeline.data.hints import listed, shell, written
 from pipeline.errors import DataError
 
 Record = tuple[int, list[str]]  # the line it starts on, and its cells
 
+MARKS = "~^:!#§¦\x01\x1f"  # delimiters that are rare enough to be asked about
 LONGEST = 2**25  # bytes of a line
 MOST_SHOWN = 20  # numbers of lines in an override
 _RULE = re.compile(r":?-{3,}:?|={3,}")
@@ -157,6 +158,14 @@ def check_lines(path: Path, rows: Sequence[Record], skip: Sequence[int]) -> None
         lead = next((i for i, width in enumerate(widths) if width == usual), 0)
         gone = [*skip, *(at[i] for i in range(lead))]
         raise DataError(f"data.path = {path}: {_uneven_head(cells, at, lead, usual, gone, skip)}")
+    lead = next((i for i, row in enumerate(cells) if sum(map(bool, row)) > 1), 0)
+    if usual > 2 and lead and widths[0] == usual:
+        what = (
+            f"line {at[0]} has a single cell that is not empty; it"
+            if lead == 1
+            else f"lines {at[0]} to {at[lead - 1]} have a cell at most; they"
+        )
+        raise DataError(f"data.path = {path}: {what} may be a title; give {skipping([*skip, *(at[i] for i in range(lead))])}")
     dashes = len(cells) > 2 and len(cells[1]) == usual and all(_RULE.fullmatch(cell) for cell in cells[1] if cell) and any(cells[1])
     if dashes:
         raise DataError(f"data.path = {path}: line {at[1]} is a line of dashes below the names; give {skipping([*skip, at[1]])}")
@@ -170,6 +179,18 @@ def check_lines(path: Path, rows: Sequence[Record], skip: Sequence[int]) -> None
     if any(plain(cells[0][place]) is None for place in numbers):
         rule = f"line {again[0]} repeats line {at[0]}, the names of the columns"
         raise DataError(f"data.path = {path}: {rule}; give {skipping([*skip, *again[:MOST_SHOWN]])}")
+
+
+def check_alone(path: Path, rows: Sequence[Record]) -> None:
+    """Refuses lines of one cell that all hold a mark as often as the first does, which may be the delimiter.  Raises DataError."""
+    lines = [cells[0] for _, cells in rows if cells]
+    for mark in MARKS:
+        often = lines[0].count(mark)
+        if len(lines) > 1 and often and all(line.count(mark) == often for line in lines):
+            rule = f"has one column, and {mark!r} stands {often} time{'s' if often > 1 else ''} in each of its lines"
+            raise DataError(
+                f"data.path = {path}: {rule}; give {shell(f'data.delimiter={written(mark)}')}, or data.delimiter=comma to keep it"
+            )
 
 
 def _uneven_head(
@@ -193,17 +214,19 @@ def _units(cells: Sequence[Sequence[str]], usual: int) -> str | None:
     below = [row for row in cells[2:] if len(row) == usual]
     if len(below) < 3 or len(cells[1]) != usual or any(plain(cell) is not None for cell in cells[0]):
         return None
-    nothing = MISSING | SIGNS_FOR_NOTHING | WORDS_FOR_NOTHING | {""}
+
+    def empty(cell: str) -> bool:
+        return not cell or cell.casefold() in MISSING or for_nothing(cell, words=True)
 
     def odd(cell: str) -> bool:
         marked = any(letter.isalpha() or letter in "[(%°" for letter in cell)
-        return marked and cell.casefold() not in nothing and plain(cell) is None
+        return marked and not empty(cell) and plain(cell) is None
 
     if sum(map(odd, cells[1])) < 2:
         return None
     found = []
     for place in range(usual):
-        column = [row[place] for row in below if row[place].casefold() not in nothing]
+        column = [row[place] for row in below if not empty(row[place])]
         if len(column) >= 3 and all(plain(cell) is not None for cell in column):
             found.append(cells[1][place])
     words = [cell for cell in found if odd(cell)]

@@ -16,6 +16,7 @@ from pipeline.data.storage.files import head_of, located
 from pipeline.errors import DataError
 
 _SQLITE = b"SQLite format 3\0"
+WIDE = ("HUGEINT", "UHUGEINT")  # whole numbers that would be rounded on their way to Arrow: taken as text
 _OFFLINE = {"autoinstall_known_extensions": "false"}  # a damaged file may look like one that an extension reads; none is fetched for it
 
 
@@ -43,7 +44,11 @@ def _of_duckdb(path: Path | None, query: str, label: str) -> Source:
     def read(columns: Sequence[str] | None) -> Iterator[Any]:
         try:
             with duckdb.connect(str(path) if path else ":memory:", read_only=path is not None, config=_OFFLINE) as connection:
-                reader = connection.sql(query if columns is None else _chosen(query, columns)).to_arrow_reader(BATCH_ROWS)
+                found = connection.sql(query)
+                if columns is not None:
+                    types = dict(zip(found.columns, map(str, found.types), strict=True))
+                    found = connection.sql(_chosen(query, columns, [name for name in columns if types[name] in WIDE]))
+                reader = found.to_arrow_reader(BATCH_ROWS)
                 if columns is None:
                     yield reader.schema
                     return
@@ -91,8 +96,9 @@ def _text(value: Any) -> str | None:
     return None if value is None else value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def _chosen(query: str, columns: Sequence[str]) -> str:
-    names = ", ".join('"' + name.replace('"', '""') + '"' for name in columns)
+def _chosen(query: str, columns: Sequence[str], wide: Sequence[str] = ()) -> str:
+    quoted = {name: '"' + name.replace('"', '""') + '"' for name in columns}
+    names = ", ".join(f"CAST({each} AS VARCHAR) AS {each}" if name in wide else each for name, each in quoted.items())
     return f"SELECT {names} FROM ({query}) AS rows"
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.data.cells.columns import Missing
+from pipeline.data.cells.dates import days_of_iso
 from pipeline.data.cells.infer import EXACT
 
 Array = npt.NDArray[Any]
@@ -150,7 +151,9 @@ def typed(array: Any, missing: Missing) -> tuple[Typed, Array] | None:
         return "boolean", _floats(array.cast(pa.int8()))
     if types.is_timestamp(kind) or types.is_date(kind):
         microseconds = array.cast(pa.timestamp("us", tz=getattr(kind, "tz", None)), safe=False).cast(pa.int64())
-        return "date", _floats(microseconds) / 1e6 / 86400  # rounded as the same moment in a text is
+        days = _floats(microseconds) / 1e6 / 86400  # rounded as the same moment in a text is
+        gone = [day for word in missing.words if (day := days_of_iso(word)) is not None]
+        return "date", np.where(np.isin(days, gone), np.nan, days) if gone else days
     if types.is_time(kind):
         seconds = _floats(array.cast(pa.time64("us"), safe=False).cast(pa.int64())) / 1e6
         return "time", seconds // 3600 + seconds // 60 % 60 / 60 + np.round(seconds % 60, 6) / 3600
@@ -195,7 +198,13 @@ def readable(kind: Any) -> bool:
     import pyarrow as pa  # noqa: PLC0415
 
     types = pa.types
-    return not (types.is_nested(kind) or types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind))
+    return not (
+        types.is_nested(kind)
+        or types.is_interval(kind)
+        or types.is_binary(kind)
+        or types.is_large_binary(kind)
+        or types.is_fixed_size_binary(kind)
+    )
 
 
 def _floats(array: Any) -> Array:

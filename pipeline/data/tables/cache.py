@@ -23,7 +23,7 @@ from pipeline.data.storage.cache import Conversion, converted, default_folder, d
 from pipeline.data.tables.table import Column, Facts, Table, read_table, rows_of
 from pipeline.errors import PipelineError
 
-VERSION = 3
+VERSION = 4
 LARGE = 2**20  # bytes of a file from which on it is converted without being asked
 _NEITHER = ("root", "path", "input_shape", "classes", "targets", "split", "image", "stream", "samples", "noise", "seed", "missing_target")
 

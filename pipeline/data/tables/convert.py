@@ -20,7 +20,8 @@ from pipeline.data.cells.columns import Reading
 from pipeline.data.cells.dates import EPOCH, moment
 from pipeline.data.cells.formats import formats_of
 from pipeline.data.cells.forms import Form, Moment, Number, parser, said
-from pipeline.data.cells.infer import LEAST_NAMES, SIGNS_FOR_NOTHING, WORDS_FOR_NOTHING
+from pipeline.data.cells.infer import LEAST_NAMES
+from pipeline.data.cells.nothing import for_nothing
 from pipeline.data.hints import column_setting, ignoring, listed, written
 from pipeline.data.sources.batches import Source
 from pipeline.data.tables.blocks import plain_numbers, texts, typed
@@ -102,7 +103,7 @@ class Converter:
         for place, cell in enumerate(cells):
             value = np.nan if self.reading.missing.holds(cell) else self._value(cell)
             values[place] = np.nan if value is None else value
-            missing = value is None and self.new and cell.casefold() in SIGNS_FOR_NOTHING | WORDS_FOR_NOTHING
+            missing = value is None and self.new and for_nothing(cell, words=True)
             nothing += [place] if missing else []
             bad += [place] if value is None and not missing else []
         places = np.asarray(coded.indices.fill_null(len(cells)).to_numpy(zero_copy_only=False), np.int64)

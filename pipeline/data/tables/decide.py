@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Protocol
 
 import numpy as np
@@ -13,9 +14,10 @@ from pipeline.data.cells.disguise import alike
 from pipeline.data.cells.findings import Doubt, Found
 from pipeline.data.cells.formats import infer_dates, other_format
 from pipeline.data.cells.forms import Clock, Form, Moment, Number, Truth, said
-from pipeline.data.cells.infer import SIGNS_FOR_NOTHING, Separators, bare, doubtful_points, infer, infer_numbers
+from pipeline.data.cells.infer import Separators, bare, doubtful_points, infer, infer_numbers
+from pipeline.data.cells.nothing import for_nothing
 from pipeline.data.cells.packed import LEAST_DATE
-from pipeline.data.cells.sentinels import among, date_sentinel, sentinel
+from pipeline.data.cells.sentinels import among, date_sentinel, sentinel, typed_date_sentinel
 from pipeline.data.hints import column_setting, listed, matching
 from pipeline.data.settings import Data, Declared, target_columns
 from pipeline.data.sources.batches import Source
@@ -190,9 +192,12 @@ def _read(seen: Evidence, declared: Declared, config: Data, *, european: bool) -
             return Decision(name=seen.name, reading=_spelled(seen, made), why="a column of truth values")
         form: Form = {"boolean": Truth(), "date": Moment(), "time": Clock()}[seen.kind]  # type: ignore[assignment]  # each is a form
         told = () if seen.kind == "boolean" else (said(form),)
-        return Decision(name=seen.name, reading=replace(made, kind=seen.kind, form=form), why=f"a column of {seen.kind}s", notes=told)
+        doubt = typed_date_sentinel(seen.suspects, seen.rest) if seen.kind == "date" and declared.missing is None else None
+        reading = replace(made, kind=seen.kind, form=form)
+        return Decision(name=seen.name, reading=reading, why=f"a column of {seen.kind}s", notes=told, doubt=doubt)
     if seen.plain:
         doubt, notes = sentinel(seen.name, seen.suspects, seen.rest) if declared.missing is None else (None, ())
+        doubt = doubt or (seen.uneven if declared.decimal is None else None)
         if declared.missing is None:
             notes += seen.zeros.told(seen.name)
         why = "no cell has a value" if seen.absent == seen.rows else "plain numbers"
@@ -247,7 +252,8 @@ def _declared(seen: Evidence, declared: Declared, *, target: bool, config: Data)
         case "boolean":
             reading = replace(made, kind="boolean", form=Truth())
             if target and config.task != "regression":
-                reading = replace(made, kind="category", spelling="lower")
+                words = {text.casefold() for text in seen.counts}
+                reading = replace(made, kind="category", spelling="truth" if len(words) > 2 else "lower")
         case "time":
             reading = replace(made, kind="time", form=Clock())
         case "date":
@@ -267,7 +273,7 @@ def _declared(seen: Evidence, declared: Declared, *, target: bool, config: Data)
 
 def _present(seen: Evidence) -> dict[str, int]:
     """The counted cells but those that stand for nothing."""
-    return {text: count for text, count in seen.counts.items() if text.casefold() not in SIGNS_FOR_NOTHING}
+    return {text: count for text, count in seen.counts.items() if not for_nothing(text, words=False)}
 
 
 def row_of(source: Source, name: str, cell: str) -> int | None:
@@ -284,10 +290,22 @@ def row_of(source: Source, name: str, cell: str) -> int | None:
 
 
 def _equal(value: object, cell: str) -> bool:
+    if isinstance(value, date):
+        return value.isoformat()[:10] == cell
     try:
         return value is not None and bool(np.float64(value) == np.float64(cell))  # type: ignore[arg-type]  # else an error
     except (TypeError, ValueError):
         return False
+
+
+def _leaving_out(source: Source, name: str, cells: Sequence[str], config: Data) -> str:
+    """`leave the line out with data.skip=[7], or `; nothing of a source without lines."""
+    rows = [row_of(source, name, cell) for cell in cells]
+    places = [source.place(row) for row in rows if row is not None]
+    lines = [int(place[5:]) for place in places if place.startswith("line ")]
+    if not lines or len(lines) < len(cells):
+        return ""
+    return f"leave the line{'s' if len(lines) > 1 else ''} out with {skipping([*config.skip, *lines])}, or "
 
 
 def doubted(source: Source, decision: Decision, config: Data, alike: Sequence[str] = ()) -> DataError:
@@ -298,13 +316,15 @@ def doubted(source: Source, decision: Decision, config: Data, alike: Sequence[st
     where = f"column {name}" + (f", {source.place(row)}" if row is not None else "")
     others = f" (also {listed(doubt.cells[1:], 2)})" if len(doubt.cells) > 1 else ""
     ways = [column_setting(name, setting) for setting in doubt.settings]
+    skip = _leaving_out(source, name, doubt.cells, config) if doubt.alone else ""
     if doubt.rule.startswith("numbers must be finite"):
         return DataError(f"{source.label}: {where} is {doubt.cells[0]}; {doubt.rule}, or give {ways[0]}")
+    if name in target_columns(config.target):
+        ways = [way for way, setting in zip(ways, doubt.settings, strict=True) if setting != "kind: ignore"]
     if name == config.target and doubt.rule.startswith("it must be a number"):
         ways = ["data.task=classification if the cells are names of classes"]
-    line = "" if row is None or not doubt.alone else source.place(row)
-    skip = f"leave the line out with {skipping([*config.skip, int(line[5:])])}, " if line.startswith("line ") else ""
-    hint = f"{f'mend it, {skip}or ' if doubt.rule.startswith('it must') else ''}give {' or '.join(ways)}"
+    mend = f"mend it, {skip or 'or '}" if doubt.rule.startswith("it must") else skip
+    hint = f"{mend}give {' or '.join(ways)}"
     if alike:
         hint += f"; the same is asked of column{'s' if len(alike) > 1 else ''} {column_list(alike)}"
     return DataError(f"{source.label}: {where} is {doubt.cells[0]!r}{others}; {doubt.rule}; {hint}")

@@ -148,8 +148,9 @@ def read_target(table: Table, config: Data, rows: Rows) -> tuple[Array, Task, tu
         raise ConfigError(at="data.task", got="multilabel", rule="has several targets", hint=f"give data.target=[{config.target},...]")
     column = table.column(str(config.target))
     if column.reading.kind in ("date", "time") and config.task != "regression":
-        what = "dates" if column.reading.kind == "date" else "times"
-        raise DataError(f"data.target = {config.target}: holds {what}; give a column of numbers or of classes")
+        what, unit = ("dates", "days") if column.reading.kind == "date" else ("times", "hours")
+        rule = f"holds {what}; give a column of numbers or of classes, or data.task=regression to predict {unit}"
+        raise DataError(f"data.target = {config.target}: {rule}")
     if column.words is not None and config.task == "regression":
         rule = f"the target {config.target} holds words"
         raise ConfigError(at="data.task", got="regression", rule=rule, hint="give data.task=classification")
@@ -187,7 +188,9 @@ def target_rows(table: Table, config: Data) -> tuple[Rows, list[str]]:
     where = table.label.partition(" = ")[2]
     if not targets:
         raise DataError(f"data.target = null: it must name the column of {where} to predict; use one of {column_list(names)}")
-    for target in targets:
+    for place, target in enumerate(targets):
+        if target in targets[:place]:
+            raise DataError(f"data.target: names {target} twice; name each column once")
         if target not in names:
             raise DataError(f"data.target = {target}: {where} has no such column; {nearest_column(target, names)}")
         if target not in table.index:
@@ -200,6 +203,8 @@ def target_rows(table: Table, config: Data) -> tuple[Rows, list[str]]:
     count = len(absent) - len(rows)
     if config.missing_target == "drop" and len(rows):
         return rows, [f"{count} of {len(absent)} rows have no {column_list(targets)} and are left out"]
+    if not len(rows):
+        raise DataError(f"data.target = {column_list(targets)}: no row of {where} has a value in it; give another column")
     row = int(np.flatnonzero(absent)[0])
     raise _no_target(table, targets[int(missing[row].argmax())], row, count)
 

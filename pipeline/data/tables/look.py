@@ -17,8 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.data.cells.columns import Missing
+from pipeline.data.cells.findings import Doubt
+from pipeline.data.cells.infer import uneven
 from pipeline.data.cells.packed import FORMS, narrowed
-from pipeline.data.cells.sentinels import Zeros, suspect, suspects
+from pipeline.data.cells.sentinels import Zeros, suspect, suspect_days, suspects
 from pipeline.data.hints import ignoring
 from pipeline.data.sources.batches import Source
 from pipeline.data.tables.blocks import Typed, plain_numbers, readable, shapes, smallest, texts, typed, whole, with_point, without
@@ -31,6 +33,7 @@ KEPT = 2**26  # bytes of blocks that are kept, where there are several
 APART = 2**22  # bytes of blocks from which on several processors look at them
 DISTINCT = 200_000  # cells that are counted in all columns together, at least LEAST_DISTINCT and at most MOST_WORDS in each
 LEAST_DISTINCT = 256
+SAMPLE = 4096  # cells of plain numbers that are looked at as they are written
 MOST_WORDS = 100_000
 MOST_SHAPES = 1000
 
@@ -43,7 +46,7 @@ class Evidence:
     whole_only  whether a point is no decimal mark
     plain   all present cells so far are plain numbers: `low` ... `suspects` are known of them, else `counts`
     packed  the dates of digits alone that all whole numbers so far may be
-    pointed whether a whole number among them has a point, as 1.000
+    pointed whether a whole number among them has a point, as 1.000;  uneven: what is to be said of 1.10 beside 1.9
     kind    of a column that has a type
     counts  distinct present cells, stripped -> how often; `many`: more than are counted, and the first of each of `shapes` stands for the
             others of its shape; `nothing`: words that were taken as missing
@@ -75,6 +78,7 @@ class Evidence:
     kept: list[Any] | None = field(default_factory=list)
     behind: bool = False
     infinite: int | None = None
+    uneven: Doubt | None = None
 
     def see(self, array: Any) -> Any:
         """Takes in a block -> what it is kept as."""
@@ -89,6 +93,8 @@ class Evidence:
             values = np.zeros(0) if numbers is None else without(numbers, self.missing)
             if numbers is not None and values.dtype.kind == "f" and self.whole and not self.pointed:
                 self.pointed = with_point(text)
+            if numbers is not None and values.dtype.kind == "f" and not self.rows:
+                self.uneven = uneven(text for text in _distinct(text.slice(0, SAMPLE))[0] if text is not None)
             if numbers is not None and not (self.whole_only and values.dtype.kind == "f" and (not whole(values) or with_point(text))):
                 return self._numbers(values, exact=True)
             self.behind = self.rows > 0
@@ -113,6 +119,8 @@ class Evidence:
             self.infinite = place if self.infinite is None else self.infinite
             return values
         self.whole = self.whole and (present.dtype.kind != "f" or whole(present))
+        if self.kind == "date":
+            self._suspect(present, low, high)
         if exact:
             self.packed = narrowed(self.packed, present, low, high) if self.whole and self.packed else ()
             self._suspect(present, low, high)
@@ -120,8 +128,9 @@ class Evidence:
         return values
 
     def _suspect(self, values: Array, low: float, high: float) -> None:
-        if suspect(low) or suspect(high) or self.suspects:
-            odd = suspects(values)
+        find = suspect_days if self.kind == "date" else suspects
+        if self.kind == "date" or suspect(low) or suspect(high) or self.suspects:
+            odd = find(values)
             for value, count in zip(*np.unique(values[odd], return_counts=True), strict=True):
                 self.suspects[float(value)] = self.suspects.get(float(value), 0) + int(count)
             values = values[~odd]

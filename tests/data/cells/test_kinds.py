@@ -220,7 +220,7 @@ def test_row_numbers_are_told(tmp_path: Path) -> None:
 def test_what_is_told_of_many_columns_alike_is_one_line(tmp_path: Path) -> None:
     names = [f"c{i}" for i in range(50)]
     head = ",".join([*names, "odd", "y"])
-    lines = [",".join([*("xyz"[(row + i) % 3] for i in range(50)), "pq"[row % 2], "ab"[row % 2]]) for row in range(30)]
+    lines = [",".join([*("xyz"[(row + i) % 3] for i in range(50)), "pq"[row // 2 % 2], "ab"[row % 2]]) for row in range(30)]
     dataset = loaded(tmp_path, "\n".join([head, *lines]) + "\n", target="y")
     shown = ", ".join(names[:20])
     assert dataset.notes == (

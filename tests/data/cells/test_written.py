@@ -75,6 +75,21 @@ READ = {
     "hours alone": (("1 pm", "1:30pm"), [13.0, 13.5], CLOCK),
     "Uhr": (("12:30 Uhr", "24:00"), [12.5, 24.0], CLOCK),
     "h for the colon": (("12h30", "1h05"), [12.5, 1 + 5 / 60], CLOCK),
+    "errors of spreadsheets in their languages": (
+        ("#SPILL!", "#WERT!", "#¿NOMBRE?", "???", "4"), [np.nan] * 4 + [4.0],
+        ("'#SPILL!', '#WERT!', '#¿NOMBRE?' and 1 more taken as missing",),
+    ),
+    "a unit with a power": (("45 m2", "120m2"), [45.0, 120.0], ("numbers with m2 after them",)),
+    "a unit over another": (("1.5 kg/m3", "2 kg/m3"), [1.5, 2.0], ("numbers with kg/m3 after them",)),
+    "one year and several": (("1 year", "2 years"), [1.0, 2.0], ("numbers with years after them",)),
+    "two characters of one unit": (("12 µg", "7.5 μg"), [12.0, 7.5], ("numbers with μg after them",)),
+    "months in Polish": (("19 maja 2023", "3 sierpnia 2023"), [MAY_19, 19572.0], (f"dates written %d %b %Y {DAYS}",)),
+    "months in Russian": (("19 мая 2023", "3 августа 2023"), [MAY_19, 19572.0], (f"dates written %d %b %Y {DAYS}",)),
+    "blanks behind points": (("19. 5. 2023", "3. 8. 2023"), [MAY_19, 19572.0], (f"dates written %d. %m. %Y {DAYS}",)),
+    "dates with times of digits alone": (
+        ("202305191200", "202305200600", "202312312359"), [MAY_19 + 0.5, MAY_19 + 1.25, 19722 + 1439 / 1440],
+        (f"dates written %Y%m%d%H%M {DAYS}", "the cells are digits alone; kind: number in data.columns keeps them"),
+    ),
 }  # fmt: skip
 
 
@@ -87,6 +102,7 @@ def test_cells_are_read_to_their_numbers_with_a_note(tmp_path: Path, kind: str) 
 
 
 UNKNOWN = "it looks like a number and is written like none known here"
+LIKE_A_DATE = "it looks like a date and is written like none known here"
 NAMES = ("kind: category", "kind: ignore")
 ASKED = {
     "a count of a whole": (("12 of 30", "7 of 30"), UNKNOWN, NAMES),
@@ -112,6 +128,40 @@ ASKED = {
     "degrees": (("52°31'N", "13°24'E"), UNKNOWN, NAMES),
     "text of a spreadsheet": (('="012"', '="013"'), UNKNOWN, NAMES),
     "addresses of computers": (("10.0.0.1", "192.168.1.1"), UNKNOWN, NAMES),
+    "addresses that look like millions": (
+        ("192.168.100.117", "172.168.100.118"), "it may be the address of a computer, or a number with points between thousands",
+        ("kind: category", 'thousands: "."'),
+    ),
+    "numbers of telephones": (
+        ("+1 555 123", "+1 555 456"), "it may be the number of a telephone, or one with a sign and groups of thousands",
+        ("kind: category", 'thousands: " "'),
+    ),
+    "groups with a zero before them": (
+        ("030 123 456", "555 123 457"), "it has a zero before its groups of digits, and may be a code", ("kind: category", 'thousands: " "')
+    ),
+    "versions": (
+        ("1.10", "1.1", "1.9"), "it may be 1.1 with a zero behind, where '1.1' has none, or the name of a version or a code",
+        ("kind: number", "kind: category"),
+    ),
+    "diagnoses": (("008.45", "401.9"), "it may be 8.45, or a code with zeros before it", ("kind: category", "kind: number")),
+    "powers too large for a number": (
+        ("12e456", "1e3"), "it may be inf, or a code in which E is a letter", ("kind: category", "kind: ignore")
+    ),
+    "about so many": (("ca. 5", "approx. 12"), UNKNOWN, NAMES),
+    "months in another language": (("13 helmikuuta 2021", "1 maaliskuuta 2021"), LIKE_A_DATE, NAMES),
+    "zones by their names": (("2021-02-13 10:00 PST", "2021-02-14 10:00 CET"), LIKE_A_DATE, NAMES),
+    "the last day of a century": (
+        ("2099-12-31", "2099-12-31", "2021-03-13", "2021-03-15"),
+        "it stands 2 times, apart from all others (2021-03-13 to 2021-03-15), and may mean a missing value",
+        ('missing: ["2099-12-31"]', "kind: date"),
+    ),
+    "9 beside 0 and 1": (
+        ("9", "9", "0", "1", "0", "1"), "it stands 2 times, apart from all others (0 to 1), and may mean a missing value",
+        ("missing: [9]", "kind: number"),
+    ),
+    "a character that no text holds": (
+        ("x\0", "y"), "it holds the character NUL, which no text does", NAMES
+    ),
     "decimal points and commas": (
         ("1,5", "2.55"), "some of the numbers have a decimal comma and others a decimal point ('2.55')", NAMES
     ),
@@ -204,6 +254,39 @@ def test_several_formats_are_tried_in_turn(tmp_path: Path) -> None:
         (override,) = shlex.split(given(f'kind: date, format: "{form}"'))
         config = experiment(pipeline.compose(["data=table", f"data.path={tmp_path}/a.csv", override])).data
         np.testing.assert_array_equal(read_table(tmp_path / "a.csv", config).values("c"), [19496.0, 19535.0, days])
+
+
+def test_versions_are_told_apart_where_they_are_declared_to_be_categories(tmp_path: Path) -> None:
+    found = column(tmp_path, "1.1", "1.10", "1.1", columns={"c": Declared(kind="category")})
+    assert found.texts("c") == ["1.1", "1.10", "1.1"]
+
+
+def test_numbers_in_groups_that_a_number_cannot_keep_are_names(tmp_path: Path) -> None:
+    found = column(tmp_path, "9,007,199,254,740,993", "9,007,199,254,740,992")
+    assert found.texts("c") == ["9,007,199,254,740,993", "9,007,199,254,740,992"]
+    assert notes(found)[0].endswith("whole numbers of more digits than a number keeps; taken as names")
+
+
+def test_a_line_of_sums_is_asked_about_by_its_word(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError) as error:
+        column(tmp_path, "x", "y", "x", "Total")
+    way = f"leave the line out with data.skip=[5], or give {given('kind: category')}"
+    assert str(error.value) == f"data.path = {tmp_path}/a.csv: column c, line 5 is 'Total'; it may name a line of sums; {way}"
+    assert column(tmp_path, "x", "y", "x", "Total", skip=(5,)).texts("c") == ["x", "y", "x"]
+    assert column(tmp_path, "Total", "y", "Total").texts("c") == ["Total", "y", "Total"]
+
+
+def test_a_few_lines_among_numbers_can_be_left_out(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError) as error:
+        column(tmp_path, "How old are you?", "QID1", "25", "31", "28")
+    assert "; mend it, leave the lines out with data.skip=[2,3], or give " in str(error.value)
+
+
+@pytest.mark.parametrize("other", ["cafe\u0301", "caf\u00e9\u200b"])
+def test_words_that_look_alike_are_told(tmp_path: Path, other: str) -> None:
+    (note,) = notes(column(tmp_path, other, "caf\u00e9", "tea"))
+    told = "differ in characters that look alike, or that nobody sees, alone and are told apart; write them alike"
+    assert note == f"{other!r}, 'caf\u00e9' {told} in the file if they are one"
 
 
 @pytest.mark.parametrize(

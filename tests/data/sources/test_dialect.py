@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.data import Data
+from pipeline.data.sources import batches
 from pipeline.data.tables.table import Table, read_table
 from pipeline.errors import PipelineError
 
@@ -160,7 +161,7 @@ def test_a_name_that_is_twice_there_is_told(tmp_path: Path) -> None:
 def test_what_is_no_table_is_named(tmp_path: Path) -> None:
     assert refusal(tmp_path, b"PK\3\4 and so on") == "data.path = F: is a zip or an Excel file; save the table as CSV or Parquet"
     assert refusal(tmp_path, '[{"a": 1},\n {"a": 2}]') == "data.path = F: holds one JSON list; write its objects one a line"
-    hint = "give data.encoding=latin-1 (or cp1252, utf-16, ...)"
+    hint = "give data.encoding=cp1252 (or latin-1, utf-16, ...)"
     assert refusal(tmp_path, b"\x89PNG\r\n\x1a\n") == f"data.path = F: line 1 holds the byte 0x89, which is no UTF-8 text; {hint}"
 
 
@@ -187,3 +188,49 @@ def test_a_wide_table_of_one_line_and_a_half_is_read(tmp_path: Path) -> None:
 def test_a_tab_among_blanks_is_a_blank(tmp_path: Path) -> None:
     table = read(tmp_path, "".join(f'{row}.5   {row}   "a car {row % 2}"\n'.replace('   "', '\t"') for row in range(20)), header=False)
     assert table.facts.names == ("column_1", "column_2", "column_3") and table.texts("column_3")[:2] == ["a car 0", "a car 1"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [('1,"x\n', "unexpected end of data"), ('1,"x\n2,y\n3,"z"\n', "',' expected after '\"'")],
+    ids=["never closed", "closed too late"],
+)
+@pytest.mark.parametrize("whole", [2**29, 0], ids=["at once", "piece by piece"])
+def test_a_quote_far_into_the_file_swallows_no_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str, told: str, whole: int
+) -> None:
+    monkeypatch.setattr(batches, "WHOLE", whole)
+    rows = "".join(f"{row},{'xyz'[row % 3]}\n" for row in range(40_000))
+    sentence = f"data.path = F: the record at line 40002 cannot be read ({told}); mend its quotes"
+    assert refusal(tmp_path, f"a,b\n{rows}{damage}{rows}") == sentence
+    assert read(tmp_path, f'a,b\n{rows}1,"x\ny"\n').texts("b")[-1] == "x\ny"
+
+
+@pytest.mark.parametrize("mark", ["~", "^", ":"])
+def test_a_rare_delimiter_is_asked_about(tmp_path: Path, mark: str) -> None:
+    text = "a,b,w\n1,4.5,x\n2,5.5,y\n".replace(",", mark)
+    ways = f"give 'data.delimiter=\"{mark}\"', or data.delimiter=comma to keep it"
+    assert refusal(tmp_path, text) == f"data.path = F: has one column, and {mark!r} stands 2 times in each of its lines; {ways}"
+    assert content(read(tmp_path, text, delimiter=mark)) == [[1, 2], [4.5, 5.5], ["x", "y"]]
+    assert read(tmp_path, text, delimiter="comma").facts.names == (f"a{mark}b{mark}w",)
+
+
+def test_letters_of_windows_are_named_with_its_encoding(tmp_path: Path) -> None:
+    text = "a,b\n1,\u201cé\u201d\n2,y\n".encode("cp1252")
+    assert refusal(tmp_path, text).endswith("no UTF-8 text; give data.encoding=cp1252 (or latin-1, utf-16, ...)")
+
+
+def test_marks_of_the_order_of_bytes_are_no_part_of_a_name(tmp_path: Path) -> None:
+    assert read(tmp_path, b"\xef\xbb\xbf" * 2 + b"a,b\n1,2\n").facts.names == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("start", "what"),
+    [
+        (b"\xd0\xcf\x11\xe0", "an old Excel file; save the table as CSV or Parquet"),
+        (b"BZh91AY", "packed with bzip2; unpack it, or pack it with gzip"),
+        (b"SQLite format 3\0", "a database; give data=sql and data.query='SELECT ...'"),
+    ],
+)
+def test_files_of_other_programs_are_named(tmp_path: Path, start: bytes, what: str) -> None:
+    assert refusal(tmp_path, start + bytes(100)) == f"data.path = F: is {what}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.data import Data, load
+from pipeline.data.settings import Declared
 from pipeline.errors import PipelineError
 
 ROWS = 120
@@ -125,3 +128,27 @@ def test_newer_types_of_arrow_are_read(tmp_path: Path) -> None:
     assert table.texts("view") == table.texts("large") == ["a", "b", "a", "b"]
     np.testing.assert_array_equal(table.values("time"), [1, 2, 0, 0.5])
     np.testing.assert_array_equal(table.values("span"), [1.5, 2.5, 3.5, 0.5])
+
+
+def test_what_stands_for_no_day_in_a_column_of_dates_is_asked_about(tmp_path: Path) -> None:
+    from pipeline.data.tables.table import read_table
+
+    days = pa.array([dt.date(9999, 12, 31), dt.date(2021, 1, 1), dt.date(2021, 1, 2)])
+    pq.write_table(pa.table({"c": days}), tmp_path / "t.parquet")
+    config = Data(kind="table", path=str(tmp_path / "t.parquet"))
+    with pytest.raises(PipelineError) as error:
+        read_table(tmp_path / "t.parquet", config)
+    rule = "it stands 1 time, apart from all others (2021-01-01 to 2021-01-02), and may mean a missing value"
+    assert f"column c, row 0 is '9999-12-31'; {rule}; give " in str(error.value)
+    given = replace(config, columns={"c": Declared(missing=("9999-12-31",))})
+    np.testing.assert_array_equal(read_table(tmp_path / "t.parquet", given).values("c"), [np.nan, 18628, 18629])
+
+
+def test_whole_numbers_of_duckdb_keep_their_digits(tmp_path: Path) -> None:
+    from pipeline.data.tables.table import read_table
+
+    query = "SELECT * FROM (VALUES (123456789012345678901::HUGEINT, INTERVAL 1 MONTH), (123456789012345678902, NULL)) rows (a, b)"
+    config = Data(kind="sql", query=query, ignore=("b",))
+    assert read_table(Path(), config).texts("a") == ["123456789012345678901", "123456789012345678902"]
+    with pytest.raises(PipelineError, match="column b holds neither numbers, words nor dates"):
+        read_table(Path(), replace(config, ignore=()))

@@ -168,3 +168,10 @@ def test_a_cell_of_several_lines_is_shown_on_one(tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         read(tmp_path, '"size\nof it",b\n"1\n2",1\n3,2\n4,2\n')
     assert "column size\\nof it, line 3 is '1\\n2'" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_title_in_a_table_of_full_lines_is_seen(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as error:
+        read(tmp_path, "My table,,\n,,\na,b,w\n" + ROWS)
+    assert str(error.value).endswith("lines 1 to 2 have a cell at most; they may be a title; give data.skip=[1,2]")
+    assert read(tmp_path, "My table,,\n,,\na,b,w\n" + ROWS, "data.skip=[1,2]").facts.names == ("a", "b", "w")

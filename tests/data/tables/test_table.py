@@ -253,7 +253,11 @@ def test_a_cell_error_names_the_line_in_the_file_with_quoted_line_breaks_and_bla
             "data.path = {path}: target column y, line 3 is 'NaN', which is taken as missing (2 of the 3 rows have none); "
             "if it is a name give 'data.columns={{y: {{missing: []}}}}', or data.missing_target=drop leaves these rows out",
         ),
-        ("a,y\n1,2020-01-01\n", {}, "data.target = y: holds dates; give a column of numbers or of classes"),
+        (
+            "a,y\n1,2020-01-01\n",
+            {},
+            "data.target = y: holds dates; give a column of numbers or of classes, or data.task=regression to predict days",
+        ),
         ("a,y\n1,p\n2,p\n", {}, "data = a: all rows are of class p; nothing can be learned from one class"),
         ("y\n1\n2\n", {}, "data.path = {path}: has no column beside the target y; give at least one input column"),
         (

@@ -1,4 +1,4 @@
-"""Several target columns of a table: numbers, or labels of 0 and 1."""
+"""Target columns of a table: several of them, words for truth values, columns that say the target, and what none can be."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 import pipeline
 from pipeline.data import Data, DataShape, load
+from pipeline.data.settings import Declared
 from pipeline.errors import ConfigError, DataError
 from tests.refusal import refused
 
@@ -64,3 +65,36 @@ def test_they_are_trained_predicted_and_evaluated_by_name(tmp_path: Path, monkey
     assert cli.main(["task=predict", f"run={result.folder}", "data.path=t.csv", "output=p.csv"]) == 0
     assert (tmp_path / "p.csv").read_text().splitlines()[0] == "y1,y2"
     assert cli.main(["task=evaluate", f"run={result.folder}", "data.path=t.csv"]) == 0
+
+
+def table(folder: Path, text: str, name: str = "a.csv") -> Path:
+    (folder / name).write_text(text)
+    return folder / name
+
+
+def test_a_target_of_several_words_for_true_and_false_is_two_classes_where_it_is_declared_so(tmp_path: Path) -> None:
+    path = table(tmp_path, "x,y\n" + "".join(f"{row % 7},{('True', 'no', 'yes', 'False')[row % 4]}\n" for row in range(40)))
+    test = table(tmp_path, "x,y\n1,1\n2,No\n", "test.csv")
+    config = Data(kind="table", path=str(path), test_path=str(test), target="y", columns={"y": Declared(kind="boolean")})
+    found = load(config, seed=0)
+    assert found.class_names == ("false", "true") and found.test is not None
+    np.testing.assert_array_equal(found.test.y, [1, 0])
+
+
+def test_what_no_target_can_be(tmp_path: Path) -> None:
+    path = table(tmp_path, "x,y,z\n" + "".join(f"{row},,{row % 2}\n" for row in range(30)))
+    with refused(f"data.target = y: no row of {path} has a value in it; give another column", DataError):
+        load(Data(kind="table", path=str(path), target="y", missing_target="drop"), seed=0)
+    with refused("data.target: names z twice; name each column once", DataError):
+        load(Data(kind="table", path=str(path), target=("z", "z")), seed=0)
+
+
+def test_columns_that_say_the_target_are_told(tmp_path: Path) -> None:
+    lines = [f"{row % 7},{'ab'[row % 2]},{'no' if row % 2 else 'yes'},{row % 5}\n" for row in range(40)]
+    found = load(Data(kind="table", path=str(table(tmp_path, "x,k,y,w\n" + "".join(lines))), target="y"), seed=0)
+    told = "says the target in every row; if that is not known where rows are to be predicted, give"
+    assert [note for note in found.notes if told in note] == [f"column k: {told} data.ignore=[k]"]
+    lines = [f"{row % 7},{1.8 * (row % 13) + 32:.1f},{row % 13}.0,{row % 5}\n" for row in range(40)]
+    path = table(tmp_path, "x,fahrenheit,y,w\n" + "".join(lines))
+    found = load(Data(kind="table", path=str(path), target="y", task="regression"), seed=0)
+    assert [note for note in found.notes if told in note] == [f"column fahrenheit: {told} data.ignore=[fahrenheit]"]
