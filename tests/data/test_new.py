@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from pipeline.data import Data, Dataset, DataShape, Split, as_written, load, read_new
 from pipeline.data.new import read_frame
 from pipeline.data.settings import Declared
+from pipeline.data.sources.frames import frame_source
+from pipeline.data.tables.table import read_rows
 from pipeline.errors import ConfigError, DataError
 from tests.data.arrays.test_idx import idx
 
@@ -233,3 +236,20 @@ def test_a_file_of_other_dates_and_numbers_is_told_what_reads_it(tmp_path: Path)
     assert said.endswith(f"; {first} and {second}; {both}")
     sure = refusal(written(tmp_path, 'day,size,price\n03/01/2023,"1,5","1"\n03/14/2023,"1,5","2"\n'), dataset)
     assert sure.endswith(f"; {first}")
+
+
+def test_numbers_without_the_unit_of_the_training_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("w,y\n" + "".join(f"{row}.5 kg,{'ab'[row % 2]}\n" for row in range(20)))
+    dataset = load(Data(kind="table", path=str(tmp_path / "a.csv"), target="y"), seed=0)
+    (tmp_path / "b.csv").write_text("w\n3.5 kg\n4\n")
+    told: list[str] = []
+    x = read_new(Data(path=str(tmp_path / "b.csv")), dataset.encoder, dataset.shape, say=told.append)
+    assert x.tolist() == [[3.5], [4.0]] and told == ["column w: '4' without the kg of the others, taken as if it were there"]
+
+
+def test_columns_of_pandas_that_are_sparse_or_have_a_zone_are_read(tmp_path: Path) -> None:
+    zoned = pd.to_datetime(["2021-02-13 01:00", "2021-02-14 01:00"]).tz_localize("Europe/Berlin")
+    frame = pd.DataFrame({"s": pd.arrays.SparseArray([0.0, 1.5]), "d": zoned})
+    found = read_rows(lambda: frame_source(frame), Data(kind="arrays"))
+    np.testing.assert_array_equal(found.values("s"), [0, 1.5])
+    np.testing.assert_array_equal(found.values("d"), [18671, 18672])

@@ -97,6 +97,10 @@ def _arrow(frame: Any, label: str) -> Any:
 
 def _column(pa: Any, name: str, series: Any, label: str) -> Any:
     """A column of pandas; one of Python objects becomes what all of them are: numbers, words, dates, or each as it is written."""
+    if hasattr(series, "sparse"):
+        series = series.sparse.to_dense()
+    if getattr(series.dtype, "tz", None) is not None:
+        series = series.dt.tz_convert("UTC").dt.tz_localize(None)
     try:
         return pa.array(series, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):

@@ -20,7 +20,7 @@ from pipeline.data.cells.columns import Reading
 from pipeline.data.cells.dates import EPOCH, moment
 from pipeline.data.cells.formats import formats_of
 from pipeline.data.cells.forms import Form, Moment, Number, parser, said
-from pipeline.data.cells.infer import LEAST_NAMES
+from pipeline.data.cells.infer import LEAST_NAMES, bare
 from pipeline.data.cells.nothing import for_nothing
 from pipeline.data.hints import column_setting, ignoring, listed, written
 from pipeline.data.sources.batches import Source
@@ -37,7 +37,8 @@ class Converter:
 
     hint  what to do about a cell that is not in the column's form
     new   whether the rows are new to a model: where it knows the numbers 1 and 0, true and false are these (SQLite has no truth values),
-          and words that people write for nothing are missing cells, though the training had none of them; `nothing` counts these
+          and words that people write for nothing are missing cells, though the training had none of them; `nothing` counts these, `bare`
+          holds notes on numbers without the unit of the training
     """
 
     source: Source
@@ -47,6 +48,7 @@ class Converter:
     new: bool = False
     small: bool = False  # whether all cells are whole numbers of a byte, in which case these are digested
     nothing: dict[str, int] = field(default_factory=dict)
+    bare: dict[str, None] = field(default_factory=dict)
     start: int = 0
     first: int = 0  # row that has a word
     absent: int = 0
@@ -106,6 +108,8 @@ class Converter:
             missing = value is None and self.new and for_nothing(cell, words=True)
             nothing += [place] if missing else []
             bad += [place] if value is None and not missing else []
+        if self.new and isinstance(self.reading.form, Number):
+            self.bare.update(dict.fromkeys(bare(filter(None, cells), self.reading.form)))
         places = np.asarray(coded.indices.fill_null(len(cells)).to_numpy(zero_copy_only=False), np.int64)
         if bad:
             row = int(np.flatnonzero(np.isin(places, bad))[0])
@@ -174,10 +178,11 @@ class Converter:
 
     @property
     def told(self) -> tuple[str, ...]:
-        """What is to be said of cells that were taken as missing."""
+        """What is to be said of cells that were taken as missing, or without their unit."""
         count = sum(self.nothing.values())
         cells = f"{count} cell{'s' if count > 1 else ''}, {listed(list(self.nothing))},"
-        return (f"{cells} taken as missing, though the training had none of the kind",) if count else ()
+        missing = (f"{cells} taken as missing, though the training had none of the kind",) if count else ()
+        return (*missing, *list(self.bare)[:1])
 
     @property
     def sha(self) -> str:
