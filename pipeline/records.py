@@ -25,6 +25,8 @@ from typing import Any, Generic, Literal, NoReturn, TypeVar, Union, cast, datacl
 
 from pipeline.errors import ConfigError, nearest
 
+MOST = 2**63 - 1  # of a whole number, as arrays hold it
+
 T = TypeVar("T")
 Rule = TypeVar("Rule")
 
@@ -246,7 +248,9 @@ def _same(kind: Any) -> Callable[[Any], bool]:
     origin, arguments = get_origin(kind), get_args(kind)
     if kind is float:
         return lambda value: type(value) is float and value - value == 0  # finite
-    if kind in (int, str, bool):
+    if kind is int:
+        return lambda value: type(value) is int and -MOST <= value <= MOST
+    if kind in (str, bool):
         return lambda value: type(value) is kind
     if kind is Any:
         return lambda value: type(value) is not float or value - value == 0
@@ -291,6 +295,8 @@ def _value(value: object, kind: Any, rule: Mapping[str, Any], *, at: str) -> Any
             raise ConfigError(at=at, got=value, rule="unknown choice", hint=few)
         return value
     if origin is tuple:
+        if Ellipsis not in arguments and isinstance(value, list | tuple) and len(value) != len(arguments):
+            raise ConfigError(at=at, got=value, rule=f"has {len(value)} values, not {len(arguments)}", hint=f"give {len(arguments)}")
         return _sequence(value, arguments[0], rule, at=at)
     if origin is Mapping:
         return _mapping(value, arguments[1], rule, at=at)
@@ -352,9 +358,11 @@ def _plain(value: object, kind: Any, *, at: str) -> Any:
         except OverflowError:
             raise ConfigError(at=at, got=value, rule="is larger than any number here", hint="use at most 1.7e308") from None
     if kind is int and isinstance(value, float) and value.is_integer():
-        return int(value)
+        value = int(value)
     if kind is str and isinstance(value, int) and not isinstance(value, bool):
         return str(value)  # a name or a folder may consist of digits
+    if kind is int and isinstance(value, int) and not isinstance(value, bool) and abs(value) > MOST:
+        raise ConfigError(at=at, got=value, rule="is larger than any whole number here", hint=f"use at most {MOST}")
     if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
         return value
     other = "" if kind is int and isinstance(value, float) else f", not {_describe(type(value))}"

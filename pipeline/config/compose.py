@@ -104,6 +104,8 @@ def explained(error: Exception) -> PipelineError:
         key = str(inner.full_key)
         hint = nearest(key.removeprefix(f"{AT}."), [field.name for field in fields(Search)])
         return ConfigError(at=key, got="(given)", rule="unknown key", hint=hint)
+    if isinstance(error, OSError) and error.errno is None:  # what OmegaConf says of a file that is a word or a number
+        return PipelineError("config: a file of it is one word or number, and no settings; write NAME: VALUE in each line")
     if isinstance(error, OSError):  # Hydra looks for a file of the name that was given
         name = Path(os.fsdecode(error.filename or "")).name
         return PipelineError(f"config: {name[:60]}{'...' if len(name) > 60 else ''}: {error.strerror}; give the name of an option")
@@ -138,6 +140,10 @@ def run_hydra(argv: list[str], job: Callable[[Any], None]) -> int:
     except SystemExit as end:  # after --help and the like
         return PipelineError.exit_code if end.code else 0
     except (HydraException, OmegaConfBaseException, ValueError, TypeError, yaml.YAMLError, RecursionError) as error:
+        raise explained(error) from None
+    except OSError as error:
+        if error.errno is not None:
+            raise
         raise explained(error) from None
     return 0
 

@@ -47,7 +47,7 @@ class BackendSettings:
     """
 
     kind: Literal["numpy", "reference", "cupy", "auto"] = setting("numpy")
-    threads: int | Literal["auto"] = setting("auto", least=1)
+    threads: int | Literal["auto"] = setting("auto", least=1, most=1024)
     recompute: bool = setting(False)
     capture: bool = setting(True)
 

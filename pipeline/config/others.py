@@ -2,7 +2,8 @@
 
 They describe experiments.  What works outside of one is asked for on the command line, or refused before Hydra does anything:
 - settings of Hydra itself (logging, folders, variables of the environment, launchers, callbacks) but for the sweep that a file declares
-- classes to be made (`_target_`), the store of the record (`tracking.uri`), where is written (`output`), what is imported (`extensions`)
+- classes to be made (`_target_`), the store of the record (`tracking.uri`), where is written (`output`), what is imported (`extensions`),
+  where a sweep trains (`sweep.engine`, `sweep.address`, `sweep.options`), which runs are worked on (`run`, `resume`, `rebuild`)
 - what only a resolver knows (`${oc.env:...}`, `${hydra:...}`): `--allow-env NAME` lets files read a variable into the paths of the data
   and `tracking.uri`; its value is hidden wherever text leaves the program
 What a file comes to is looked at where Hydra has composed it, whichever defaults, packages and options led there.
@@ -39,7 +40,9 @@ _OURS = ("mode", "runtime", "overrides", "job", "sweeper")  # what Hydra fills i
 SEARCHER = "hydra_plugins.caviar.search.SearchSweeper"
 _HARMLESS = ("oc.select", "oc.dict.keys", "oc.dict.values", "oc.deprecated")  # they read the config alone
 _PLACES = ("data.path", "data.test_path", "data.validation_path", "data.root", "tracking.uri")  # what a variable may give
-_BY_NAME = ("tracking.uri", "output")
+# what is named on the command line alone: other machines, and runs that are worked on
+_BY_NAME = ("tracking.uri", "output", "run", "resume", "rebuild", "sweep.engine", "sweep.address", "sweep.options")
+_UNNAMED = (None, False, "local")  # what they are where nothing is named
 _SHORTEST = 4  # letters of a value that can be told from other text
 _MOST = 100_000  # entries of a file, each alias counted as what it stands for
 
@@ -123,8 +126,7 @@ def check(config: object) -> None:
             continue
         if path.rpartition(".")[2] == "_target_":
             raise _refused(path, value, "a config file makes no objects of classes", "leave it out")
-        if value is not None and path.endswith(_BY_NAME) and (path in _BY_NAME or path.startswith("arms.")):
-            at = next(name for name in _BY_NAME if path.endswith(name))
+        if value not in _UNNAMED and (at := _by_name(path)) is not None:
             raise _refused(path, value, "is named on the command line, not by a config file", f"give {at}={value} if that is meant")
         if path == "extension" and value is not None:
             raise _refused(path, value, "is named on the command line, not by a config file", "leave it out")
@@ -133,6 +135,12 @@ def check(config: object) -> None:
             raise _refused("extensions", value, rule, f"give extensions=[{value}] on the command line if that is meant")
         if isinstance(value, str):
             _check_text(path, value, guard)
+
+
+def _by_name(path: str) -> str | None:
+    """The setting of the command line that `path` is, or lies in; also where an arm sets it."""
+    arm = ".".join(path.split(".")[2:]) if path.startswith("arms.") else path
+    return next((name for name in _BY_NAME if arm == name or arm.startswith(f"{name}.")), None)
 
 
 def _check_text(path: str, text: str, guard: Guard) -> None:

@@ -83,7 +83,22 @@ def test_a_name_longer_than_a_file_may_have() -> None:
         pipeline.compose(["optimizer." + "x" * 300 + "=1"])
 
 
-@pytest.mark.parametrize("units", [2**63 - 1, 2**63, 10**400], ids=["2^63-1", "2^63", "10^400"])
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("averaging.every_steps=9999999999999999999999", "is larger than any whole number here; use at most 9223372036854775807"),
+        ("averaging.every_steps=1e300", "is larger than any whole number here; use at most 9223372036854775807"),
+        ("backend.threads=100000", "must be at most 1024"),
+        ("data.image.size=[1,2,3]", "has 3 values, not 2; give 2"),
+        ("data.image.size=[]", "has 0 values, not 2; give 2"),
+    ],
+)
+def test_numbers_that_nothing_can_be_made_of(override: str, sentence: str) -> None:
+    with pytest.raises(PipelineError, match=f"{sentence}$"):
+        pipeline.compose(["averaging=swa", override])
+
+
+@pytest.mark.parametrize("units", [2**62, 2**63 - 1])
 def test_a_layer_of_more_numbers_than_can_be_counted(units: int) -> None:
     cfg = pipeline.compose([f"architecture.layers=[{{kind: dense, units: {units}}}]", "data=iris"])
     rule = r"a tensor of it would have more than 2\^48 numbers, and no machine holds them; use fewer units"

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import io
 import itertools
+import time
+import traceback
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -23,6 +27,7 @@ BLOCK = 2**23  # bytes of text that become cells at a time
 PIECE = 2**22  # bytes that are read at a time
 WHOLE = 2**27  # bytes of text up to which a file is read in one piece
 BATCH_ROWS = 2**16
+LATEST = 5.0  # seconds
 INDEX = "__index_level_0__"  # what pandas calls the row names that it stores
 
 
@@ -94,6 +99,23 @@ class TextSource:
         return self._by_arrow(pa, columns)
 
     def _by_arrow(self, pa: Any, columns: Sequence[str]) -> Iterator[Any]:
+        blank = partial(_skip_blank)
+        held = [weakref.ref[Any](blank)]
+        batches = self._batches(pa, columns, blank, held)
+        del blank
+        try:
+            yield from batches
+        except BaseException as error:
+            traceback.clear_frames(error.__traceback__)  # they hold what Arrow reads with
+            if isinstance(error, pa.ArrowInvalid | UnicodeDecodeError | EOFError | OSError):
+                raise self._fault(error) from error
+            raise
+        finally:
+            del batches
+            _let_go(held)
+
+    def _batches(self, pa: Any, columns: Sequence[str], blank: Callable[[Any], str], held: list[weakref.ref[Any]]) -> Iterator[Any]:
+        """`blank` says what becomes of lines of another length; `held`: what Python made for Arrow's threads."""
         from pyarrow import csv as arrow  # noqa: PLC0415
 
         inner = [str(place) for place in range(len(self.dialect.columns))]
@@ -108,27 +130,22 @@ class TextSource:
             ),
         }
         passed = _Counted()
-        try:
-            text = self._whole()
-            passed.see(text or b"")
-            quoted = text is None or not '"'.encode(self.dialect.codec).endswith(b'"') or passed.quotes > 0  # a cell may hold several lines
-            parse = arrow.ParseOptions(delimiter=self.dialect.delimiter, newlines_in_values=quoted, invalid_row_handler=_skip_blank)
-            if text is not None:
-                table = arrow.read_csv(pa.BufferReader(text), parse_options=parse, **options)
-                del text
-                batches = table.combine_chunks().to_batches()  # a column is one piece
-            else:
-                batches = self._streamed(
-                    lambda file: arrow.open_csv(pa.PythonFile(passed.reading(file), mode="r"), parse_options=parse, **options)
-                )
-            rows = 0
-            for batch in batches:
-                rows += batch.num_rows
-                if batch.num_rows:
-                    yield batch.rename_columns(list(columns)) if wanted else batch
-            self._check_quotes(passed, rows)
-        except (pa.ArrowInvalid, UnicodeDecodeError, EOFError, OSError) as error:
-            raise self._fault(error) from error
+        text = self._whole(pa, passed)
+        quoted = text is None or not '"'.encode(self.dialect.codec).endswith(b'"') or passed.quotes > 0  # a cell may hold several lines
+        parse = arrow.ParseOptions(delimiter=self.dialect.delimiter, newlines_in_values=quoted, invalid_row_handler=blank)
+        if text is not None:
+            table = arrow.read_csv(pa.BufferReader(text), parse_options=parse, **options)
+            del text
+            batches = table.combine_chunks().to_batches()  # a column is one piece
+        else:
+            read = partial(arrow.open_csv, parse_options=parse, **options)
+            batches = self._streamed(lambda file: pa.PythonFile(passed.reading(file), mode="r"), read, held)
+        rows = 0
+        for batch in batches:
+            rows += batch.num_rows
+            if batch.num_rows:
+                yield batch.rename_columns(list(columns)) if wanted else batch
+        self._check_quotes(passed, rows)
 
     def _check_quotes(self, passed: _Counted, rows: int) -> None:
         """Whether quotes fit, where one may have no other and swallowed the lines behind it, as Arrow lets it.  Raises DataError."""
@@ -137,22 +154,23 @@ class TextSource:
                 pass
         self._fit = True
 
-    def _whole(self) -> bytes | None:
-        """The text of the file, where it is short: all processors take part then; else None."""
+    def _whole(self, pa: Any, passed: _Counted) -> Any | None:
+        """The text of the file as memory of Arrow, where it is short: all processors take part then; else None."""
         if (size := self.path.stat().st_size) > WHOLE:
             return None
-        pieces, length = [], 0
+        text, length = pa.BufferOutputStream(), 0
         with without(opened(self.path), self.dialect.skip) as file, Progress(self.path.name, size) as progress:
             while length <= WHOLE and (piece := file.read(PIECE)):
-                pieces.append(piece)
+                text.write(passed.see(piece))
                 length += len(piece)
                 progress.at(position(file))
-        return b"".join(pieces) if length <= WHOLE else None  # of a packed file the size says little
+        return text.getvalue() if length <= WHOLE else None  # of a packed file the size says little
 
-    def _streamed(self, read: Callable[[BinaryIO], Iterator[Any]]) -> Iterator[Any]:
-        """What `read` makes of the file, piece by piece."""
+    def _streamed(self, given: Callable[[BinaryIO], Any], read: Callable[[Any], Iterator[Any]], held: list[Any]) -> Iterator[Any]:
+        """What `read` makes of the file, piece by piece; `given` is what it takes."""
         with without(opened(self.path), self.dialect.skip) as file, Progress(self.path.name, self.path.stat().st_size) as progress:
-            for batch in read(file):
+            held.append(weakref.ref(file))
+            for batch in read(given(file)):
                 progress.at(position(file))
                 yield batch
 
@@ -226,6 +244,17 @@ class TextSource:
 
 def _skip_blank(row: Any) -> str:
     return "skip" if not row.text.strip() else "error"
+
+
+def _let_go(held: Sequence[weakref.ref[Any]]) -> None:
+    """Waits until Arrow's threads have let go of what Python made for them.
+
+    They do so a moment after a reading has ended, and need the interpreter for it: one that ends in this moment would break off in C++
+    (terminate called without an active exception).
+    """
+    late = time.monotonic() + LATEST
+    while any(one() is not None for one in held) and time.monotonic() < late:
+        time.sleep(0.0002)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,11 @@ from pipeline.errors import DataError
 
 _SQLITE = b"SQLite format 3\0"
 WIDE = ("HUGEINT", "UHUGEINT")  # whole numbers that would be rounded on their way to Arrow: taken as text
-_OFFLINE = {"autoinstall_known_extensions": "false"}  # a damaged file may look like one that an extension reads; none is fetched for it
+# what a query may not ask for: extensions (they fetch files from other machines, and are fetched themselves), variables of this program
+_WITHOUT = {
+    "autoinstall_known_extensions": "false", "autoload_known_extensions": "false", "allow_community_extensions": "false",
+    "python_enable_replacements": "false",
+}  # fmt: skip
 
 
 def is_database(path: Path) -> bool:
@@ -43,7 +47,9 @@ def _of_duckdb(path: Path | None, query: str, label: str) -> Source:
 
     def read(columns: Sequence[str] | None) -> Iterator[Any]:
         try:
-            with duckdb.connect(str(path) if path else ":memory:", read_only=path is not None, config=_OFFLINE) as connection:
+            with duckdb.connect(str(path) if path else ":memory:", read_only=path is not None, config=_WITHOUT) as connection:
+                if columns is None and not _selects(connection, query):
+                    raise _no_select(label)
                 found = connection.sql(query)
                 if columns is not None:
                     types = dict(zip(found.columns, map(str, found.types), strict=True))
@@ -66,7 +72,10 @@ def _of_sqlite(path: Path, query: str, label: str) -> Source:
         try:
             connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
             try:
+                connection.set_authorizer(_of_this_file)
                 found = connection.execute(query if columns is None else _chosen(query, columns))
+                if found.description is None:
+                    raise _no_select(label)
                 names = [column[0] for column in found.description]
                 if columns is None:
                     yield names
@@ -96,10 +105,31 @@ def _text(value: Any) -> str | None:
     return None if value is None else value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
+def _selects(connection: Any, query: str) -> bool:
+    """Whether DuckDB takes a query for one SELECT: others write files, attach databases, install extensions.  Raises its errors."""
+    if len(connection.extract_statements(query)) != 1:
+        return False
+    import duckdb  # noqa: PLC0415
+
+    try:
+        return len(connection.extract_statements(f"SELECT * FROM (\n{query}\n) AS rows")) == 1
+    except duckdb.Error:
+        return False
+
+
+def _of_this_file(action: int, *_: object) -> int:
+    """SQLite may attach no other file, which would be made where there is none."""
+    return sqlite3.SQLITE_DENY if action in (sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH) else sqlite3.SQLITE_OK
+
+
+def _no_select(label: str) -> DataError:
+    return DataError(f"{label}: is not one SELECT, and nothing else is asked of a database; write one")
+
+
 def _chosen(query: str, columns: Sequence[str], wide: Sequence[str] = ()) -> str:
     quoted = {name: '"' + name.replace('"', '""') + '"' for name in columns}
     names = ", ".join(f"CAST({each} AS VARCHAR) AS {each}" if name in wide else each for name, each in quoted.items())
-    return f"SELECT {names} FROM ({query}) AS rows"
+    return f"SELECT {names} FROM (\n{query}\n) AS rows"
 
 
 def _refused(label: str, error: Exception) -> DataError:

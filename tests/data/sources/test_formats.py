@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.data import Data, load
 from pipeline.data.settings import Declared
-from pipeline.errors import PipelineError
+from pipeline.errors import DataError, PipelineError
 
 ROWS = 120
 
@@ -92,6 +92,36 @@ def test_a_query_that_cannot_be_answered_is_told(folder: Path, settings: dict[st
     with pytest.raises(PipelineError) as error:
         load(Data(kind="sql", target="y", **settings), seed=0)  # type: ignore[arg-type]  # fields of Data
     assert str(error.value) == sentence
+
+
+@pytest.mark.parametrize("path", [None, "t.db", "t.duckdb"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "COPY (SELECT 1 AS y) TO 'made'; SELECT 1 AS y",
+        "SELECT 1 AS y; COPY (SELECT 1 AS y) TO 'made'",
+        "COPY (SELECT 1 AS y) TO 'made'",
+        "ATTACH 'made' AS other",
+        "ATTACH 'made' AS other; CREATE TABLE other.t AS SELECT 1; SELECT 1 AS y",
+        "VACUUM INTO 'made'",
+        "INSTALL httpfs",
+        "DELETE FROM t",
+        "SELECT * FROM 'http://127.0.0.1:9/made.csv'",
+        "SELECT * FROM columns",
+        "-- nothing",
+    ],
+)
+def test_a_query_asks_and_does_nothing_else(folder: Path, monkeypatch: pytest.MonkeyPatch, path: str | None, query: str) -> None:
+    monkeypatch.chdir(folder)
+    before = sorted(folder.iterdir())
+    with pytest.raises(DataError, match=r"is not one SELECT, and nothing else is asked of a database|cannot be answered \("):
+        load(Data(kind="sql", path=path, target="y", query=query), seed=0)
+    assert sorted(folder.iterdir()) == before
+
+
+def test_a_query_may_end_in_a_remark(folder: Path) -> None:
+    for name in ("t.db", "t.duckdb"):
+        assert load(Data(kind="sql", path=str(folder / name), query="SELECT * FROM t -- all; of it", target="y"), seed=3).task
 
 
 @pytest.mark.parametrize(
