@@ -39,6 +39,7 @@ from pipeline.recipe.schedules import resets
 _Key = tuple[Form, int, bool, int]  # form, batch size, whether rows have weights, rows of an update
 EVALUATION_ROWS = 256
 FEW_ROWS = (1, 32)
+SERVED_ROWS = (1, 8, 32, 64)  # of a prediction, which a web server, say, asks for again and again
 EVALUATION_NUMBERS = 2**24  # of one layer's values in an evaluation batch
 
 
@@ -207,12 +208,12 @@ class Structure:
             batch //= 2
         return batch
 
-    def evaluation_rows(self, count: int) -> int:
+    def evaluation_rows(self, count: int, sizes: tuple[int, ...] = FEW_ROWS) -> int:
         """The rows of a step that evaluates `count` rows: a few sizes, so that few programs are compiled and a single row is quick.
 
         A row's values are the same to the bit for every size.
         """
-        for size in FEW_ROWS:
+        for size in sizes:
             if count <= size < self.evaluation_batch:
                 return size
         return self.evaluation_batch

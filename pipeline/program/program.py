@@ -12,7 +12,7 @@ import numpy.typing as npt
 from backends.contract import Executable, Feed, Memory
 from pipeline.compiler import loss_weights
 from pipeline.compiler.lower import Form
-from pipeline.compiler.structure import FEW_ROWS, Structure
+from pipeline.compiler.structure import SERVED_ROWS, Structure
 from pipeline.config.experiment import Experiment
 from pipeline.config.task_settings import SHORT
 from pipeline.errors import ConfigError, DivergedError
@@ -29,7 +29,7 @@ from pipeline.recipe.course import Course
 from pipeline.rows import Streamed, is_known_finite
 from pipeline.screen.page import Lines
 
-FEW = FEW_ROWS[-1]  # rows at most that a web server, say, predicts in one call: what they need beside the rows is kept ready
+FEW = SERVED_ROWS[-1]  # rows at most of a prediction for which all that it needs beside the rows is kept ready
 CHUNK = 64  # evaluation steps in one native call, at most
 
 
@@ -171,7 +171,8 @@ class Program:
             self.fold(rows, feed.y)
             return executable.again(self._memory, feed, rows, "prediction")
 
-        return rows_of(self.access.read(prediction)[0])[: len(rows)]
+        made = self.access.read(prediction)
+        return made.reshape(-1, *made.shape[3:])[: len(rows)]
 
     def evaluate(
         self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
@@ -358,7 +359,7 @@ class Program:
     def _prepared(self, count: int) -> tuple[Executable, Feed]:
         """What predicts `count` rows in one step, whatever the rows are."""
         blank = np.zeros((count, *self.structure.network.input_shape), self.structure.precision)
-        batch = self.structure.evaluation_rows(count)
+        batch = self.structure.evaluation_rows(count, SERVED_ROWS)
         made = self.structure.executable("evaluate", batch, False)
         self._few[count] = made, self.feed("evaluate", blank, self.structure.blank_y(count), in_steps(count, batch))
         return self._few[count]

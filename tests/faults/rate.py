@@ -1,7 +1,8 @@
 """`python -m tests.faults.rate [--seconds 600]`: whether a long training of tiny epochs is as quick at its end as at its start.
 
-In its last tenth another training begins beside it.  What an epoch costs each of them in processor time is compared, so that what else the
-machine does falls on both; beside it stands what an epoch cost in each part of the long one.
+When it has trained for so long, another one begins, and the two take turns: one is stopped while the other has a tenth of a second of the
+processor.  Neighbouring turns are a pair: what else the machine does falls on both, so the ratio of what an epoch cost them is that of an
+old training to a new one, on a busy machine too.  Beside it stands what an epoch cost in each part of the long one, which is not.
 """
 
 from __future__ import annotations
@@ -9,83 +10,111 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from contextlib import chdir
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-
-import pipeline
+from statistics import median, quantiles
 
 ROOT = Path(__file__).parents[2]
-PARTS = 20
+PARTS, PAIRS = 10, 60
+TURN = 0.1  # seconds of the processor
 CONFIG = (
     "data=iris", "architecture=mlp_small", "training=fixed", "training.epochs=100000000", "training.batch_size=64", "tracking=none",
-    "output=run",
+    "backend.threads=1",  # two that wait for each other take time of the processor too
 )  # fmt: skip
 
 
-def epochs_in(journal: Path) -> int:
-    """The last epoch that the journal tells of."""
-    if not journal.exists():
-        return 0
-    with journal.open("rb") as file:
-        file.seek(max(0, journal.stat().st_size - 20_000))
-        lines = file.read().split(b"\n")[1:-1]
-    told = (json.loads(line) for line in reversed(lines))
-    return next((int(line["step"]) for line in told if line["event"] == "metric"), 0)
+class Training:
+    """A training in a process of its own, which is stopped and goes on."""
+
+    def __init__(self, folder: Path) -> None:
+        words = [sys.executable, "-m", "pipeline", *CONFIG, f"output={folder}"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        self.process = subprocess.Popen(words, cwd=folder.parent, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+        self.journal = folder / "journal.jsonl"
+        self._clock = (~self.process.pid << 3) | 2  # Linux' number for the processor time of another process
+
+    def seconds(self) -> float:
+        """Of the processor, so far."""
+        return time.clock_gettime(self._clock)
+
+    def epochs(self) -> int:
+        """Which epoch the journal told last."""
+        if not self.journal.exists():
+            return 0
+        with self.journal.open("rb") as file:
+            file.seek(max(0, self.journal.stat().st_size - 20_000))
+            lines = file.read().split(b"\n")[1:-1]
+        told = (json.loads(line) for line in reversed(lines))
+        return next((int(line["step"]) for line in told if line["event"] == "metric"), 0)
+
+    def reach(self, epochs: int) -> None:
+        """Waits until so many epochs are trained."""
+        while self.epochs() < epochs:
+            assert self.process.poll() is None, "the training has ended"
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Returns when it stands still."""
+        self.process.send_signal(signal.SIGSTOP)
+        state = Path(f"/proc/{self.process.pid}/stat")
+        while state.read_text().rpartition(")")[2].split()[0] != "T":
+            time.sleep(0.001)
+
+    def turn(self) -> float:
+        """Lets it go on for TURN -> the seconds of an epoch."""
+        epochs, seconds = self.epochs(), self.seconds()
+        self.process.send_signal(signal.SIGCONT)
+        while self.seconds() < seconds + TURN:
+            time.sleep(0.005)
+        self.stop()
+        return (self.seconds() - seconds) / max(1, self.epochs() - epochs)
 
 
-def costs(seconds: float) -> list[tuple[int, float]]:
-    """A training of so many seconds -> (epochs, seconds of the processor) of each of PARTS parts, from the first epoch on."""
-    marks: list[tuple[int, float]] = []
-    over = threading.Event()
-
-    def watch() -> None:
-        while not over.wait(seconds / PARTS):
-            mark = epochs_in(Path("run/journal.jsonl")), time.process_time()
-            if mark[0] and not over.is_set():
-                marks.append(mark)
-
-    with tempfile.TemporaryDirectory() as folder, chdir(folder):
-        watching = threading.Thread(target=watch)
-        watching.start()
-        try:
-            pipeline.train(pipeline.compose([*CONFIG, f"budget.seconds={seconds}"]), quiet=True)
-        finally:
-            over.set()
-            watching.join()
-    return [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(marks)]
+@contextmanager
+def begun(folder: Path) -> Iterator[Training]:
+    """A training, ended with the block."""
+    made = Training(folder)
+    try:
+        yield made
+    finally:
+        made.process.kill()
+        made.process.wait()
 
 
-def cost(parts: list[tuple[int, float]]) -> float:
-    """Seconds of the processor for an epoch."""
-    return sum(own for _, own in parts) / max(1, sum(epochs for epochs, _ in parts))
-
-
-def compared(seconds: float) -> tuple[list[tuple[int, float]], float]:
-    """The parts of a training of so many seconds, and what an epoch costs one that begins in its last tenth."""
-    words = [sys.executable, "-c", f"from tests.faults.rate import cost, costs; print(cost(costs({seconds / 10})))"]
-    fresh: list[str] = []
-    beside = threading.Timer(0.9 * seconds, lambda: fresh.append(subprocess.check_output(words, cwd=ROOT, text=True)))
-    beside.start()
-    parts = costs(seconds)
-    beside.join()
-    return parts, float(fresh[0])
+def compared(seconds: float, pairs: int = PAIRS) -> tuple[list[tuple[int, float]], list[float]]:
+    """A training of so many seconds -> (epochs, seconds of the processor) of each of its parts, and the ratios of the pairs, old to new."""
+    with tempfile.TemporaryDirectory() as name, begun(Path(name, "old")) as old:
+        old.reach(50)
+        marks = [(old.epochs(), old.seconds())]
+        for _ in range(PARTS):
+            time.sleep(seconds / PARTS)
+            marks.append((old.epochs(), old.seconds()))
+        old.stop()
+        with begun(Path(name, "new")) as new:
+            new.reach(50)
+            new.stop()
+            taken = [(old.turn(), new.turn()) for _ in range(pairs)]
+    return [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(marks)], [mine / other for mine, other in taken]
 
 
 def main() -> None:
     """Prints the costs."""
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--seconds", type=float, default=600.0)
-    parts, fresh = compared(asked.parse_args().seconds)
+    parts, ratios = compared(asked.parse_args().seconds)
     print("ms of the processor for an epoch, by part:", *(f"{1000 * own / max(1, epochs):.3f}" for epochs, own in parts))
-    old = cost(parts[-2:])
-    print(f"after {sum(epochs for epochs, _ in parts):,} epochs {1000 * old:.3f} ms, of a training that begins then {1000 * fresh:.3f} ms")
-    print(f"rate at the end over that at the start {fresh / old:.3f}; load {os.getloadavg()[0]:.1f}")
+    low, _, high = quantiles(ratios)
+    print(
+        f"after {sum(epochs for epochs, _ in parts):,} epochs an epoch costs {median(ratios):.3f} times what it costs a training that begins"
+        f" then; half of {len(ratios)} pairs between {low:.3f} and {high:.3f}; load {os.getloadavg()[0]:.1f}"
+    )
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from pipeline.training.checkpoint import Progress
 from pipeline.training.saving import Checkpoints
 from pipeline.training.settings import Saving
 from tests.faults.disk import KINDS, ROOT, Commands
-from tests.faults.rate import compared, cost
+from tests.faults.rate import compared
 from tests.faults.test_disk import commands, held, whole
 from tests.training.softmax_program import stored
 
@@ -82,5 +82,5 @@ def test_a_thousand_trials_keep_no_memory(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_epoch_costs_no_more_at_the_end() -> None:
-    parts, fresh = compared(30.0)  # `python -m tests.faults.rate` says it of ten minutes
-    assert cost(parts[-2:]) < 1.2 * fresh
+    _, ratios = compared(30.0)  # `python -m tests.faults.rate` says it of ten minutes
+    assert float(np.median(ratios)) < 1.05, ratios

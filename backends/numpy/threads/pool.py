@@ -18,9 +18,10 @@ from backends.numpy.machine.cache import ObjectCache, key, ready
 from backends.numpy.machine.memory import address, aligned_bytes
 from backends.numpy.machine.processor import Processor, host
 from backends.numpy.threads.barrier import Barriers
+from backends.numpy.threads.core import Cores
 
-# the bytes of a thread's station: the barrier of jobs given, the barrier of jobs done, and the job: a function, its argument, a part;
-# each in a cache line of its own
+# the bytes of a thread's station: the barrier of jobs given, the barrier of jobs done, and the job: a function, its argument, a part, the
+# core of who gave it; each in a cache line of its own
 _GIVEN, _DONE, _WORK, STATION = 0, 64, 128, 192
 PART = 4  # numbers that say which part of a job: member, members, team, teams
 IDLE = 2**14  # turns that a thread without a job takes before it sleeps, a quarter of a millisecond: the next call may come at once
@@ -141,7 +142,7 @@ def _native(emit: Callable[[Module, str, Processor], None], processor: Processor
 
 def _serve(module: Module, symbol: str, processor: Processor) -> None:
     """serve(station): does the jobs given at the station, one after another, until one without a function comes."""
-    barriers = Barriers(module, symbol, processor, IDLE)
+    barriers, cores = Barriers(module, symbol, processor, IDLE), Cores(module, symbol, processor)
     e = Emitter(module, symbol, [POINTER])
     (station,) = e.arguments
     given, done, job = e.at(station, _GIVEN), e.at(station, _DONE), e.at(station, _WORK)
@@ -156,6 +157,7 @@ def _serve(module: Module, symbol: str, processor: Processor) -> None:
     part = [e.b.load(e.at(job, 8 * (2 + n)), typ=I64) for n in range(PART)]
     e.b.cbranch(function == 0, out, work)
     e.b.position_at_end(work)
+    cores.leave(e, e.load_number(e.at(job, 8 * (2 + PART))))
     e.b.call(e.b.inttoptr(function, _JOB), [argument, *part])
     barriers.arrive(e, done)
     barriers.wake(e, done)
@@ -170,14 +172,15 @@ def _share(module: Module, symbol: str, processor: Processor) -> None:
 
     Without a function it returns when all are told to end.
     """
-    barriers = Barriers(module, symbol, processor)
+    barriers, cores = Barriers(module, symbol, processor), Cores(module, symbol, processor)
     e = Emitter(module, symbol, [I64, POINTER, POINTER, POINTER, I64])
     function, argument, stations, parts, count = e.arguments
     others = count - 1
+    core = cores.here(e)
     with e.loop(0, others) as n:
         station = e.at(stations, n * STATION)
         part = e.at(parts, (n + 1) * (8 * PART))
-        for place, value in enumerate((function, argument)):
+        for place, value in ((0, function), (1, argument), (2 + PART, core)):
             e.b.store(value, e.at(station, _WORK + 8 * place))
         for place in range(PART):
             e.b.store(e.b.load(e.at(part, 8 * place), typ=I64), e.at(station, _WORK + 8 * (2 + place)))
