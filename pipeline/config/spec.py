@@ -113,7 +113,7 @@ def _with_options(layer: Any) -> Any:
 def _option(slot: str, value: Any) -> Any:
     """The content of conf/SLOT/VALUE.yaml, where `value` is no kind but the name of that file."""
     name = value if isinstance(value, str) else value.get("kind") if isinstance(value, Mapping) and len(value) == 1 else None
-    if not isinstance(name, str) or name in SLOTS[slot] or not re.fullmatch(r"\w+", name, re.ASCII):
+    if not isinstance(name, str) or name in SLOTS[slot] or not re.fullmatch(r"\w{1,100}", name, re.ASCII):
         return value
     file = CONF / slot / f"{name}.yaml"
     return yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else value

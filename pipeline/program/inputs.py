@@ -158,11 +158,13 @@ def check_trials(order: npt.NDArray[np.int64], trials: int) -> None:
 
 
 def check_tensors(given: dict[str, Array], wanted: dict[str, tuple[int, ...]], *, what: str) -> None:
-    """Whether `given` has exactly the names and shapes of `wanted`, say fc1.weight [I, O].  Raises DataError with every difference."""
+    """Whether `given` has exactly the names and shapes of `wanted`, say fc1.weight [I, O], all real.  Raises DataError with all faults."""
     faults = [f"{name} is missing" for name in wanted if name not in given]
     faults += [f"{name} is unknown" for name in given if name not in wanted]
     for name, shape in wanted.items():
         if name in given and np.shape(given[name]) != shape:
             faults.append(f"{name} has shape {list(np.shape(given[name]))}, not {list(shape)}")
+        elif name in given and np.asarray(given[name]).dtype.kind not in "biuf":
+            faults.append(f"{name} holds {np.asarray(given[name]).dtype}, no real numbers")
     if faults:
         raise DataError(f"{what} do not fit the program: {'; '.join(faults)}")

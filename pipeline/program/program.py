@@ -58,7 +58,7 @@ class Program:
         self._few: dict[int, tuple[Executable, Feed]] = {}  # by the number of rows
         self._memory, self._trial = memory, trial
         network = network or structure.network
-        self.folded = False  # whether the folded weights are those of the present state
+        self._folded = False  # whether the folded weights are those of the present state
         self.tables = Tables(network, config)
         for parameter in network.parameters:
             for name in structure.places(parameter.name):
@@ -98,7 +98,7 @@ class Program:
     def count_in(self, counted: npt.NDArray[np.int64], steps: int | None = None) -> None:
         """The steps after `steps` (None: the present ones) are counted in `counted` [1], by who takes them: no signal comes in between."""
         self._steps = (self.steps_done if steps is None else steps, counted)
-        self.folded = False
+        self._folded = False
 
     def moved(self, trial: int) -> None:
         """Its state lies in the memory of trial `trial` now."""
@@ -259,7 +259,7 @@ class Program:
         for rows, places, first in averages.batches(inputs.check_x(x, self.structure.network), order):
             with self.access:
                 executable.run(self.own_memory(), self.feed("statistics", rows, self.structure.blank_y(len(rows)), places, first=first))
-                self.folded = False
+                self._folded = False
 
     def prepare(self, *, weighted: bool = False) -> None:
         """Compiles what a training and its evaluations need, so that the first of them does not wait; weighted: with sample weights."""
@@ -327,12 +327,21 @@ class Program:
 
     def fold(self, x: Array | Streamed, y: Array) -> None:
         """Makes the folded weights of the present state, where there are any and they are not made; x [N, ...] and y [N] are not read."""
-        if self.structure.folds and not self.folded:
+        if self.needs_fold:
             with self.access.lock:  # whoever changes the state waits, and then tells that they are old
-                if not self.folded:
+                if self.needs_fold:
                     feed = self.feed("fold", x[:1], y[:1], np.zeros((1, 1), np.int64))
                     self.structure.executable("fold", 1).run(self.own_memory(), feed)
-                    self.folded = True
+                    self._folded = True
+
+    @property
+    def needs_fold(self) -> bool:
+        """Whether evaluation uses folded weights, and those of the present state are not made."""
+        return bool(self.structure.folds) and not self._folded
+
+    def was_folded(self) -> None:
+        """Says that the folded weights of the present state were made, together with those of other trials."""
+        self._folded = True
 
     def own_memory(self) -> Memory:
         """The memory of this trial alone: an executable runs every trial of a memory."""
@@ -388,7 +397,7 @@ class Program:
         given = resident.taken(self, mapping)
         inputs.check_tensors(given, wanted, what=what)
         with self.access:
-            self.folded = False
+            self._folded = False
             for name in wanted:
                 for place in () if name == "step" else self.structure.places(name):
                     if place == name or place not in wanted:

@@ -74,10 +74,10 @@ def pooled(wanted: Sequence[Evaluation], structure: Structure) -> Pool:
 def evaluate(members: Sequence[Program], memory: Memory, pool: Pool, pace: Pace) -> list[Made]:
     """What `Program.evaluate` makes of the rows of each of `members`, whose `memory` it is."""
     structure, most = members[0].structure, max(pool.counts)
-    if structure.folds and not all(member.folded for member in members):
+    if any(member.needs_fold for member in members):
         structure.executable("fold", 1).run(memory, _feed("fold", members, pool, np.zeros((len(members), 1, 1), np.int64)))
         for member in members:
-            member.folded = True
+            member.was_folded()
     batch = structure.evaluation_rows(most)
     executable, steps = structure.executable("evaluate", batch, False), in_steps(most, batch)
     orders = np.stack([np.where(steps < count, steps, 0) + start for start, count in zip(pool.starts, pool.counts, strict=True)])

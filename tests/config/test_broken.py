@@ -78,6 +78,11 @@ def test_a_whole_number_beyond_all_floats_is_refused(
     assert said(capsys, f"optimizer.learning_rate={text}") == f"optimizer.learning_rate = {text[:117]}...: {rule}"
 
 
+def test_a_name_longer_than_a_file_may_have_in_a_layer() -> None:
+    with pytest.raises(PipelineError, match=r"^architecture.layers\[0\].activation = x+\.\.\.: unknown kind; use one of elu, formula"):
+        pipeline.compose([f"architecture.layers=[{{kind: dense, units: 3, activation: {'x' * 300}}}]", "data=iris"])
+
+
 def test_a_name_longer_than_a_file_may_have() -> None:
     with pytest.raises(PipelineError, match=r"^config: optimizer\.x+\.\.\.: File name too long; give the name of an option$"):
         pipeline.compose(["optimizer." + "x" * 300 + "=1"])

@@ -112,7 +112,7 @@ def main() -> None:
     print("ms of the processor for an epoch, by part:", *(f"{1000 * own / max(1, epochs):.3f}" for epochs, own in parts))
     low, _, high = quantiles(ratios)
     print(
-        f"after {sum(epochs for epochs, _ in parts):,} epochs an epoch costs {median(ratios):.3f} times what it costs a training that begins"
+        f"after {sum(epochs for epochs, _ in parts):,} epochs an epoch costs {median(ratios):.3f} times what it costs one that begins"
         f" then; half of {len(ratios)} pairs between {low:.3f} and {high:.3f}; load {os.getloadavg()[0]:.1f}"
     )
 

@@ -22,6 +22,8 @@ from tests.refusal import refused
 ROOT = Path(__file__).parents[2]
 # what a training, a stack and a check ask of a program alone
 OWN = {
+    "needs_fold",
+    "was_folded",
     "feed",
     "prepare",
     "count_in",

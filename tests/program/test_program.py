@@ -154,6 +154,12 @@ def test_parameters_that_do_not_fit_are_refused_with_every_difference() -> None:
     np.testing.assert_array_equal(made.parameters()["fc1.weight"], before)
 
 
+def test_a_state_of_complex_numbers_is_refused() -> None:
+    made = program()
+    with refused("state tensors do not fit the program: step holds complex128, no real numbers", DataError):
+        made.load_state({**made.state(), "step": np.array(1j)})
+
+
 REJECTED = [
     (X[:, :3], Y, order(1), "x has shape [40, 3]: must be [N, 4]; give rows as the data declares them"),
     (X.astype(str), Y, order(1), "x has dtype <U32: must hold real numbers; turn text into numbers first"),

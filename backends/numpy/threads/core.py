@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from backends.numpy.emit.emitter import I8, I32, I64, POINTER, Emitter, Value, i64
+from backends.numpy.emit.emitter import I8, I32, I64, Emitter, Value, i64
 from backends.numpy.machine.processor import Processor
 
 _MASK = 1024  # bytes that say which cores a thread may use, a bit each

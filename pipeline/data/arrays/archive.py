@@ -29,8 +29,8 @@ Array = npt.NDArray[Any]
 
 Check = Callable[[Array, str], Array]  # x and what to call it in a message -> x
 DAMAGE = (
-    ValueError, EOFError, OSError, KeyError, OverflowError, NotImplementedError, RuntimeError, MemoryError, SyntaxError, struct.error,
-    zlib.error, zipfile.BadZipFile, TokenError,
+    ValueError, EOFError, OSError, KeyError, TypeError, OverflowError, NotImplementedError, RuntimeError, MemoryError, SyntaxError,
+    struct.error, zlib.error, zipfile.BadZipFile, TokenError,
 )  # fmt: skip  # what NumPy and zipfile stumble over in a file that is not whole
 _PACKED = 2**13
 _SUFFIXES = {"validation": ("validation", "val", "valid"), "test": ("test",)}

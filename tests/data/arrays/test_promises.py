@@ -151,3 +151,11 @@ def test_a_damaged_database_makes_nobody_ask_the_network(tmp_path: Path) -> None
         load(Data(kind="sql", path=str(path), query="SELECT * FROM t", target="y"), seed=0)
     assert str(error.value).startswith("data.query = SELECT * FROM t: cannot be answered (")
     assert "download" not in str(error.value) and "http" not in str(error.value)
+
+
+def test_a_header_whose_names_are_of_two_kinds(tmp_path: Path) -> None:
+    whole = npy((10,), 10, "|u1")
+    path = tmp_path / "a.npy"
+    path.write_bytes(whole.replace(b"{'descr'", b"{b'desc'", 1))
+    with refused(f"data.path = {path}: is not a whole npy file of numbers; write it with numpy.save(path, x)", DataError):
+        read_new(Data(path=str(path)), None, DataShape(input_shape=(4,), classes=2))

@@ -173,7 +173,8 @@ def _overrides(folder: Path) -> object:
     """Each line is an override, or all of it a config as it is composed."""
     content = (folder / "overrides.txt").read_bytes().decode("utf-8", "replace")
     if content.startswith("{"):
-        return spec.experiment(json.loads(content))
+        with contextlib.suppress(ValueError):  # else these are lines, the first of which begins so
+            return spec.experiment(json.loads(content))
     return spec.experiment(pipeline.compose([line for line in content.splitlines() if line and not line.startswith("hydra")]))
 
 
