@@ -124,12 +124,9 @@ class Program:
 
     def state(self) -> dict[str, Array]:
         """Copies of all that training changes: parameters (fc1.weight [I, O]), running statistics, slots, and `step`, the steps done."""
-
-        def copied() -> dict[str, Array]:
-            tensors = {b.name: self._memory.read(self._trial, b.name) for b in self.structure.state}
-            return {**tensors, "step": np.asarray(self.steps_done, np.int64)}
-
-        return self.access.read(copied)
+        names = [b.name for b in self.structure.state]
+        read = self._memory.read
+        return self.access.read(lambda: {**{n: read(self._trial, n) for n in names}, "step": np.asarray(self.steps_done, np.int64)})
 
     def load_state(self, mapping: Mapping[str, npt.ArrayLike]) -> None:
         """Goes back to a `state`, fc1.weight [I, O].  Raises DataError with all differences when it is not one of this structure."""
@@ -340,7 +337,7 @@ class Program:
         return bool(self.structure.folds) and not self._folded
 
     def was_folded(self) -> None:
-        """Says that the folded weights of the present state were made, together with those of other trials."""
+        """Says that they were made, together with those of other trials."""
         self._folded = True
 
     def own_memory(self) -> Memory:
@@ -369,9 +366,8 @@ class Program:
         """What predicts `count` rows in one step, whatever the rows are."""
         blank = np.zeros((count, *self.structure.network.input_shape), self.structure.precision)
         batch = self.structure.evaluation_rows(count, SERVED_ROWS)
-        made = self.structure.executable("evaluate", batch, False)
-        self._few[count] = made, self.feed("evaluate", blank, self.structure.blank_y(count), in_steps(count, batch))
-        return self._few[count]
+        feed = self.feed("evaluate", blank, self.structure.blank_y(count), in_steps(count, batch))
+        return self._few.setdefault(count, (self.structure.executable("evaluate", batch, False), feed))
 
     def _whole_batch(self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None) -> dict[str, Array]:
         given, targets = map(np.asarray, self._given(x, y))
@@ -382,8 +378,8 @@ class Program:
 
     def _check_balanced(self) -> None:
         if self._unbalanced:
-            hint = "call program.balance(y) first, or give the weights as a list"
-            raise ConfigError(at=loss_weights.CLASS_WEIGHTS, got="balanced", rule="needs the training labels", hint=hint)
+            rule, hint = "needs the training labels", "call program.balance(y) first, or give the weights as a list"
+            raise ConfigError(at=loss_weights.CLASS_WEIGHTS, got="balanced", rule=rule, hint=hint)
 
     def _given(self, x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Array | Streamed, Array | Streamed]:
         """Rows and targets of a caller, checked."""
@@ -398,7 +394,7 @@ class Program:
         inputs.check_tensors(given, wanted, what=what)
         with self.access:
             self._folded = False
-            for name in wanted:
-                for place in () if name == "step" else self.structure.places(name):
-                    if place == name or place not in wanted:
-                        self._memory.write(self._trial, place, given[name])
+            places = ((name, place) for name in wanted if name != "step" for place in self.structure.places(name))
+            for name, place in places:
+                if place == name or place not in wanted:
+                    self._memory.write(self._trial, place, given[name])

@@ -156,7 +156,7 @@ def test_parameters_that_do_not_fit_are_refused_with_every_difference() -> None:
 
 def test_a_state_of_complex_numbers_is_refused() -> None:
     made = program()
-    with refused("state tensors do not fit the program: step holds complex128, no real numbers", DataError):
+    with refused("state tensors do not fit the program: step holds complex numbers", DataError):
         made.load_state({**made.state(), "step": np.array(1j)})
 
 

@@ -15,6 +15,7 @@ from pipeline.training.events import EpochEnded, Noted
 from pipeline.training.loop import train
 from pipeline.training.measured import Measured, sampled
 from pipeline.training.settings import EarlyStopping, Training
+from pipeline.training.steps import alone
 from tests.refusal import refused
 from tests.training.softmax_program import SoftmaxProgram, blobs, in_two_parts
 
@@ -133,7 +134,7 @@ def test_the_training_rows_that_are_measured_are_as_many_as_those_of_the_validat
     assert again is not None and fewer is not None and np.array_equal(rows.x, again.x) and len(fewer) == 7
     assert sampled(data, 0, seed=3) is None
     program = SoftmaxProgram()
-    values = Measured(data, Training(), "loss/validation", seed=3).values(program)
+    values = alone(program, Measured(data, Training(), "loss/validation", seed=3).values())
     assert values["accuracy/train"] == np.mean(program.evaluate(rows.x, rows.targets)[0].argmax(axis=1) == rows.y)
 
 
