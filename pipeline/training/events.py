@@ -24,9 +24,10 @@ class Started:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noted:
-    """Something the user should read once."""
+    """Something the user should read once; of a job of a sweep what comes after its first step, too, where it is `grave`."""
 
     text: str
+    grave: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

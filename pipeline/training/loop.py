@@ -256,7 +256,7 @@ class _Loop:
         self.program.load_state(state)
         self._follow(progress)
         self.watch.began()
-        self.emit(Noted(text=text))
+        self.emit(Noted(text=text, grave=True))
         return True
 
     def _went_back(self) -> bool:
@@ -359,7 +359,8 @@ class _Loop:
     def _say_unsaved(self, error: RunError) -> None:
         """Once, until one is written again."""
         if not self.unsaved:
-            self.emit(Noted(text=f"no checkpoint was written, and the one before it is kept; training goes on: {error}"))
+            text = f"no checkpoint was written, and the one before it is kept; training goes on: {error}"
+            self.emit(Noted(text=text, grave=True))
         self.unsaved = True
 
     def _save(self) -> None:

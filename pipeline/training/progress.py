@@ -184,16 +184,18 @@ class Bar:
 
 
 class Job:
-    """A job of a sweep, which ends in one line: a bar meanwhile on a terminal, and the notes before its first step that are new."""
+    """A job of a sweep, which ends in one line: a bar meanwhile on a terminal, the notes before its first step that are new, grave ones."""
 
     def __init__(self, console: Console, job: str, said: set[str], *, bar: bool = True) -> None:
-        self._console, self._said, self._begun = console, said, False
+        self._console, self._job, self._said, self._begun = console, job, said, False
         self._bar = Bar(console, job=job) if bar and console.is_terminal and not console.quiet else None
 
     def __call__(self, event: Event) -> None:
         """Moves the bar, or says a note."""
         if isinstance(event, Noted):
-            if not self._begun:
+            if event.grave:
+                say(self._console, f"note: {self._job}: {event.text}")
+            elif not self._begun:
                 say_once(self._console, event.text, self._said)
             return
         self._begun = self._begun or isinstance(event, Advanced)
