@@ -112,11 +112,12 @@ def test_the_devices_are_those_that_this_process_may_use(monkeypatch: pytest.Mon
 def test_ray_gives_each_stack_a_gpu_and_as_many_at_once_as_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cluster that says it has three; Ray names them to the tasks and asks no driver."""
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # Ray keeps in mind for the whole process whether it is on
     import ray
 
     from pipeline.sweeps.engines.on_ray import Cluster
 
-    ray.init(num_cpus=4, num_gpus=3, log_to_driver=False, include_dashboard=False, configure_logging=False)
+    ray.init(address="local", num_cpus=4, num_gpus=3, log_to_driver=False, include_dashboard=False, configure_logging=False)
     try:
         assert Cluster(SweepSettings(), gpus=1).slots == 3
         assert Cluster(SweepSettings()).slots == 4

@@ -39,14 +39,16 @@ def workers(driver: int) -> list[int]:
     return own
 
 
-def until_it_trains(project: Path, count: int = 1) -> None:
+def until_it_trains(driver: subprocess.Popen[str], project: Path, count: int = 1) -> None:
     """Waits until so many trials have a run folder."""
     end = time.monotonic() + 100
     while time.monotonic() < end:
+        assert driver.poll() is None, driver.communicate()
         if (project / "s" / FILE).exists() and sum(line["event"] == "run" for line in lines(project / "s")) >= count:
             return
         time.sleep(0.01)
-    raise AssertionError("nothing trains")
+    driver.kill()
+    raise AssertionError(("nothing trains", driver.communicate()))
 
 
 @pytest.mark.parametrize("name", ["one diverges", "early stopping"])
@@ -65,7 +67,7 @@ def test_each_trial_of_other_processes_is_the_trial_of_this_one(
 
 def test_the_trials_of_a_killed_process_go_on_in_another(tmp_path: Path) -> None:
     driver = start(tmp_path / "killed", *LONG, "sweep.engine=processes", "sweep.workers=2")
-    until_it_trains(tmp_path / "killed", 4)
+    until_it_trains(driver, tmp_path / "killed", 4)
     time.sleep(0.3)
     os.kill(workers(driver.pid)[0], signal.SIGKILL)
     out, _ = driver.communicate(timeout=200)
@@ -79,7 +81,7 @@ def test_the_trials_of_a_killed_process_go_on_in_another(tmp_path: Path) -> None
 def test_a_driver_that_is_killed_takes_its_processes_with_it_and_the_sweep_goes_on(tmp_path: Path) -> None:
     project = tmp_path / "killed"
     driver = start(project, *LONG, "sweep.engine=processes", "sweep.workers=2")
-    until_it_trains(project, 4)
+    until_it_trains(driver, project, 4)
     time.sleep(0.3)
     driver.kill()
     driver.communicate()
@@ -92,7 +94,7 @@ def test_a_driver_that_is_killed_takes_its_processes_with_it_and_the_sweep_goes_
 def test_ctrl_c_saves_what_trains_elsewhere_and_names_the_command_that_goes_on(tmp_path: Path) -> None:
     project = tmp_path / "stopped"
     driver = start(project, *LONG, "sweep.engine=processes", "sweep.workers=2")
-    until_it_trains(project, 4)
+    until_it_trains(driver, project, 4)
     driver.send_signal(signal.SIGINT)
     out, _ = driver.communicate(timeout=100)
     assert driver.returncode == 130 and "go on with python -m pipeline -m resume=s" in out, out

@@ -56,7 +56,8 @@ class Cluster:
             if not ray.is_initialized():
                 _knock(address)
                 env = {"env_vars": {"PYTHONPATH": path}}
-                ray.init(address=address, log_to_driver=False, logging_level="ERROR", runtime_env=env, configure_logging=False)
+                # "local" where none is named: without a word Ray would take, and wait for, any that it finds, also one that was killed
+                ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", runtime_env=env, configure_logging=False)
         except (OSError, RuntimeError, ValueError) as error:
             rule = f"no Ray cluster answers there ({str(error).strip().splitlines()[0]})"
             hint = "start one with `ray start --head`, or leave the address out for one of this machine"
