@@ -32,30 +32,11 @@ from pipeline.errors import DataError
 from pipeline.extend.load import use
 from pipeline.tasks import predict, trained
 from pipeline.tracking.folder import CONFIG, INFO
-from pipeline.tracking.models import FILE, NAME, RUN
+from pipeline.tracking.models import FILE, NAME, NEEDED, RUN, flavor, texts
 from pipeline.training import checkpoint
 from pipeline.training.facts import Facts
 
-NEEDED = ("mlflow", "caviar-pipeline", "numpy", "pandas", "pyarrow", "scikit-learn", "llvmlite", "safetensors", "pyyaml", "hydra-core")
 LONGEST = 100_000  # numbers of an example
-CODE = '''"""A model of Caviar, as MLflow serves it: the answers are those of task=predict."""
-
-import mlflow
-from mlflow.pyfunc import PythonModel
-
-from pipeline.tasks import served
-
-
-class Served(PythonModel):
-    def load_context(self, context):
-        self.run = served.load(context.artifacts["run"], EXTENSIONS)
-
-    def predict(self, context, model_input, params=None):
-        return served.answer(self.run, model_input)
-
-
-mlflow.models.set_model(Served())
-'''
 
 
 def load(folder: str, extensions: Sequence[str] = ()) -> trained.Trained:
@@ -113,15 +94,7 @@ def _files(facts: Facts, example: npt.NDArray[Any] | None, extensions: Sequence[
     pins = [f"{name}=={metadata.version(name)}" for name in needed if _installed(name)]
     python = platform.python_version()
     row = _example(facts, example)
-    environment = {"python": python, "build_dependencies": ["pip", "setuptools", "wheel"], "dependencies": ["-r requirements.txt"]}
-    conda = {"name": "mlflow-env", "channels": ["conda-forge"], "dependencies": [f"python={python}", "pip", {"pip": pins}]}
-    found = {
-        FILE: yaml.safe_dump(_told(facts, python, with_example=row is not None), sort_keys=False),
-        "model.py": CODE.replace("EXTENSIONS", repr(list(extensions))),
-        "requirements.txt": "\n".join(pins) + "\n",
-        "python_env.yaml": yaml.safe_dump(environment, sort_keys=False),
-        "conda.yaml": yaml.safe_dump(conda, sort_keys=False),
-    }
+    found = {FILE: yaml.safe_dump(_told(facts, python, with_example=row is not None), sort_keys=False), **texts(python, pins, extensions)}
     if row is not None:
         found |= {"input_example.json": json.dumps(row), "serving_input_example.json": json.dumps({"dataframe_split": row})}
     return found
@@ -129,19 +102,10 @@ def _files(facts: Facts, example: npt.NDArray[Any] | None, extensions: Sequence[
 
 def _told(facts: Facts, python: str, *, with_example: bool) -> dict[str, Any]:
     """MLmodel, but for what only a store can say."""
-    flavor = {
-        "artifacts": {"run": {"path": RUN, "uri": "run"}},
-        "code": None,
-        "env": {"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
-        "loader_module": "mlflow.pyfunc.loaders.code_model",
-        "model_code_path": "model.py",
-        "python_version": python,
-        "streamable": False,
-    }
     example = {"artifact_path": "input_example.json", "pandas_orient": "split", "type": "dataframe"}
     classes = {"classes": list(facts.class_names)} if facts.class_names else {}
     return {
-        "flavors": {"python_function": flavor},
+        "flavors": {"python_function": flavor(python)},
         "metadata": {"data": facts.name, "task": facts.task, "input_shape": list(facts.input_shape), **classes},
         "mlflow_version": metadata.version("mlflow"),
         "model_uuid": uuid.uuid4().hex,

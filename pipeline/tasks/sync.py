@@ -45,22 +45,24 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
         try:
             if store.uri in silent:
                 raise TrackingError("the store does not answer")
-            after = _bounded(folder, store, clients, rebuild=experiment.rebuild).sent
+            delivery = _bounded(folder, store, clients, rebuild=experiment.rebuild)
         except Exception as error:  # whatever MLflow raises: the other runs go on
             if time.monotonic() - start > SLOW:
                 silent.add(store.uri)
             failures.append(f"{files.shown(folder)}: {_why(error)}")
             continue
-        if after != before or experiment.rebuild or experiment.run is not None:
+        if delivery.sent != before or experiment.rebuild or experiment.run is not None:
             sent += 1
             say(console, f"sent {files.shown(folder)}")
-        if lines := damage(folder):
-            say(console, lines)
+        for text in (*sorted(f"{files.shown(folder)}: {text}" for text in delivery.remarks), damage(folder)):
+            if text:
+                say(console, text)
     for text in others:
         say(console, text)
     if failures:
         raise TrackingError(f"{len(failures)} of {asked} runs not sent: {failures[0]}")
-    say(console, f"{sent} run{'s' if sent != 1 else ''} sent" if sent else "every run is in MLflow already")
+    nothing = "every run of this store is in MLflow already" if others else "every run is in MLflow already"
+    say(console, f"{sent} run{'s' if sent != 1 else ''} sent" if sent else nothing)
     return sent
 
 
@@ -69,7 +71,8 @@ def _why(error: Exception) -> str:
     if isinstance(error, PipelineError | TimeoutError):
         return " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror and isinstance(error.filename, str):
-        return f"{files.shown(Path(error.filename))}: {error.strerror}; restore the file from a copy of the folder"
+        hint = "restore the file from a copy of the folder" if isinstance(error, FileNotFoundError) else "mend that"
+        return f"{files.shown(Path(error.filename))}: {error.strerror}; {hint}"
     return type(error).__name__
 
 

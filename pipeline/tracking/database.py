@@ -178,10 +178,13 @@ class Database:
             rows.execute("UPDATE runs SET status = ?, end_time = coalesce(?, end_time) WHERE run_uuid = ?", (status, end, run_id))
 
     def artifact(self, run_id: str, path: Path, into: str) -> None:
-        """Copies a file to the artifacts of a run."""
-        target = self.artifacts(run_id) / into
-        target.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, target / path.name)
+        """Copies a file to the artifacts of a run.  Raises TrackingError where links lead elsewhere."""
+        place = self.artifacts(run_id)
+        target = place / into / path.name
+        if not target.resolve().is_relative_to(place.resolve()) or place.resolve().parts[-2:] != place.parts[-2:]:
+            raise TrackingError(f"tracking.uri = sqlite:///{self._path}: {target} is a link to elsewhere; remove it")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target)
 
     def model(self, experiment_id: str, run_id: str, folder: Path) -> str:
         """Logs the model of a run, once -> its id."""
@@ -222,7 +225,7 @@ class Database:
         with self.together() as rows:
             found = rows.execute("SELECT artifact_uri FROM runs WHERE run_uuid = ?", (run_id,)).fetchone()
         place = None if found is None else local_folder(str(found[0]))
-        if place is None:
+        if place is None or place.parts[-2:] != (run_id, "artifacts"):  # a database may come from anybody, and files are written there
             raise TrackingError(f"tracking.uri = sqlite:///{self._path}: has no folder for the artifacts of run {run_id}")
         return place
 

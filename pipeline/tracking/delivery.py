@@ -11,7 +11,7 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from pipeline import files
 from pipeline.errors import PipelineError, RunError
 from pipeline.records import read, record
 from pipeline.text import HIDDEN, hidden
-from pipeline.tracking import models, page
+from pipeline.tracking import lives, models, page
 from pipeline.tracking.client import Client, open_client
 from pipeline.tracking.database import Point
 from pipeline.tracking.event import Event
@@ -49,6 +49,7 @@ from pipeline.tracking.store import Store, connect
 
 STANDING = "pipeline.state"
 NOTE = "mlflow.note.content"
+UID, COPY = "pipeline.uid", "pipeline.copy_of"  # tags: of which folder a run is; the run that it was one with before its folder was copied
 TRIAL, FIGURES = "pipeline.trial", "pipeline.figures"  # tags: a run is one of many; its figures are asked for
 
 
@@ -105,6 +106,10 @@ class Clients:
                 client.describe(experiment_id, {NOTE: about[:LONGEST_TAG]})
             self._described.add(key)
 
+    def forget(self, store: Store) -> None:
+        """Opens the store anew at the next need: what failed may be another database by now, or none."""
+        self._made.pop((store.uri, store.experiment), None)
+
 
 class Delivery:
     """One run folder on its way to its store.  `advance` sends what is new and raises whatever MLflow raises."""
@@ -130,9 +135,11 @@ class Delivery:
         self._lock = -1
         self._told: set[tuple[str, int]] = set()
         self._found = False  # whether the store has been asked for the run
+        self._tags: Mapping[str, str] = {}  # of the run as the store had it
         self._held = False
         self.models = False  # whether the run has a model
         self._created: dict[str, str] = {}  # the tags that the run was just created with
+        self.remarks = set[str]()  # what a reader should know: what of the folder is not sent, and why
 
     def take(self) -> bool:
         """Takes charge of the folder: two processes that send one run at once could create it twice.  False if another has it."""
@@ -169,10 +176,14 @@ class Delivery:
             return
         events = parse(lines)
         whole = read_journal(self.folder) if self.sent.offset else events
-        run_id = self.sent.run_id or self._find_or_create(client, experiment_id, start_of(whole))
+        run_id = self.sent.run_id or self._find_or_create(client, experiment_id, whole)
         if run_id != self.sent.run_id:
             self._save(run_id=run_id, experiment_id=experiment_id)
-        self._log(client, experiment_id, run_id, events)
+        if lives.contained(whole, self._tags):
+            self.remarks.add("is a copy made before the run went on; MLflow has all of it")
+            self._save(offset=self.sent.offset + len(lines), ended=True, complete=True, note="")
+            return
+        self._log(client, experiment_id, run_id, events, lives.text(lives.lives(whole)))
         before = End(status="FINISHED") if self.sent.ended else None
         ended = end_of(events, before=before) is not None
         self.models = any(isinstance(event, Model) for event in whole)
@@ -187,9 +198,18 @@ class Delivery:
         """Asks the store, once, whether it still has the run that it is said to have: a database may have been deleted."""
         if self.sent.offset > whole_length(self.folder):  # of a journal that has been put back
             self.again()
-        if self.sent.run_id and client.tags(self.sent.run_id) is None:
-            self.again()
+        if self.sent.run_id:
+            tags = client.tags(self.sent.run_id)
+            whole = [] if tags is None else read_journal(self.folder)
+            if tags is None or (lives.apart(self.info.uid, whole, tags) and not lives.contained(whole, tags)):
+                self.again()
+            self._tags = tags or {}
         self._found = True
+
+    def lost(self) -> None:
+        """What failed is looked for again at the next try, run and store."""
+        self._found = False
+        self.clients.forget(self.store)
 
     def finish(self) -> None:
         """Sends the model and the figures."""
@@ -204,15 +224,25 @@ class Delivery:
         client, experiment_id = self.clients.get(self.store)
         whole = read_journal(self.folder)
         model = next((event for event in reversed(whole) if isinstance(event, Model)), None)
-        if model is not None and inside(self.folder, model.path) and (self.folder / model.path / models.FILE).is_file():
+        if model is not None and self._is_sound(model):
             model_id = client.model(experiment_id, self.sent.run_id, self.folder / model.path)
             if model.register:
                 models.register(connect(self.store)[0], model.register, self.sent.run_id, model_id)
+                self.remarks.add(f"its model is a version of {model.register} in the registry")
         yield
         for path in draw(self.folder) if self._draws or _wants_figures(whole) else ():
             client.artifact(self.sent.run_id, path, "figures")
             yield
         self._save(complete=True)
+
+    def _is_sound(self, model: Model) -> bool:
+        """Whether the model of the folder is one that may be sent; why not is told."""
+        if not inside(self.folder, model.path) or not (self.folder / model.path).is_dir():
+            return False
+        fault = models.fault(self.folder / model.path)
+        if fault:
+            self.remarks.add(f"its model is not sent: {fault}")
+        return not fault
 
     def remark(self, note: str) -> None:
         """Leaves word in mlflow.json of why it does not go on."""
@@ -220,18 +250,30 @@ class Delivery:
             with contextlib.suppress(OSError):
                 self._save(note=note)
 
-    def _find_or_create(self, client: Client, experiment_id: str, start: Start) -> str:
-        """The run with our uid: an earlier create may have worked although its answer was lost."""
-        first, self._first = self._first, False
-        found = "" if first else client.find(experiment_id, self.info.uid)
+    def _find_or_create(self, client: Client, experiment_id: str, whole: Sequence[Event]) -> str:
+        """The run with our uid: an earlier create may have worked although its answer was lost.
+
+        Of a copy whose original has gone on as well, it is a run of its own.
+        """
+        first, self._first, self._tags = self._first and not lives.lives(whole), False, {}
+        uid, origin, start = self.info.uid, "", start_of(whole)
+        found = "" if first else client.find(experiment_id, uid)
+        if found:
+            self._tags = client.tags(found) or {}
+            other = lives.apart(uid, whole, self._tags)
+            if not other or lives.contained(whole, self._tags):
+                return found
+            uid, origin, self._tags = other, found, {}
+            found = client.find(experiment_id, uid)
         if found:
             return found
         self.clients.describe(self.store, start.about)
-        self._created = _tags({"pipeline.uid": self.info.uid, "pipeline.folder": str(self.folder), **start.tags, STANDING: "running"})
+        own = {UID: uid, "pipeline.folder": str(self.folder), STANDING: "running", **({COPY: origin} if origin else {})}
+        self._created = _tags({**start.tags, **own})
         name = (start.name or self.info.name)[: page.LONGEST_NAME]
-        return client.create(experiment_id, uid=self.info.uid, name=name, time=self.info.created, tags=self._created)
+        return client.create(experiment_id, uid=uid, name=name, time=self.info.created, tags=self._created)
 
-    def _log(self, client: Client, experiment_id: str, run_id: str, events: Sequence[Event]) -> None:
+    def _log(self, client: Client, experiment_id: str, run_id: str, events: Sequence[Event], lived: str) -> None:
         metrics: dict[tuple[str, int], Point] = {}
         params: dict[str, Any] = {}
         tags: dict[str, Any] = {}
@@ -253,14 +295,18 @@ class Delivery:
             run_id,
             points=list(metrics.values()),
             params={page.named(name): str(value)[:LONGEST_PARAM] for name, value in params.items() if value != "null"},
-            tags={name: value for name, value in _tags(tags).items() if self._created.get(name) != value},
+            tags={name: value for name, value in _tags(tags).items() if self._created.get(name) != value and name not in (UID, COPY)}
+            | ({lives.TAG: lived} if lived != self._tags.get(lives.TAG, "") else {}),
         )
         self._told |= set(metrics)
-        self._created = {}
+        self._created, self._tags = {}, {lives.TAG: lived}
         for event in events:
             if isinstance(event, Data):
                 client.data(experiment_id, run_id, event)
-            _act(client, run_id, self.folder, event)
+            if isinstance(event, Artifact) and not (inside(self.folder, event.path) and inside(self.folder, event.into or ".")):
+                self.remarks.add(f"{event.path} is not sent: it lies outside of the folder")
+            else:
+                _act(client, run_id, self.folder, event)
 
     def _mark(self) -> Sent:
         """What is marked as sent to our store."""
@@ -313,7 +359,7 @@ def _wants_figures(events: Sequence[Event]) -> bool:
 def inside(folder: Path, path: str) -> bool:
     """Whether `path` means something in the run folder, wherever links lead: a journal may come from anybody, and what it names is sent."""
     try:
-        return (folder / path).resolve().is_relative_to(folder.resolve())
+        return not Path(path).is_absolute() and (folder / path).resolve().is_relative_to(folder.resolve())
     except (OSError, ValueError, RuntimeError):  # too long a name, a zero in it, a circle of links
         return False
 
@@ -341,9 +387,7 @@ def _act(client: Client, run_id: str, folder: Path, event: Event) -> None:
     match event:
         case Resume():
             client.set_status(run_id, "RUNNING")
-        case Artifact() if inside(folder, event.path) and inside(folder, event.into or "."):
-            # one that its run replaced or removed since is no reason to hold up the rest, nor is one that was never a file of this folder
-            if (folder / event.path).is_file():
-                client.artifact(run_id, folder / event.path, event.into)
+        case Artifact() if (folder / event.path).is_file():  # one that its run replaced or removed since is no reason to hold up the rest
+            client.artifact(run_id, folder / event.path, event.into)
         case End():
             client.set_status(run_id, event.status, end=event.time)

@@ -21,7 +21,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from pipeline import files
-from pipeline.errors import PipelineError, RunError
+from pipeline.errors import ConfigError, PipelineError, RunError
 from pipeline.records import read, record
 from pipeline.text import hidden
 from pipeline.tracking.journal import FILE as JOURNAL
@@ -143,6 +143,8 @@ def read_info(folder: Path) -> RunInfo:
     check_folder(folder)
     try:
         info = read(RunInfo, json.loads(files.content(folder / INFO)), at=str(folder / INFO))
+        if re.fullmatch(r"[0-9a-f]{32}", info.uid) is None:  # it becomes the name of a folder and part of a question to a store
+            raise ConfigError(at="uid", got=info.uid, rule="is no id of 32 hexadecimal digits")
         if info.uri is not None and info.uri.startswith(f"{_SQLITE}.."):
             database = os.path.normpath(folder.absolute() / info.uri.removeprefix(_SQLITE))
             return replace(info, uri=f"{_SQLITE}{database}", artifacts=artifacts_of(Path(database), info.experiment))
@@ -152,7 +154,7 @@ def read_info(folder: Path) -> RunInfo:
             f"{files.shown(folder)}: is no run folder (it has no {INFO}); give the folder of a run or its MLflow run id"
         ) from None
     except (OSError, ValueError, RecursionError, PipelineError) as error:
-        raise RunError(f"{folder / INFO}: cannot be read ({error})") from error
+        raise RunError(f"{files.shown(folder / INFO)}: cannot be read ({error})") from error
 
 
 def check_folder(folder: Path) -> None:

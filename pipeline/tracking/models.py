@@ -5,10 +5,13 @@ The folder is in MLflow's own form but for what only a store can say: which mode
 
 from __future__ import annotations
 
+import ast
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +27,89 @@ if TYPE_CHECKING:
 NAME, FILE = "model", "MLmodel"
 RUN = "artifacts/run"  # the run folder within it
 RESUMABLE = "resume"  # the artifacts of a run with which its training goes on elsewhere
+NEEDED = ("mlflow", "caviar-pipeline", "numpy", "pandas", "pyarrow", "scikit-learn", "llvmlite", "safetensors", "pyyaml", "hydra-core")
+CODE = '''"""A model of Caviar, as MLflow serves it: the answers are those of task=predict."""
+
+import mlflow
+from mlflow.pyfunc import PythonModel
+
+from pipeline.tasks import served
+
+
+class Served(PythonModel):
+    def load_context(self, context):
+        self.run = served.load(context.artifacts["run"], EXTENSIONS)
+
+    def predict(self, context, model_input, params=None):
+        return served.answer(self.run, model_input)
+
+
+mlflow.models.set_model(Served())
+'''
+MOST = 2**22  # bytes of an MLmodel
+BESIDE = ("input_example.json", "serving_input_example.json", "artifacts")
 TAG = "pipeline.model"  # of a logged model: which model of the run it is, so that one sent twice is one
+
+
+def flavor(python: str) -> dict[str, Any]:
+    """How MLflow loads the model."""
+    return {
+        "artifacts": {"run": {"path": RUN, "uri": "run"}},
+        "code": None,
+        "env": {"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
+        "loader_module": "mlflow.pyfunc.loaders.code_model",
+        "model_code_path": "model.py",
+        "python_version": python,
+        "streamable": False,
+    }
+
+
+def texts(python: str, pins: Sequence[str], extensions: Sequence[str]) -> dict[str, str]:
+    """What of the folder is run or installed where the model is loaded: code and environments, by name of the file."""
+    environment = {"python": python, "build_dependencies": ["pip", "setuptools", "wheel"], "dependencies": ["-r requirements.txt"]}
+    packages = [f"python={python}", "pip", {"pip": list(pins)}]
+    return {
+        "model.py": CODE.replace("EXTENSIONS", repr(list(extensions))),
+        "requirements.txt": "\n".join(pins) + "\n",
+        "python_env.yaml": yaml.safe_dump(environment, sort_keys=False),
+        "conda.yaml": yaml.safe_dump({"name": "mlflow-env", "channels": ["conda-forge"], "dependencies": packages}, sort_keys=False),
+    }
+
+
+def fault(folder: Path) -> str:
+    """Why a model is none that we wrote, "" where it is one.
+
+    A run folder may come from anybody, and whoever serves the model runs its code and installs its packages.
+    """
+    try:
+        for path in folder.rglob("*"):
+            if path.is_symlink() or not (path.is_dir() or path.is_file()):
+                return f"{files.shown(path)} is a link or no file"
+        python = str(_told(folder)["flavors"]["python_function"]["python_version"])
+        pins = files.content(folder / "requirements.txt").decode().splitlines()
+        words = re.search(r"served\.load\(.*, (\[.*\])\)", files.content(folder / "model.py").decode())
+        extensions = ast.literal_eval(words[1]) if words else []
+        made = texts(python, pins, extensions)
+        others = {path.name for path in folder.iterdir()} - {*made, *BESIDE, FILE}
+        if others:
+            return f"{files.shown(folder / min(others))} is no file of a model"
+        changed = [name for name, text in made.items() if files.content(folder / name).decode() != text]
+        if _told(folder)["flavors"] != {"python_function": flavor(python)}:
+            changed.append(FILE)
+        if changed or not re.fullmatch(r"[\d.]+\w*", python) or not all(re.fullmatch(r"[\w.]+", name) for name in extensions):
+            return f"{files.shown(folder / (changed or ['model.py'])[0])} is not as it was written"
+        odd = [pin for pin in pins if not (found := re.fullmatch(r"([\w.-]+)==[\w.+!]+", pin)) or not _is_known(found[1])]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, SyntaxError, RecursionError, MemoryError, yaml.YAMLError) as error:
+        return f"{files.shown(folder)} cannot be read ({type(error).__name__})"
+    return f"{files.shown(folder / 'requirements.txt')} asks for {odd[0]}, which is not installed here" if odd else ""
+
+
+def _is_known(package: str) -> bool:
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return package in NEEDED
+    return True
 
 
 def identity(folder: Path) -> str:
@@ -40,8 +125,9 @@ def copied(folder: Path, target: Path, *, model_id: str, run_id: str) -> None:
 
 
 def _told(folder: Path) -> dict[str, Any]:
-    told = yaml.safe_load(files.content(folder / FILE).decode())
-    assert isinstance(told, dict), f"{folder / FILE} holds no mapping"
+    told = yaml.safe_load(files.content(folder / FILE, most=MOST).decode())
+    if not isinstance(told, dict) or not isinstance(told.get("model_uuid"), str):
+        raise ValueError(f"{folder / FILE}: is no MLmodel")
     return told
 
 

@@ -141,6 +141,7 @@ class Round:
 
     def _failed(self, error: Exception, now: float, *, ending: bool) -> None:
         self.delivery.remark(_sentence(error))
+        self.delivery.lost()
         self._wait = min(self._wait * 2, 2.0 if ending else 30.0)
         self._again = now + self._wait
         if ending and self._closing:

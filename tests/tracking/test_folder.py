@@ -15,7 +15,7 @@ from pipeline.tracking.folder import RunInfo, fill, new_run_folder, read_info, r
 from pipeline.tracking.lock import take
 from pipeline.tracking.process import Process, alive, this_process
 
-INFO = RunInfo(uid="u", name="bn", created=1, process=Process(host="h", pid=1, started=2), uri="sqlite:////x.db", sweep="s")
+INFO = RunInfo(uid="0" * 32, name="bn", created=1, process=Process(host="h", pid=1, started=2), uri="sqlite:////x.db", sweep="s")
 
 
 def test_runs_that_start_at_once_get_folders_of_their_own(tmp_path: Path) -> None:
