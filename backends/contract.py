@@ -242,9 +242,9 @@ class Feed:
     order   int64 [K, S, B]: the row numbers of every step
     x_order int64 [K, S, B]: the row numbers of x, where they are not those of y and weight
     values  float [K, S, V] and words uint32 [K, S, W]: the value and word tables
-    affine  float [P, 2, numbers of a row of x]: P pairs (shift, factor).  The gather makes the numbers of x from what is stored: in the
-            plan's precision, then (x - shift) * factor for one pair after the other, each operation rounded.  x is then of a type
-            that STORED names, or of the plan's precision.  None: the numbers are those that are stored.
+    affine  float [P, 2, numbers of a row of x], or [K, P, 2, ...] where trials differ: P pairs (shift, factor).  The gather makes the
+            numbers of x from what is stored: in the plan's precision, then (x - shift) * factor for one pair after the other, each
+            operation rounded.  x is then of a type that STORED names, or of the plan's precision.  None: they are those that are stored.
     done    int64 [K], zeros: the completed steps of each trial are counted here, where the backend can while they are made; None: in an
             array of the results alone
     fixed   whether nobody changes x, y and weight as long as they are there: rows of a data set, which may be sent to a device once
@@ -260,6 +260,13 @@ class Feed:
     x_order: Array | None = None
     done: Array | None = None
     fixed: bool = False
+
+    @property
+    def pairs(self) -> Array:
+        """`affine` as [K or 1, P, 2, numbers of a row of x]; no pairs where there is none."""
+        if self.affine is None:
+            return np.zeros((1, 0, 2, math.prod(self.x.shape[1:])))
+        return self.affine if self.affine.ndim == 4 else self.affine[None]
 
     def rows_of(self, source: str) -> Array:
         """The row numbers [K, S, B] that a gather of `source` takes."""

@@ -125,26 +125,27 @@ class Executable:
         device.upload(places["clock"], np.array([0, steps, *starts], np.int64))
         device.clear(places["done"], arena.sizes["done"] + arena.sizes["stopped"])
         data = {name: self._data.place(name, given.get(name), fixed=feed.fixed) for name in ("x", "y", "weight", "pairs")}
-        pairs = given.get("pairs")
         return (
             memory.address, places["work"], data["x"], data["y"], data["weight"], places["orders"], places["x_orders"],
-            places["value_table"], places["word_table"], data["pairs"], np.int32(0 if pairs is None else len(pairs)),
-            np.int32(given["x_form"]), places["done"], places["stopped"], places["clock"], places["rings"],
+            places["value_table"], places["word_table"], data["pairs"], np.int32(given["pair_count"]),
+            np.int64(given["pair_stride"]), np.int32(given["x_form"]), places["done"], places["stopped"], places["clock"], places["rings"],
         )  # fmt: skip
 
     def _stored(self, feed: Feed, passing: Passing | None) -> dict[str, Any]:
         """The data as they lie on the device, in which of the forms x is, and the row numbers of y and of x."""
-        given: dict[str, Any] = {"x_form": 0, "order": feed.order, "x_order": feed.rows_of("x")}
+        given: dict[str, Any] = {"x_form": 0, "pair_count": 0, "pair_stride": 0, "order": feed.order, "x_order": feed.rows_of("x")}
         if "x" in self._gathers:
-            (x, given["x_order"]), pairs = self._rows(feed), feed.affine
+            (x, given["x_order"]), pairs = self._rows(feed), feed.pairs
             if passing is not None:
                 x, given["x_order"] = feed.x, passing.order
-            alone, lies = pairs is None or not len(pairs), passing is not None or isinstance(x, Resident)
+            alone, lies = not pairs.shape[1], passing is not None or isinstance(x, Resident)
             if alone and (x.dtype == self.plan.precision or str(x.dtype) not in STORED):
                 given["x"] = x if lies else np.ascontiguousarray(x, self.precision)
             else:
                 given["x"], given["x_form"] = x if lies else np.ascontiguousarray(x), 1 + forms(self.plan.precision).index(str(x.dtype))
-                given["pairs"] = None if alone else np.ascontiguousarray(pairs, self.precision)
+                if not alone:
+                    given["pairs"], given["pair_count"] = np.ascontiguousarray(pairs, self.precision), pairs.shape[1]
+                    given["pair_stride"] = pairs[0].size if len(pairs) > 1 else 0
             if passing is not None:
                 given["x"] = None  # its rows are sent part by part
         for name in ("y", "weight"):

@@ -18,7 +18,8 @@ from backends.numpy.threads.barrier import Barriers
 # the fields of the argument block, 64 bits each; the pointers of the outputs follow
 FIELDS = (
     "state", "state_stride", "work", "work_stride", "x", "y", "weight", "order", "values", "words",
-    "barrier", "done", "steps", "trials", "scratch", "scratch_stride", "x_order", "x_form", "pairs", "pair_count", "counters",
+    "barrier", "done", "steps", "trials", "scratch", "scratch_stride", "x_order", "x_form", "pairs", "pair_count", "pair_stride",
+    "counters",
 )  # fmt: skip
 LONG = 1e6  # operations of a call whose tiles threads steal from each other: at each piece they look at memory that another one writes
 PIECES = 24  # that a member's share of such a call is cut into
@@ -67,6 +68,7 @@ class StepProgram:
     def _trial(self, trial: Number, work: Value) -> None:
         e, plan = self.e, self.plan
         state = e.at(self.pointers["state"], trial * self.arg["state_stride"])
+        self.pairs = e.at(self.pointers["pairs"], trial * self.arg["pair_stride"])
         after = e.function.append_basic_block("trial_done")
         with e.loop(0, self.arg["steps"]) as step:
             place = trial * self.arg["steps"] + step  # the row of the tables
@@ -183,7 +185,7 @@ class StepProgram:
             other = form != 0
             with e.b.if_then(other):
                 kernel = gather_kernel(target.count // rows, self.plan.precision, self.cpu)
-                given = (self.pointers[source], order, begin, end, form, self.pointers["pairs"], self.arg["pair_count"])
+                given = (self.pointers[source], order, begin, end, form, self.pairs, self.arg["pair_count"])
                 e.call(kernel.symbol, VOID, self._address(target), *given)
             lie = e.number(e.b.not_(other)) & self._consecutive(order, rows) if self.readers else ir.Constant(I1, 0)
             there = e.at(self.pointers[source], e.load_number(order) * size)

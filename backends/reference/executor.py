@@ -83,7 +83,8 @@ class _Trial:
         rows: Array = source[self.feed.rows_of(call.attributes["source"])[self.trial, step]]
         if call.attributes["source"] == "x" and self.feed.affine is not None:
             rows = rows.reshape(len(rows), -1).astype(self.plan.precision)
-            for shift, factor in self.feed.affine.astype(self.plan.precision):
+            pairs = self.feed.pairs
+            for shift, factor in pairs[self.trial if len(pairs) > 1 else 0].astype(self.plan.precision):
                 rows = (rows - shift) * factor
         return rows.reshape(call.outputs[0].shape)
 

@@ -51,15 +51,18 @@ class Updated(Protocol):
 
 
 def steps(
-    programs: Sequence[Updated], memory: Memory, x: Array | Streamed, y: Array, orders: Order, weight: Array | None
+    programs: Sequence[Updated], memory: Memory, x: Sequence[Array | Streamed], y: Array, orders: Order, weight: Array | None
 ) -> tuple[Array, Order]:
-    """A training step of each trial of `memory` for each of orders [K, S, N] -> losses [K, S], steps done [K]."""
+    """A training step of each trial of `memory` for each of orders [K, S, N] -> losses [K, S], steps done [K].
+
+    x   the rows [N, ...] as each trial sees them: one array, or one store of which each makes its own numbers
+    """
     structure = programs[0].structure
     if structure.accumulate > 1:
         return _updates(programs, memory, x, y, orders, weight)
     counted = np.zeros(len(orders), np.int64)
     executable = structure.executable("train", orders.shape[2], weight is not None)
-    feeds = [program.feed("train", x, y, order, weight) for program, order in zip(programs, orders, strict=True)]
+    feeds = [program.feed("train", own, y, order, weight) for program, own, order in zip(programs, x, orders, strict=True)]
     for k, program in enumerate(programs):
         program.count_in(counted[k : k + 1])
     results = executable.run(memory, replace(together(feeds), done=counted))
@@ -67,7 +70,7 @@ def steps(
 
 
 def _updates(
-    programs: Sequence[Updated], memory: Memory, x: Array | Streamed, y: Array, orders: Order, weight: Array | None
+    programs: Sequence[Updated], memory: Memory, x: Sequence[Array | Streamed], y: Array, orders: Order, weight: Array | None
 ) -> tuple[Array, Order]:
     """The same for updates of several micro-batches.
 
@@ -90,7 +93,7 @@ def _updates(
 
 
 def _update(
-    programs: Sequence[Updated], memory: Memory, x: Array | Streamed, y: Array, order: Order, weight: Array | None, counted: Order
+    programs: Sequence[Updated], memory: Memory, x: Sequence[Array | Streamed], y: Array, order: Order, weight: Array | None, counted: Order
 ) -> Array:
     """One update on the rows order [K, N] -> losses [K]; `counted` [K] says whose was made."""
     structure, (trials, rows) = programs[0].structure, order.shape
@@ -99,8 +102,8 @@ def _update(
         executable = structure.executable(form, size, weight is not None, rows)
         taken = order[:, start : start + size * count].reshape(trials, count, size)
         feeds = [
-            p.feed(form, x, y, own, weight, p.steps_done * structure.accumulate + micro, rows)
-            for p, own in zip(programs, taken, strict=True)
+            p.feed(form, seen, y, own, weight, p.steps_done * structure.accumulate + micro, rows)
+            for p, seen, own in zip(programs, x, taken, strict=True)
         ]
         parts.append(executable.run(memory, together(feeds)).outputs["row_loss"].reshape(trials, -1))
         start, micro = start + size * count, micro + count
@@ -119,4 +122,7 @@ def together(feeds: Sequence[Feed]) -> Feed:
     tables: dict[str, Any] = {name: np.concatenate([getattr(feed, name) for feed in feeds]) for name in ("values", "words", "order")}
     if feeds[0].x_order is not None:
         tables["x_order"] = np.concatenate([feed.x_order for feed in feeds if feed.x_order is not None])
+    pairs = [feed.affine for feed in feeds if feed.affine is not None]
+    if any(own is not pairs[0] for own in pairs):
+        tables["affine"] = np.stack(pairs)
     return replace(feeds[0], **tables)

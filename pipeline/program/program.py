@@ -301,7 +301,7 @@ class Program:
         losses, taken = [], 0
         for part in self._pace.cuts(("train", order.shape[1], weight is not None), len(order)):
             with self.access:
-                made, counted = micro.steps([self], self.own_memory(), x, y, order[None, part], weight)
+                made, counted = micro.steps([self], self.own_memory(), [x], y, order[None, part], weight)
             losses.append(made[0])
             taken += int(counted[0])
             if counted[0] < part.stop - part.start:

@@ -81,13 +81,16 @@ class Stack:
         """One call -> losses [K, S], completed steps [K].  Of a trial that is not `going` any more the state stays as it is."""
         with self.programs[0].access:
             kept = {trial: self.programs[trial].state() for trial in np.flatnonzero(~going)}
-            made, counted = micro.steps(self.programs, self._memory, x, y, np.ascontiguousarray(orders), weight)
+            made, counted = micro.steps(self.programs, self._memory, [x] * len(self.programs), y, np.ascontiguousarray(orders), weight)
             for trial, state in kept.items():
                 self.programs[trial].load_state(state)
         return made, counted
 
-    def take(self, x: Array | Streamed, y: Array, orders: npt.NDArray[np.int64], weight: Array | None) -> tuple[Array, Array]:
-        """One call for the members, of rows that are known to fit, a step for each of orders [K, S, B] -> losses [K, S], steps done [K]."""
+    def take(self, x: Sequence[Array | Streamed], y: Array, orders: npt.NDArray[np.int64], weight: Array | None) -> tuple[Array, Array]:
+        """One call for the members, a step for each of orders [K, S, B] -> losses [K, S], steps done [K].
+
+        x   the rows [N, ...], known to fit, as each member sees them: one array, or one store of which each makes its own numbers
+        """
         with self.members[0].access:
             return micro.steps(self.members, self._memory.part(0, len(self.members)), x, y, orders, weight)
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -65,11 +65,11 @@ def row_bytes(part: Rows) -> int:
 
 
 def rows_bytes(parts: Sequence[Rows]) -> int:
-    """What the rows of these training parts take in one stack: those of one split as they are stored, of several as numbers."""
-    distinct = {id(part.x): part for part in parts}
-    if len(distinct) == 1:
-        return row_bytes(parts[0])
-    return sum(math.prod(part.x.shape) * part.x.dtype.itemsize for part in distinct.values())
+    """What the rows of these training parts take in one stack: as they are stored, or as numbers where some are."""
+    distinct = {id(part.x): part for part in parts}.values()
+    if _stored(distinct):
+        return sum(map(row_bytes, distinct))
+    return sum(math.prod(part.x.shape) * part.x.dtype.itemsize for part in distinct)
 
 
 def room(parts: Sequence[Rows]) -> bool:
@@ -84,9 +84,12 @@ def _memory() -> int:
 
 @record
 class Pool:
-    """The training rows of all members: of splits that differ one after another, `starts` says where each begins."""
+    """The training rows of all members: of splits that differ one after another, `starts` says where each begins.
 
-    x: Array | Streamed
+    x   all of them [N, ...] as each member sees them
+    """
+
+    x: tuple[Array | Streamed, ...]
     y: Array
     weight: Array | None
     starts: tuple[int, ...]
@@ -95,20 +98,33 @@ class Pool:
 def pooled(parts: Sequence[Rows], program: Program) -> Pool:
     """The training parts of the members, each once."""
     distinct = list({id(part.x): part for part in parts}.values())
-    first = distinct[0]
-    if len(distinct) == 1:
-        x: Array | Streamed = first.x
-        weight = first.weight
-    else:
-        x = _numbers([part.x for part in distinct])
-        weights = [part.weight for part in distinct if part.weight is not None]
-        weight = np.concatenate(weights) if weights else None
-    network = program.structure.network
-    x = inputs.check_x(x, network)
-    y = np.asarray(inputs.check_y(np.concatenate([np.asarray(part.targets) for part in distinct]), network, len(x)))
+    network, count = program.structure.network, sum(map(len, distinct))
+    seen = {key: inputs.check_x(x, network) for key, x in _seen(distinct).items()}
+    y = np.asarray(inputs.check_y(np.concatenate([np.asarray(part.targets) for part in distinct]), network, count))
+    weights = [part.weight for part in distinct if part.weight is not None]
+    weight = inputs.check_weight(np.concatenate(weights), count) if weights else None
     begins = dict(zip([id(part.x) for part in distinct], np.cumsum([0, *map(len, distinct)]), strict=False))
     starts = tuple(int(begins[id(part.x)]) for part in parts)
-    return Pool(x=x, y=y, weight=None if weight is None else inputs.check_weight(weight, len(x)), starts=starts)
+    return Pool(x=tuple(seen[id(part.x)] for part in parts), y=y, weight=weight, starts=starts)
+
+
+def _seen(distinct: Sequence[Rows]) -> dict[int, Array | Streamed]:
+    """All rows [N, ...] as those see them who have a part: in one store, of which each makes its own numbers, or as numbers."""
+    if len(distinct) == 1:
+        return {id(distinct[0].x): distinct[0].x}
+    if not _stored(distinct):
+        return dict.fromkeys([id(part.x) for part in distinct], _numbers([part.x for part in distinct]))
+    views = [part.x for part in distinct if isinstance(part.x, Streamed)]
+    store = np.concatenate([view.store if view.rows is None else view.store[view.rows] for view in views])
+    return {id(view): replace(view, store=store, rows=None) for view in views}
+
+
+def _stored(distinct: Collection[Rows]) -> bool:
+    """Whether all rows wait in one form, for as many shifts and factors, so that one gather makes the numbers of each."""
+    forms = {
+        (part.x.store.dtype, part.x.pairs.shape) if isinstance(part.x, Streamed) and part.x.pairs is not None else None for part in distinct
+    }
+    return len(forms) == 1 and None not in forms
 
 
 def _numbers(parts: Sequence[Array | Streamed]) -> Array:
@@ -127,11 +143,13 @@ def _numbers(parts: Sequence[Array | Streamed]) -> Array:
 class Member:
     """One training in a stack: what it wants done next, and in the end what came of it, which `over` is told.
 
-    feed   the steps that it wants taken;  rows: what it wants evaluated before that;  neither: it is over
+    x, start   the rows of all members [N, ...] as it sees them, and where its own begin
+    feed       the steps that it wants taken;  rows: what it wants evaluated before that;  neither: it is over
     """
 
     ready: Ready
     program: Program
+    x: Array | Streamed
     start: int
     over: Callable[[Result | None, BaseException | None], None]
     feed: Feed | None = None
@@ -210,13 +228,13 @@ def _steps(stack: Stack, active: Sequence[Member], pool: Pool, most: int) -> tup
     count = min([most, *map(len, wanted)])
     orders = np.stack([order[:count] for order in wanted])
     start = time.perf_counter()
-    losses, done = stack.take(pool.x, pool.y, orders, pool.weight)
+    losses, done = stack.take([member.x for member in active], pool.y, orders, pool.weight)
     seconds = max(time.perf_counter() - start, 1e-9)
     taken = []
     for member, order, row, own in zip(active, orders, losses, done, strict=True):
         error = None
         if own < count:
-            error = member.program.diverged(pool.x, pool.y, order[own], pool.weight, losses=row[:own])
+            error = member.program.diverged(member.x, pool.y, order[own], pool.weight, losses=row[:own])
         taken.append(Taken(losses=row[:own], seconds=seconds / len(active), error=error))
     return taken, seconds / count
 

@@ -250,13 +250,13 @@ def _trained(doing: Doing, structure: Structure, group: Sequence[Opened], around
     stack = stacked(structure, experiments, [one.structure for one in group])
     pool = stacks.pooled([one.ready.data.train for one in group], stack.programs[0])
     members = []
-    for one, program, start in zip(group, stack.programs, pool.starts, strict=True):
+    for one, program, x, start in zip(group, stack.programs, pool.x, pool.starts, strict=True):
 
         def over(value: Result | None, error: BaseException | None, trial: Trial = one.trial) -> None:
             around.over(trial)
             results.append(doing.over(trial, value, error))
 
-        members.append(Member(ready=one.ready, program=program, start=start, over=over))
+        members.append(Member(ready=one.ready, program=program, x=x, start=start, over=over))
     try:
         with around.shown([one.trial for one in group]):
             stacks.train_together(stack, members, pool)

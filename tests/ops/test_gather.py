@@ -63,6 +63,15 @@ def test_x_may_have_row_numbers_of_its_own(backend: Backend) -> None:
     np.testing.assert_array_equal(found["y"], y[order])
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_each_trial_may_prepare_rows_in_a_way_of_its_own(backend: Backend, dtype: str) -> None:
+    x = rows(dtype, (131,))
+    fitted = [fit(Preprocessing(steps=("center", "scale")), x[k :: K + 1]) for k in range(K)]
+    found = gathered(backend, x, "float32", affine=np.stack([one.pairs((131,)) for one in fitted]))  # type: ignore[misc]
+    for made, one, order in zip(found, fitted, ORDER, strict=True):
+        np.testing.assert_array_equal(made, one.apply(x)[order])
+
+
 @pytest.mark.parametrize("axes", ["channel", "global"])
 def test_statistics_that_numbers_of_a_row_share_are_given_to_each(backend: Backend, axes: str) -> None:
     x = rows("uint8", (9, 5, 3))

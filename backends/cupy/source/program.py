@@ -37,7 +37,7 @@ ARGUMENTS = (
     ("char*", "states"), ("char*", "works"), ("const void*", "xs"), ("const char*", "ys"), ("const char*", "weights_of_rows"),
     ("const long long*", "orders"), ("const long long*", "x_orders"), ("const number*", "value_table"),
     ("const unsigned int*", "word_table"), ("const number*", "pairs"),
-    ("int", "pair_count"), ("int", "x_form"), ("long long*", "done"), ("int*", "stopped"),
+    ("int", "pair_count"), ("long long", "pair_stride"), ("int", "x_form"), ("long long*", "done"), ("int*", "stopped"),
     ("long long*", "clock"), ("char*", "rings"), ("int", "offset"),
 )  # fmt: skip
 MOST = 2**31 - 1  # numbers of a tensor: kernels count them in 32 bits
@@ -244,9 +244,10 @@ class _Program:
             given = {"y": "ys", "weight": "weights_of_rows"}[source]
             return [f"gather_rows<{kind}, {sizes}>(block, (const {kind}*){given}, {order}, {target});"]
         lines = [f"if (x_form == 0) gather_rows<{kind}, {sizes}>(block, (const {kind}*)xs, {order}, {target});"]
+        pairs = "pairs + trial * pair_stride"
         for number, form in enumerate(forms(self.plan.precision), 1):
             stored = TYPES[form]
-            call = f"gather_numbers<{stored}, {sizes}>(block, (const {stored}*)xs, {order}, pairs, pair_count, {target});"
+            call = f"gather_numbers<{stored}, {sizes}>(block, (const {stored}*)xs, {order}, {pairs}, pair_count, {target});"
             lines.append(f"if (x_form == {number}) {call}")
         return lines
 

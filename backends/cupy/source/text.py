@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 TYPES = {"float32": "float", "float64": "double", "int32": "int", "uint32": "word", "bool": "bool", "uint8": "byte"}
 SHORT = re.compile(r"\W+")
 # words with a line below that mean something else where values are named; a value of a single word is called v_...
-RESERVED = re.compile(r"(static|const|dynamic|reinterpret)_cast|(value|word)_table|pair_count|x_form|x_orders|weights_of_rows|total\d_\d")
+RESERVED = re.compile(
+    r"(static|const|dynamic|reinterpret)_cast|(value|word)_table|pair_(count|stride)|x_(form|orders)|weights_of_rows|total\d_\d"
+)
 
 
 class Names:

@@ -6,7 +6,6 @@ x = number(stored);  x = (x - shift) * factor  for each pair, one rounding an op
 # B batch rows, D numbers of a row, P pairs
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -31,14 +30,15 @@ def forms(precision: str) -> tuple[str, ...]:
 
 def stored(feed: Feed, precision: np.dtype[Any]) -> tuple[dict[str, Array], dict[str, int]]:
     """The arrays and numbers of the argument block that the gather of x [N, ...] reads.  A type that has no form is converted here."""
-    x, pairs, order = feed.x, feed.affine, np.ascontiguousarray(feed.rows_of("x"), np.int64)
-    alone = pairs is None or not len(pairs)
+    x, pairs, order = feed.x, feed.pairs, np.ascontiguousarray(feed.rows_of("x"), np.int64)
+    alone = not pairs.shape[1]
     if alone and (x.dtype == precision or str(x.dtype) not in STORED):
         return {"x": np.ascontiguousarray(x, precision), "x_order": order}, {}
     if alone:  # the pair that changes no number: one loop serves both
-        pairs = np.repeat([[[0.0], [1.0]]], math.prod(x.shape[1:]), axis=2)
+        pairs = np.repeat([[[[0.0], [1.0]]]], pairs.shape[3], axis=3)
     made = {"x": np.ascontiguousarray(x), "x_order": order, "pairs": np.ascontiguousarray(pairs, precision)}
-    return made, {"x_form": 1 + forms(precision.name).index(str(x.dtype)), "pair_count": len(made["pairs"])}
+    stride = made["pairs"][0].nbytes if len(pairs) > 1 else 0
+    return made, {"x_form": 1 + forms(precision.name).index(str(x.dtype)), "pair_count": pairs.shape[1], "pair_stride": stride}
 
 
 def gather_kernel(width: int, precision: str, cpu: Processor) -> Kernel:
