@@ -89,7 +89,7 @@ class Cluster:
         """From now on there is one."""
         if self._mailbox is None:
             here = self._ray.get_runtime_context().get_node_id()
-            near = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node_id=here, soft=True)
+            near = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node_id=here, soft=False)
             self._mailbox = self._ray.remote(num_cpus=0, scheduling_strategy=near)(Mailbox).remote()
 
     def collect(self, *, wait: bool = False) -> None:
