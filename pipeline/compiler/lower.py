@@ -101,14 +101,15 @@ def lower(
         b.outputs = {"prediction": scored.prediction, "row_loss": scored.row_loss}
         b.outputs |= {"penalty": scored.penalty} if scored.penalty else {}
         return averaged(b.graph(), source)
-    loss = _with_penalty(b, _data_loss(b, _row_loss(b, source, scored, weighted=weighted)), scored.penalty)
+    row_loss = _row_loss(b, source, scored, weighted=weighted)
+    loss = _with_penalty(b, _data_loss(b, row_loss), scored.penalty)
     gradient = gradients(b, loss, [p.name for p in network.parameters if p.learns])
     b.outputs = {"loss": loss}
     if form in ("gradient", "probe"):
         b.updates = {}
         b.outputs |= {f"gradient:{name}": value for name, value in gradient.items()}
         if form == "probe":
-            b.outputs |= {"row_loss": scored.row_loss, **{f"layer:{node.name}": made[node.name] for node in network.nodes}}
+            b.outputs |= {"row_loss": row_loss, **{f"layer:{node.name}": made[node.name] for node in network.nodes}}
         return b.graph()
     _update(b, source, gradient)
     _average(b, source)

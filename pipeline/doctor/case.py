@@ -14,11 +14,13 @@ from pipeline.checks.start_loss import expected
 from pipeline.config.experiment import Experiment
 from pipeline.layers.graph import LayerGraph, LayerNode
 from pipeline.layers.part import Activation
+from pipeline.recipe.losses import class_weights
 from pipeline.records import record, setting
 from pipeline.tracking.health import Health, LayerHealth, TensorHealth
 
 ROWS = 1024  # of the inputs whose means and deviations are taken
 CONSTANT = 1e-9
+EVEN = 0.01
 
 
 @record
@@ -72,8 +74,19 @@ class Case:
 
     @cached_property
     def chance(self) -> tuple[float, str]:
-        """The loss of a network that knows nothing, and what it is called."""
-        return expected(self.network.loss, self.material)
+        """The loss of a network that knows nothing, with the weights of rows and classes, and what it is called."""
+        value, words = expected(self.network.loss, self.material)
+        weight = self.weight
+        return value * weight, words if abs(weight - 1) < EVEN else f"{words} times {weight:.3g}, the mean weight of a row"
+
+    @cached_property
+    def weight(self) -> float:
+        """What a row of the training part counts in its loss, on average: the weight of its class times its own."""
+        of_rows = np.ones(1) if self.material.weight is None else np.asarray(self.material.weight, np.float64)
+        of_classes = class_weights(self.network.loss)
+        if of_classes is None or isinstance(of_classes, str):  # balanced: 1 on average
+            return float(of_rows.mean())
+        return float((np.asarray(of_classes)[np.asarray(self.material.y, np.int64).reshape(-1)] * of_rows).mean())
 
     @property
     def numbers(self) -> bool:
@@ -87,13 +100,13 @@ class Case:
 
     @cached_property
     def penalty(self) -> float:
-        """What penalties, smoothing and weights of classes add to the training loss in the end."""
+        """What penalties add to the training loss in the end."""
         return 0.0 if self.end is None else float(self.end.loss) - float(self.end.data_loss)
 
     @cached_property
     def losses(self) -> list[float]:
         """The training loss by epoch, without penalties as they are in the end."""
-        return [value - max(self.penalty, 0.0) for value in self.curve("loss/train")]
+        return [value - self.penalty for value in self.curve("loss/train")]
 
     @property
     def learned(self) -> float:

@@ -79,7 +79,7 @@ class Diagnosis:
 class Health(Event):
     """The inside of the network after `epoch` epochs, `step` steps, on `rows` rows of the training part.
 
-    loss       the training loss on them, with dropout masks and the statistics of these rows;  data_loss, without penalties and weights
+    loss       the training loss on them, with dropout masks and the statistics of these rows;  data_loss, without penalties
     """
 
     epoch: int = setting()

@@ -152,6 +152,20 @@ def test_what_is_wrong_inside_is_told_with_an_override_that_works(name: str, tmp
         experiment(pipeline.compose([*IRIS, *ILL[name], diagnosis.override]))
 
 
+@pytest.mark.parametrize("weights", ["[20,20,20]", "[0.05,0.05,0.05]", "[1,13,1]"])
+def test_weights_of_classes_and_smoothing_are_in_the_loss_and_in_that_of_knowing_nothing(
+    weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = (f"loss.class_weights={weights}", "regularization.label_smoothing=0.1", "optimizer.learning_rate=0.005", "training.epochs=60")
+    pipeline.train(pipeline.compose([*IRIS, *asked, "output=run"]), quiet=True)
+    events = read_journal(tmp_path / "run")
+    looks = [event for event in events if isinstance(event, Health)]
+    assert all(look.loss == pytest.approx(look.data_loss, rel=1e-5) for look in looks)  # there is no penalty
+    found = next(event.found for event in reversed(events) if isinstance(event, Diagnosed))
+    assert "start loss" not in {one.name for one in found} and not any("no better than" in one.evidence for one in found), found
+
+
 def test_the_doctor_changes_no_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     states = []
