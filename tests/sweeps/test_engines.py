@@ -41,7 +41,7 @@ def workers(driver: int) -> list[int]:
 
 def until_it_trains(driver: subprocess.Popen[str], project: Path, count: int = 1) -> None:
     """Waits until so many trials have a run folder."""
-    end = time.monotonic() + 100
+    end = time.monotonic() + 300
     while time.monotonic() < end:
         assert driver.poll() is None, driver.communicate()
         if (project / "s" / FILE).exists() and sum(line["event"] == "run" for line in lines(project / "s")) >= count:
