@@ -169,7 +169,7 @@ class Program:
             return executable.again(self._memory, feed, rows, "prediction")
 
         made = self.access.read(prediction)
-        return made.reshape(-1, *made.shape[3:])[: len(rows)]
+        return made[0, 0, : len(rows)] if made.shape[1] == 1 else made.reshape(-1, *made.shape[3:])[: len(rows)]
 
     def evaluate(
         self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None

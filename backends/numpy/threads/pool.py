@@ -112,14 +112,10 @@ class Choice:
         self._seconds[together].append(seconds)
 
 
+@cache
 def pool() -> ThreadPool:
     """The thread pool of this process; a forked one has its own, as threads are not forked."""
-    return _pool(os.getpid())
-
-
-@cache
-def _pool(process: int) -> ThreadPool:
-    made = ThreadPool(host(), ObjectCache())
+    made, process = ThreadPool(host(), ObjectCache()), os.getpid()
 
     def end() -> None:
         if os.getpid() == process:
@@ -127,6 +123,10 @@ def _pool(process: int) -> ThreadPool:
 
     atexit.register(end)
     return made
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=pool.cache_clear)
 
 
 def _native(emit: Callable[[Module, str, Processor], None], processor: Processor, objects: ObjectCache) -> int:
