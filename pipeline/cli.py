@@ -28,7 +28,8 @@ from pipeline.config.others import arguments_parser
 from pipeline.config.overrides import as_one_run, asks_for_several, forgiving, given_twice, without_dashes
 from pipeline.errors import ConfigError, PipelineError, Stopped, complain, exit_code, sentence
 from pipeline.sweeps.again import best_instead
-from pipeline.sweeps.run import run_sweep, sweep_to_resume
+from pipeline.sweeps.resumed import sweep_to_resume, whole_names
+from pipeline.sweeps.run import run_sweep
 from pipeline.tasks import RunContext
 from pipeline.tasks.job import described
 from pipeline.training.interrupt import stopping
@@ -65,9 +66,9 @@ def _command(argv: list[str], began: float) -> int:
     if arguments.help:
         print(help_text(arguments.overrides), end="")
         return 0
-    own, asked = arguments.config_dir, arguments.overrides
+    own, asked = arguments.config_dir, whole_names(arguments.overrides)
     several = arguments.multirun or (arguments.cfg is None and (asks_for_several(asked, own) or sweep_to_resume(asked) is not None))
-    overrides = forgiving(arguments.overrides, several=several)
+    overrides = forgiving(asked, several=several)
     for told in given_twice(overrides):
         complain(f"note: {told}")
     flags = _without(argv, arguments.overrides)

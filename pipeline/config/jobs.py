@@ -88,9 +88,14 @@ def _plugin(kind: str) -> str:
 
 
 def chosen_folder(default: str) -> Path | None:
-    """`hydra.sweep.dir`, where somebody has chosen one: it is not what begins with `default` in `conf/config.yaml`."""
+    """`hydra.sweep.dir`, where somebody has chosen one: it is not what begins with `default` in `conf/config.yaml`.
+
+    Raises ConfigError.
+    """
     whole = cast(Any, HydraConfig.instance().cfg)
     written = cast("dict[str, Any]", OmegaConf.to_container(whole.hydra.sweep, resolve=False))["dir"]
+    if str(written).strip() == "":
+        raise ConfigError(at="hydra.sweep.dir", got="", rule="names no folder", hint="give one; hydra.sweep.dir=. is this one")
     return None if str(written).startswith(default) else Path(whole.hydra.sweep.dir)
 
 

@@ -12,6 +12,7 @@ Overrides of `hydra.*` stay as they are.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import cache, lru_cache
@@ -143,10 +144,12 @@ def _forgiving(text: str, known: dict[str, list[str]], *, several: bool) -> str:
         return text
     bare = text.lstrip("+")
     if key in known:
-        if isinstance(override.value(), dict) or not _of_options(override.value()):
+        value = override.value()
+        each = value.list if isinstance(value, ChoiceSweep) else [value]
+        if not all(_of_options(one) for one in each):
             hint = f"write {key}=OPTION {key}.KEY=VALUE; the options are {', '.join(known[key])}"
             raise ConfigError(at=as_written(key), got=given, rule="a group takes the name of an option", hint=hint)
-        if override.value() in (None, "") and key not in ADDED_GROUPS:
+        if any(one in (None, "") for one in each) and key not in ADDED_GROUPS:
             raise ConfigError(at=as_written(key), got=None, rule="a group needs an option", hint=f"use one of {', '.join(known[key])}")
         return f"+{bare}" if key in ADDED_GROUPS else bare
     root = _root(known)
@@ -166,8 +169,8 @@ def _holds_any(value: object) -> bool:
 
 
 def _of_options(value: object) -> bool:
-    """Whether a value, if it is a list, holds nothing but words."""
-    return not isinstance(value, list) or all(isinstance(one, str | QuotedString) for one in value)
+    """Whether a value is no mapping, and, if it is a list, holds nothing but words."""
+    return not isinstance(value, dict) and (not isinstance(value, list) or all(isinstance(one, str | QuotedString) for one in value))
 
 
 def without_dashes(flag: str) -> str | None:
@@ -249,7 +252,7 @@ def planned(params: Mapping[str, str], overrides: Sequence[str]) -> list[tuple[s
     found = OverridesParser.create(config_loader=loader).parse_overrides(texts)
     swept = [override for override in found if not override.key_or_group.startswith("hydra")]
     (jobs,) = BasicSweeper.split_arguments(swept, None)
-    return [tuple(job) for job in jobs]
+    return [tuple(re.sub("=(True|False)$", lambda found: found[0].lower(), text) for text in job) for job in jobs]  # as they are written
 
 
 def every_fold(params: Mapping[str, str], overrides: Sequence[str], said: object = None) -> dict[str, str]:

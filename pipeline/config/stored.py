@@ -42,7 +42,18 @@ _PATHS = ("path", "test_path", "validation_path", "root")
 
 def stored_config(folder: Path) -> dict[str, Any]:
     """The resolved config of a run folder, its paths as they lead there from here; what it needs is loaded.  Raises RunError."""
-    path = folder / CONFIG
+    config = _read(folder / CONFIG)
+    if (of := _summed_up(config)) is not None:
+        raise RunError(f"{files.shown(folder)}: sums up a sweep, and has no network of its own; the sweep is in {files.shown(of)}")
+    names = config.get("extensions")
+    check(names if isinstance(names, list) else (), where=files.shown(folder))
+    data = config.get("data")
+    if isinstance(data, dict):
+        config["data"] = data | {name: _placed(data[name], folder) for name in _PATHS if isinstance(data.get(name), str)}
+    return config
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         config = yaml.safe_load(files.content(path).decode())
     except FileNotFoundError:
@@ -51,12 +62,17 @@ def stored_config(folder: Path) -> dict[str, Any]:
         raise RunError(f"{files.shown(path)}: cannot be read ({' '.join(str(error).split())}); restore it from a copy") from error
     if not isinstance(config, dict):
         raise RunError(f"{files.shown(path)}: holds no config; restore it from a copy")
-    names = config.get("extensions")
-    check(names if isinstance(names, list) else (), where=files.shown(folder))
-    data = config.get("data")
-    if isinstance(data, dict):
-        config["data"] = data | {name: _placed(data[name], folder) for name in _PATHS if isinstance(data.get(name), str)}
     return config
+
+
+def summed_up(folder: Path) -> Path | None:
+    """The folder of the sweep that the run in `folder` sums up; None where it is no such run."""
+    return _summed_up(_read(folder / CONFIG)) if (folder / CONFIG).is_file() else None
+
+
+def _summed_up(config: Mapping[str, Any]) -> Path | None:
+    sweep = config.get("sweep")
+    return Path.cwd() / str(sweep["folder"]) if isinstance(sweep, dict) and "folder" in sweep else None
 
 
 def _placed(text: str, folder: Path) -> str:

@@ -35,9 +35,9 @@ def as_hydra(text: str) -> str:
     try:
         pieces = _Reader(value).pieces()
     except ValueError:
-        pieces = [_quoted(value.strip())]
+        pieces = [quoted(value.strip())]
     made = f"{key}={','.join(pieces)}"
-    return made if _reads(made) else f"{key}={_quoted(value.strip())}"
+    return made if _reads(made) else f"{key}={quoted(value.strip())}"
 
 
 def as_written(config: Any) -> Any:
@@ -67,15 +67,15 @@ def _coded(key: str) -> str:
     return key if whole else re.sub(r"[^\w-]|^[\d-]", lambda found: f"_-{ord(found[0]):x}-_", key, flags=re.ASCII)
 
 
-def _quoted(word: str) -> str:
-    """Backslashes are themselves to Hydra but before a quote."""
+def quoted(word: str) -> str:
+    """A word in quotes.  Backslashes are themselves to Hydra but before a quote."""
     return '"' + re.sub(r'(\\*)("|\Z)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), word) + '"'
 
 
 def _word(text: str) -> str:
     """One word or number, quoted where Hydra cannot read it."""
     text = text.strip()
-    return text if _reads(f"a=[{text}]") else _quoted(text)
+    return text if _reads(f"a=[{text}]") else quoted(text)
 
 
 class _Reader:

@@ -21,7 +21,7 @@ from pipeline.report.parts import Heading, Part, Table, Text
 from pipeline.report.read import Run, run_of
 from pipeline.screen.console import console_for, say
 from pipeline.screen.tables import fits
-from pipeline.sweeps.journal import is_sweep
+from pipeline.sweeps.resumed import sweep_at
 from pipeline.tasks import trained
 from pipeline.tasks.context import RunContext
 
@@ -44,7 +44,7 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
 
 
 def _folder(name: str, experiment: Experiment, place: int) -> Path:
-    if is_sweep(Path(name)):
+    if sweep_at(name) is not None:
         hint = "give the folders of two of its runs, or task=report run=SWEEP"
         raise ConfigError(at=f"runs[{place}]", got=name, rule="is a sweep", hint=hint)
     return trained.find(name, experiment, at=f"runs[{place}]")

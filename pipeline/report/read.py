@@ -10,13 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pipeline import files
-from pipeline.config.sweep_settings import SweepSettings
-from pipeline.errors import ConfigError, RunError
-from pipeline.records import read, record
-from pipeline.sweeps.journal import FILE
+from pipeline.errors import RunError
+from pipeline.records import record
+from pipeline.sweeps.journal import FILE, judged_by, searched
 from pipeline.sweeps.table import Sweep, summarize_sweep
 from pipeline.tracking.journal import Confusion, Data, end_of, last_values, read_journal, series, start_of
 
@@ -88,11 +85,14 @@ class Swept:
 def sweep_of(folder: Path) -> Swept:
     """What the journal of a sweep and those of its trials hold.  Raises RunError."""
     head: dict[str, Any] = {}
+    judged: dict[str, Any] = {}
     runs: dict[str, tuple[int, Path]] = {}
     points: dict[int, dict[str, Any]] = {}
     for line in _lines(folder):
         if line.get("event") == "sweep":
             head = line
+        elif line.get("event") == "judged" and isinstance(line.get("by"), dict):
+            judged = line["by"]
         elif line.get("event") == "points":
             points |= dict(enumerate(line["points"], int(line["first"])))
         elif line.get("event") == "run":
@@ -102,7 +102,7 @@ def sweep_of(folder: Path) -> Swept:
         raise RunError(f"{files.shown(folder)}: has no trial with a run folder; give the folder of a run or of a sweep")
     overrides = [str(text) for text in head.get("overrides") or ()]
     asked = _asked(head, points)
-    table = summarize_sweep(str(head["id"]), found.values(), settings=_settings(overrides), asked=asked)
+    table = summarize_sweep(str(head["id"]), found.values(), settings=judged_by(judged), asked=asked, searched=searched(head))
     words = ["python", "-m", "pipeline", "-m", *(text.lstrip("+") for text in overrides)]
     command = shlex.join(words) if overrides else "pipeline.sweep"
     return Swept(table=table, runs=tuple(run_of(place) for place in found.values()), command=command, folder=folder)
@@ -137,16 +137,3 @@ def _place(path: Path, folder: Path) -> Path | None:
     """A run folder as it leads there from here, or from a folder above the sweep's; None where it is gone."""
     places = [path] if path.is_absolute() else [path, *(parent / path for parent in folder.absolute().parents)]
     return next((place for place in places if place.is_dir()), None)
-
-
-def _settings(overrides: list[str]) -> SweepSettings:
-    """What ranks the trials."""
-    given = {}
-    for text in overrides:
-        path, _, value = text.lstrip("+").partition("=")
-        if path in ("sweep.metric", "sweep.direction", "sweep.value"):
-            given[path.partition(".")[2]] = yaml.safe_load(value)
-    try:
-        return read(SweepSettings, given, at="sweep")
-    except ConfigError:
-        return SweepSettings()

@@ -20,7 +20,7 @@ def console_for(*, quiet: bool = False) -> Console:
     """The console of standard output, or one that swallows everything."""
     if sys.stdout.isatty():
         return Unheard(file=sys.stdout, quiet=quiet, highlight=False, emoji=False)  # a class `a:boom:b` is shown as written
-    width = 500  # a file has no edge at which a table would have to fold
+    width = 10_000  # a file has no edge at which a table would have to fold
     plain = cast(IO[str], Trimmed())
     other = False if in_notebook() else None  # a notebook's kernel claims colours, and would get a block of HTML a line
     return Unheard(

@@ -14,14 +14,17 @@ again.py       the command that runs one trial again
 together.py    which trials train together
 expected.py    how long a stack is expected to train
 stacks.py      trials of one structure trained in step
+resumed.py     which sweep resume= names, and with what it was begun
 adopt.py       what a killed process left unsaid
 objective.py   what trials are judged by
 table.py       the trials of a sweep as one table, and its summary run
+since.py       trials that trained on after their sweep
 apart.py       automatic values that the trials differ in
 comparison.py  arms over seeds: means, intervals, paired differences
 student.py     Student's t
 importance.py  which parameters mattered
 forms.py       a table as Markdown, LaTeX, CSV
+shown.py       its tables on a terminal
 conclusions.py what the tables say, in sentences
 page.py        its page in MLflow: views of its trials, and the links that open them
 verify.py      whether what the doctor suggests helps: trials of it beside those of what is

@@ -23,7 +23,7 @@ def conclusions(sweep: Sweep, arms: Sequence[Arm], shares: Mapping[str, float]) 
     if shares:
         told = ", ".join(f"{_short(name)} {share:.0%}" for name, share in shares.items())
         said.append(f"what mattered, by how much worse a forest guesses the order without it: {told}")
-    return said + [f"note: {text}" for text in (*against(sweep.objectives), *sweep.apart)]
+    return said + [f"note: {text}" for text in (*against(sweep.objectives), *sweep.notes)]
 
 
 def at_an_end(sweep: Sweep, arms: Sequence[Arm], ranges: Collection[str]) -> list[str]:

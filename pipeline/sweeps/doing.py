@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipeline import tasks
 from pipeline.config.experiment import Experiment
+from pipeline.config.sweep_settings import SweepSettings
 from pipeline.errors import DivergedError, Paused, RunError, complain, sentence
 from pipeline.sweeps.jobs import JobResult, Trial
 from pipeline.sweeps.journal import SweepJournal
@@ -29,12 +30,16 @@ class Doing:
     said       the notes that were said so far: none is said twice
     interrupt  what asks those that train now to stop; None while none does
     failed     told of a trial that failed
+    left       how many jobs are to come, where a line shall say how long they will take; None once it was said, and where nobody asks
+    judged     what its trials are judged by, where that is still to be held against what they will measure
     """
 
     def __init__(self, journal: SweepJournal, *, failed: Failed) -> None:
         self.journal, self._failed = journal, failed
         self.said: set[str] = set()
         self.interrupt: Interrupt | None = None
+        self.left: int | None = None
+        self.judged: SweepSettings | None = None
 
     @contextmanager
     def asked_by(self, interrupt: Interrupt) -> Iterator[None]:
@@ -44,6 +49,12 @@ class Doing:
             yield
         finally:
             self.interrupt = None
+
+    def tell_time(self, line: str) -> None:
+        """How long the jobs that are to come will take, said once, where there is anything to say."""
+        if line and self.left is not None:
+            self.left = None
+            print(line, flush=True)
 
     def asked(self, trial: Trial) -> tuple[Experiment, RunContext]:
         """What its task is given: to go on with the run that was stopped, or to begin one."""

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import replace
 from pathlib import Path
-
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, RenderableType
-from rich.markup import escape
-from rich.table import Table
 
 from pipeline import files
 from pipeline.config.experiment import Experiment
 from pipeline.errors import PipelineError, sentence
 from pipeline.screen.console import console_for, say
-from pipeline.screen.tables import fits
 from pipeline.sweeps import comparison, forms, page
 from pipeline.sweeps.conclusions import NAMED, at_an_end, conclusions
 from pipeline.sweeps.importance import importance
 from pipeline.sweeps.jobs import SweepResult
-from pipeline.sweeps.table import Sweep, receipt_of, record_sweep, summarize_sweep
+from pipeline.sweeps.journal import searched
+from pipeline.sweeps.shown import show_arms, show_trials
+from pipeline.sweeps.table import receipt_of, record_sweep, summarize_sweep
 from pipeline.tasks import served
 from pipeline.tasks.context import Senders
 from pipeline.tracking.delivery import FIGURES
 from pipeline.tracking.journal import Journal, Model, Tags, read_journal
 from pipeline.tracking.outbox import WAIT, Sender
 from pipeline.tracking.store import locate
-
-TOP, MOST = 20, 25  # rows that a terminal shows where a sweep has more than MOST
 
 
 def finished(sweep: SweepResult) -> None:
@@ -39,24 +33,23 @@ def finished(sweep: SweepResult) -> None:
     done = sum(job.error is None for job in sweep.jobs)
     others = f"; {sweep.twice} more {'have' if sweep.twice > 1 else 'has'} the values of others" if sweep.twice else ""
     stopped = ", stopped" if sweep.stopped else ""
-    say(console, f"sweep {sweep.folder.name}: {done} of {sweep.count - sweep.twice} jobs done{stopped}{others}")
+    say(console, f"sweep {sweep.name}: {done} of {sweep.count - sweep.twice} jobs done{stopped}{others}")
     if sweep.stopped:
-        say(console, f"note: go on with {sweep.again}, or with the same command and hydra.sweep.dir={sweep.folder}")
+        same = shlex.quote(f"hydra.sweep.dir={sweep.folder}")
+        say(console, f"note: go on with {sweep.again}, or with the same command and {same}")
     experiment = next((job.experiment for job in sweep.jobs if job.experiment is not None), None)
     project = Path.cwd()
     folders = [folder for folder in sweep.journal.runs.values() if folder.is_dir()]
     if experiment is None or not folders:
         return
-    asked = {str(job.number): dict(text.partition("=")[::2] for text in job.asked) for job in sweep.planned}
-    summary = summarize_sweep(sweep.id, folders, settings=sweep.settings, asked=asked)
-    console.print(_fitting(console, _table(summary)))
-    if len(summary.trials) > MOST:
-        say(console, f"the best {TOP} of {len(summary.trials)} trials; all are in trials.csv of the sweep's own run")
+    asked = {str(job.number): job.columns for job in sweep.planned}
+    summary = summarize_sweep(sweep.id, folders, settings=sweep.settings, asked=asked, searched=searched(sweep.journal.head))
+    show_trials(console, summary)
     for line in _without_a_run(sweep):
         say(console, line)
     arms = comparison.compare(summary)
     if arms:
-        console.print(_fitting(console, _arms(summary, arms)))
+        show_arms(console, summary, arms)
     shares = importance(summary)
     for line in conclusions(summary, arms, shares):
         say(console, line)
@@ -75,8 +68,8 @@ def finished(sweep: SweepResult) -> None:
         receipt = receipt_of(before, experiment.tracking, project, sweep.id)
     else:
         receipt = record_sweep(
-            summary.as_sent(), experiment.tracking, project=project, sender=sender, texts=texts, name=sweep.folder.name,
-            before=before, begun=sweep.journal.summed_up,
+            summary.as_sent(), experiment.tracking, project=project, sender=sender, texts=texts, name=sweep.name,
+            folder=project / sweep.folder, before=before, begun=sweep.journal.summed_up,
         )  # fmt: skip
     if experiment.tracking.kind != "none" and summary.best is not None:  # last: its figures take the sender's time
         _ask_for_more(summary.best.folder, sender, experiment, sweep.id)
@@ -103,8 +96,7 @@ def _without_a_run(sweep: SweepResult) -> list[str]:
 
 def _ranges(sweep: SweepResult) -> set[str]:
     """The parameters of a search that are ranges: the search itself says where their best lies."""
-    space = [line.partition(": ")[::2] for line in (sweep.journal.head.get("search") or {}).get("space", ())]
-    return {path for path, said in space if not said.startswith("choice(")}
+    return {path for path, said in searched(sweep.journal.head).items() if not said.startswith("choice(")}
 
 
 def _texts(name: str, table: Sequence[Sequence[str]]) -> dict[str, str]:
@@ -139,59 +131,3 @@ def _settle(sender: Sender, folders: list[Path]) -> None:
     end = time.monotonic() + WAIT
     for folder in folders:
         sender.wait_for(folder, max(0.0, end - time.monotonic()))
-
-
-def _shown(sweep: Sweep) -> Sweep:
-    """The sweep with the columns that a terminal has room for; all are in its summary run."""
-    quantities = {sweep.metric.split("/")[0], "loss", "accuracy", "rmse", "mae", "r2"}
-    return replace(sweep, metrics=tuple(name for name in sweep.metrics if name.split("/")[0] in quantities))
-
-
-def _table(sweep: Sweep) -> Table:
-    """A row a trial, best first."""
-    sweep = _shown(sweep)
-    best = sweep.best
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=f"ranked by {sweep.metric}", title_justify="left", title_style="bold")
-    for heading in sweep.header():
-        name = heading.rpartition(".")[2] if heading in sweep.params else heading
-        table.add_column(escape(name), overflow="fold")
-    ranked = sorted(zip(sweep.trials, sweep.rows(), strict=True), key=lambda pair: sweep.rank(pair[0]))
-    for trial, row in ranked if len(ranked) <= MOST else ranked[:TOP]:
-        table.add_row(*map(escape, row), style="bold" if trial is best else None)
-    return table
-
-
-def _fitting(console: Console, table: Table) -> RenderableType:
-    """The table where its lines fit the console, else a block for each of its rows: a cell is never broken into letters."""
-    if fits(console, table):
-        return table
-    cells = [[str(cell) for cell in column.cells] for column in table.columns]
-    blocks = Table.grid(padding=(0, 3, 0, 0))
-    blocks.title, blocks.title_justify, blocks.title_style = table.title, "left", "bold"
-    blocks.add_column(no_wrap=True)
-    blocks.add_column(overflow="fold")
-    for index, row in enumerate(table.rows):
-        for column, own in zip(table.columns, cells, strict=True):
-            if own[index]:
-                blocks.add_row(str(column.header), own[index], style=row.style)
-        blocks.add_row(*("[dim]────[/dim]" if index + 1 < len(table.rows) else "",))
-    return blocks
-
-
-def _arms(sweep: Sweep, arms: tuple[comparison.Arm, ...]) -> Table:
-    """A row an arm, best mean first."""
-    repeats = comparison.repeats(sweep)
-    one = repeats.replace("seeds", "seed").replace("folds", "fold")
-    title = f"means over the {repeats} with their {comparison.LEVEL:.0%} intervals"
-    if any(arm.difference is not None for arm in arms):
-        title += f"; differences are of pairs of one {one}"
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="bold")
-    heading, *rows = comparison.table(sweep, arms)
-    if len(rows) > MOST:
-        table.title = f"{title}; the best {TOP} of {len(rows)}, all are in arms.csv"
-        rows = rows[:TOP]
-    for name in heading:
-        table.add_column(escape(name.rpartition(".")[2] if name in sweep.params else name), overflow="fold")
-    for index, row in enumerate(rows):
-        table.add_row(*map(escape, row), style="bold" if index == 0 and arms[0].done else None)
-    return table

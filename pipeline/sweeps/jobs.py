@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline import files
 from pipeline.config.experiment import Experiment
 from pipeline.config.overrides import shown, values_of
 from pipeline.config.sweep_settings import SweepSettings
 from pipeline.records import record
-from pipeline.sweeps.journal import SweepJournal
+from pipeline.sweeps.journal import SweepJournal, called
 from pipeline.tasks.context import RunContext, Senders
+
+WORD = re.compile(r"""^(["'])([^"'\\\s]+)\1$""")
+
+
+def going_on(folder: Path) -> str:
+    """`resume=FOLDER` as it is typed."""
+    return shlex.quote(f"resume={files.shown(folder)}")
 
 
 @record
@@ -25,6 +35,12 @@ class Job:
     def asked(self) -> tuple[str, ...]:
         """Its overrides as a person writes them."""
         return shown(self.texts)
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """Path -> value, as the columns of a table have it: words without the quotes that they need on the command line."""
+        pairs = [text.partition("=")[::2] for text in self.asked]
+        return {path: WORD.sub(r"\2", value) for path, value in pairs}
 
     @property
     def values(self) -> Mapping[str, str]:
@@ -86,6 +102,11 @@ class SweepResult:
     twice: int = 0
 
     @property
+    def name(self) -> str:
+        """What the sweep is called: the last word of its folder."""
+        return called(self.folder)
+
+    @property
     def again(self) -> str:
         """The command that goes on with the sweep."""
-        return f"python -m pipeline -m resume={self.folder}"
+        return f"python -m pipeline -m {going_on(self.folder)}"

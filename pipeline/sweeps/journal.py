@@ -1,6 +1,7 @@
 """The journal of a sweep: what it is, and which run folder is whose; one JSON object a line, only ever appended to.
 
     {"event": "sweep", "id": "2026-11-28_17-20-01-3f2a", "flags": [], "overrides": ["optimizer.learning_rate=0.1,0.01", ...], "jobs": [...]}
+    {"event": "judged", "by": {"metric": "loss/validation", "direction": "auto", "value": "last"}}
     {"event": "points", "first": 0, "points": [{"optimizer.learning_rate": 0.0123, ...}, ...]}
     {"event": "run", "trial": "9c0f1e...", "job": 0, "folder": "runs/2026-11-28_17-20-02_digits"}
     {"event": "end", "trial": "9c0f1e...", "status": "finished", "metrics": {"accuracy/validation": 0.97, ...}}
@@ -25,12 +26,15 @@ from typing import Any
 from pipeline import files
 from pipeline.config.experiment import Experiment
 from pipeline.config.spec import to_plain
-from pipeline.errors import RunError
+from pipeline.config.sweep_settings import SweepSettings
+from pipeline.errors import ConfigError, RunError
+from pipeline.records import plain, read
 from pipeline.search.parameters import Point
 
 FILE = "sweep.jsonl"
 ORDERS = "orders"  # the folder of the journals of its orders (pipeline/sweeps/engines/orders.py)
 PRUNED = "pipeline.pruned"  # the tag of a run that a search stopped at a rung: the epoch
+JUDGED = ("metric", "direction", "value")  # the settings that say what trials are judged by
 ASIDE = ("output", "tracking")  # what is no value of a trial: where it is kept
 
 
@@ -47,6 +51,7 @@ class SweepJournal:
     runs      trial -> its run folder, in the order of the jobs
     ends      trial -> the line that says how it ended
     summary   the folder of the run that sums the sweep up
+    judged    what its trials were judged by last: metric, direction, value; only what differs from the defaults has a line
     file      another than that of the sweep itself: an order's (pipeline/sweeps/engines/orders.py), which is a journal of the same form
     One process at a time has it.  Raises RunError where another has, or where the folder cannot be written.
     """
@@ -57,6 +62,7 @@ class SweepJournal:
         self.ends: dict[str, dict[str, Any]] = {}
         self.points: dict[int, list[Point]] = {}
         self.summary: Path | None = None
+        self.judged = _judged(SweepSettings())
         self._runs: dict[str, tuple[int, Path]] = {}
         path = self._path = folder / file
         try:
@@ -98,6 +104,11 @@ class SweepJournal:
             "sweep", id=id, flags=list(flags), overrides=None if overrides is None else list(overrides), jobs=list(jobs), search=search
         )
         os.fsync(self._file)
+
+    def judge(self, settings: SweepSettings) -> None:
+        """What the trials are judged by from now on."""
+        if (judged := _judged(settings)) != self.judged:
+            self.write("judged", by=judged)
 
     def asked_for(self, first: int, points: Sequence[Point]) -> None:
         """The points of a search from number `first` on."""
@@ -142,12 +153,36 @@ class SweepJournal:
                 self.ends.pop(event["trial"], None)
             case "end":
                 self.ends[event["trial"]] = {**event, "metrics": {name: float(value) for name, value in event["metrics"].items()}}
+            case "judged":
+                self.judged = dict(event["by"])
             case "summary":
                 self.summary = self._project / event["folder"]
 
     def _stored(self, folder: Path) -> str:
         """A run folder as it is written down: from the project's folder, so that both can be moved together."""
         return str(folder.relative_to(self._project)) if folder.is_relative_to(self._project) else str(folder)
+
+
+def _judged(settings: SweepSettings) -> dict[str, Any]:
+    return {name: plain(getattr(settings, name)) for name in JUDGED}
+
+
+def judged_by(given: Mapping[str, Any]) -> SweepSettings:
+    """The settings that `judged` of a journal tells; the defaults where it tells none that could be."""
+    try:
+        return read(SweepSettings, given, at="sweep")
+    except ConfigError:  # a line that nobody here writes
+        return SweepSettings()
+
+
+def searched(head: Mapping[str, Any]) -> Mapping[str, str]:
+    """The parameters of a search by its first line, path -> space in words; none for a grid."""
+    return dict(line.partition(": ")[::2] for line in (head.get("search") or {}).get("space", ()))
+
+
+def called(folder: Path) -> str:
+    """What a sweep is called: the last word of its folder."""
+    return folder.resolve().name or "root"
 
 
 def is_sweep(folder: Path) -> bool:

@@ -6,10 +6,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline.config.sweep_settings import SWEEP, SweepSettings
+from pipeline.data import Dataset
 from pipeline.errors import ConfigError, nearest
 from pipeline.records import record
 from pipeline.screen.wording import grows
+from pipeline.training.metrics import EACH_EPOCH, check_name
 from pipeline.training.scores import SCORES, TOP
+from pipeline.training.settings import Training
 
 PREFERRED = ("accuracy/validation", "rmse/validation", "loss/validation", "loss/train")
 
@@ -70,6 +73,25 @@ def _hint(name: str, known: Sequence[str]) -> str:
     """A metric without its part is that of the validation part."""
     whole = f"{name}/validation"
     return f"give {SWEEP}.metric={whole}" if whole in known else nearest(name, known)
+
+
+def check_measured(settings: SweepSettings, training: Training, dataset: Dataset) -> None:
+    """Whether a training on these rows measures what it is to be judged by, before any is trained.  Raises ConfigError."""
+    asked = (settings.metric,) if isinstance(settings.metric, str) else settings.metric or ()
+    names = list(dict.fromkeys(["loss", *(training.metrics or EACH_EPOCH[dataset.task]), *training.named]))
+    parts = ["train", *(["validation"] if len(dataset.validation) else [])]
+    known = [*(f"{name}/{part}" for name in names for part in parts), "time/epoch_s", "learning_rate"]
+    for metric in asked:
+        name, _, part = metric.partition("/")
+        if metric in known:
+            continue
+        at = f"{SWEEP}.metric"
+        if part == "validation" and part not in parts:
+            hint = f"give data.split.validation=0.1, or {at}=loss/train"
+            raise ConfigError(at=at, got=metric, rule="there is no validation part", hint=hint)
+        check_name(name, dataset.task, dataset.classes, at=at, got=metric, known=[each for each in known if each.endswith(part)])
+        more = ",".join(dict.fromkeys([*(training.metrics or EACH_EPOCH[dataset.task]), name]))
+        raise ConfigError(at=at, got=metric, rule="is not measured after each epoch", hint=f"give training.metrics=[{more}] too")
 
 
 def check(settings: SweepSettings) -> None:

@@ -25,7 +25,8 @@ from pipeline.search.settings import AT
 from pipeline.search.spaces import Choice
 from pipeline.sweeps import comparison
 from pipeline.sweeps.conclusions import NAMED
-from pipeline.sweeps.journal import is_sweep
+from pipeline.sweeps.journal import called, is_sweep
+from pipeline.sweeps.journal import searched as searched_by
 from pipeline.sweeps.objective import check as check_objectives
 from pipeline.sweeps.run import WHOLE, SweepRun
 from pipeline.sweeps.searching import Searching
@@ -104,7 +105,7 @@ class Swept:
         return trained.load(self.summary.best.folder).program
 
     def __repr__(self) -> str:
-        return f"<Swept {self.folder.name}: {self._counted()}; best: {self._best()}>"
+        return f"<Swept {called(self.folder)}: {self._counted()}; best: {self._best()}>"
 
     def _repr_html_(self) -> str:
         told, best_first = self.summary, sorted(self.trials, key=self.summary.rank)[:MOST_ROWS]
@@ -114,7 +115,7 @@ class Swept:
         rows = [[cells[name] for name in head] for cells in map(told.cells, best_first)]
         more = len(self.trials) - len(rows)
         after = f"best: {self._best()}" + (f"; {more:,} more in .table" if more else "")
-        return table(f"{self.folder.name}: {self._counted()}, by {told.metric}", head, rows, after=after)
+        return table(f"{called(self.folder)}: {self._counted()}, by {told.metric}", head, rows, after=after)
 
     def _counted(self) -> str:
         count, finished = len(self.trials), sum(trial.status == "FINISHED" for trial in self.trials)
@@ -169,9 +170,10 @@ def sweep(
 def _swept(run: SweepRun) -> Swept:
     found = run.finished
     assert found is not None
-    asked = {str(job.number): dict(text.partition("=")[::2] for text in job.asked) for job in found.planned}
+    asked = {str(job.number): job.columns for job in found.planned}
     folders = [folder for folder in found.journal.runs.values() if folder.is_dir()]
-    return Swept(folder=found.folder, summary=summarize_sweep(found.id, folders, settings=found.settings, asked=asked))
+    summary = summarize_sweep(found.id, folders, settings=found.settings, asked=asked, searched=searched_by(found.journal.head))
+    return Swept(folder=found.folder, summary=summary)
 
 
 def _check_ranges(method: str, trials: int | None, ranges: Sequence[str]) -> None:

@@ -6,7 +6,6 @@ The jobs are those of a grid or of a search, unless another sweeper of Hydra cho
 
 from __future__ import annotations
 
-import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,13 +19,14 @@ from pipeline import files
 from pipeline.config.arms import ARM, ARMS, check_name
 from pipeline.config.compose import of_ours, run_hydra
 from pipeline.config.jobs import Composing, Configs, asked_search, check_folders, chosen_folder, jobs_of, save_whole, sweeper
-from pipeline.config.overrides import parsed, values_of, without_several
+from pipeline.config.overrides import values_of, without_several
 from pipeline.config.sweep_settings import SweepSettings
 from pipeline.errors import ConfigError, Stopped
 from pipeline.extend.load import shut
-from pipeline.sweeps.jobs import Job, JobResult, SweepResult
-from pipeline.sweeps.journal import FILE, SweepJournal, is_sweep
+from pipeline.sweeps.jobs import Job, JobResult, SweepResult, going_on
+from pipeline.sweeps.journal import FILE, SweepJournal, called
 from pipeline.sweeps.objective import check as check_objectives
+from pipeline.sweeps.resumed import asked_then, check_resumed, sweep_to_resume
 from pipeline.sweeps.searching import Searching
 from pipeline.sweeps.source import Grid, Source
 from pipeline.sweeps.work import Worker
@@ -36,8 +36,6 @@ from pipeline.tasks.job import described
 SOME_FAILED = 3
 SWEEPS = Path("runs/sweeps")
 WHOLE = "multirun.yaml"  # of the folder of a sweep: what its jobs have in common
-HOW = ("sweep.", "hydra/launcher=", "hydra.launcher.")  # overrides that say how the trials of a sweep are run, not which
-MORE = "hydra.sweeper.trials="  # what a search that goes on may ask for besides
 OVER = ("hydra", "hydra/launcher", "tracking", "output", "resume", "sweep")  # what may be another when a sweep goes on
 
 
@@ -45,9 +43,9 @@ def run_sweep(flags: list[str], overrides: list[str]) -> int:
     """One run for each combination of values -> exit code.  Raises PipelineError for a mistake that they share."""
     gone_on = sweep_to_resume(overrides)
     if gone_on is not None:
-        flags, overrides = _asked_then(gone_on, overrides)
+        flags, overrides = asked_then(gone_on, overrides)
     else:
-        _check_resumed(overrides)
+        check_resumed(overrides)
     results: list[int] = []
     failures: list[BaseException] = []
 
@@ -64,41 +62,6 @@ def run_sweep(flags: list[str], overrides: list[str]) -> int:
     if failures:
         raise of_ours(failures[0])
     return results[0] if results else code
-
-
-def sweep_to_resume(overrides: Sequence[str]) -> Path | None:
-    """The folder of the sweep that `resume=FOLDER` asks to go on with; None where it is asked for none."""
-    asked = [text.partition("=")[2].strip("'\"") for text in overrides if text.lstrip("+").startswith("resume=")]
-    return Path(asked[-1]) if asked and is_sweep(Path(asked[-1])) else None
-
-
-def _check_resumed(overrides: Sequence[str]) -> None:
-    """Whether there is what a sweep is to go on with, where that is one.  Raises ConfigError."""
-    for text in overrides:
-        path, _, value = text.lstrip("+").partition("=")
-        named = value.strip("'\"")
-        if (
-            path == "resume"
-            and not parsed(text).is_sweep_override()
-            and not Path(named).exists()
-            and not re.fullmatch("[0-9a-f]{32}", named)
-        ):
-            raise ConfigError(at=path, got=named, rule="there is no such folder", hint="give the folder of a sweep, or of a run")
-
-
-def _asked_then(folder: Path, overrides: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The flags and overrides that a sweep was begun with, and how it is run now.  Raises ConfigError where other values are given."""
-    how = [text for text in overrides if text.lstrip("+").startswith((*HOW, MORE))]
-    for text in overrides:
-        path, _, value = text.lstrip("+").partition("=")
-        if path not in ("resume", "extensions") and text not in how:
-            raise ConfigError(at=path, got=value, rule="a sweep goes on with the values that it was begun with", hint="leave it out")
-    with closing(SweepJournal(folder, project=Path.cwd())) as journal:
-        if journal.head.get("overrides") is None:
-            hint = "go on from Python: pipeline.sweep(..., folder=...) with the same config and space"
-            raise ConfigError(at="resume", got=files.shown(folder), rule="the sweep was begun from Python, which has its config", hint=hint)
-        begun = [text for text in journal.head.get("overrides", ()) if not (text.startswith(MORE) and any(t.startswith(MORE) for t in how))]
-        return list(journal.head.get("flags", ())), [*begun, *how]
 
 
 @dataclass(eq=False)
@@ -140,7 +103,7 @@ class SweepRun:
             finally:
                 self.senders.close()
         if isinstance(stop, Stopped):  # what it says is of one of the trials
-            raise Stopped(stop.exit_code - 128, f"the sweep was stopped; go on with -m resume={files.shown(folder)}")
+            raise Stopped(stop.exit_code - 128, f"the sweep was stopped; go on with -m {going_on(folder)}")
         if stop is not None:
             raise stop
         done = sum(result.error is None for result in self.results)
@@ -162,11 +125,12 @@ class SweepRun:
             before = f", {over} of them over{more}" if over else f", goes on{more}"
         else:
             self.save(folder / WHOLE)
-            id = folder.name if self.chosen is None else f"{folder.name}-{secrets.token_hex(3)}"
+            id = folder.name if self.chosen is None else f"{called(folder)}-{secrets.token_hex(3)}"
             journal.begin(id=id, flags=self.flags, overrides=self.overrides, jobs=jobs, search=search)
+        journal.judge(self.settings)
         count = self.source.count
         what = f"{count} job{'s' if count > 1 else ''}" if count else "its jobs are chosen one batch after another"
-        print(f"sweep {folder.name}: {what}{before}", flush=True)
+        print(f"sweep {called(folder)}: {what}{before}", flush=True)
         for line in self.source.said():
             print(line, flush=True)
 
@@ -178,7 +142,8 @@ class SweepRun:
         link = AtTheStart(journal, self.source.planned, self.senders, self.settings)
         stop: KeyboardInterrupt | None = None
         try:
-            worker = Worker(journal=journal, senders=self.senders, shelf=Shelf())
+            worker = Worker(journal=journal, senders=self.senders, shelf=Shelf(), count=self.source.count)
+            worker.doing.judged = self.settings
             for result in self.source.results(worker, self.configs):
                 self.results.append(result)
                 if isinstance(result.error, KeyboardInterrupt):  # meant for the sweep, not for the job
@@ -279,7 +244,7 @@ def _check_space(folder: Path, before: Sequence[Mapping[str, str]], now: Sequenc
     paths = dict.fromkeys(path for job in (*then, *asked) for path in job)
     told = [f"{path} {a} -> {b}" for path in paths if (a := _said(path, then)) != (b := _said(path, asked))]
     rule = f"holds a sweep of other values ({'; '.join(told) or 'in another order'})"
-    hint = f"give another folder, or go on with resume={files.shown(folder)}"
+    hint = f"give another folder, or go on with {going_on(folder)}"
     raise ConfigError(at="hydra.sweep.dir", got=files.shown(folder), rule=rule, hint=hint)
 
 
@@ -294,7 +259,7 @@ def _check_search(folder: Path, before: Mapping[str, Any] | None, now: Mapping[s
         f"{name} {_listed(then.get(name))} -> {_listed(asked.get(name))}" for name in {**then, **asked} if then.get(name) != asked.get(name)
     ]
     rule = f"holds another search ({'; '.join(told)})"
-    hint = f"give another folder, or go on with resume={files.shown(folder)}"
+    hint = f"give another folder, or go on with {going_on(folder)}"
     raise ConfigError(at="hydra.sweep.dir", got=files.shown(folder), rule=rule, hint=hint)
 
 

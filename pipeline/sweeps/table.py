@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import html
 import math
+import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -21,7 +22,9 @@ from pipeline.sweeps import forms
 from pipeline.sweeps.apart import apart
 from pipeline.sweeps.journal import PRUNED
 from pipeline.sweeps.objective import Objective, objectives
+from pipeline.sweeps.since import to_its_end, trained_on
 from pipeline.tracking.delivery import read_sent
+from pipeline.tracking.event import Event
 from pipeline.tracking.journal import Compare, Compared, Tags, end_of, last_values, read_journal, series, start_of
 from pipeline.tracking.link import Link, link_to_sweep
 from pipeline.tracking.outbox import Sender
@@ -64,7 +67,7 @@ class Sweep:
     """The trials of a sweep in the order of their jobs.  `metric` is the one that ranks them; `params` and `metrics` are the columns.
 
     objectives  what the trials are judged by, `metric` first
-    apart       what the trials differ in beside what was asked: automatic values that follow from it
+    notes       what is to be known of its trials: automatic values in which they differ, those that somebody let train on
     """
 
     name: str
@@ -73,7 +76,7 @@ class Sweep:
     metrics: tuple[str, ...]
     trials: tuple[Trial, ...]
     objectives: tuple[Objective, ...] = ()
-    apart: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def objective(self) -> Objective:
@@ -195,18 +198,22 @@ def summarize_sweep(
     *,
     settings: SweepSettings = SweepSettings(),  # noqa: B008  # frozen
     asked: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+    searched: Collection[str] = (),
 ) -> Sweep:
     """Reads the table from the journals of the trials.  Raises ConfigError for a metric that they do not tell.
 
     `settings` say what ranks them; by default it is the validation accuracy, RMSE or loss, the first there is.
-    `asked` is what the command line says of each job, as path -> value: the columns are what differs in it, not what that implies.
+    `asked` is what the command line says of each job, as path -> value: the columns are what differs in it, not what that implies,
+    and what was `searched`, also where that is the same in all.
     """
-    journals = [(folder, read_journal(folder)) for folder in folders]
+    whole = [(folder, read_journal(folder)) for folder in folders]
+    journals = [(folder, to_its_end(events)) for folder, events in whole]
     starts = [start_of(events) for _, events in journals]
     found_params = [begun.params for begun in starts]
     jobs = [str(begun.tags.get("pipeline.job", index)) for index, begun in enumerate(starts)]
+    since = trained_on([job for job, (_, all), (_, own) in zip(jobs, whole, journals, strict=True) if all != own])
     unmet = [values for job, values in asked.items() if job not in jobs]  # refused: its values are among those that were asked for
-    swept = _swept([*(asked.get(job, {}) for job in jobs), *unmet])
+    swept = _swept([*(asked.get(job, {}) for job in jobs), *unmet], searched)
     if swept:
         found_params = [{**asked[job], **found} for job, found in zip(jobs, found_params, strict=True)]  # 0.1 where 1e-1 was asked
     params = swept or _differing(found_params)
@@ -238,11 +245,17 @@ def summarize_sweep(
         )
     return Sweep(
         name=name, metric=metric, params=tuple(params), metrics=tuple(names), trials=tuple(trials), objectives=judged,
-        apart=tuple(apart(starts, params)),
+        notes=(*apart(starts, params), *since, *_unranked(trials, metric)),
     )  # fmt: skip
 
 
-def _rung(events: Sequence[object]) -> int | None:
+def _unranked(trials: Sequence[Trial], metric: str) -> list[str]:
+    """That some finished and tell nothing of what ranks the others: their data are of another kind."""
+    jobs = [trial.job for trial in trials if trial.status == "FINISHED" and metric not in trial.metrics]
+    return [f"no {metric} is told by job {', '.join(jobs)}: not ranked"] if 0 < len(jobs) < len(trials) else []
+
+
+def _rung(events: Sequence[Event]) -> int | None:
     """The epoch at which a search stopped the run for others to go on; None where it went on, or was never stopped."""
     told = [event.values[PRUNED] for event in events if isinstance(event, Tags) and PRUNED in event.values]
     return int(told[-1]) if told else None
@@ -258,20 +271,22 @@ def record_sweep(
     sender: Sender | None = None,
     texts: Mapping[str, str] = MappingProxyType({}),
     name: str = "",
+    folder: Path | None = None,
     before: Path | None = None,
     begun: Callable[[Path], None] = lambda folder: None,
 ) -> Receipt:
     """Writes the summary run: the table as csv, md, tex and html, the best values, the curves of all trials in one figure.
 
     texts   further artifacts by file name
-    name    what the sweep is called; its id where it has no other name
+    name    what the sweep is called, by default its id;  folder: where it is, to be found from here
     before  the folder of the summary run that the sweep has already: it is written again, not doubled
     begun   told the folder as soon as it is one
     The receipt's link opens the table of the sweep's runs.  Raises as `start`.
     """
     name = name or sweep.name
     space: dict[str, Any] = {key: _distinct(trial.params.get(key, "") for trial in sweep.trials) for key in sweep.params}
-    config = {"sweep": {"name": sweep.name, "trials": len(sweep.trials), "metric": sweep.metric, "space": space}}
+    place = {} if folder is None else {"folder": os.path.relpath(folder, project) if folder.is_relative_to(project) else str(folder)}
+    config = {"sweep": {"name": sweep.name, **place, "trials": len(sweep.trials), "metric": sweep.metric, "space": space}}
     note = f"Sweep {name}: {len(sweep.trials)} trials, ranked by {sweep.metric}.\n\n{sweep.markdown(most=40)}"
     tags = {"pipeline.kind": "sweep", "mlflow.note.content": note[:LONGEST_TAG]}
     if before is not None and before.is_dir():
@@ -343,12 +358,12 @@ def _labels(trials: Sequence[Trial]) -> list[str]:
     return [trial.label if count[trial.label] == 1 else f"{trial.job}: {trial.label}" for trial in trials]
 
 
-def _swept(asked: Sequence[Mapping[str, str]]) -> list[str]:
+def _swept(asked: Sequence[Mapping[str, str]], searched: Collection[str]) -> list[str]:
     """The paths that are asked for with several values; none where they are trials of a search, whose values are drawn."""
     if not all(asked) or any("trial" in found for found in asked):
         return []
     names = dict.fromkeys(name for found in asked for name in found)
-    return [name for name in names if len({found.get(name) for found in asked}) > 1]
+    return [name for name in names if name in searched or len({found.get(name) for found in asked}) > 1]
 
 
 def _differing(params: Sequence[Mapping[str, str]]) -> list[str]:

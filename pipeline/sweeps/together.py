@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 from backends import load
 from pipeline.compiler.structure import Structure
 from pipeline.config.experiment import BackendSettings
-from pipeline.errors import complain
+from pipeline.errors import ConfigError, complain
 from pipeline.program.make import load_backend, stacked
 from pipeline.records import record
 from pipeline.screen.console import console_for
 from pipeline.sweeps import stacks
 from pipeline.sweeps.doing import Doing
+from pipeline.sweeps.expected import Expected, expected, in_all, of_all, of_the_rest
 from pipeline.sweeps.jobs import JobResult, Trial
+from pipeline.sweeps.objective import check_measured
 from pipeline.sweeps.stacks import Member
 from pipeline.tasks import train
 from pipeline.tasks.results import Result
@@ -56,10 +58,11 @@ class Alone:
 
 @record
 class Share:
-    """Trials that one process can train together, and the bytes that they take, 0 where that is not known; of those alone, why."""
+    """Trials that one process can train together, the bytes they take, 0 where that is not known, and how long; of those alone, why."""
 
     trials: tuple[Trial, ...]
     memory: int = 0
+    expected: Expected = Expected(why="its time is not estimated")
     why: str = ""
 
 
@@ -102,16 +105,24 @@ def run_together(doing: Doing, trials: Sequence[Trial]) -> Iterator[JobResult]:
     compiled: dict[Kind, Structure] = {}
     with Interrupt() as interrupt, doing.asked_by(interrupt):
         around = Around(interrupt)
+        over = 0
         for made in _windows(doing, trials, around):
+            over += len(made) if isinstance(made, list) else 1
             if not isinstance(made, list):
                 result = made if isinstance(made, JobResult) else _alone(doing, made)
                 yield result
                 if interrupt() or isinstance(result.error, KeyboardInterrupt):
                     return
+                if isinstance(made, Alone) and doing.left is not None:
+                    doing.tell_time(of_the_rest(result.seconds, doing.left - over))
                 continue
-            for group in _groups(made):
-                structure = compiled.setdefault(group[0].kind, group[0].structure)
-                yield from _trained(doing, structure, group, around)
+            groups = list(_groups(made))
+            for group in groups:
+                group[0] = replace(group[0], structure=compiled.setdefault(group[0].kind, group[0].structure))
+            if doing.left is not None:
+                doing.tell_time(of_all(in_all(list(map(_expected, groups))), len(made), doing.left - over + len(made)))
+            for group in groups:
+                yield from _trained(doing, group[0].structure, group, around)
                 if interrupt():
                     return
 
@@ -125,23 +136,36 @@ def shares(doing: Doing, trials: Sequence[Trial], *, among: int = 1) -> Iterator
             yield Share(trials=(made.trial,), why=made.why)
         else:
             for group in _groups(made, among=among):
-                yield Share(trials=tuple(one.trial for one in group), memory=len(group) * (group[0].structure.peak() or 0) + _rows(group))
+                yield Share(
+                    trials=tuple(one.trial for one in group),
+                    memory=len(group) * (group[0].structure.peak() or 0) + _rows(group),
+                    expected=_expected(group),
+                )
             for one in made:
                 train.close(one.ready)
 
 
 def show_together(doing: Doing, trials: Sequence[Trial]) -> None:
     """Says how the trials would be run, and runs none."""
-    from pipeline.sweeps.expected import expected  # noqa: PLC0415  # hardly a sweep needs it
-
+    parts, count = list[Expected](), 0
     for made in _windows(doing, trials, Around(Interrupt()), runs=False):
         if isinstance(made, Alone):
             print(f"1 trial trains alone, {made.why}: job {made.trial.context.job}", flush=True)
         for group in _groups(made) if isinstance(made, list) else []:
             first = group[0].structure
             room = f"{len(group) * (first.peak() or 0) / 2**20:,.1f} MiB, their rows {_rows(group) / 2**20:,.1f} MiB"
-            time = expected(first, [(one.ready.begun.experiment, one.ready.data) for one in group])
-            print(f"{_said(len(group))}, structure {first.digest}: {room}; {time}: {_jobs(group)}", flush=True)
+            parts.append(_expected(group))
+            count += len(group)
+            print(f"{_said(len(group))}, structure {first.digest}: {room}; {parts[-1]}: {_jobs(group)}", flush=True)
+    if len(parts) > 1:
+        print(of_all(in_all(parts), count, count), flush=True)
+
+
+def _expected(group: Sequence[Opened]) -> Expected:
+    """What is left of them; those that a search may stop at a rung are taken to their end."""
+    members = [(one.ready.begun.experiment, one.ready.data, one.ready.begun.found) for one in group]
+    found = expected(group[0].structure, members)
+    return replace(found, most=found.most or any(one.trial.until is not None for one in group))
 
 
 def _rows(group: Sequence[Opened]) -> int:
@@ -158,6 +182,14 @@ def _windows(doing: Doing, trials: Sequence[Trial], around: Around, *, runs: boo
         if not isinstance(made, Opened):
             yield made
             continue
+        if doing.judged is not None:
+            asked, data = made.ready.begun.experiment.training, made.ready.data.dataset
+            try:
+                check_measured(doing.judged, asked, data)
+            except ConfigError:
+                train.close(made.ready)
+                raise
+            doing.judged = None
         if not opened and stacks.row_bytes(made.ready.data.train) > stacks.SMALL:
             left.sort(key=lambda trial: _split(trial) != _split(made.trial))  # rows that are many are shared by those of one split
         if opened and (len(opened) == stacks.MOST or not stacks.room([one.ready.data.train for one in (*opened, made)])):

@@ -31,18 +31,20 @@ if TYPE_CHECKING:
 
 
 class Worker:
-    """Works through jobs; `stops`: a failure has stopped the sweep; `first`: job -> an earlier one of the same values."""
+    """Works through jobs, `count` in all; `stops`: a failure has stopped the sweep; `first`: job -> an earlier one of the same values."""
 
-    def __init__(self, *, journal: SweepJournal, senders: Senders | None, shelf: Shelf) -> None:
+    def __init__(self, *, journal: SweepJournal, senders: Senders | None, shelf: Shelf, count: int = 0) -> None:
         self.journal, self.senders, self.shelf = journal, senders, shelf
         self.doing = Doing(journal, failed=self._failed)
         self._sweep = SweepSettings()  # of the jobs that are done now
         self.stops = False
+        self.count = count
         self.first: dict[int, int] = {}
         self._told: Counter[str] = Counter()  # how often each error came
         self._numbers: dict[str, int] = {}  # trial -> the job that it was first met in
         self._values: dict[str, set[str | None]] = {}  # path -> what it is in the jobs so far
         self._planned = 0
+        self._timed = False  # how long all will take was said with the first batch
         self._twice = 0  # jobs of the batch whose values another had
 
     def plan(self, jobs: Sequence[Job]) -> None:
@@ -104,11 +106,13 @@ class Worker:
                 waiting.append(met)
         self._tell_how_many()
         if self._twice > 1:
-            complain(f"note: {self._twice - 1} more have the values of others, too")
+            complain(f"note: {self._twice - 1} more {'have' if self._twice > 2 else 'has'} the values of others, too")
         self._twice = 0
         if self._sweep.dry_run:
             self._show(waiting)
             return []
+        self.doing.left = None if self._timed else len(waiting) + max(0, self.count - self._planned)
+        self._timed = True
         for result in self._run(waiting):
             results[result.context.job or 0] = result
         self._tell_how_many()

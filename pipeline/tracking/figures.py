@@ -25,13 +25,13 @@ RESTORED = re.compile(r"the weights are those of epoch (\d+)")  # in the message
 
 
 def draw(folder: Path, *, title: str = "") -> Iterator[Path]:
-    """Draws what the folder has into its figures/ -> the files, one by one.  title: what was run, by default as the journal has it."""
+    """Draws what the folder has into its figures/, if anything -> the files, one by one.  title: what was run, else by the journal."""
     events = read_journal(folder)
     target = folder / "figures"
-    target.mkdir(exist_ok=True)
-    if target.resolve() != folder.resolve() / "figures":
-        return  # a link to somewhere else, where nothing of ours is to be written
     for name, figure in drawn(folder, events, title or named(events)):
+        target.mkdir(exist_ok=True)
+        if target.resolve() != folder.resolve() / "figures":
+            return  # a link to somewhere else, where nothing of ours is to be written
         yield save(figure, target / f"{name}.png")
 
 

@@ -6,7 +6,8 @@ runs/2026-11-21_04-35-58_bn/
   journal.jsonl    what happened (pipeline/tracking/journal.py)
   mlflow.json      what MLflow has of it: run id, bytes of the journal sent (written by the sender)
   log.txt          what the terminal showed, for people
-  checkpoints/     figures/
+  checkpoints/
+  figures/         where pictures were drawn
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ def _never_began(folder: Path) -> bool:
     """
     if not folder.is_dir() or not (folder / LOCK).exists() or held(folder):
         return False
-    rest = {path.name for path in folder.iterdir()} - {CONFIG, INFO, LOCK, JOURNAL, f".{INFO}", "figures"}
+    rest = {path.name for path in folder.iterdir()} - {CONFIG, INFO, LOCK, JOURNAL, f".{INFO}"}
     return whole_length(folder) == 0 and all(name.startswith(f".{INFO}.") for name in rest)
 
 
@@ -117,7 +118,6 @@ def fill(folder: Path, info: RunInfo, config: str) -> None:
     try:
         _write(folder / CONFIG, config)
         write_info(folder, info)
-        (folder / "figures").mkdir(exist_ok=True)
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise unwritable(folder, error) from error

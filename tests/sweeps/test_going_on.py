@@ -150,3 +150,64 @@ def test_a_sweep_that_is_killed_again_and_again_ends_as_one_that_never_was(tmp_p
     assert start(killed, "resume=s").wait(300) == 0
     assert found(killed, killed / "s") == found(whole, whole / "s")
     assert len(list(run_folders(killed / "runs"))) == len(list(run_folders(whole / "runs"))) == 7
+
+
+def test_what_a_sweep_prints_goes_on_with_it_and_what_is_no_sweep_is_refused_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([*SMALL, "seed=0,1", "hydra.sweep.dir=s"]) == 0
+    printed = capsys.readouterr().out
+    tables, best = (re.search(rf"{word} +(\S+)", printed)[1] for word in ("tables", "best run"))  # type: ignore[index]  # they are there
+    assert not list(Path("runs").glob("*/figures"))  # a folder for pictures comes with the first of them
+    for named in ("s", "s/", "s/sweep.jsonl", tables, str(tmp_path / tables)):
+        for flags in (["-m"], []):
+            assert cli.main([*flags, f"resume={named}"]) == 0
+            assert "sweep s: 2 jobs, 2 of them over\n" in capsys.readouterr().out
+    fork = (
+        f"resume = {best}: a run goes on once, and this sweep asks for it several times; fork it: task=fork run={best} training.epochs=3,4"
+    )
+    neither = "is neither the folder of a sweep (it has no sweep.jsonl) nor that of a run (it has no run.json); give runs/sweeps/NAME, "
+    for argv, line in (
+        ([f"resume={best}"], f"resume = {best}: is one run, and no sweep; leave out -m to go on with it"),
+        ([f"resume={best}", "training.epochs=3,4"], fork),
+        (["resume=s,s"], "resume = s, s: one sweep goes on at a time; give one folder"),
+        (["resume=runs"], f"resume = runs: {neither}as the sweep was told"),
+        (["resume="], "resume = : names nothing; give the folder of a sweep, or of a run"),
+    ):
+        assert cli.main(["-m", *argv]) == 2
+        assert capsys.readouterr().err == f"error: {line}\n"
+    assert not Path("runs/sweeps").exists()
+    for task in ("evaluate", "fork", "explain"):
+        assert cli.main([f"task={task}", f"run={tables}"]) == 2
+        said = f"run = {tables}: is a sweep of 2 trials, and this task works on one run; its best, by accuracy/validation, is run={best}"
+        assert capsys.readouterr().err == f"error: {said}\n"
+    Path("s").rename("elsewhere")
+    assert cli.main(["-m", f"resume={tables}"]) == 2
+    gone = f"resume = {tables}: sums up the sweep of s, where there is none any more; give the folder of the sweep"
+    assert capsys.readouterr().err == f"error: {gone}\n"
+
+
+def test_a_trial_that_somebody_lets_train_on_stands_in_the_table_as_its_sweep_trained_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([*SMALL, "seed=0,1,2", "hydra.sweep.dir=s"]) == 0
+    before = capsys.readouterr().out
+    folder = next(folder for folder in run_folders(Path("runs")) if "seed-1" in folder.name)
+    assert cli.main([f"resume={folder}", "training.epochs=9", "tracking=none"]) == 0
+    capsys.readouterr()
+    assert cli.main(["resume=s"]) == 0
+    after = capsys.readouterr().out
+    told = "note: job 1 trained on since, by resume=: the table has it as the sweep trained it\n"
+    assert told in after and shown(after.replace(told, "")) == shown(before)
+
+
+def test_a_report_ranks_by_what_the_sweep_was_judged_by_wherever_that_was_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pipeline
+
+    monkeypatch.chdir(tmp_path)
+    cfg = pipeline.compose(["architecture=mlp_small", "training.epochs=1", "tracking=none"])
+    pipeline.sweep(cfg, {"optimizer.learning_rate": [0.1, 0.01]}, settings={"metric": "loss/train"}, folder="s", quiet=True)
+    assert cli.main(["task=report", "run=s", "format=markdown"]) == 0
+    assert "loss/train" in next(line for line in Path("s/report.md").read_text().splitlines() if "anked by" in line)

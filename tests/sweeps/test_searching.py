@@ -239,7 +239,7 @@ def test_more_points_go_on_in_the_same_folder_and_the_first_are_those_that_there
         rates.append([point["optimizer.learning_rate"] for event in events if event["event"] == "points" for point in event["points"]])
     assert len(rates[0]) == 4 and rates[0] == rates[1]
     assert cli.main(["task=evaluate", "run=s"]) == 2
-    assert "run = s: is a sweep of 4 trials, and this task works on one run; its best, by default measures, is run=runs/" in (
+    assert "run = s: is a sweep of 4 trials, and this task works on one run; its best, by accuracy/validation, is run=runs/" in (
         capsys.readouterr().err
     )
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pipeline import cli
+from pipeline.config.overrides import groups
 from pipeline.errors import ConfigError, DivergedError
 from pipeline.sweeps import run
+from pipeline.sweeps.expected import of_the_rest
 from tests import recorder
 
 Command = Callable[..., int]
@@ -250,6 +253,13 @@ def test_the_end_says_what_became_of_a_refused_job_and_where_the_tables_are(
             ("seed=0,1", "hydra.sweep.dir=${oc.env:NOWHERE}"),
             "config: hydra.sweep.dir: KeyError raised while resolving interpolation: \"Environment variable 'NOWHERE' not found\"",
         ),
+        (
+            ("optimizer={kind:sgd},adam",),
+            "optimizer = {kind:sgd},adam: a group takes the name of an option; write optimizer=OPTION optimizer.KEY=VALUE; the options are "
+            + ", ".join(groups()["optimizer"]),
+        ),
+        (("loss=null,auto",), f"loss = null: a group needs an option; use one of {', '.join(groups()['loss'])}"),
+        (("seed=0,1", "hydra.sweep.dir=''"), "hydra.sweep.dir = : names no folder; give one; hydra.sweep.dir=. is this one"),
         (("resume=nowhere",), "resume = nowhere: there is no such folder; give the folder of a sweep, or of a run"),
     ],
 )
@@ -273,11 +283,87 @@ def test_a_dry_run_names_trials_and_stacks_and_leaves_nothing_behind(
         "job 2: seed=1 activation=relu",
         "job 3: seed=1 activation=tanh",
     ]
-    assert [line.rpartition(": ")[2] for line in out[5:]] == ["jobs 0, 2", "jobs 1, 3"]
-    assert all("MiB; about 0." in line and " s of steps and evaluations" in line for line in out[5:])
+    assert [line.rpartition(": ")[2] for line in out[5:7]] == ["jobs 0, 2", "jobs 1, 3"]
+    assert all("MiB; about 0." in line and " s at most: jobs" in line for line in out[5:7])
+    assert re.fullmatch(r"time        about \S+ s at most for 4 jobs", out[7]) and len(out) == 8
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        (("seed=range(0,66)",), r"about \S+ s for the first 64 of 66 jobs, about \S+ s for all of them if the others are like these"),
+        (("seed=0,1", "budget.steps=3"), r"about \S+ s for 2 jobs"),
+        (("seed=0,1", "sweep.engine=processes", "sweep.workers=1"), r"about \S+ s of one machine like this one, in 1 part"),
+        (("seed=0,1", "sweep.stack=false"), None),  # nobody knows before one has trained, and then it is not worth a line
+    ],
+)
+def test_a_sweep_says_once_and_before_it_trains_how_long_it_will_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], argv: tuple[str, ...], line: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["-m", "data=iris", "training.epochs=1", "tracking=none", *argv]) == 0
+    out = capsys.readouterr().out
+    told = [text.removeprefix("time        ") for text in out.splitlines() if text.startswith("time   ")]
+    assert len(told) == (line is not None) and (line is None or re.fullmatch(line, told[0]))
+    assert line is None or out.index("time   ") < out.index("loss/train")
+
+
+def test_a_stretch_of_jobs_one_by_one_is_told_after_the_first() -> None:
+    assert of_the_rest(3600.0, 5) == "time        about 300 min for 5 jobs more, if each takes as long as this one"
+    assert of_the_rest(1.0, 5) == of_the_rest(3600.0, 0) == ""
+
+
 def test_runs_that_go_on_differ_by_the_run(command: Command) -> None:
+    for name in ("a", "b"):
+        Path("runs", name).mkdir(parents=True)
+        Path("runs", name, "run.json").touch()
     assert command("-m", "resume=runs/a,runs/b", "training.epochs=9") == 0
     assert [e.resume for e, _, _ in recorder.calls] == ["runs/a", "runs/b"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        (("sweep.metric=f1/validation",), "f1/validation: is not measured after each epoch; give training.metrics=[accuracy,f1] too"),
+        (
+            ("sweep.metric=rmse/validation",),
+            "rmse/validation: no metric of classification; use one of loss/validation, accuracy/validation",
+        ),
+        (
+            ("sweep.metric=loss/validation", "data.split.validation=0"),
+            "loss/validation: there is no validation part; give data.split.validation=0.1, or sweep.metric=loss/train",
+        ),
+    ],
+)
+@pytest.mark.parametrize("engine", ["local", "processes"])
+def test_what_the_trials_will_not_measure_is_told_before_any_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], argv: tuple[str, ...], line: str, engine: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["-m", "data=iris", "training.epochs=1", "tracking=none", "seed=0,1", f"sweep.engine={engine}", *argv]) == 2
+    assert capsys.readouterr().err == f"error: sweep.metric = {line}\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweep_in_a_folder_of_any_name_says_how_it_goes_on_in_words_that_can_be_pasted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small = ["-m", "data=iris", "training.epochs=1", "tracking=none"]
+    assert cli.main([*small, "activation='relu','tanh'", "hydra.sweep.dir='a b/ü,x=1'"]) == 0
+    assert re.search(r"\n +1 +tanh +\d", capsys.readouterr().out)  # no quotes in a cell
+    assert cli.main([*small, "seed=0,1", "hydra.sweep.dir='a b/ü,x=1'"]) == 2
+    assert capsys.readouterr().err.endswith("or go on with 'resume=a b/ü,x=1'\n")
+    assert cli.main(["-m", "resume=a b/ü,x=1"]) == 0
+    capsys.readouterr()
+    assert cli.main([*small, "seed=0,1", "hydra.sweep.dir=."]) == 0
+    assert capsys.readouterr().out.startswith(f"sweep {tmp_path.name}: 2 jobs\n")
+
+
+def test_trials_that_do_not_tell_what_ranks_the_others_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["-m", "data=iris,diabetes", "training.epochs=1", "tracking=none", "seed=0,1"]) == 0
+    assert "note: no accuracy/validation is told by job 2, 3: not ranked\n" in capsys.readouterr().out

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipeline.sweeps.finish import _fitting, _table
+from pipeline.screen.tables import folded
+from pipeline.sweeps.comparison import compare
+from pipeline.sweeps.shown import show_arms, show_trials
 from pipeline.sweeps.table import Sweep, Trial
 from pipeline.tasks import RunContext
 
@@ -32,7 +34,7 @@ def lines(width: int) -> list[str]:
     sweep = Sweep(name="s", metric="loss/validation", params=("optimizer",), metrics=tuple(METRICS), trials=trials)
     console = Console(width=width, color_system=None, highlight=False)
     with console.capture() as capture:
-        console.print(_fitting(console, _table(sweep)))
+        show_trials(console, sweep)
     return [line.strip() for line in capture.get().splitlines() if line.strip()]
 
 
@@ -43,18 +45,53 @@ def test_a_wide_terminal_has_a_row_a_trial() -> None:
     assert found[3].split("  ")[0] == "0" and len(found) == 5
 
 
-@pytest.mark.parametrize("width", [60, 40])
-def test_a_narrow_terminal_has_a_block_a_trial(width: int) -> None:
-    assert lines(width)[:7] == [
-        "ranked by loss/validation",
-        "job                   0",
-        "optimizer             sgd",
-        "accuracy/validation   97.22 %",
-        "loss/validation       0.2",
-        "accuracy/test         95.00 %",
-        "status                finished",
+def test_a_narrow_terminal_leaves_columns_out_and_says_which_but_never_the_metric_that_ranks() -> None:
+    assert [" ".join(line.split()) for line in lines(40)[1:]] == [
+        "loss/",
+        "job optimizer validation",
+        "─" * 28,
+        "0 sgd 0.2",
+        "1 adam 1.2",
+        "no room here for accuracy/validation, accuracy/test, status; all are in trials.csv of the sweep's own run",
     ]
-    assert len(lines(width)) == 14 and set(lines(width)[7]) == {"─"}
+
+
+def test_where_not_even_that_has_room_each_trial_is_a_block() -> None:
+    found = lines(18)
+    assert found[:5] == ["ranked by loss/validation", "job         0", "optimizer   sgd", "accuracy/validation", "97.22 %"]
+    assert found[11:14] == ["────", "job         1", "optimizer   adam"]
+
+
+def test_no_width_breaks_a_number_or_loses_what_ranks_the_arms() -> None:
+    trials = tuple(
+        Trial(
+            job=str(job),
+            name="",
+            folder=Path(),
+            status="FINISHED",
+            message="",
+            run_id="",
+            params={"optimizer.learning_rate": rate, "seed": seed},
+            metrics={"accuracy/validation": value, "loss/validation": 1 - value},
+            curve={},
+        )
+        for job, (rate, seed, value) in enumerate(
+            (("0.1", "0", 0.99), ("0.1", "1", 0.95), ("0.001", "0", 0.9), ("0.001", "1", 0.85)),
+        )
+    )
+    columns = ("accuracy/validation", "loss/validation")
+    sweep = Sweep(name="s", metric="accuracy/validation", params=("optimizer.learning_rate", "seed"), metrics=columns, trials=trials)
+    for width in range(20, 130):
+        console = Console(width=width, color_system=None, highlight=False)
+        with console.capture() as capture:
+            show_arms(console, sweep, compare(sweep))
+        whole = " ".join(capture.get().split())
+        assert "97.00 %, 71.59 to 100.00 %" in whole and "87.50 %, 55.73 to 100.00 %" in whole, width
+
+
+def test_a_long_cell_is_broken_after_commas_and_between_words_only() -> None:
+    assert folded("[512,256,128] and 1.25 ± 0.50 %", 14) == ["[512,256,128]", "and", "1.25 ± 0.50 %"]
+    assert folded("[512,256,128]", 6) == ["[512,", "256,", "128]"]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from pipeline.errors import DivergedError, Paused, PipelineError, RunError, Stop
 from pipeline.extend.load import paths
 from pipeline.sweeps.doing import Doing, result_of
 from pipeline.sweeps.engines.orders import Order, asked_of
+from pipeline.sweeps.expected import Expected, in_all
 from pipeline.sweeps.jobs import JobResult, Trial
 from pipeline.sweeps.journal import ORDERS, SweepJournal
 from pipeline.sweeps.together import Share, shares
@@ -69,11 +70,15 @@ def run(place: Place, doing: Doing, trials: Sequence[Trial], settings: SweepSett
         left, refused = with_senders(trials, doing)
         yield from refused
         waiting: deque[Given] = deque()
+        times: list[Expected] = []
         for share in shares(doing, left, among=place.among) if settings.stack else (Share(trials=(trial,)) for trial in left):
             if isinstance(share, JobResult):
                 yield share
             else:
+                times.append(share.expected)
                 waiting.append(given(doing, share, settings))
+        if times and (whole := in_all(times)).seconds is not None:
+            doing.tell_time(f"time        {whole} of one machine like this one, in {len(times)} part{'s' if len(times) > 1 else ''}")
         going: dict[Given, Going] = {}
         while (waiting or going) and not interrupt():
             out = [waiting.popleft() for _ in range(min(len(waiting), place.slots - len(going)))]
