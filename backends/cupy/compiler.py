@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from backends.folder import cache_folder, is_own
+from backends.folder import cache_folder, is_own, is_private
 
 # no contraction beyond the fma that the source asks for; division and square root correctly rounded; all functions are the device's
 FLAGS = ("-std=c++17", "-fmad=false", "-prec-div=true", "-prec-sqrt=true", "-default-device")
@@ -60,8 +60,7 @@ class Cubins:
     def _keep(self, key: str, code: bytes) -> None:
         # a cache that cannot be written costs time, not the run
         with contextlib.suppress(OSError):
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not is_own(self.folder.stat()):
+            if not is_private(self.folder):
                 return
             handle, temporary = tempfile.mkstemp(dir=self.folder, suffix=".part")
             with os.fdopen(handle, "wb") as file:

@@ -40,9 +40,34 @@ _OF_THE_COMMAND = (
 _PATHS = ("path", "test_path", "validation_path", "root")
 
 
+class _Once(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
+    """Takes no name twice, of which the last would hold without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise yaml.constructor.ConstructorError(None, None, f"{twice} is given twice", node.start_mark)
+        made: dict[Any, Any] = super().construct_mapping(node, deep)
+        return made
+
+
+def written_config(folder: Path) -> dict[str, Any]:
+    """The config of a run folder as it stands there.  Raises RunError."""
+    path = folder / CONFIG
+    try:
+        config = yaml.load(files.content(path).decode(), _Once)
+    except FileNotFoundError:
+        raise RunError(f"{files.shown(path)}: no such file; give the folder of a run") from None
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise RunError(f"{files.shown(path)}: cannot be read ({' '.join(str(error).split())}); restore it from a copy") from error
+    if not isinstance(config, dict):
+        raise RunError(f"{files.shown(path)}: holds no config; restore it from a copy")
+    return config
+
+
 def stored_config(folder: Path) -> dict[str, Any]:
     """The resolved config of a run folder, its paths as they lead there from here; what it needs is loaded.  Raises RunError."""
-    config = _read(folder / CONFIG)
+    config = written_config(folder)
     if (of := _summed_up(config)) is not None:
         raise RunError(f"{files.shown(folder)}: sums up a sweep, and has no network of its own; the sweep is in {files.shown(of)}")
     names = config.get("extensions")
@@ -53,21 +78,9 @@ def stored_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        config = yaml.safe_load(files.content(path).decode())
-    except FileNotFoundError:
-        raise RunError(f"{files.shown(path)}: no such file; give the folder of a run") from None
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise RunError(f"{files.shown(path)}: cannot be read ({' '.join(str(error).split())}); restore it from a copy") from error
-    if not isinstance(config, dict):
-        raise RunError(f"{files.shown(path)}: holds no config; restore it from a copy")
-    return config
-
-
 def summed_up(folder: Path) -> Path | None:
     """The folder of the sweep that the run in `folder` sums up; None where it is no such run."""
-    return _summed_up(_read(folder / CONFIG)) if (folder / CONFIG).is_file() else None
+    return _summed_up(written_config(folder)) if (folder / CONFIG).is_file() else None
 
 
 def _summed_up(config: Mapping[str, Any]) -> Path | None:

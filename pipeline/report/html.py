@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import html
 import json
-import os
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
+from backends.folder import cache_folder, is_own, is_private
 from pipeline import files
-from pipeline.errors import BackendError
+from pipeline.errors import BackendError, RunError
 from pipeline.report.parts import Chart, Heading, Part, Picture, Table, Text
 
 PAGE = """<!doctype html>
@@ -112,15 +112,13 @@ def _bundle() -> str:
         raise BackendError(
             "the charts of a page need vl-convert-python (pip install 'caviar-pipeline[report]' brings it); format=markdown does without"
         ) from None
-    base = os.environ.get("XDG_CACHE_HOME") or (Path.home() / ".cache")
-    kept = Path(base) / "caviar" / "report" / f"vega-{version('vl-convert-python')}.js"
-    try:
-        return kept.read_text(encoding="utf-8")
-    except OSError:
-        made = str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed")).replace("</script", "<\\/script")
-    try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        files.write(kept, made)
-    except OSError:
-        pass  # without a cache it is made again the next time
+    kept = cache_folder("report") / f"vega-{version('vl-convert-python')}.js"
+    with contextlib.suppress(OSError):
+        if is_private(kept.parent) and is_own(kept.lstat()):  # it runs in the browser of whoever reads the report
+            return kept.read_text(encoding="utf-8")
+    made = str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed")).replace("</script", "<\\/script")
+    with contextlib.suppress(OSError, RunError):  # without a cache it is made again the next time
+        if is_private(kept.parent):
+            files.write(kept, made)
+            kept.chmod(0o600)
     return made

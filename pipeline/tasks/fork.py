@@ -25,7 +25,7 @@ from pipeline.recipe.plateau import Plateau
 from pipeline.recipe.schedules import SCHEDULES, needs_total
 from pipeline.screen.wording import counted
 from pipeline.tasks import trained
-from pipeline.tasks.resume import Beginning
+from pipeline.tasks.resume import Beginning, check_config
 from pipeline.tracking.delivery import read_sent
 from pipeline.tracking.folder import Origin, read_info
 from pipeline.tracking.provenance import flatten
@@ -40,6 +40,7 @@ def beginning(experiment: Experiment) -> Beginning:
     """Of a fork of the run `experiment.run`.  Raises RunError."""
     assert experiment.run is not None
     folder = trained.find(experiment.run, experiment)
+    check_config(folder)
     info, found = read_info(folder), _found(experiment, folder / trained.CHECKPOINTS)
     step = int(np.max(found.state.get("step", 0)))
     origin = Origin(folder=files.shown(folder), uid=info.uid, step=step, taken="", run_id=read_sent(folder).run_id)

@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline import files
 from pipeline.config import spec
 from pipeline.config.experiment import Experiment
+from pipeline.config.stored import written_config
 from pipeline.data import Dataset
 from pipeline.errors import ConfigError, RunError
 from pipeline.extend.load import described
@@ -16,11 +17,13 @@ from pipeline.recipe.schedules import SCHEDULES, needs_total
 from pipeline.records import record
 from pipeline.screen.wording import counted
 from pipeline.tasks import trained
+from pipeline.text import leaving
 from pipeline.tracking import tracker as tracking
-from pipeline.tracking.folder import Origin, read_info
+from pipeline.tracking.folder import CONFIG, Origin, read_info
 from pipeline.tracking.journal import Metric, end_of, read_journal, start_of
 from pipeline.tracking.lock import Lock
 from pipeline.tracking.outbox import Sender
+from pipeline.tracking.provenance import flatten
 from pipeline.tracking.run import own
 from pipeline.tracking.settings import Tracking
 from pipeline.tracking.tracker import Tracker
@@ -97,6 +100,7 @@ def beginning(experiment: Experiment, overrides: Sequence[str]) -> Beginning:
         return Beginning(experiment=experiment)
     folder = trained.find(experiment.resume, experiment, at="resume")
     stored = trained.stored_experiment(folder)
+    check_config(folder)
     asked = trained.with_overrides(stored, experiment, _values(overrides), RESUMABLE, task="resume")
     lock = tracking.take_up(folder)
     try:
@@ -107,6 +111,17 @@ def beginning(experiment: Experiment, overrides: Sequence[str]) -> Beginning:
     except BaseException:
         lock.release()
         raise
+
+
+def check_config(folder: Path) -> None:
+    """Whether config.yaml says of what was trained what the journal says, in which a changed line is known.  Raises RunError."""
+    told, now = start_of(read_journal(folder)).params, flatten(written_config(folder))
+    for path, before in told.items():
+        free = any(path == name or path.startswith(f"{name}.") for name in RESUMABLE)
+        if not free and leaving(now.get(path, "nothing")) != before:
+            rule = f"the run began with {before}, as its journal says, and the file was changed since"
+            hint = "restore it from a copy, and ask for other values with task=fork"
+            raise RunError(f"{files.shown(folder / CONFIG)}: {path} = {leaving(now.get(path, 'nothing'))[:200]}: {rule}; {hint}")
 
 
 def _values(overrides: Sequence[str]) -> list[str]:

@@ -45,7 +45,7 @@ def stored_experiment(folder: Path) -> Experiment:
     try:
         found = spec.experiment(stored.stored_config(folder))
     except ConfigError as error:
-        raise RunError(f"{folder / 'config.yaml'}: {error}") from error
+        raise RunError(f"{files.shown(folder / 'config.yaml')}: {error}") from error
     return found
 
 

@@ -12,6 +12,7 @@ import fcntl
 import os
 import shutil
 import sqlite3
+import tempfile
 import time
 import uuid
 import warnings
@@ -20,6 +21,7 @@ from importlib import metadata
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
+from backends.folder import cache_folder, is_own, is_private
 from pipeline.errors import TrackingError
 from pipeline.records import record
 from pipeline.tracking import models
@@ -268,7 +270,8 @@ def create_database(path: Path, *, artifacts: str) -> None:
         if _made(path):
             return
         partial = path.with_name(f".{path.name}.{os.getpid()}.new")
-        shutil.copyfile(_template(), partial)
+        with _template() as template:
+            shutil.copyfile(template, partial)
         with contextlib.closing(_connected(partial)) as connection:
             now = _now()
             connection.execute(
@@ -278,24 +281,26 @@ def create_database(path: Path, *, artifacts: str) -> None:
         os.replace(partial, path)
 
 
-def _template() -> Path:
-    """A database with no runs, as the MLflow that is installed makes it."""
+@contextlib.contextmanager
+def _template() -> Iterator[Path]:
+    """A database with no runs, as the MLflow that is installed makes it, kept in the cache; where others can write that, or nobody can, one
+    that is made for this once."""
+    root = cache_folder("mlflow")
+    path = root / f"{metadata.version('mlflow')}.db"
     try:
-        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "caviar" / "mlflow"
-        root.mkdir(parents=True, exist_ok=True)
-        path = root / f"{metadata.version('mlflow')}.db"
-        if _sound(path):
-            return path
-        with _lock(root / ".lock"):
-            if not _sound(path):
-                _make(path)
-        return path
-    except (OSError, RuntimeError):  # no home, or none that can be written: made for this once
-        import tempfile  # noqa: PLC0415  # hardly ever needed
-
-        path = Path(tempfile.mkdtemp()) / "mlflow.db"
-        _make(path)
-        return path
+        usable = is_private(root)
+        if usable and not _sound(path):
+            with _lock(root / ".lock"):
+                if not _sound(path):
+                    _make(path)
+    except OSError:
+        usable = False
+    if usable:
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as place:
+        _make(Path(place, "mlflow.db"))
+        yield Path(place, "mlflow.db")
 
 
 def _make(path: Path) -> None:
@@ -306,12 +311,13 @@ def _make(path: Path) -> None:
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415  # seconds that hardly a run needs
 
         SqlAlchemyStore(f"sqlite:///{partial}", (path.parent / "mlruns").as_uri()).engine.dispose()
+    partial.chmod(0o600)
     os.replace(partial, path)
 
 
 def _sound(path: Path) -> bool:
     """Whether a template is whole: one that a full disk or a foreign hand has damaged is made again."""
-    if not _made(path):
+    if not _made(path) or not is_own(path.lstat()):
         return False
     try:
         with contextlib.closing(_connected(path)) as connection:

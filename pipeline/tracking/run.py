@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from backends.folder import cache_folder, is_private
 from pipeline import files
 from pipeline.errors import RunError, TrackingError
 from pipeline.text import hidden
@@ -16,6 +17,7 @@ from pipeline.tracking import models
 from pipeline.tracking.client import open_client
 from pipeline.tracking.delivery import read_sent
 from pipeline.tracking.folder import INFO, RunInfo, check_folder, run_folders
+from pipeline.tracking.journal import unwritable
 from pipeline.tracking.settings import Tracking
 from pipeline.tracking.store import Store, check, connect, locate
 
@@ -97,8 +99,15 @@ def _ask(text: str, run_id: str, store: Store, at: str, project: Path) -> Path:
 
 
 def _kept(run_id: str) -> Path:
-    """Where a run that a store gave back lies: in the cache, so that it is fetched once."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "caviar" / "runs" / run_id
+    """Where a run that a store gave back lies: in the cache, so that it is fetched once.  Raises RunError."""
+    folder = cache_folder("runs")
+    try:
+        private = is_private(folder)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    if not private:
+        raise RunError(f"{folder}: others can write there; set XDG_CACHE_HOME to a folder of your own")
+    return folder / run_id
 
 
 def _fetch(store: Store, run_id: str, target: Path, *, told: str, at: str) -> None:

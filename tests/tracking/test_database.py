@@ -114,8 +114,8 @@ def test_a_new_database_is_that_of_mlflow_with_one_experiment(tmp_path: Path) ->
 
 def test_a_damaged_template_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    (template,) = [module._template()]
-    template.write_bytes(template.read_bytes()[:5000])
+    with module._template() as template:
+        template.write_bytes(template.read_bytes()[:5000])
     create_database(tmp_path / "mlflow.db", artifacts="file:///a")
     assert is_ours(tmp_path / "mlflow.db", FIRST)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 import sys
 import tempfile
 import threading
@@ -16,7 +17,7 @@ import llvmlite
 import llvmlite.binding as llvm
 from llvmlite import ir
 
-from backends.folder import cache_folder, is_own
+from backends.folder import cache_folder, is_own, is_private
 from backends.numpy.machine.processor import Processor
 
 LIMIT = 256 * 2**20  # bytes kept on disk; the files not used for longest go first
@@ -96,19 +97,16 @@ class ObjectCache:
         """Raises OSError for what is not there, or not ours alone."""
         if not is_own(self.folder.stat()):
             raise PermissionError
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
-            if not is_own(os.fstat(file.fileno())):
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not (is_own(status) and stat.S_ISREG(status.st_mode)):
                 raise PermissionError
             return file.read()
 
     def _keep(self, path: Path, data: bytes) -> None:
         # a cache that cannot be written (read-only home, full disk) costs time, not the run
         with contextlib.suppress(OSError):
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            status = self.folder.stat()
-            if status.st_uid == os.geteuid() and status.st_mode & 0o022:
-                self.folder.chmod(0o700)  # of an earlier version; each file in it is looked at when it is read
-            if not is_own(self.folder.stat()):
+            if not is_private(self.folder):  # what others wrote in it before: each file is looked at when it is read
                 return
             handle, temporary = tempfile.mkstemp(dir=self.folder, suffix=".part")
             try:

@@ -20,12 +20,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from backends.folder import cache_folder
 from pipeline import records
 from pipeline.data.dataset import ImageForm, Raw
 from pipeline.data.images.image import Seen, UnlikeImage, UnreadableImage, form_of, quiet_decoder, read_image, seen_in
 from pipeline.data.images.listing import Listing, all_images, files_of, listed, shown_files
 from pipeline.data.settings import Data, Image
-from pipeline.data.storage.cache import Conversion, converted, default_folder, digest_of, digest_of_file, mapped_cells, write_cells
+from pipeline.data.storage.cache import Conversion, converted, digest_of, digest_of_file, mapped_cells, write_cells
 from pipeline.data.storage.files import located
 from pipeline.data.storage.progress import Progress
 from pipeline.errors import DataError, PipelineError
@@ -50,7 +51,7 @@ def image_folder(config: Data) -> Raw:
     """The images of the folder `data.path`, with test and validation parts where it has these.  Raises DataError."""
     root, notes = located(str(config.path)), list[str]()
     listing = listed(root, skip=config.image.skip)
-    made = converted(_conversion(listing, config.image), default_folder("images"), say=notes.append)
+    made = converted(_conversion(listing, config.image), cache_folder("images"), say=notes.append)
     classes = listing.classes
     number = {name: label for label, name in enumerate(classes)}
     parts, start = {}, 0

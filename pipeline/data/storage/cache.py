@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
@@ -24,6 +25,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from backends.folder import is_own, is_private
 from pipeline.errors import DataError
 
 Array = npt.NDArray[Any]
@@ -51,33 +53,28 @@ class Conversion(Generic[T]):
     read: Callable[[Path], T | None]
 
 
-def default_folder(kind: str) -> Path:
-    """The place of a kind of conversions in the user's cache folder, by the XDG convention."""
-    try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "caviar" / kind
-    except RuntimeError:  # a user without a home
-        return Path(tempfile.gettempdir()) / f"caviar-{os.geteuid()}" / kind
-
-
 def converted(what: Conversion[T], folder: Path, *, say: Callable[[str], None]) -> T:
     """The conversion, made where it is not there or damaged.  Raises DataError."""
+    hint = "make room there, or set XDG_CACHE_HOME to another folder"
     try:
+        if not is_private(folder):
+            raise PermissionError(0, "others can write there")
         known = _known(_note(what, folder))
         content = known["content"] if known | what.state == known != {} else what.content()[:32]
         place = folder / f"{content}-{what.settings}"
-        damaged = place.exists()
-        found = what.read(place) if damaged else None
+        damaged = place.exists() or place.is_symlink()
+        found = what.read(place) if damaged and is_own(place.lstat()) else None
         if found is not None:
             _remember(what, folder, content)
             return found
         if damaged:
             say(f"the converted {what.noun} in {place} was damaged and has been made again")
-            shutil.rmtree(place, ignore_errors=True)
+            place.unlink() if place.is_symlink() else shutil.rmtree(place, ignore_errors=True)
         _make(what, place)
         _remember(what, folder, content)
     except OSError as error:
         rule = f"cannot be converted in {folder} ({(error.strerror or type(error).__name__).lower()})"
-        raise DataError(f"data.path = {what.path}: {rule}; make room there, or set XDG_CACHE_HOME to another folder") from error
+        raise DataError(f"data.path = {what.path}: {rule}; {hint}") from error
     made = what.read(place)
     assert made is not None, f"{place} was damaged as soon as it was written"
     return made
@@ -130,9 +127,10 @@ def _remember(what: Conversion[T], folder: Path, content: str) -> None:
     known = _known(note)
     if known == state:
         return
-    note.parent.mkdir(parents=True, exist_ok=True)
+    is_private(note.parent)
     temporary = note.with_suffix(f".{os.getpid()}")
     temporary.write_text(json.dumps(state))
+    temporary.chmod(0o600)
     temporary.rename(note)
     if known and known["content"] != content:
         _forget(known["content"], folder)
@@ -143,11 +141,11 @@ def _note(what: Conversion[T], folder: Path) -> Path:
 
 
 def _known(note: Path) -> dict[str, Any]:
-    """What a note says, nothing where it is none."""
+    """What a note says, nothing where it is none of ours: its content is a part of a path, and what lies there is trained on."""
     try:
-        known = json.loads(note.read_text())
-        return known if isinstance(known, dict) and isinstance(known["content"], str) else {}
-    except (OSError, ValueError, KeyError, RecursionError):
+        known = json.loads(note.read_text()) if is_own(note.lstat()) else {}
+        return known if isinstance(known, dict) and re.fullmatch(r"[0-9a-f]+", known["content"]) else {}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
 
 

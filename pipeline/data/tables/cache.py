@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from backends.folder import cache_folder
 from pipeline import records
 from pipeline.data.cells.columns import Reading
 from pipeline.data.settings import Data
 from pipeline.data.sources.origin import source
-from pipeline.data.storage.cache import Conversion, converted, default_folder, digest_of, digest_of_file, mapped_cells, write_cells
+from pipeline.data.storage.cache import Conversion, converted, digest_of, digest_of_file, mapped_cells, write_cells
 from pipeline.data.tables.table import Column, Facts, Table, read_table, rows_of
 from pipeline.errors import PipelineError
 
@@ -33,7 +34,7 @@ def open_table(path: Path, config: Data, *, say: Callable[[str], None]) -> Table
     if config.kind == "sql" or not path.is_file() or not path.stat().st_size:
         return read_table(path, config)
     if config.stream is True or (config.stream == "auto" and path.stat().st_size >= LARGE):
-        return cached_table(path, config, default_folder("tables"), say=say)
+        return cached_table(path, config, cache_folder("tables"), say=say)
     return read_table(path, config)
 
 

@@ -22,8 +22,11 @@ def taken(count: int) -> Iterator[None]:
         for core in sorted(before):
             if len(free) == count:
                 break
-            file = held.enter_context((Path(tempfile.gettempdir()) / f"caviar-core-{os.getuid()}-{core}.lock").open("w"))
             try:
+                # of a folder where anybody may have put a link of this name
+                path = Path(tempfile.gettempdir()) / f"caviar-core-{os.getuid()}-{core}.lock"
+                file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+                held.callback(os.close, file)
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 continue
