@@ -17,19 +17,19 @@ from urllib.parse import unquote
 import numpy as np
 
 HIDDEN = "***"
-# scheme://user:SECRET@host.  A secret that is not encoded may hold any letter: the last @ of the address ends it.  Behind a port (digits up
-# to a slash) an @ belongs to the path.
-_LOGIN = re.compile(r"([a-zA-Z][\w+.-]*://)(?!\[?[\w.:-]*:\d+\]?[/?#])([^\s:/@\"'?#]*):([^\s\"']*)@")
-_WHOLE = re.compile(r"([a-zA-Z][\w+.-]*://)(?![\w.:-]*:\d+[/?#])([^:/@?#]*):(.*)@", re.DOTALL)
-_TOKEN = re.compile(r"(https?://|git\+\w+://)([^\s:/@\"'?#]+)(?=@)")  # https://TOKEN@host, and https://TOKEN:x@host
+# scheme://user:SECRET@host, and scheme:/user:SECRET@host, as a path has it.  A secret that is not encoded may hold any letter: the last @
+# of the address ends it.  Behind a port (digits up to a slash) an @ belongs to the path.
+_LOGIN = re.compile(r"([a-zA-Z][\w+.-]+:/{1,2})(?!\[?[\w.:-]*:\d+\]?[/?#])([^\s:/@\"'?#]*):([^\s\"']*)@")
+_WHOLE = re.compile(r"([a-zA-Z][\w+.-]+:/{1,2})(?![\w.:-]*:\d+[/?#])([^:/@?#]*):(.*)@", re.DOTALL)
+_TOKEN = re.compile(r"(https?:/{1,2}|git\+\w+:/{1,2})([^\s:/@\"'?#]+)(?=@)")  # https://TOKEN@host, and https://TOKEN:x@host
 # password=SECRET, also encoded (PWD%3DSECRET), in the query of an address or anywhere else; up to what ends a value
 _KEYS = r"(?:api|access|account|private|shared|signing|encryption|storage|master|auth)[_-]?key"
-_NAMES = rf"[\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|credentials?|{_KEYS})"
+_NAMES = rf"(?:pw|[\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|credentials?|{_KEYS}))"
 _PAIR = re.compile(rf"(?i)(?<![\w.-])({_NAMES})(=|%3D)(?!\*\*\*)((?:(?!%3B|%26)[^\s&;\"'#])+)")
 _QUOTED = re.compile(rf"(?i)(?<![\w.-])({_NAMES}\s*=\s*)('(?:[^'\\]|\\.)*'|\"[^\"]*\"|\{{[^}}]*\}})")
 _DSN = re.compile(r"(?i)\b(?:host|hostaddr|server|dbname|database|driver|uid|data source)\s*=")  # where a quoted value may be one
 # what a parameter of an address may be named beside these, as it is written there (%70assword)
-_ADDRESS, _PARAMETER = re.compile(r"(?<=://)[^\s\"'<>]+"), re.compile(r"([?&;#])([^=&;#?]+)=(?!\*\*\*)([^&;#]+)")
+_ADDRESS, _PARAMETER = re.compile(r"(?<=\w:/)[^\s\"'<>]+"), re.compile(r"([?&;#])([^=&;#?]+)=(?!\*\*\*)([^&;#]+)")
 _WIDE = re.compile(rf"(?i)pass|pwd|^pw$|secret|token|cred|^o?auth|signature|^sig$|session|^key$|{_KEYS}|^code$|^sas$|^jwt$|^otp$")
 # addresses without a scheme, and Oracle's
 _BARE = re.compile(r"(?<![\w:/.@-])((?://)?[\w.%+-]+):([^\s:@/\"']+)@(?=\[?[\w.-]+\]?(?::\d|/))")
@@ -65,8 +65,12 @@ def hidden(text: str) -> str:
 def without_credentials(text: str) -> str:
     """The text with each credential as ***: in an address (user:SECRET@host, TOKEN@host, ?password=SECRET), in name=SECRET, and tokens that
     are known by their form."""
-    if "://" in text:
-        text = (_LOGIN if re.search(r"\s", text.split("://", 1)[0]) or "\n" in text else _WHOLE).sub(rf"\1\2:{HIDDEN}@", text)
+    if "\\:" in text and (shown := without_credentials(text.replace("\\:", ":"))) != text.replace(
+        "\\:", ":"
+    ):  # an override as Hydra has it
+        return shown
+    if ":/" in text:
+        text = (_LOGIN if re.search(r"\s", text.split(":/", 1)[0]) or "\n" in text else _WHOLE).sub(rf"\1\2:{HIDDEN}@", text)
         text = _LOGIN.sub(rf"\1\2:{HIDDEN}@", text)
         text = _TOKEN.sub(rf"\1{HIDDEN}", text) if f":{HIDDEN}@" not in text else text
         text = _ADDRESS.sub(lambda found: _PARAMETER.sub(_parameter, found[0]), text) if "=" in text else text

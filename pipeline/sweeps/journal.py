@@ -30,6 +30,7 @@ from pipeline.config.sweep_settings import SweepSettings
 from pipeline.errors import ConfigError, RunError
 from pipeline.records import plain, read
 from pipeline.search.parameters import Point
+from pipeline.text import hidden
 
 FILE = "sweep.jsonl"
 ORDERS = "orders"  # the folder of the journals of its orders (pipeline/sweeps/engines/orders.py)
@@ -42,6 +43,11 @@ def identity(experiment: Experiment) -> str:
     """What a trial is known by: the digest of all its values, its seed among them."""
     values = {name: value for name, value in to_plain(experiment).items() if name not in ASIDE}
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def seen(job: Mapping[str, str]) -> dict[str, str]:
+    """The values of a job without credentials, as they are written down."""
+    return {path: hidden(value) for path, value in job.items()}
 
 
 class SweepJournal:
@@ -99,10 +105,12 @@ class SweepJournal:
     def begin(
         self, *, id: str, flags: Sequence[str], overrides: Sequence[str] | None, jobs: Sequence[Mapping[str, str]], search: object = None
     ) -> None:
-        """The first line: which sweep this is, its jobs or its search; overrides None: it is one of Python."""
-        self.write(
-            "sweep", id=id, flags=list(flags), overrides=None if overrides is None else list(overrides), jobs=list(jobs), search=search
-        )
+        """The first line: which sweep this is, its jobs or its search; overrides None: it is one of Python.
+
+        Without credentials: who goes on with the sweep gives them again.
+        """
+        asked = None if overrides is None else list(map(hidden, overrides))
+        self.write("sweep", id=id, flags=list(flags), overrides=asked, jobs=list(map(seen, jobs)), search=search)
         os.fsync(self._file)
 
     def judge(self, settings: SweepSettings) -> None:
@@ -121,7 +129,7 @@ class SweepJournal:
     def end(self, trial: str, status: str, metrics: Mapping[str, float], message: str = "") -> None:
         """How a trial ended: finished, diverged, failed or killed."""
         told = {name: repr(float(value)) for name, value in metrics.items()}
-        self.write("end", trial=trial, status=status, metrics=told, message=message)
+        self.write("end", trial=trial, status=status, metrics=told, message=hidden(message))
 
     def summed_up(self, folder: Path) -> None:
         """The run folder of the summary."""

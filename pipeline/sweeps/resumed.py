@@ -13,6 +13,7 @@ from pipeline.config.stored import summed_up
 from pipeline.config.words import quoted
 from pipeline.errors import ConfigError
 from pipeline.sweeps.journal import FILE, SweepJournal, is_sweep
+from pipeline.text import HIDDEN
 from pipeline.tracking.folder import INFO
 
 HOW = ("sweep.", "hydra/launcher=", "hydra.launcher.")  # overrides that say how the trials of a sweep are run, not which
@@ -65,16 +66,27 @@ def check_resumed(overrides: Sequence[str]) -> None:
 def asked_then(folder: Path, overrides: Sequence[str]) -> tuple[list[str], list[str]]:
     """The flags and overrides that a sweep was begun with, and how it is run now.  Raises ConfigError where other values are given."""
     how = [text for text in overrides if text.lstrip("+").startswith((*HOW, MORE))]
-    for text in overrides:
-        path, _, value = text.lstrip("+").partition("=")
-        if path not in ("resume", "extensions") and text not in how:
-            raise ConfigError(at=path, got=value, rule="a sweep goes on with the values that it was begun with", hint="leave it out")
     with closing(SweepJournal(folder, project=Path.cwd())) as journal:
         if journal.head.get("overrides") is None:
             hint = "go on from Python: pipeline.sweep(..., folder=...) with the same config and space"
             raise ConfigError(at="resume", got=files.shown(folder), rule="the sweep was begun from Python, which has its config", hint=hint)
         begun = [text for text in journal.head.get("overrides", ()) if not (text.startswith(MORE) and any(t.startswith(MORE) for t in how))]
-        return list(journal.head.get("flags", ())), [*begun, *how]
+        flags = list(journal.head.get("flags", ()))
+    again = {_path(text) for text in begun if HIDDEN in text}  # what had a password that no file keeps
+    for text in overrides:
+        path, _, value = text.lstrip("+").partition("=")
+        if path not in ("resume", "extensions", *again) and text not in how:
+            raise ConfigError(at=path, got=value, rule="a sweep goes on with the values that it was begun with", hint="leave it out")
+    given = {_path(text): text for text in overrides if _path(text) in again}
+    for text in begun:
+        if _path(text) in again - set(given):
+            hint = f"give {_path(text)}=... again with them"
+            raise ConfigError(at=_path(text), got=text.partition("=")[2], rule="no file keeps credentials", hint=hint)
+    return flags, [*(given.get(_path(text), text) for text in begun), *how]
+
+
+def _path(override: str) -> str:
+    return override.lstrip("+").partition("=")[0]
 
 
 def _asked(overrides: Sequence[str]) -> list[str]:

@@ -24,7 +24,7 @@ from pipeline.config.sweep_settings import SweepSettings
 from pipeline.errors import ConfigError, Stopped
 from pipeline.extend.load import shut
 from pipeline.sweeps.jobs import Job, JobResult, SweepResult, going_on
-from pipeline.sweeps.journal import FILE, SweepJournal, called
+from pipeline.sweeps.journal import FILE, SweepJournal, called, seen
 from pipeline.sweeps.objective import check as check_objectives
 from pipeline.sweeps.resumed import asked_then, check_resumed, sweep_to_resume
 from pipeline.sweeps.searching import Searching
@@ -116,7 +116,7 @@ class SweepRun:
         if journal.head:
             from pipeline.sweeps.adopt import adopt  # noqa: PLC0415  # the command line starts without it
 
-            _check_space(folder, journal.head["jobs"], jobs)
+            _check_space(folder, journal.head["jobs"], list(map(seen, jobs)))
             if more := _check_search(folder, journal.head.get("search"), search):
                 journal.begin(id=journal.head["id"], flags=self.flags, overrides=self.overrides, jobs=jobs, search=search)
             adopt(journal, Path.cwd())

@@ -97,15 +97,15 @@ def test_what_may_be_changed_on_resume(work: Path, pipeline_command: Command) ->
 
 def test_a_config_that_was_changed_by_hand_is_told(work: Path, pipeline_command: Command) -> None:
     """Another seed would part the rows anew: the test part would be rows that were trained on."""
-    first = pipeline_command("data=two_moons", "training.epochs=1", "tracking=none", "output=runs/a", cwd=work)
+    first = pipeline_command("data=two_moons", "training.epochs=1", "tracking=none", "output=runs/a")
     assert first.returncode == 0
     path, hint = work / "runs" / "a" / "config.yaml", "restore it from a copy, and ask for other values with task=fork"
     whole = path.read_text()
     path.write_text(whole.replace("seed: 0\n", "seed: 1\n", 1))
     for words in (("resume=runs/a", "training.epochs=2"), ("task=fork", "run=runs/a", "training.epochs=2")):
-        done = pipeline_command(*words, "tracking=none", cwd=work)
+        done = pipeline_command(*words, "tracking=none")
         rule = "seed = 1: the run began with 0, as its journal says, and the file was changed since"
         assert (done.returncode, done.stderr) == (2, f"error: runs/a/config.yaml: {rule}; {hint}\n")
     path.write_text(f"{whole}seed: 2\n")
-    done = pipeline_command("task=evaluate", "run=runs/a", cwd=work)
+    done = pipeline_command("task=evaluate", "run=runs/a")
     assert done.returncode == 2 and "runs/a/config.yaml: cannot be read (seed is given twice" in done.stderr

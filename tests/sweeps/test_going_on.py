@@ -211,3 +211,20 @@ def test_a_report_ranks_by_what_the_sweep_was_judged_by_wherever_that_was_said(t
     pipeline.sweep(cfg, {"optimizer.learning_rate": [0.1, 0.01]}, settings={"metric": "loss/train"}, folder="s", quiet=True)
     assert cli.main(["task=report", "run=s", "format=markdown"]) == 0
     assert "loss/train" in next(line for line in Path("s/report.md").read_text().splitlines() if "anked by" in line)
+
+
+def test_the_journal_of_a_sweep_keeps_no_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    address = "tracking.uri=postgresql://me:SECRET@h/db"
+    assert cli.main([*SMALL, "seed=0,1", address, "hydra.sweep.dir=sweeps/s"]) == 0
+    for path in tmp_path.rglob("*"):
+        assert not path.is_file() or b"SECRET" not in path.read_bytes(), path
+    assert lines(Path("sweeps/s"))[0]["overrides"] and "postgresql://me:***@h/db" in (Path("sweeps/s") / FILE).read_text()
+    capsys.readouterr()
+    assert cli.main(["resume=sweeps/s"]) == 2
+    rule = "no file keeps credentials; give tracking.uri=... again with them"
+    assert capsys.readouterr().err == f"error: tracking.uri = postgresql://me:***@h/db: {rule}\n"
+    assert cli.main(["resume=sweeps/s", address]) == 0
+    assert "2 of them over" in capsys.readouterr().out
