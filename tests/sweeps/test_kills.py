@@ -102,7 +102,11 @@ def killed(project: Path, asked: tuple[str, ...], kills: int, seed: int, longest
 
 @pytest.mark.parametrize(
     ("asked", "kills", "longest"),
-    [pytest.param(SMALL, 5, 3.0, id="8 trials"), pytest.param(LARGE, 20, 8.0, id="64 trials", marks=pytest.mark.slow)],
+    [
+        pytest.param(SMALL, 2, 2.0, id="8 trials, 2 kills"),
+        pytest.param(SMALL, 5, 3.0, id="8 trials, 5 kills", marks=pytest.mark.slow),
+        pytest.param(LARGE, 20, 8.0, id="64 trials", marks=pytest.mark.slow),
+    ],
 )
 def test_a_sweep_that_is_killed_at_random_moments_is_one_that_never_was(
     asked: tuple[str, ...], kills: int, longest: float, tmp_path: Path
