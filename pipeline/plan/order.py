@@ -40,8 +40,11 @@ def circle(graph: Graph) -> tuple[int, ...]:
 
     The first waits for the last.
     """
+    waiting = waits(graph)
+    if all(before < index for index, those in waiting.items() for before in those):
+        return ()
     try:
-        TopologicalSorter(waits(graph)).prepare()
+        TopologicalSorter(waiting).prepare()
     except CycleError as error:
         return tuple(error.args[1][:-1])
     return ()

@@ -180,9 +180,9 @@ def test_settings_that_do_not_fit_the_file_are_named(tmp_path: Path) -> None:
 
 
 def test_a_wide_table_of_one_line_and_a_half_is_read(tmp_path: Path) -> None:
-    names = ",".join(f"a_long_name_of_a_column_{i}" for i in range(30_000))
-    table = read(tmp_path, f"{names}\n{','.join(['1.5'] * 30_000)}\n")
-    assert np.all(table.cells == 1.5) and table.cells.shape == (1, 30_000)
+    names = ",".join(f"{'a_long_name_' * 20}of_a_column_{i}" for i in range(3000))  # more than is looked at of a file
+    table = read(tmp_path, f"{names}\n{','.join(['1.5'] * 3000)}\n")
+    assert np.all(table.cells == 1.5) and table.cells.shape == (1, 3000)
 
 
 def test_a_tab_among_blanks_is_a_blank(tmp_path: Path) -> None:
