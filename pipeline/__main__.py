@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
 
@@ -11,6 +12,7 @@ INTERRUPTED, BROKEN = 130, 1
 
 def run() -> int:
     """The exit code of the command."""
+    _open_streams()
     try:
         gc.disable()  # what loads stays: nothing to look through
         from pipeline.cli import main  # noqa: PLC0415  # Ctrl-C while this loads is heard too
@@ -28,6 +30,24 @@ def run() -> int:
     except Exception as error:  # a mistake of ours: the line is for the user, the file for who mends it
         first = next((line for line in str(error).splitlines() if line.strip()), "no reason given")
         return _told(f"{type(error).__name__}: {first.strip()[:300]}", error)
+
+
+def _open_streams() -> None:
+    """What was closed leads to nowhere: else the next file that is opened takes its number, and what is said goes into that.
+
+    A terminal that knows few letters gets ? for the others.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  # for the life of the process
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def _told(what: str, error: BaseException) -> int:

@@ -57,6 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(argv: list[str], began: float) -> int:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise PipelineError("command line: the current folder is gone; change to another one (cd)") from None
     arguments = _arguments(argv)
     if arguments.shell_completion:
         return run_hydra(argv, lambda config: None)

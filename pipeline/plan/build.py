@@ -19,7 +19,8 @@ def state_layout(graphs: Iterable[Graph]) -> tuple[Buffer, ...]:
     for graph in graphs:
         for i in graph.inputs:
             if i.kind == "state":
-                assert types.setdefault(i.name, i.type) == i.type, f"{i.name} has two types"
+                known = types.setdefault(i.name, i.type)
+                assert known == i.type, f"{i.name} has two types"
     buffers, offset = [], 0
     for name, t in types.items():
         buffers.append(Buffer(name=name, dtype=t.dtype, shape=t.shape, region="state", offset=offset))

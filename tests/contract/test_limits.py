@@ -39,3 +39,21 @@ def test_no_function_is_long(top: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_fits_a_screen(page: str) -> None:
     assert not [f"{page}:{number}" for number, line in enumerate(_lines(ROOT / page), 1) if len(line) > WIDEST]
+
+
+CHANGE = {"setdefault", "pop", "popitem", "add", "append", "extend", "insert", "remove", "discard", "update", "clear", "write", "acquire"}
+
+
+@pytest.mark.parametrize("top", ["pipeline", "backends"])
+def test_nothing_is_done_in_an_assertion(top: str) -> None:
+    """`python -O` leaves assertions out."""
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in (ROOT / top).rglob("*.py")
+        for statement in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(statement, ast.Assert)
+        for node in ast.walk(statement.test)
+        if isinstance(node, ast.NamedExpr)
+        or (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CHANGE)
+    ]
+    assert wrong == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import signal
 import subprocess
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import __main__ as door
-from pipeline.tracking.journal import end_of, read_journal
+from pipeline.tracking.journal import damaged, end_of, read_journal
 from tests.end_to_end.conftest import Command, command, environment
 
 LONG = ("data=digits", "architecture=mlp_small", "training.epochs=100000", "output=run")
@@ -91,3 +92,26 @@ def test_a_budget_of_seconds_is_that_of_the_clock(work: Path) -> None:
     done = finished(work, "data=iris", "architecture=mlp_small", "training=default", "budget=seconds", "budget.seconds=6")
     assert done.returncode == 0 and "to the end of budget.seconds = 6" in done.stdout
     assert time.monotonic() - start < 10, "of the machine's clock, with the start of Python"
+
+
+def test_a_command_whose_streams_are_closed_writes_into_no_file_of_its_own(work: Path) -> None:
+    words = shlex.join(command("data=iris", "training.epochs=1", "output=run"))
+    done = subprocess.run(["sh", "-c", f"exec {words} <&- >&- 2>&-"], cwd=work, env=environment(), timeout=120)
+    assert done.returncode == 0 and damaged(work / "run") == []
+    end = end_of(read_journal(work / "run"))
+    assert end is not None and end.status == "FINISHED"
+
+
+def test_python_that_leaves_out_asserts_and_knows_few_letters_trains(work: Path) -> None:
+    few = {"PYTHONOPTIMIZE": "2", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = finished(work, "data=iris", "training.epochs=1", env=environment() | few)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_folder_that_is_gone_is_told(pipeline_command: Command, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (work / "gone").mkdir()
+    monkeypatch.chdir(work / "gone")
+    (work / "gone").rmdir()
+    done = pipeline_command("data=iris")
+    monkeypatch.chdir(work)
+    assert (done.returncode, done.stderr) == (2, "error: command line: the current folder is gone; change to another one (cd)\n")
