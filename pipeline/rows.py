@@ -34,6 +34,7 @@ class Streamed:
 
     row_shape  of what comes out, and dtype its type;  stored_shape  of a row before the first step
     pairs      [P, 2, D] in that type: the steps are together (x - shift) * factor for each pair of a row as stored; None: they are more
+    waits      in memory, and not made yet only because they are smaller as they are stored: not for want of room
     """
 
     store: Array
@@ -43,6 +44,7 @@ class Streamed:
     dtype: np.dtype[Any]
     steps: tuple[Step, ...] = ()
     pairs: Array | None = None
+    waits: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -68,12 +70,12 @@ class Streamed:
     @property
     def mapped(self) -> bool:
         """Whether the rows lie in a file that is mapped into memory."""
-        return _mapping(self.store) is not None
+        return file_of(self.store) is not None
 
     @property
     def large(self) -> bool:
         """Whether the file that the rows lie in is too large to stay in memory; see `give_back`."""
-        mapping = _mapping(self.store)
+        mapping = file_of(self.store)
         return mapping is not None and len(mapping) > LARGE
 
     @property
@@ -148,13 +150,13 @@ def give_back(array: Array) -> None:
     The file stays in the system's own cache as long as there is room, so that this costs little; the process no longer counts it as its
     own memory, which is bounded then however large the file is.
     """
-    mapping = _mapping(array)
+    mapping = file_of(array)
     if mapping is not None and len(mapping) > LARGE:
         mapping.madvise(MADV_DONTNEED)
 
 
-def _mapping(array: Array) -> mmap | None:
-    """The mapped file that an array is a view of."""
+def file_of(array: Array) -> mmap | None:
+    """The mapped file that array [N, ...] is a view of; None for one in memory."""
     owner: Any = array
     while isinstance(owner, np.ndarray | memoryview):
         owner = owner.base if isinstance(owner, np.ndarray) else owner.obj
@@ -191,7 +193,12 @@ def is_known_finite(x: Array) -> bool:
 
 def kept(x: Array) -> Streamed:
     """Rows in memory [N, ...], to be prepared by whoever asks for them."""
-    return Streamed(store=x, rows=None, stored_shape=x.shape[1:], row_shape=x.shape[1:], dtype=x.dtype)
+    return Streamed(store=x, rows=None, stored_shape=x.shape[1:], row_shape=x.shape[1:], dtype=x.dtype, waits=True)
+
+
+def arrays_of(x: Array | Streamed) -> Array:
+    """What x [N, ...] takes in memory: itself, or what it is made of."""
+    return x.store if isinstance(x, Streamed) else x
 
 
 def kept_type(stored: np.dtype[Any]) -> np.dtype[Any]:

@@ -32,7 +32,7 @@ from pipeline.data.tables.divide import check_folds, divided, readable
 from pipeline.data.tables.encoder import encode, fit_encoder, read_target, read_weight, target_rows
 from pipeline.data.tables.table import Table, read_rows
 from pipeline.errors import ConfigError, DataError
-from pipeline.rows import Streamed, kept_type
+from pipeline.rows import Streamed, file_of, kept_type
 
 Array = npt.NDArray[Any]
 _STREAMED = "the rows would fill more than half of the memory: they are streamed (data.stream=false loads them all)"
@@ -258,19 +258,21 @@ def _dataset(config: Data, raw: Raw, rows: tuple[Rows, Rows, Rows], name: str, e
 
 
 def _part(x: Array | Streamed, y: Array, rows: Rows, shape: DataShape, weight: Array | None) -> Part:
-    """The given rows; bytes stay bytes until the preprocessing, a quarter of the numbers that they become."""
+    """The given rows; bytes stay bytes until the preprocessing, a quarter of the numbers that they become, once for all splits."""
+    if isinstance(x, np.ndarray) and x.dtype == np.uint8 and not file_of(x):
+        return _streamed_part(np.ascontiguousarray(x), y, rows, shape, weight, waits=True)
     chosen = x[:] if len(rows) == len(x) else x[rows]
     x_part = np.ascontiguousarray(chosen, kept_type(x.dtype)).reshape(len(rows), *shape.input_shape)
     return Part(x=x_part, y=np.ascontiguousarray(y[rows]), rows=rows, weight=None if weight is None else weight[rows])
 
 
-def _streamed_part(x: Array | Streamed, y: Array, rows: Rows, shape: DataShape, weight: Array | None) -> Part:
-    """The given rows, left where they are."""
+def _streamed_part(x: Array | Streamed, y: Array, rows: Rows, shape: DataShape, weight: Array | None, *, waits: bool = False) -> Part:
+    """The given rows, left where they are; waits: see `Streamed`."""
     row, chosen = shape.input_shape, None if len(rows) == len(x) else rows
     if isinstance(x, Streamed):
         view = replace(x, rows=chosen).then(lambda made: made.reshape(len(made), *row), row, x.dtype)
     else:
-        view = Streamed(store=x, rows=chosen, stored_shape=row, row_shape=row, dtype=kept_type(x.dtype))
+        view = Streamed(store=x, rows=chosen, stored_shape=row, row_shape=row, dtype=kept_type(x.dtype), waits=waits)
     return Part(x=view, y=np.ascontiguousarray(y[rows]), rows=rows, weight=None if weight is None else weight[rows])
 
 

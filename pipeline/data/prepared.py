@@ -79,8 +79,9 @@ def prepared(dataset: Dataset, settings: Preprocessing, *, precision: str = "flo
 
     def rows(part: Part) -> Rows:
         x, targets = part.x, part.y if scale is None else scale.view(part.y)
-        stay = not isinstance(x, Streamed) and x.dtype == np.uint8 and fitted.pairs(x.shape[1:]) is not None
-        made = fitted.apply(kept(np.asarray(x)) if stay else x)
+        made = fitted.apply(kept(x) if isinstance(x, np.ndarray) and x.dtype == np.uint8 else x)
+        if isinstance(made, Streamed) and made.waits and not made.raw:
+            made = np.asarray(made)
         return Rows(
             x=made if isinstance(made, Streamed) else known_finite(made),
             targets=targets if pixels else known_finite(np.asarray(targets)),

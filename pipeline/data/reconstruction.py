@@ -20,7 +20,8 @@ def reconstruction(dataset: Dataset) -> Dataset:
     """y [N, T] = x, as the data gives it and not copied; classes have served to divide the rows and are left behind."""
 
     def own(part: Part) -> Part:
-        return replace(part, y=np.asarray(part.x).reshape(len(part), -1))
+        x = np.asarray(part.x)
+        return replace(part, x=x, y=x.reshape(len(part), -1))
 
     return replace(
         dataset,

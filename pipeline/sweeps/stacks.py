@@ -26,7 +26,7 @@ from pipeline.program import inputs, together
 from pipeline.program.program import Program
 from pipeline.program.stack import Stack
 from pipeline.records import record
-from pipeline.rows import Streamed
+from pipeline.rows import Streamed, arrays_of
 from pipeline.tasks.results import Result
 from pipeline.tasks.train import Ready, steps
 from pipeline.training.blocks import Feed
@@ -60,15 +60,14 @@ def size(structure: Structure) -> int:
 
 def row_bytes(part: Rows) -> int:
     """What the rows of a training part take."""
-    x = part.x
-    return x.store.nbytes if isinstance(x, Streamed) else np.asarray(x).nbytes
+    return arrays_of(part.x).nbytes
 
 
 def rows_bytes(parts: Sequence[Rows]) -> int:
     """What the rows of these training parts take in one stack: as they are stored, or as numbers where some are."""
     distinct = {id(part.x): part for part in parts}.values()
     if _stored(distinct):
-        return sum(map(row_bytes, distinct))
+        return sum({id(array): array.nbytes for array in (arrays_of(part.x) for part in distinct)}.values())
     return sum(math.prod(part.x.shape) * part.x.dtype.itemsize for part in distinct)
 
 
@@ -115,8 +114,11 @@ def _seen(distinct: Sequence[Rows]) -> dict[int, Array | Streamed]:
     if not _stored(distinct):
         return dict.fromkeys([id(part.x) for part in distinct], _numbers([part.x for part in distinct]))
     views = [part.x for part in distinct if isinstance(part.x, Streamed)]
-    store = np.concatenate([view.store if view.rows is None else view.store[view.rows] for view in views])
-    return {id(view): replace(view, store=store, rows=None) for view in views}
+    stores = list({id(view.store): view.store for view in views}.values())
+    begins = dict(zip(map(id, stores), np.cumsum([0, *map(len, stores)]), strict=False))
+    places = [begins[id(view.store)] + (np.arange(len(view)) if view.rows is None else view.rows) for view in views]
+    store, rows = stores[0] if len(stores) == 1 else np.concatenate(stores), np.concatenate(places)
+    return {id(view): replace(view, store=store, rows=rows) for view in views}
 
 
 def _stored(distinct: Collection[Rows]) -> bool:

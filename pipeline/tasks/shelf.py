@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline.data.dataset import Dataset, Raw
+import numpy as np
+
+from pipeline.data.dataset import Dataset, Part, Raw
 from pipeline.data.load import load, read_source
-from pipeline.data.prepared import Prepared, prepared
+from pipeline.data.prepared import Prepared, Rows, prepared
+from pipeline.rows import arrays_of
 
 if TYPE_CHECKING:
     from pipeline.config.experiment import Experiment
@@ -38,9 +41,7 @@ class Shelf:
     def dataset(self, experiment: Experiment) -> Dataset:
         """The data of a run, in its split.  Raises PipelineError."""
         key = _data_of(experiment)
-        found: Dataset = _kept(
-            self._read, key, lambda: load(experiment.data, seed=experiment.seed, source=self._raw), lambda found: _bytes(found.train)
-        )
+        found: Dataset = _kept(self._read, key, lambda: load(experiment.data, seed=experiment.seed, source=self._raw))
         return found
 
     def _raw(self, config: Data) -> Raw:
@@ -48,7 +49,7 @@ class Shelf:
         known, self._source = self._source, None
         raw = known[1] if known is not None and known[0] == config else read_source(config)
         self._splits[repr(config)] -= 1
-        if self._splits[repr(config)] > 0 and _bytes(raw) <= MOST:
+        if self._splits[repr(config)] > 0 and _bytes([raw]) <= MOST:
             self._source = config, raw
         return raw
 
@@ -60,7 +61,6 @@ class Shelf:
             self._made,
             key,
             lambda: prepared(dataset, experiment.preprocessing, precision=experiment.precision),
-            lambda found: _bytes(found.train),
         )
         assert made.dataset is dataset
         self._asked(_data_of(experiment))
@@ -88,16 +88,18 @@ def _data_of(experiment: Experiment) -> str:
     return repr((experiment.data, experiment.seed))
 
 
-def _kept(shelf: dict[str, Any], key: str, make: Any, size: Any) -> Any:
+def _kept(shelf: dict[str, Any], key: str, make: Any) -> Any:
     if key in shelf:
         shelf[key] = shelf.pop(key)
         return shelf[key]
     shelf[key] = make()
-    while len(shelf) > 1 and sum(map(size, shelf.values())) > MOST:
+    while len(shelf) > 1 and _bytes([found.train for found in shelf.values()]) > MOST:
         del shelf[next(iter(shelf))]
     return shelf[key]
 
 
-def _bytes(part: Any) -> int:
-    """What a training part takes in memory; a stream takes little."""
-    return int(getattr(part.x, "nbytes", 0)) + int(getattr(part.y, "nbytes", 0))
+def _bytes(parts: Sequence[Part | Rows | Raw]) -> int:
+    """What these take in memory, what they share once; a stream takes little."""
+    held = [part.x for part in parts if isinstance(part.x, np.ndarray) or part.x.waits]
+    arrays = {id(array): array for array in (*map(arrays_of, held), *(part.y for part in parts))}
+    return sum(array.nbytes for array in arrays.values())

@@ -214,7 +214,7 @@ def _model(made: _Training, tracker: Tracker) -> None:
     if tracker.store is None or not (settings.model == "all" or (settings.model == "best" and alone)):
         return
     try:
-        folder = served.write(tracker.folder, rows[:1] if isinstance(rows, np.ndarray) else None)
+        folder = served.write(tracker.folder, rows[:1] if isinstance(rows, np.ndarray) or rows.waits else None)
         tracker.model(folder, register=(settings.register or "") if alone else "")
     except (PipelineError, OSError) as error:  # a full disk, say: the run is whole all the same
         say_once(made.ready.console, f"MLflow gets no model: {sentence(error)}", made.ready.context.said or set())

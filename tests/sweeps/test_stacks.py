@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import re
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from pipeline import cli
+from pipeline.rows import Streamed
 from pipeline.sweeps import stacks
 from pipeline.tasks.trained import CHECKPOINTS
 from pipeline.tracking.folder import read_info, run_folders
@@ -123,15 +125,26 @@ def test_each_trial_of_a_stack_is_the_trial_alone(
     assert together == alone
 
 
+@pytest.mark.parametrize("kind", ["mnist", "npy"])  # read into memory, and mapped into it: the rows of each split are then copied
 def test_bytes_of_several_splits_train_together_as_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rng = np.random.default_rng(0)
-    np.savez(tmp_path / "bytes.npz", x=rng.integers(0, 256, (300, 5, 5, 1), np.uint8), y=rng.integers(0, 3, 300))
-    words = (*SMALL, "data=npz", f"data.path={tmp_path / 'bytes.npz'}", "normalization=batch", "seed=0,1,2")
-    monkeypatch.setattr(stacks, "BLOCK", 7)
+    x, y = rng.integers(0, 256, (300, 28, 28), np.uint8), (np.arange(300) % 10).astype(np.uint8)
+    np.save(tmp_path / "x.npy", x[..., None])
+    np.save(tmp_path / "y.npy", y.astype(int))
+    for part in ("train", "t10k"):
+        for name, array in ((f"{part}-images-idx3-ubyte", x), (f"{part}-labels-idx1-ubyte", y)):
+            sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
+            (tmp_path / f"{name}.gz").write_bytes(gzip.compress(bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes()))
+    words = (*SMALL, f"data={kind}", f"data.root={tmp_path}", "normalization=batch", "seed=0,1,2")
+    pools: list[stacks.Pool] = []
+    monkeypatch.setattr(stacks, "pooled", lambda *given, made=stacks.pooled: pools.append(made(*given)) or pools[-1])
     together = run(tmp_path / "together", monkeypatch, *words)
     assert "3 trials train together" in capsys.readouterr().out
+    stores = [x.store for x in pools[0].x if isinstance(x, Streamed)]
+    assert len(stores) == 3 and all(store is stores[0] for store in stores), "they lie in memory once"
+    assert stores[0].dtype == np.uint8 and len(stores[0]) == (300 if kind == "mnist" else sum({x.rows.size for x in pools[0].x}))
     assert together == run(tmp_path / "alone", monkeypatch, *words, "sweep.stack=false")
 
 

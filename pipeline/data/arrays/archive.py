@@ -53,12 +53,17 @@ def npy(config: Data) -> Raw:
 
 def of_arrays(arrays: dict[str, Array], config: Data) -> Raw:
     """The same of arrays in memory: x [N, ...], y [N] or [N, T], sample_weight [N].  Raises DataError."""
-    return _raw(arrays, config, "data = arrays", "call", numbers)
+    return _raw(_own(arrays), config, "data = arrays", "call", numbers)
 
 
 def of_source(arrays: dict[str, Array], config: Data) -> Raw:
     """The same of what a source of an extension gives: x [N, ...], y [N] or [N, T].  Raises DataError."""
-    return _raw(arrays, config, f"data = {config.kind}", "source", numbers)
+    return _raw(_own(arrays), config, f"data = {config.kind}", "source", numbers)
+
+
+def _own(arrays: dict[str, Array]) -> dict[str, Array]:
+    """The same, bytes [N, ...] as copies: rows of bytes wait as they are, and who gave them may write into them meanwhile."""
+    return {name: array.copy() if array.dtype == np.uint8 else array for name, array in arrays.items()}
 
 
 def _raw(arrays: dict[str, Array], config: Data, source: str, holder: str, checked: Check) -> Raw:
