@@ -97,13 +97,16 @@ class _Network(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         return self
 
     def _begin(
-        self, x: Any, y: Array, weight: Array | None, *, task: str, classes: int | None, held_out: float
+        self, x: Any, y: Array, weight: Array | None, *, task: str, classes: int | None, held_out: float, whole: bool
     ) -> tuple[Experiment, Prepared]:
-        """A network for x, an array [N, F] or a frame, and y [N], [N, T] or [N, L]; its preprocessing is fitted on them."""
+        """A network for x, an array [N, F] or a frame, and y [N], [N, T] or [N, L]; its preprocessing is fitted on them.
+
+        `whole`: no more rows are to come.
+        """
         cfg, given = in_memory(self._config(task, classes, held_out), x, y, target=None, weight=weight)
         asked = spec.experiment(cfg)
         dataset = load(asked.data, seed=asked.seed, given=given)
-        asked, _ = automatic.settled(asked, dataset)
+        asked, _ = automatic.settled(asked, dataset, whole=whole)
         rows = prepared(dataset, asked.preprocessing, precision=asked.precision)
         program = _program(asked, rows.shape)
         program.balance(dataset.train.y)
@@ -116,7 +119,7 @@ class _Network(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
     def _train(self, x: Any, y: Array, weight: Array | None, *, task: str, classes: int | None = None) -> Self:
         """Trains a new network as `_begin` makes it."""
         held_out = self.validation if len(y) >= ENOUGH else 0.0
-        asked, rows = self._begin(x, y, weight, task=task, classes=classes, held_out=held_out)
+        asked, rows = self._begin(x, y, weight, task=task, classes=classes, held_out=held_out, whole=True)
         program = self.program_.program
         outcome = loop.train(
             program,
@@ -198,7 +201,7 @@ class Classifier(ClassifierMixin, _Network):  # type: ignore[misc]
             raise ValueError(f"y holds {strange[0]}, which is none of the classes {', '.join(map(str, self.classes_))}")
         codes = np.searchsorted(self.classes_, labels)
         if first:
-            self._begin(x, codes, weight, task="classification", classes=len(self.classes_), held_out=0.0)
+            self._begin(x, codes, weight, task="classification", classes=len(self.classes_), held_out=0.0, whole=False)
         self._step_on(x, codes, weight)
         return self
 
@@ -247,7 +250,7 @@ class Regressor(RegressorMixin, _Network):  # type: ignore[misc]
         first = not hasattr(self, "program_")
         x, targets, weight = self._checked(X, y, sample_weight, reset=first)
         if first:
-            self._begin(x, targets, weight, task="regression", classes=None, held_out=0.0)
+            self._begin(x, targets, weight, task="regression", classes=None, held_out=0.0, whole=False)
         self._step_on(x, targets, weight)
         return self
 

@@ -6,10 +6,12 @@ units of a dense layer   2 sqrt(N) as a power of two, from 64 to 512; 512 for im
 batch_size               sqrt(N) as a power of two, from 8 to 256, at most N
 epochs                   6,000 steps, of a network with convolutions 1,000, and 20 epochs at least; null where a budget counts epochs, steps
                          or samples
-early_stopping           where epochs are automatic, of a dense network: 1,200 steps without a better validation loss, 5 epochs at least;
-                         null without a validation part, or where the schedule is planned over the whole training
-weight_decay             of a dense network with hidden layers, under Adam, AMSGrad and Nadam: 0.3, beyond 10,000 rows less in proportion:
-                         a weight takes as many epochs to forget; 0 where another regularization is given, and for a reconstruction
+early_stopping           where epochs are automatic, of a dense network: as many steps as see 48,000 rows, from 1,200 to 3,000, without a
+                         better validation loss, 5 epochs at least; null without a validation part, or where the schedule is planned over
+                         the whole training
+weight_decay             of a dense network with hidden layers, under Adam, AMSGrad and Nadam: 700 / N, from 0.3 to 3, as the fewer the
+                         rows, the less they say against small weights; beyond 10,000 rows 3,000 / N, as a weight takes as many epochs to
+                         forget; 0 where another regularization is given, and for a reconstruction
 
 What a config gives is never changed.  An `Experiment` holds a plain value for each (FALLBACK: what `pipeline.compile` takes, which sees no
 data) and names in `automatic` those that are to be settled.
@@ -48,10 +50,9 @@ FALLBACK: dict[str, Any] = {
     "training.early_stopping": None,
     "regularization.weight_decay": 0.0,
 }
-STEPS, PATIENCE, DECAY = 6000, 1200, 0.3
-CONVOLUTION_STEPS = 1000
-LEAST_EPOCHS, LEAST_PATIENCE = 20, 5
-MANY_ROWS = 10_000
+STEPS, CONVOLUTION_STEPS, LEAST_EPOCHS = 6000, 1000, 20
+PATIENCE_ROWS, LEAST_PATIENCE, MOST_PATIENCE, LEAST_PATIENCE_EPOCHS = 48_000, 1200, 3000, 5  # rows, steps, steps, epochs
+DECAY_ROWS, LEAST_DECAY, MOST_DECAY, MANY_ROWS = 700, 0.3, 3.0, 10_000
 
 
 def without_auto(config: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -87,8 +88,11 @@ def with_auto(written: dict[str, Any], automatic: tuple[str, ...]) -> dict[str, 
     return written
 
 
-def settled(config: Experiment, dataset: Dataset) -> tuple[Experiment, list[str]]:
-    """`config` with a value for each that follows the rows of `dataset`, and a note that says which."""
+def settled(config: Experiment, dataset: Dataset, *, whole: bool = True) -> tuple[Experiment, list[str]]:
+    """`config` with a value for each that follows the rows of `dataset`, and a note that says which.
+
+    `whole`: these are all rows; where more are to come, few of them are no reason for a large weight decay.
+    """
     if not config.automatic:
         return config, []
     rows, row = len(dataset.train), dataset.shape.input_shape
@@ -108,7 +112,7 @@ def settled(config: Experiment, dataset: Dataset) -> tuple[Experiment, list[str]
             told.append(f"ended after {training.early_stopping.patience} without a better loss/validation, the best weights kept")
         config = replace(config, training=training)
     if "regularization.weight_decay" in config.automatic:
-        decay = _weight_decay(config, rows) if dense and dataset.task != "reconstruction" else 0.0
+        decay = _weight_decay(config, rows if whole else max(rows, MANY_ROWS)) if dense and dataset.task != "reconstruction" else 0.0
         config = replace(config, regularization=replace(config.regularization, weight_decay=decay))
         told += [f"weight decay {decay:g}"] if decay else []
     note = f"automatic for {rows:,} training rows: {', '.join(told)}"
@@ -159,11 +163,13 @@ def _with_epochs(config: Experiment, steps: int, dense: bool, *, watched: bool) 
     training = replace(training, epochs=max(LEAST_EPOCHS, math.ceil((STEPS if dense else CONVOLUTION_STEPS) / steps)))
     if "training.early_stopping" not in config.automatic or planned or not watched or not dense:
         return training
-    return replace(training, early_stopping=EarlyStopping(patience=max(LEAST_PATIENCE, math.ceil(PATIENCE / steps))))
+    patience = min(max(PATIENCE_ROWS // training.rows, LEAST_PATIENCE), MOST_PATIENCE)
+    return replace(training, early_stopping=EarlyStopping(patience=max(LEAST_PATIENCE_EPOCHS, math.ceil(patience / steps))))
 
 
 def _weight_decay(config: Experiment, rows: int) -> float:
     given = replace(config.regularization, weight_decay=0.0) != Regularization()
     if given or not isinstance(config.optimizer, Adam | AMSGrad | NAdam) or not config.architecture.layers:
         return 0.0
-    return float(f"{DECAY * min(1.0, MANY_ROWS / rows):.3g}")
+    decay = min(max(DECAY_ROWS / rows, LEAST_DECAY), MOST_DECAY)
+    return float(f"{decay * min(1.0, MANY_ROWS / rows):.3g}")

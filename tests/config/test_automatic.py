@@ -42,9 +42,10 @@ def made(rows: int, *overrides: str, **facts: Any) -> Experiment:
 @pytest.mark.parametrize(
     ("rows", "units", "batch", "epochs", "patience", "decay"),
     [
-        (5, 64, 5, 6000, 1200, 0.3),
-        (120, 64, 8, 400, 80, 0.3),
-        (1437, 64, 32, 137, 28, 0.3),
+        (5, 64, 5, 6000, 3000, 3.0),
+        (120, 64, 8, 400, 200, 3.0),
+        (720, 64, 16, 134, 67, 0.972),
+        (1437, 64, 32, 137, 35, 0.487),
         (10_000, 128, 64, 39, 8, 0.3),
         (100_000, 512, 256, 20, 5, 0.03),
     ],
@@ -61,7 +62,7 @@ def test_it_is_told_with_the_rows() -> None:
     (note,) = settled(given(), dataset(1437))[1]
     assert note == (
         "automatic for 1,437 training rows: 64 units a layer, batches of 32, 137 epochs (6,028 steps), "
-        "ended after 28 without a better loss/validation, the best weights kept, weight decay 0.3"
+        "ended after 35 without a better loss/validation, the best weights kept, weight decay 0.487"
     )
 
 
@@ -98,8 +99,13 @@ def test_decay_is_for_adam_alone_and_beside_no_other_regularization() -> None:
         ["architecture=linear"],
     ):
         assert made(200, *overrides).regularization.weight_decay == 0.0
-    assert made(200, "optimizer=nadam").regularization.weight_decay == 0.3
+    assert made(200, "optimizer=nadam").regularization.weight_decay == 3.0
     assert made(200, task="reconstruction").regularization.weight_decay == 0.0
+
+
+def test_the_first_of_several_parts_of_the_rows_is_no_small_table() -> None:
+    assert settled(given(), dataset(50), whole=False)[0].regularization.weight_decay == 0.3
+    assert settled(given(), dataset(100_000), whole=False)[0].regularization.weight_decay == 0.03
 
 
 def test_early_stopping_needs_a_validation_part_and_no_planned_schedule() -> None:
