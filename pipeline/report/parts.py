@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pipeline.records import record
+from pipeline.text import leaving
 
 
 @record
@@ -51,3 +53,13 @@ class Picture:
 
 
 Part = Heading | Text | Table | Chart | Picture
+
+
+def seen(part: Part) -> Part:
+    """The part as its text may be seen: names in a run folder may come from anybody."""
+    match part:
+        case Heading() | Text():
+            return replace(part, text=leaving(part.text))
+        case Table():
+            return replace(part, heading=[*map(leaving, part.heading)], rows=[[*map(leaving, row)] for row in part.rows])
+    return part

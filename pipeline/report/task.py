@@ -11,7 +11,7 @@ from pipeline.config.experiment import Experiment
 from pipeline.errors import ConfigError, nearest
 from pipeline.report import contents, text
 from pipeline.report.html import page
-from pipeline.report.parts import Part
+from pipeline.report.parts import Part, seen
 from pipeline.report.read import run_of, sweep_of
 from pipeline.screen.console import console_for, say
 from pipeline.sweeps.journal import is_sweep
@@ -44,7 +44,7 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     if output.suffix != suffix:
         raise ConfigError(at="output", got=str(output), rule=f"format={name} ends in {suffix}", hint="rename it")
     files.check_new(output)
-    files.write_new(output, form(_told(folder, [_folder(each, experiment) for each in asked])))
+    files.write_new(output, form([*map(seen, _told(folder, [_folder(each, experiment) for each in asked]))]))
     say(console_for(), f"written to {files.shown(output)}")
     return output
 

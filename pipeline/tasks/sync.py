@@ -61,7 +61,7 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
         say(console, text)
     if failures:
         raise TrackingError(f"{len(failures)} of {asked} runs not sent: {failures[0]}")
-    nothing = "every run of this store is in MLflow already" if others else "every run is in MLflow already"
+    nothing = "every run that is tracked here is in MLflow already" if others else "every run is in MLflow already"
     say(console, f"{sent} run{'s' if sent != 1 else ''} sent" if sent else nothing)
     return sent
 
@@ -103,7 +103,7 @@ def _runs(experiment: Experiment, overrides: Sequence[str]) -> tuple[list[tuple[
     renamed = any(text.startswith("tracking.experiment=") for text in overrides)
     folders = [trained.find(experiment.run, experiment)] if experiment.run is not None else run_folders(project / "runs")
     found: list[tuple[Path, Store]] = []
-    others, broken = list[str](), list[str]()
+    others, broken, untracked = list[str](), list[str](), list[Path]()
     for folder in folders:
         try:
             info = read_info(folder)
@@ -117,6 +117,15 @@ def _runs(experiment: Experiment, overrides: Sequence[str]) -> tuple[list[tuple[
             found.append((folder, store if renamed else store.of(info.experiment)))
         elif experiment.run is not None:
             raise RunError(f"{_asked(folder)}: was made with tracking=none; name the store to send it to with tracking.uri=...")
+        else:
+            untracked.append(folder)
+    if untracked:
+        runs = (
+            f"{files.shown(untracked[0])} and {len(untracked) - 1} more runs are"
+            if len(untracked) > 1
+            else f"{files.shown(untracked[0])} is"
+        )
+        others.append(f"{runs} kept with tracking=none and not sent; run=FOLDER tracking.uri=... sends one")
     return found, others, broken
 
 

@@ -269,16 +269,18 @@ def create_database(path: Path, *, artifacts: str) -> None:
     with _lock(path.with_name(f".{path.name}.lock")):
         if _made(path):
             return
+        for left in path.parent.glob(f".{path.name}.*.new"):  # by processes that were killed, as the lock is ours
+            left.unlink(missing_ok=True)
         partial = path.with_name(f".{path.name}.{os.getpid()}.new")
-        with _template() as template:
-            shutil.copyfile(template, partial)
-        with contextlib.closing(_connected(partial)) as connection:
-            now = _now()
-            connection.execute(
-                "UPDATE experiments SET name = ?, artifact_location = ?, creation_time = ?, last_update_time = ? WHERE experiment_id = 0",
-                (FIRST, artifacts, now, now),
-            )
-        os.replace(partial, path)
+        try:
+            with _template() as template:
+                shutil.copyfile(template, partial)
+            with contextlib.closing(_connected(partial)) as connection:
+                first = "UPDATE experiments SET name = ?, artifact_location = ?, creation_time = ?, last_update_time = ?"
+                connection.execute(f"{first} WHERE experiment_id = 0", (FIRST, artifacts, _now(), _now()))
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

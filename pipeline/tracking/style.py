@@ -6,6 +6,7 @@ The ground is white in a light page and in a dark one.
 from __future__ import annotations
 
 import textwrap
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,10 +46,12 @@ def save(figure: Figure, path: Path) -> Path:
     """Written beside and renamed: a picture is whole or not there."""
     partial = path.with_name(f".{path.name}")
     options: dict[str, Any] = {"format": "png", "metadata": {"Software": None}, "pil_kwargs": {"compress_level": 1}}
-    if (engine := figure.get_layout_engine()) is not None:  # else all is drawn twice, the first time for the layout alone
-        engine.execute(figure)
-        figure.set_layout_engine("none")
-    figure.savefig(partial, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a name may have letters that the font has not
+        if (engine := figure.get_layout_engine()) is not None:  # else all is drawn twice, the first time for the layout alone
+            engine.execute(figure)
+            figure.set_layout_engine("none")
+        figure.savefig(partial, **options)
     partial.replace(path)
     return path
 

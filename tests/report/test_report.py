@@ -12,7 +12,7 @@ import pytest
 
 from pipeline import cli
 from pipeline.report import contents
-from pipeline.report.parts import Chart, Table
+from pipeline.report.parts import Chart, Heading, Table, Text, seen
 from pipeline.report.read import run_of, sweep_of
 
 SMALL = ["architecture=mlp_small", "training.batch_size=16", "tracking=none"]
@@ -143,3 +143,9 @@ def test_the_page_in_a_browser(place: Path, browser: Any, name: str, width: int)
     urls = [each["params"]["request"]["url"] for each in asked if each["method"] == "Network.requestWillBeSent"]
     assert {url.partition(":")[0] for url in urls} <= {"file", "data", "blob"}
     assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_names_in_a_document_do_nothing_to_a_terminal() -> None:
+    name, shown = "\x1b[2J\u202eb", "\\x1b[2J\\x202eb"
+    assert seen(Heading(text=name)) == Heading(text=shown) and seen(Text(text=name)) == Text(text=shown)
+    assert seen(Table(heading=[name], rows=[[name]], bold=0)) == Table(heading=[shown], rows=[[shown]], bold=0)

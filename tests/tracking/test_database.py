@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 import sqlite3
@@ -145,3 +146,16 @@ def test_a_run_that_was_deleted_and_a_parameter_that_changed_are_told(begin: Beg
     connect(store)[0].delete_run(run_id)
     with pytest.raises(TrackingError, match=f"run {run_id}: was deleted in this store; bring it back with `mlflow runs restore"):
         own.log(run_id, points=[], params={}, tags={"a": "b"})
+
+
+def test_a_disk_that_is_full_keeps_no_part_of_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".mlflow.db.12.new").write_bytes(b"of a killed process")
+
+    def full(source: object, target: object) -> None:
+        Path(str(target)).write_bytes(b"a part")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module.shutil, "copyfile", full)
+    with pytest.raises(OSError, match="No space left"):
+        create_database(tmp_path / "mlflow.db", artifacts="file:///a")
+    assert list(tmp_path.iterdir()) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
@@ -14,6 +15,7 @@ import pytest
 from pipeline import cli
 from pipeline.tasks import sync as task
 from pipeline.tracking.delivery import read_sent
+from pipeline.tracking.folder import read_info, write_info
 from pipeline.tracking.journal import FILE
 from pipeline.tracking.settings import Tracking
 from pipeline.tracking.store import Store, connect
@@ -107,3 +109,10 @@ def test_a_server_that_hangs_is_told_soon_and_not_asked_for_each_run(
         assert cli.main(["task=sync", f"tracking.uri={uri}"]) == 2
         assert time.monotonic() - start < 10
     assert "5 of 5 runs not sent: runs/0: the store did not take it within 2 s" in capsys.readouterr().err
+
+
+def test_what_is_not_tracked_is_not_said_to_be_there(ended: Tracker, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys)
+    write_info(ended.folder, replace(read_info(ended.folder), uri=None))
+    told = "runs/a is kept with tracking=none and not sent; run=FOLDER tracking.uri=... sends one"
+    assert said(capsys) == f"{told}\nevery run that is tracked here is in MLflow already\n"
