@@ -32,6 +32,7 @@ from pipeline.sweeps.resumed import sweep_to_resume, whole_names
 from pipeline.sweeps.run import run_sweep
 from pipeline.tasks import RunContext
 from pipeline.tasks.job import described
+from pipeline.text import speakable
 from pipeline.training.interrupt import stopping
 
 INTERRUPTED = 130
@@ -40,6 +41,7 @@ INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line `argv` (without the program's name) and returns its exit code."""
     given, began = list(sys.argv[1:] if argv is None else argv), time.monotonic()
+    speakable()
     try:
         with stopping():
             return _command(given, began)

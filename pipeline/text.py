@@ -5,10 +5,12 @@ Written are the config, the facts and the journal of a run, what goes to MLflow,
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import math
 import re
+import sys
 import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -147,3 +149,23 @@ def in_json(value: Any) -> Any:
     if isinstance(value, str):
         return leaving(value)
     return value if isinstance(value, (int, float, bool, type(None))) else leaving(str(value))
+
+
+PLAIN = {
+    "─": "-", "━": "-", "╸": "-", "╺": "-", "±": "+-", "×": "x", "→": "->", "…": "...", "–": "-", "—": "-", "≥": ">=", "≤": "<=", "µ": "u",
+}  # fmt: skip
+
+
+def speakable() -> None:
+    """Lets standard output and the errors write anything: what their encoding has no letter for is written in plain letters."""
+    codecs.register_error("plainly", _plainly)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and (stream.encoding or "").lower().replace("-", "") != "utf8":
+            stream.reconfigure(errors="plainly")
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letters = error.object[error.start : error.end]
+    return "".join(PLAIN.get(letter, letter.encode("ascii", "backslashreplace").decode()) for letter in letters), error.end

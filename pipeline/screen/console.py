@@ -12,7 +12,6 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.screen.page import in_notebook
 from pipeline.text import leaving
 
 
@@ -22,9 +21,9 @@ def console_for(*, quiet: bool = False) -> Console:
         return Unheard(file=sys.stdout, quiet=quiet, highlight=False, emoji=False)  # a class `a:boom:b` is shown as written
     width = 10_000  # a file has no edge at which a table would have to fold
     plain = cast(IO[str], Trimmed())
-    other = False if in_notebook() else None  # a notebook's kernel claims colours, and would get a block of HTML a line
+    # Neither a notebook's kernel, which would get a block of HTML a line, nor FORCE_COLOR makes it a terminal: a bar would write to itself.
     return Unheard(
-        file=plain, quiet=quiet, highlight=False, emoji=False, width=width, force_terminal=other, force_jupyter=other
+        file=plain, quiet=quiet, highlight=False, emoji=False, width=width, force_terminal=False, force_jupyter=False
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ killed process leaves at most one torn line, the last, which readers pass over.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -200,4 +201,7 @@ def is_sweep(folder: Path) -> bool:
 
 
 def _unwritable(path: Path, error: OSError) -> RunError:
-    return RunError(f"{files.shown(path)}: cannot be written ({error.strerror}); choose another folder with hydra.sweep.dir=...")
+    hint = "choose another folder with hydra.sweep.dir=..."
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        hint = f"make room, and go on with -m resume={files.shown(path.parent)}"
+    return RunError(f"{files.shown(path)}: cannot be written ({error.strerror}); {hint}")

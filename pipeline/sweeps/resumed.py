@@ -67,6 +67,9 @@ def asked_then(folder: Path, overrides: Sequence[str]) -> tuple[list[str], list[
     """The flags and overrides that a sweep was begun with, and how it is run now.  Raises ConfigError where other values are given."""
     how = [text for text in overrides if text.lstrip("+").startswith((*HOW, MORE))]
     with closing(SweepJournal(folder, project=Path.cwd())) as journal:
+        if not journal.head:
+            rule = "the sweep was stopped before its first line was written"
+            raise ConfigError(at="resume", got=files.shown(folder), rule=rule, hint="begin it with its own command")
         if journal.head.get("overrides") is None:
             hint = "go on from Python: pipeline.sweep(..., folder=...) with the same config and space"
             raise ConfigError(at="resume", got=files.shown(folder), rule="the sweep was begun from Python, which has its config", hint=hint)

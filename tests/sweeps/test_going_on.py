@@ -228,3 +228,10 @@ def test_the_journal_of_a_sweep_keeps_no_password(
     assert capsys.readouterr().err == f"error: tracking.uri = postgresql://me:***@h/db: {rule}\n"
     assert cli.main(["resume=sweeps/s", address]) == 0
     assert "2 of them over" in capsys.readouterr().out
+
+
+def test_a_sweep_that_was_killed_before_its_first_line_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / FILE).write_text('{"event": "swe')
+    assert cli.main(["-m", f"resume={tmp_path}"]) == 2
+    line = f"error: resume = {tmp_path}: the sweep was stopped before its first line was written; begin it with its own command\n"
+    assert capsys.readouterr().err == line
