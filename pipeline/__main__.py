@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import io
 import os
 import sys
 
@@ -33,10 +32,7 @@ def run() -> int:
 
 
 def _open_streams() -> None:
-    """What was closed leads to nowhere: else the next file that is opened takes its number, and what is said goes into that.
-
-    A terminal that knows few letters gets ? for the others.
-    """
+    """What was closed leads to nowhere: else the next file that is opened takes its number, and what is said goes into that."""
     for number in range(3):
         try:
             os.fstat(number)
@@ -46,8 +42,6 @@ def _open_streams() -> None:
         if getattr(sys, name) is None:
             mode = "r" if name == "stdin" else "w"
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  # for the life of the process
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
 
 
 def _told(what: str, error: BaseException) -> int:

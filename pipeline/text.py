@@ -160,7 +160,7 @@ def speakable() -> None:
     """Lets standard output and the errors write anything: what their encoding has no letter for is written in plain letters."""
     codecs.register_error("plainly", _plainly)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and (stream.encoding or "").lower().replace("-", "") != "utf8":
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="plainly")
 
 
