@@ -66,10 +66,8 @@ def of_sweep(swept: Swept) -> list[Part]:
             Heading(text=f"Means over the {comparison.repeats(table)}, with their 95 % intervals"),
             Table(heading=heading, rows=rows, bold=0),
         ]
-        alike = ["; ".join(f"{name}={value}" for name, value in arm.params.items()) for arm in comparison.as_good(arms)]
-        more = f" and {len(alike) - MOST_NAMED} more" if len(alike) > MOST_NAMED else ""
-        said = f"Not told apart from the best ({comparison.UNTOLD}): {' | '.join(alike[:MOST_NAMED])}{more}." if alike else ""
-        made.append(Text(text=f"Differences are of pairs of one seed, tested by Student's t, several by Holm's rule. {said}".strip()))
+        tested = "Differences are of pairs of one seed, tested by Student's t, several by Holm's rule: p is for all pairs of arms together."
+        made.append(Text(text=f"{tested} {_told_apart(arms)}".strip()))
     elif len(table.trials) > 1:
         made.append(Text(text="One seed of each: the order may be luck."))
     shares = importance(table)
@@ -127,6 +125,19 @@ def _answers(run: Run) -> list[Part]:
     found = read(run.folder)
     confusion = charts.confusion(run)
     return [*([confusion] if confusion is not None else []), *(answers.of(found, run.name) if found is not None else [])]
+
+
+def _told_apart(arms: Sequence[comparison.Arm]) -> str:
+    """Which arms the seeds do not part from the best, and of which they say nothing; empty where there are none."""
+    said = []
+    for what, found in (
+        (f"Not told apart from the best ({comparison.UNTOLD})", comparison.as_good(arms)),
+        (f"{comparison.UNTESTED[0].upper()}{comparison.UNTESTED[1:]}", comparison.untested(arms)),
+    ):
+        named = ["; ".join(f"{name}={value}" for name, value in arm.params.items()) for arm in found]
+        more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+        said += [f"{what}: {' | '.join(named[:MOST_NAMED])}{more}."] if named else []
+    return " ".join(said)
 
 
 def _question(about: str) -> list[Part]:

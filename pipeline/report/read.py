@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,9 +14,7 @@ from pipeline.errors import RunError
 from pipeline.records import record
 from pipeline.sweeps.journal import FILE, judged_by, searched
 from pipeline.sweeps.table import Sweep, summarize_sweep
-from pipeline.tracking.journal import Confusion, Data, end_of, last_values, read_journal, series, start_of
-
-RESTORED = re.compile(r"the weights are those of epoch (\d+)")
+from pipeline.tracking.journal import Confusion, Data, end_of, last_values, read_journal, restored, series, start_of
 
 
 @record
@@ -52,7 +49,6 @@ def run_of(folder: Path) -> Run:
         raise RunError(f"{files.shown(folder)}: has no journal of a run; give the folder of a run or of a sweep")
     begun, end = start_of(events), end_of(events)
     message = "" if end is None else end.message
-    found = RESTORED.search(message)
     params = {name: str(value) for name, value in begun.params.items()}
     shown = begun.shown if begun.shown is not None else {name: value for name, value in params.items() if value != "null"}
     return Run(
@@ -68,7 +64,7 @@ def run_of(folder: Path) -> Run:
         curves=series(events),
         confusion=next((event for event in reversed(events) if isinstance(event, Confusion)), None),
         data=next((event for event in reversed(events) if isinstance(event, Data)), None),
-        restored=None if found is None else int(found[1]),
+        restored=restored(events),
     )
 
 

@@ -161,12 +161,18 @@ def seeds_needed(differences: Sequence[float]) -> int | None:
     return next(iter(range(2, MOST_SEEDS + 1)[bisect_left(range(2, MOST_SEEDS + 1), True, key=shows) :]), None)
 
 
-UNTOLD = "p above 0.05, or all pairs alike, which is no test"  # what `as_good` says of an arm
+UNTOLD = "p above 0.05"  # what `as_good` says of an arm
+UNTESTED = "the same difference in every pair, which no test can judge"  # and `untested`
 
 
 def as_good(arms: Sequence[Arm]) -> list[Arm]:
-    """The arms that their seeds do not part from the best, which is not among them; those whose pairs allow no test are among them."""
-    return [arm for arm in arms[1:] if (len(arm.pairs) > 1 if arm.p is None else arm.p > 1 - LEVEL)]
+    """The arms that their seeds do not part from the best, which is not among them."""
+    return [arm for arm in arms[1:] if arm.p is not None and arm.p > 1 - LEVEL]
+
+
+def untested(arms: Sequence[Arm]) -> list[Arm]:
+    """The arms that are worse than the best by the same in all of several pairs."""
+    return [arm for arm in arms[1:] if arm.p is None and len(arm.pairs) > 1]
 
 
 def _arm(
@@ -218,7 +224,7 @@ def table(sweep: Sweep, arms: Sequence[Arm]) -> list[list[str]]:
         seeds = str(arm.trials) if arm.done == arm.trials else f"{arm.done} of {arm.trials}"
         values = [arm.values[name].said(name, ends=ends) if name in arm.values else "" for name in metrics]
         difference = ["" if arm.difference is None else arm.difference.said(sweep.metric, difference=True)] if paired else []
-        luck = ["" if arm.p is None else f"{arm.p:.2g}"] if tested else []
+        luck = [("no test" if len(arm.pairs) > 1 else "") if arm.p is None else f"{arm.p:.2g}"] if tested else []
         rows.append([*(arm.params[name] for name in params), seeds, *values, *difference, *luck])
     return rows
 

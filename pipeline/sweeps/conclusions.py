@@ -64,6 +64,9 @@ def _of_arms(sweep: Sweep, arms: Sequence[Arm]) -> list[str]:
         more = f"; and {len(alike) - NAMED} more" if len(alike) > NAMED else ""
         said.append(f"not told apart from the best by these {repeats} ({comparison.UNTOLD}): {'; '.join(map(_named, alike[:NAMED]))}{more}")
         said += _seeds(arms[1], repeats) if alike[0] is arms[1] else []
+    if same := comparison.untested(arms):
+        more = f"; and {len(same) - NAMED} more" if len(same) > NAMED else ""
+        said.append(f"{comparison.UNTESTED}: {'; '.join(map(_named, same[:NAMED]))}{more}")
     return said
 
 

@@ -51,12 +51,13 @@ def finished(sweep: SweepResult) -> None:
     if arms:
         show_arms(console, summary, arms)
     shares = importance(summary)
-    for line in conclusions(summary, arms, shares):
-        say(console, line)
-    for line in at_an_end(summary, arms, _ranges(sweep)):
-        say(console, line)
+    if sweep.stopped:
+        say(console, "note: what is best is said when all jobs are over: arms that have not run yet may be better than these")
+    else:
+        for line in [*conclusions(summary, arms, shares), *at_an_end(summary, arms, _ranges(sweep))]:
+            say(console, line)
     if summary.best is not None:
-        say(console, f"best run    {files.shown(summary.best.folder)}")
+        say(console, f"{'best so far' if sweep.stopped else 'best run   '} {files.shown(summary.best.folder)}")
     for note in sweep.notes:
         say(console, f"note: {note}")
     sender = (sweep.senders or Senders()).get(experiment.tracking, project)

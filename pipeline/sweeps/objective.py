@@ -1,4 +1,4 @@
-"""What the trials of a sweep are judged by: a metric, which way it is better, and whether its last value counts or its best."""
+"""What the trials of a sweep are judged by: a metric, which way it is better, and of which epoch it counts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Objective:
     best: bool = False
 
     def value(self, metrics: Mapping[str, float], curve: Mapping[int, float]) -> float:
-        """What counts of a trial with these last values and this curve of the metric by epoch; NaN where there is none."""
+        """What counts of a trial with these values and this curve of the metric by epoch; NaN where there is none."""
         told = [value for value in curve.values() if math.isfinite(value)] if self.best else []
         if told:
             return max(told) if self.grows else min(told)

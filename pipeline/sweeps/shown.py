@@ -49,6 +49,8 @@ def show_arms(console: Console, sweep: Sweep, arms: Sequence[comparison.Arm]) ->
     title = f"means over the {repeats} with their {comparison.LEVEL:.0%} intervals"
     if any(arm.difference is not None for arm in arms):
         title += f"; differences are of pairs of one {one}"
+    if sum(arm.p is not None for arm in arms) > 1:
+        title += "; p is for all pairs of arms together, an interval for its own row alone"
     heading, *rows = comparison.table(sweep, arms)
     if len(rows) > MOST:
         title = f"{title}; the best {TOP} of {len(rows)}, all are in arms.csv"

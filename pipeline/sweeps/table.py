@@ -38,8 +38,9 @@ ASIDE = ("time", "learning_rate")
 
 @record
 class Trial:
-    """One run of a sweep.  `params` holds only what the trials differ in; `metrics` the last values; `curve` the chosen metric by epoch.
+    """One run of a sweep.  `params` holds only what the trials differ in; `curve` the chosen metric by epoch.
 
+    metrics  of the epoch whose weights are kept
     curves  of the further metrics that the sweep is judged by
     rung    the epoch at which it was stopped for others to go on
     """
@@ -104,7 +105,7 @@ class Sweep:
         return None if first is None or not math.isfinite(self.score(first)) else first
 
     def value(self, trial: Trial) -> float:
-        """What counts of a trial: its last value of `metric`, or its best."""
+        """What counts of a trial: its `metric` where its weights are kept, or the best of all epochs."""
         return self.objective.value(trial.metrics, trial.curve)
 
     def score(self, trial: Trial) -> float:
@@ -227,6 +228,9 @@ def summarize_sweep(
     for index, (folder, events) in enumerate(journals):
         end = end_of(events)
         begun, own, curves = starts[index], found_params[index], series(events)
+        values[index].update(
+            {each.metric: each.value(values[index], curves.get(each.metric, {})) for each in judged if each.best and each.metric in curves}
+        )
         rung = _rung(events)
         trials.append(
             Trial(

@@ -180,7 +180,7 @@ def _trained(made: _Training) -> Generator[Wanted, Done, Result]:
     results.tell(ready.console, context, ready.data.dataset, made.program, outcome, values, tracker)
     examined.tell(ready.console, tracker, context, found)
     try:
-        receipt = tracker.finish("FINISHED", outcome.message, wait=ready.wait)
+        receipt = tracker.finish("FINISHED", outcome.message, epoch=outcome.epoch, wait=ready.wait)
     except KeyboardInterrupt:  # Ctrl-C now ends only the waiting for MLflow
         receipt = Receipt(note="MLflow was not waited for; what it lacks, task=sync sends")
     results.tell_receipt(ready.console, context, receipt)

@@ -14,14 +14,12 @@ from pipeline.tracking import answers, inside, trials
 from pipeline.tracking.curves import confusion_matrix, learning_curves
 from pipeline.tracking.event import Event
 from pipeline.tracking.health import Health
-from pipeline.tracking.journal import Compare, Confusion, end_of, read_journal, series, start_of
+from pipeline.tracking.journal import Compare, Confusion, end_of, read_journal, restored, series, start_of
 from pipeline.tracking.style import save
 from pipeline.tracking.tested import read
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-RESTORED = re.compile(r"the weights are those of epoch (\d+)")  # in the message of a run's end
 
 
 def draw(folder: Path, *, title: str = "") -> Iterator[Path]:
@@ -42,8 +40,7 @@ def drawn(folder: Path, events: Sequence[Event], title: str) -> Iterator[tuple[s
         title = f"{title} ({end.status.lower()})"
     curves = {name: values for name, values in series(events).items() if len(values) > 1 and not name.endswith("/test")}
     if curves:
-        kept = None if end is None else RESTORED.search(end.message)
-        yield "learning_curves", learning_curves(curves, title=title, kept=None if kept is None else int(kept[1]))
+        yield "learning_curves", learning_curves(curves, title=title, kept=restored(events))
     confusions = {event.part: event for event in events if isinstance(event, Confusion)}  # told again, the last one counts
     for part, confusion in confusions.items():
         figure = confusion_matrix(confusion.counts, confusion.classes, title=title, part=part)

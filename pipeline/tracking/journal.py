@@ -148,10 +148,11 @@ class Compare(Event):
 
 @record
 class End(Event):
-    """The run is over."""
+    """The run is over; epoch: the one whose weights are the result, 0 where there is none."""
 
     status: Status = setting()
     message: str = setting("")
+    epoch: int = setting(0)
 
 
 @record
@@ -349,8 +350,19 @@ def series(events: Iterable[Event]) -> dict[str, dict[int, float]]:
 
 
 def last_values(events: Iterable[Event]) -> dict[str, float]:
-    """Metric name -> value at its last step."""
-    return {name: values[max(values)] for name, values in series(events).items()}
+    """Metric name -> value at its last step; of a training that is over, at the epoch whose weights are the result."""
+    told = list(events)
+    end = end_of(told)
+    kept = 0 if end is None else end.epoch
+    return {name: values[kept if kept in values else max(values)] for name, values in series(told).items()}
+
+
+def restored(events: Iterable[Event]) -> int | None:
+    """The epoch whose weights are the result, where later ones were trained."""
+    told = list(events)
+    end = end_of(told)
+    last = max(series(told).get("loss/train", {}), default=0)
+    return end.epoch if end is not None and 0 < end.epoch < last else None
 
 
 def unwritable(path: Path, error: OSError) -> RunError:

@@ -112,10 +112,10 @@ class Tracker:
         """counts [true class, predicted class], drawn as a figure at the end."""
         self.journal.write(Confusion(part=part, classes=tuple(classes), counts=tuple(map(tuple, np.asarray(counts).tolist()))))
 
-    def finish(self, status: Status, message: str = "", *, wait: float | None = None) -> Receipt:
+    def finish(self, status: Status, message: str = "", *, epoch: int = 0, wait: float | None = None) -> Receipt:
         """Ends the run, waits for MLflow at most `wait` seconds (default: 15, or 0 with a shared sender), and tells the link.
 
-        A second call changes nothing.
+        epoch: the one whose weights are the result.  A second call changes nothing.
         """
         if self._receipt is None:
             if self._watch is not None:
@@ -125,7 +125,7 @@ class Tracker:
                 self.log.close()
                 if self.sends_log:
                     self.artifact(self.folder / LOG)
-                self.journal.write(End(status=status, message=message), durable=True)
+                self.journal.write(End(status=status, message=message, epoch=epoch), durable=True)
                 for path in self._resumable() if self.checkpoints else ():
                     self.journal.write(Artifact(path=str(path), into=str(Path(RESUMABLE, path.parent))))
             self._receipt = self._settle((WAIT if self._own_sender else 0.0) if wait is None else wait)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.sweeps.comparison import Interval, as_good, compare, holm, interval, markdown, paired_t, table
+from pipeline.sweeps.comparison import Interval, as_good, compare, holm, interval, markdown, paired_t, table, untested
 from pipeline.sweeps.table import Sweep, Trial
 
 
@@ -163,4 +163,4 @@ def test_the_best_run_is_one_of_the_best_arm_not_the_lucky_seed_of_another() -> 
 
 def test_equal_differences_of_all_pairs_are_no_proof() -> None:
     arms = compare(sweep(trial("a", 0, 0.75), trial("a", 1, 0.5), trial("b", 0, 0.5), trial("b", 1, 0.25)))
-    assert arms[1].p is None and as_good(arms) == [arms[1]]
+    assert arms[1].p is None and as_good(arms) == [] and untested(arms) == [arms[1]]

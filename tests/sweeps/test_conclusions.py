@@ -69,10 +69,16 @@ def test_an_arm_of_fewer_runs_is_not_the_best_and_that_it_would_be_is_told() -> 
     assert not any("missing" in line for line in said(of_seeds(a=[0.90, 0.91, 0.92], b=[0.85])))
 
 
+def test_an_arm_that_is_worse_by_the_same_in_each_pair_is_not_said_to_be_as_good() -> None:
+    lines = said(of_seeds(a=[1.0, 1.0, 1.0], b=[0.5, 0.5, 0.5]))
+    assert "the same difference in every pair, which no test can judge: arm=b" in lines
+    assert not any("not told apart" in line for line in lines)
+
+
 def test_arms_that_are_not_told_apart_are_named_with_what_that_would_take() -> None:
     lines = said(of_seeds(a=[0.90, 0.93, 0.96], b=[0.91, 0.92, 0.94], c=[0.5, 0.53, 0.55]))
     assert lines[0].startswith("chosen by accuracy/validation: arm=a; on the test part 91.00 ± ")
-    assert lines[1] == "not told apart from the best by these seeds (p above 0.05, or all pairs alike, which is no test): arm=b"
+    assert lines[1] == "not told apart from the best by these seeds (p above 0.05): arm=b"
     needed = seeds_needed([0.01, -0.01, -0.02])
     assert lines[2] == f"about {needed} seeds would part the top two, if they differ as these 3 show"
 

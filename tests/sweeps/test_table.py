@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from rich.console import Console
 
+import pipeline
+from pipeline.config.sweep_settings import SweepSettings
 from pipeline.screen.tables import folded
 from pipeline.sweeps.comparison import compare
 from pipeline.sweeps.shown import show_arms, show_trials
-from pipeline.sweeps.table import Sweep, Trial
+from pipeline.sweeps.table import Sweep, Trial, summarize_sweep
 from pipeline.tasks import RunContext
+from pipeline.tracking.journal import end_of, read_journal, series
 
 METRICS = {"accuracy/validation": 0.97222, "loss/validation": 0.123456, "accuracy/test": 0.95}
 
@@ -104,3 +108,23 @@ def test_a_long_cell_is_broken_after_commas_and_between_words_only() -> None:
 )
 def test_a_job_is_called_by_its_own_overrides(varied: tuple[str, ...], label: str) -> None:
     assert RunContext(sweep="s", job=3, overrides=("task=train", *varied), varied=varied).label == label
+
+
+@pytest.mark.parametrize("value", ["last", "best"])
+def test_a_trial_counts_where_its_weights_are_kept(value: Literal["last", "best"], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training that goes back to its best epoch is ranked by that one, not by the last, whose weights are gone."""
+    monkeypatch.chdir(tmp_path)
+    cfg = pipeline.compose(["data=rings", "training=early_stopping", "training.early_stopping.patience=3", "training.epochs=40"])
+    found = pipeline.sweep(cfg, {"optimizer.learning_rate": [0.003, 0.03]}, seeds=2, folder="s", quiet=True)
+    sweep = summarize_sweep("s", [trial.folder for trial in found.trials], settings=SweepSettings(value=value))
+    curves = [series(read_journal(trial.folder)) for trial in sweep.trials]
+    ends = [end_of(read_journal(trial.folder)) for trial in sweep.trials]
+    kept = [0 if end is None else end.epoch for end in ends]
+    assert any(0 < epoch < max(curve["loss/train"]) for epoch, curve in zip(kept, curves, strict=True))
+    for trial, epoch, curve in zip(sweep.trials, kept, curves, strict=True):
+        accuracy = curve["accuracy/validation"]
+        assert trial.metrics["accuracy/validation"] == (max(accuracy.values()) if value == "best" else accuracy[epoch])
+        assert trial.metrics["loss/validation"] == curve["loss/validation"][epoch]
+        assert list(curve["accuracy/test"]) == [epoch]
+    order = [trial.metrics["accuracy/validation"] for trial in sorted(sweep.trials, key=sweep.rank)]
+    assert order == sorted(order, reverse=True)

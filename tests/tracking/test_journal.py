@@ -82,7 +82,7 @@ LINES: dict[str, Event] = {
         trials=(Compared(label="seed=0", value=0.5, params={"seed": "0"}, done=True),),
         repeats=("seed",),
     ),
-    '"event": "end", "status": "FAILED", "message": "diverged"': End(status="FAILED", message="diverged"),
+    '"event": "end", "status": "FAILED", "message": "diverged", "epoch": 0': End(status="FAILED", message="diverged"),
     '"event": "resume", "pid": 7, "step": 3': Resume(pid=7, step=3),
 }
 
