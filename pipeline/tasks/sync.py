@@ -72,7 +72,7 @@ def _why(error: Exception) -> str:
         return " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror and isinstance(error.filename, str):
         hint = "restore the file from a copy of the folder" if isinstance(error, FileNotFoundError) else "mend that"
-        return f"{files.shown(Path(error.filename))}: {error.strerror}; {hint}"
+        return f"{files.shown(Path(error.filename))[:300]}: {error.strerror}; {hint}"
     return type(error).__name__
 
 

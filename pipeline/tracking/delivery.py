@@ -48,6 +48,7 @@ from pipeline.tracking.provenance import LONGEST_PARAM, LONGEST_TAG
 from pipeline.tracking.store import Store, connect
 
 STANDING = "pipeline.state"
+LONGEST_NAME = 200  # bytes of a file or a folder that is sent: file systems take 255, and some names get more
 NOTE = "mlflow.note.content"
 UID, COPY = "pipeline.uid", "pipeline.copy_of"  # tags: of which folder a run is; the run that it was one with before its folder was copied
 TRIAL, FIGURES = "pipeline.trial", "pipeline.figures"  # tags: a run is one of many; its figures are asked for
@@ -304,7 +305,7 @@ class Delivery:
             if isinstance(event, Data):
                 client.data(experiment_id, run_id, event)
             if isinstance(event, Artifact) and not (inside(self.folder, event.path) and inside(self.folder, event.into or ".")):
-                self.remarks.add(f"{event.path} is not sent: it lies outside of the folder")
+                self.remarks.add(f"{event.path[:LONGEST_NAME]} is not sent: it lies outside of the folder, or would there")
             else:
                 _act(client, run_id, self.folder, event)
 
@@ -359,6 +360,8 @@ def _wants_figures(events: Sequence[Event]) -> bool:
 def inside(folder: Path, path: str) -> bool:
     """Whether `path` means something in the run folder, wherever links lead: a journal may come from anybody, and what it names is sent."""
     try:
+        if any(len(part.encode()) > LONGEST_NAME for part in Path(path).parts):
+            return False
         return not Path(path).is_absolute() and (folder / path).resolve().is_relative_to(folder.resolve())
     except (OSError, ValueError, RuntimeError):  # too long a name, a zero in it, a circle of links
         return False

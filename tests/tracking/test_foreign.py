@@ -19,7 +19,7 @@ from pipeline.errors import PipelineError
 from pipeline.tracking.delivery import read_sent
 from pipeline.tracking.figures import draw
 from pipeline.tracking.folder import INFO, read_info, write_info
-from pipeline.tracking.journal import Artifact, Confusion, Metric
+from pipeline.tracking.journal import Artifact, Compare, Confusion, Metric
 from pipeline.tracking.outbox import Sender
 from pipeline.tracking.process import Process, this_process
 from pipeline.tracking.repair import left_behind
@@ -43,16 +43,22 @@ def test_only_files_of_the_folder_are_sent(begin: Begin, store: Store, tmp_path:
     os.mkfifo(tracker.folder / "pipe")
     for path in (str(secret), "../../secret.txt", "link.txt", "door/secret.txt", "pipe", "figures", "x\0y", "own.txt"):
         tracker.journal.write(Artifact(path=path))
-    tracker.journal.write(Artifact(path="own.txt", into="../../../elsewhere"))
+    for into in ("../../../elsewhere", str(tracker.folder / "figures"), "x" * 5000):
+        tracker.journal.write(Artifact(path="own.txt", into=into))
     tracker.finish("FINISHED", wait=0)
     client, _ = connect(store)
-    assert sorted(item.path for item in client.list_artifacts(sync(tracker.folder).sent.run_id)) == ["config.yaml", "own.txt"]
+    delivery = sync(tracker.folder)
+    assert sorted(item.path for item in client.list_artifacts(delivery.sent.run_id)) == ["config.yaml", "own.txt"]
+    assert "../../secret.txt is not sent: it lies outside of the folder, or would there" in delivery.remarks
 
 
 def test_figures_are_drawn_in_the_folder(begin: Begin, tmp_path: Path) -> None:
     tracker = begin()
     tracker.journal.write(Confusion(part="../../../out", classes=("a", "b"), counts=((1, 0), (0, 1))))
     assert [path.parent for path in draw(tracker.folder, title="t")] == [tracker.folder / "figures"]
+    tracker.journal.write(Confusion(part="a" * 9999, classes=("a", "b"), counts=((1, 0), (0, 1))))
+    tracker.journal.write(Compare(quantity="q", curves={"a": {"x": 1.0}}))  # an epoch that is none
+    assert sorted(path.stem for path in draw(tracker.folder, title="t")) == [f"confusion_{'a' * 40}", "confusion_out"]
     shutil.rmtree(tracker.folder / "figures")
     (tmp_path / "elsewhere").mkdir()
     (tracker.folder / "figures").symlink_to(tmp_path / "elsewhere")
