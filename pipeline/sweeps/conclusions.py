@@ -111,7 +111,8 @@ def _same(one: float, other: float) -> bool:
 
 
 def _named(arm: Arm) -> str:
-    return ", ".join(f"{_short(name)}={value}" for name, value in arm.params.items())
+    """What sets it apart; a parameter that its conditions rule out is none of it."""
+    return ", ".join(f"{_short(name)}={value}" for name, value in arm.params.items() if value)
 
 
 def _short(path: str) -> str:

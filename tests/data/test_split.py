@@ -110,6 +110,7 @@ def test_each_row_is_in_one_fold_and_folds_differ_by_one_row_as_a_whole_and_in_e
         ({"fold": 5, "folds": 5}, "data.split.fold = 5: the 5 folds are numbered from 0; use one up to 4"),
         ({"fold": 1}, "data.split.fold = 1: there are no folds; give data.split.folds=5"),
         ({"folds": 1}, "data.split.folds = 1: must be at least 2"),
+        ({"folds": 400, "fold": 0}, "data.split.folds = 400: 160 rows are left for them beside the test part; use fewer"),
         ({"folds": 400, "fold": 399}, "data.split.folds = 400: 160 rows are left for them beside the test part; use fewer"),
     ],
 )

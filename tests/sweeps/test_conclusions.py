@@ -53,6 +53,12 @@ def test_on_one_seed_no_winner_is_named_and_the_best_of_many_is_told_on_the_test
     ]
 
 
+def test_an_arm_is_named_without_the_parameters_that_its_conditions_rule_out() -> None:
+    rows = [trial(s, {"optimizer": "sgd", "seed": s}, {"accuracy/validation": 0.9 + s / 50, "accuracy/test": 0.9}) for s in range(2)]
+    rows += [trial(2 + s, {"optimizer": "adam", "beta1": 0.9, "seed": s}, {"accuracy/validation": 0.1 * s}) for s in range(2)]
+    assert said(sweep(*rows))[0] == "chosen by accuracy/validation: optimizer=sgd; on the test part 90.00 ± 0.00 %"
+
+
 def test_a_direction_against_the_name_of_a_metric_is_told() -> None:
     rows = [trial(k, {"rate": k}, {"loss/validation": k / 10, "kept/validation": 1.0}) for k in range(3)]
     asked = (Objective(metric="loss/validation", grows=True), Objective(metric="kept/validation", grows=False))

@@ -61,9 +61,10 @@ def divided(table: Table, config: Data, rows: Rows, y: Any, seed: int) -> tuple[
 
 
 def check_folds(config: Data, rows: tuple[Rows, Rows, Rows]) -> None:
-    """Raises ConfigError for a fold without rows."""
-    if config.split.folds is not None and not (len(rows[0]) and len(rows[1])):
-        rule = f"{len(rows[0]) + len(rows[1])} rows are left for them beside the test part"
+    """Raises ConfigError for a fold without rows, and for every fold of so many that another has none."""
+    left = len(rows[0]) + len(rows[1])
+    if config.split.folds is not None and (config.split.folds > left or not (len(rows[0]) and len(rows[1]))):
+        rule = f"{left} rows are left for them beside the test part"
         raise ConfigError(at="data.split.folds", got=config.split.folds, rule=rule, hint="use fewer")
 
 
