@@ -68,7 +68,7 @@ class NumpyExecutable:
         self.native = ready(symbol, build, processor, cache)
         self.gain = _gain(plan, self.kernels) if threads > 1 else 0.0
         self.threads = threads if self.gain > 0 else 1
-        self.cores, self.choice = threads, Choice()
+        self.cores, self.choice, self.sharing = threads, Choice(), Choice()
         self.scratch_bytes = _scratch(self.kernels)
         self.counter_bytes = COUNTER * len(stolen(plan, self.kernels))  # of a thread
         self.work_stride = max(ALIGNMENT, plan.work_bytes)
@@ -91,8 +91,8 @@ class NumpyExecutable:
 
     def _run(self, memory: NumpyMemory, feed: Feed, arena: Arena) -> Results:
         trials, steps = feed.order.shape[:2]
-        teams = self._teams(trials)
-        members = self._members(steps) if teams == 1 else 1
+        teams = self._teams(trials, steps)
+        members = self._members(steps * trials) if teams == 1 else 1
         parts = _parts(members, teams)
         arena.reserve(len(parts) * self.work_stride, len(parts) * self.scratch_bytes)
         room, outputs = self._room(trials, steps)
@@ -104,8 +104,11 @@ class NumpyExecutable:
         self._let_write(block, room, trials, steps)
         start = perf_counter()
         pool().run(self.native, ctypes.addressof(block), parts)
+        seconds = (perf_counter() - start) / (steps * trials)
         if teams == 1:
-            self.choice.took(members > 1, (perf_counter() - start) / steps)
+            self.choice.took(members > 1, seconds)
+        if trials > 1:
+            self.sharing.took(teams == 1, seconds)
         return Results(outputs=outputs, done=done)
 
     def again(self, memory: NumpyMemory, feed: Feed, x: Array, output: str) -> Array:
@@ -172,12 +175,15 @@ class NumpyExecutable:
             size += -(-trials * steps * buffer.bytes // ALIGNMENT) * ALIGNMENT
         return made, max(size, ALIGNMENT)
 
-    def _teams(self, trials: int) -> int:
-        """With as many trials as cores, threads take trials; with fewer, they share each trial."""
-        return min(trials, self.cores) if trials > 1 and (trials >= self.cores or self.threads == 1) else 1
+    def _teams(self, trials: int, steps: int) -> int:
+        """With fewer trials than cores, threads share each trial; with more they take trials, unless to share each was quicker."""
+        if trials == 1 or (trials < self.cores and self.threads > 1):
+            return 1
+        long = self.threads > 1 and self.gain * steps * trials > LONG
+        return 1 if long and self.sharing.together() else min(trials, self.cores)
 
     def _members(self, steps: int) -> int:
-        """The threads that share a trial."""
+        """The threads that share each trial, for so many steps in all."""
         saved = self.gain * steps
         return self.threads if saved > LONG or (saved > START and self.choice.together()) else 1
 

@@ -23,14 +23,15 @@ FIELDS = (
 )  # fmt: skip
 LONG = 1e6  # operations of a call whose tiles threads steal from each other: at each piece they look at memory that another one writes
 PIECES = 24  # that a member's share of such a call is cut into
+TAKEN = 32  # where the trials that teams have taken are counted, in the line of the barrier
 COUNTER = 64  # bytes of a counter of the pieces taken: a line of the cache of its own
 _FLUSH = 0x8040  # flush-to-zero and denormals-are-zero: a decaying moment would otherwise end as denormals, 100 times slower
 
 
 class StepProgram:
-    """Emits `run(arguments, member, members, team, teams)`: team t trains the trials t, t + teams, ...; its members share each trial.
+    """Emits `run(arguments, member, members, team, teams)`: each team trains one trial after the other; its members share each trial.
 
-    for trial in range(team, trials, teams):
+    for trial in range(trials):                      # several teams, of one member each: until none is left, the next that nobody has
         for step in range(steps):
             for phase in phases:
                 if phase == guard_phase and not isfinite(guard): break to the next trial
@@ -56,12 +57,17 @@ class StepProgram:
         self.outputs = [e.b.load(e.at(block, 8 * (len(FIELDS) + n)), typ=I64) for n in range(len(self.plan.outputs))]
         self.pointers = {name: e.b.inttoptr(value, POINTER) for name, value in self.arg.items()}
         saved = self._flush_denormals()
-        count = (self.arg["trials"] - team + (teams - 1)) // teams
         work = e.at(self.pointers["work"], team * self.arg["work_stride"])
         self.first = team * self.members  # the number of the team's first thread
         self.scratch = e.at(self.pointers["scratch"], (self.first + self.member) * self.arg["scratch_stride"])
-        with e.loop(0, count) as turn:
-            self._trial(team + turn * teams, work)
+        given = e.b.alloca(I64)
+        with e.loop(0, self.arg["trials"]) as turn:
+            e.b.store(turn, given)
+            with e.b.if_then(teams > 1):
+                e.b.store(e.b.atomic_rmw("add", e.at(self.pointers["barrier"], TAKEN), i64(1), "monotonic"), given)
+            trial = e.load_number(given)
+            with e.b.if_then(trial < self.arg["trials"]):
+                self._trial(trial, work)
         self._restore(saved)
         e.finish()
 

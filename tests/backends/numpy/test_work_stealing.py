@@ -15,7 +15,9 @@ import pipeline
 from backends.contract import Array, Feed, Plan
 from backends.numpy import NumpyBackend, executor
 from backends.numpy.executor import NumpyExecutable
+from backends.numpy.machine.memory import Arenas
 from backends.numpy.step import stolen
+from backends.numpy.threads.pool import Choice, pool
 from pipeline.graph.ir import Graph
 from tests.ops.running import builder, plan_for
 
@@ -91,6 +93,60 @@ def test_the_others_do_what_a_late_thread_has_not_come_to(monkeypatch: pytest.Mo
     outputs = executable.run(memory, feed).outputs
     assert late.whole, "a thread that waits did not do the other's tiles"
     assert all(outputs[name].tobytes() == value.tobytes() for name, value in expected.items())
+
+
+class _LateTeam:
+    """Lets team 1 do all that it finds before team 0 begins; `idle`: whether that one then found nothing to do."""
+
+    def __init__(self, arenas: Arenas) -> None:
+        self.arenas, self.idle = arenas, False
+
+    def run(self, function: int, argument: int, parts: Any) -> None:
+        native = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 4)(function)
+        native(argument, *parts[1])
+        work = self.arenas._arenas[0].work
+        before = work.copy()
+        native(argument, *parts[0])
+        self.idle = work.tobytes() == before.tobytes()
+
+
+TRIALS = [{"optimizer": {"kind": "sgd", "learning_rate": rate}, "seed": seed} for rate in (1e-2, 1e20) for seed in (0, 1)]
+NETWORK = {"architecture": {"layers": [{"kind": "dense", "units": 256}] * 2}, "data": {"input_shape": [200], "classes": 10}}
+
+
+def _losses() -> Array:
+    """Of a stack of four, two of which diverge."""
+    rng = np.random.default_rng(0)
+    x, y, orders = rng.random((256, 200), np.float32), rng.integers(0, 10, 256), rng.integers(0, 256, (len(TRIALS), 20, 64))
+    backend = {"kind": "numpy", "threads": 2}
+    return pipeline.stack([{**NETWORK, **trial, "training": {"batch_size": 64}, "backend": backend} for trial in TRIALS]).run(x, y, orders)
+
+
+@pytest.mark.parametrize("shares", [False, True])
+def test_threads_that_share_each_trial_give_the_bits_of_threads_that_take_trials(shares: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected, teams = _losses(), []
+    monkeypatch.setattr(Choice, "together", lambda self: shares)
+    monkeypatch.setattr(
+        executor, "_parts", lambda members, count, made=executor._parts: teams.append((members, count)) or made(members, count)
+    )
+    assert _losses().tobytes() == expected.tobytes()
+    assert set(teams) == {(2, 1) if shares else (1, 2)}
+
+
+def test_a_late_team_leaves_its_trials_to_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Choice, "together", lambda self: False)
+    expected, late = _losses(), []
+    made = pool()
+
+    def run(self: NumpyExecutable, memory: Any, feed: Feed) -> Any:
+        late.append(_LateTeam(self.arenas))
+        return whole(self, memory, feed)
+
+    whole = NumpyExecutable.run
+    monkeypatch.setattr(NumpyExecutable, "run", run)
+    monkeypatch.setattr(executor, "pool", lambda: late[-1] if late else made)
+    assert _losses().tobytes() == expected.tobytes()
+    assert late and all(team.idle for team in late)
 
 
 def test_a_step_that_is_not_taken_leaves_no_tile_taken() -> None:
