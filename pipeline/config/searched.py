@@ -104,6 +104,8 @@ def searched(given: Mapping[str, Any], overrides: Sequence[str], *, ours: bool =
     known = {path: text.partition("=")[2] for path, text in common.items()}
     spaces = {path: made for path, each in spaces.items() if (made := _where(each, known)) is not None}
     keys.setdefault("seed", _key("seed") if ours else "seed")
+    if search.repeats is not None and "seed" in common:
+        raise ConfigError(at=f"{AT}.repeats", got=search.repeats, rule=f"seed = {known['seed']} is given too", hint="leave one out")
     repeats = _repeats(search, spaces, keys)
     if not any(path not in REPEATS for path in spaces) and not (search.method == "grid" and len(repeats) > 1):
         factors = "the values of factors, that of the baseline first: normalization=batch,none activation=relu,tanh"

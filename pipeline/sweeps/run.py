@@ -94,7 +94,7 @@ class SweepRun:
                 self._begin(journal)
                 stop = self._work(journal)
             finally:
-                started = any(result.experiment is not None for result in self.results)
+                started = not self.settings.dry_run and any(result.experiment is not None for result in self.results)
                 if new and not started and not journal.runs:  # every job was refused: nothing stays behind
                     _remove(folder)
             try:

@@ -145,10 +145,13 @@ def shares(doing: Doing, trials: Sequence[Trial], *, among: int = 1) -> Iterator
                 train.close(one.ready)
 
 
-def show_together(doing: Doing, trials: Sequence[Trial]) -> None:
-    """Says how the trials would be run, and runs none."""
+def show_together(doing: Doing, trials: Sequence[Trial]) -> list[JobResult]:
+    """Says how the trials would be run, and runs none -> what is said of those that could not be."""
+    refused: list[JobResult] = []
     parts, count = list[Expected](), 0
     for made in _windows(doing, trials, Around(Interrupt()), runs=False):
+        if isinstance(made, JobResult):
+            refused.append(made)
         if isinstance(made, Alone):
             print(f"1 trial trains alone, {made.why}: job {made.trial.context.job}", flush=True)
         for group in _groups(made) if isinstance(made, list) else []:
@@ -159,6 +162,7 @@ def show_together(doing: Doing, trials: Sequence[Trial]) -> None:
             print(f"{_said(len(group))}, structure {first.digest}: {room}; {parts[-1]}: {_jobs(group)}", flush=True)
     if len(parts) > 1:
         print(of_all(in_all(parts), count, count), flush=True)
+    return refused
 
 
 def _expected(group: Sequence[Opened]) -> Expected:

@@ -109,8 +109,9 @@ class Worker:
             complain(f"note: {self._twice - 1} more {'have' if self._twice > 2 else 'has'} the values of others, too")
         self._twice = 0
         if self._sweep.dry_run:
-            self._show(waiting)
-            return []
+            refused = [result for result in (*results.values(), *self._show(waiting)) if result.error is not None and not result.found]
+            self._tell_how_many()
+            return refused
         self.doing.left = None if self._timed else len(waiting) + max(0, self.count - self._planned)
         self._timed = True
         for result in self._run(waiting):
@@ -118,15 +119,16 @@ class Worker:
         self._tell_how_many()
         return [results[number] for number in sorted(results)]
 
-    def _show(self, trials: Sequence[Trial]) -> None:
-        """Names the trials that are left, and says how they would be run."""
+    def _show(self, trials: Sequence[Trial]) -> list[JobResult]:
+        """Names the trials that are left, and says how they would be run -> what is said of those that could not be."""
         from pipeline.sweeps.together import show_together  # noqa: PLC0415  # the command line starts without it
 
         for trial in trials:
             standing = "goes on" if self.doing.asked(trial)[0].resume is not None else "is new"
             print(f"{trial.context.label}, trial {trial.name}: {standing}", flush=True)
-        if self._sweep.stack:
-            show_together(self.doing, [trial for trial in trials if tasks.is_training(trial.experiment)])
+        if not self._sweep.stack:
+            return []
+        return show_together(self.doing, [trial for trial in trials if tasks.is_training(trial.experiment)])
 
     def _run(self, trials: Sequence[Trial]) -> Iterator[JobResult]:
         """Does the trials, those that fail again as often as `sweep.on_error` says."""

@@ -367,3 +367,18 @@ def test_trials_that_do_not_tell_what_ranks_the_others_are_named(
     monkeypatch.chdir(tmp_path)
     assert cli.main(["-m", "data=iris,diabetes", "training.epochs=1", "tracking=none", "seed=0,1"]) == 0
     assert "note: no accuracy/validation is told by job 2, 3: not ranked\n" in capsys.readouterr().out
+
+
+def test_a_dry_run_fails_where_its_jobs_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["-m", "data=iris", "training.batch_size=128", "seed=0,1", "sweep.dry_run=true"]) == 1
+    err = capsys.readouterr().err
+    assert "training.batch_size = 128: larger than the 120 rows of the training part" in err and "1 more job: the same error\n" in err
+    assert list(tmp_path.iterdir()) == []
+    assert (
+        cli.main(
+            ["-m", "hydra/sweeper=search", "hydra.sweeper.trials=2", "hydra.sweeper.repeats=2", "seed=3", "optimizer.beta1=linear(0,0.9)"]
+        )
+        == 2
+    )
+    assert capsys.readouterr().err == "error: hydra.sweeper.repeats = 2: seed = 3 is given too; leave one out\n"
