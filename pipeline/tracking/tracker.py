@@ -165,10 +165,14 @@ def receipt(folder: Path, sent: Sent, store: Store, *, waited: float) -> Receipt
     link = link_to_run(store, sent.experiment_id, sent.run_id) if sent.run_id else None
     if sent.ended or (waited <= 0 and not sent.note):
         return Receipt(link=link)
-    reason = sent.note or f"did not take the whole run within {waited:.0f} s"
     elsewhere = "" if store.database == Path.cwd() / "mlflow.db" else f" tracking.uri={shlex.quote(store.shown)}"
-    hint = f"the run is whole in {files.shown(folder)}, send the rest with task=sync run={files.shown(folder)}{elsewhere}"
-    return Receipt(link=link, note=f"tracking.uri = {store.shown}: {reason}; {hint}")
+    again = f"task=sync run={files.shown(folder)}{elsewhere}"
+    if sent.note:
+        said = f"{sent.note}; the run is whole in {files.shown(folder)}, send the rest with {again}"
+    else:
+        late = f"did not take the whole run within {waited:.0f} s, the rest is sent in the background"
+        said = f"{late}; should that end too soon, {again} goes on"
+    return Receipt(link=link, note=f"tracking.uri = {store.shown}: {said}")
 
 
 def start(
