@@ -354,7 +354,7 @@ def last_values(events: Iterable[Event]) -> dict[str, float]:
     told = list(events)
     end = end_of(told)
     kept = 0 if end is None else end.epoch
-    return {name: values[kept if kept in values else max(values)] for name, values in series(told).items()}
+    return {name: values[kept if kept and kept in values else max(values)] for name, values in series(told).items()}
 
 
 def restored(events: Iterable[Event]) -> int | None:
