@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,13 @@ from benchmarks.compare import Yard, missing
 from benchmarks.machine import stamp
 from benchmarks.many import many
 from benchmarks.stacks import stacks
-from pipeline.data import Data, load
+from pipeline.data.load import load, read_source
 from pipeline.data.prepared import prepared
 from pipeline.preprocessing import Preprocessing
+from pipeline.program.program import Program
 from pipeline.tracking.folder import run_folders
 from pipeline.tracking.journal import read_journal, series, start_of
+from pipeline.training.loop import train
 
 RATES, SEEDS = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001, 0.00003), tuple(range(8))
 RECIPE = ("training=fixed", "regularization=none")
@@ -120,31 +122,53 @@ def command(way: str, rates: tuple[float, ...], seeds: tuple[int, ...], epochs: 
 
 
 def fashion(yard: Yard, *, quick: bool = False) -> dict[str, Any]:
-    """A whole sweep on Fashion-MNIST, in turn with the steps of its trials alone: wall and cpu -> seconds of each round."""
+    """A whole sweep on Fashion-MNIST, in turn with the steps of its trials alone and with their plain training (see `_plainly`).
+
+    way -> wall and cpu -> seconds of each round
+    """
     if not FASHION.is_dir():
         return {"skipped": f"skipped, there is no {FASHION}"}
     trials, epochs, rounds = (2, 1, 1) if quick else (8, 2, 3)
     network = ("architecture.layers=[{kind: dense, units: 512},{kind: dense, units: 512}]", "normalization=batch", "training.batch_size=64")
     words = (*network, *RECIPE, "data=fashion_mnist", f"data.root={FASHION.resolve()}", f"training.epochs={epochs}")
     programs = [pipeline.compile(pipeline.compose([*words, f"seed={seed}"])) for seed in range(trials)]
-    ready = prepared(load(Data(kind="fashion_mnist", root=str(FASHION)), seed=0), Preprocessing())
+    ready = prepared(load(programs[0].config.data, seed=0), Preprocessing())
     x, y = np.asarray(ready.train.x, np.float32).reshape(len(ready.train), 28, 28, 1), np.asarray(ready.train.targets)
     steps = len(x) // 64
-    seconds: dict[str, dict[str, list[float]]] = {way: {"wall": [], "cpu": []} for way in ("sweep", "steps")}
+
+    def stepped() -> None:
+        for program in programs:
+            for epoch in range(epochs):
+                order = np.random.default_rng(epoch).permutation(len(x))[: steps * 64].reshape(steps, 64)
+                program.run(x, y, order)
+
+    seconds: dict[str, dict[str, list[float]]] = {way: {"wall": [], "cpu": []} for way in ("sweep", "steps", "plain")}
     for _ in range(rounds):
         yard.ready(usable_cores())
         with tempfile.TemporaryDirectory() as folder:
             seeds = f"seed={','.join(map(str, range(trials)))}"
             spent = cost([sys.executable, "-m", "pipeline", "-m", *words, seeds], Path(folder))
-        wall, cpu = time.perf_counter(), time.process_time()
-        for program in programs:
-            for epoch in range(epochs):
-                order = np.random.default_rng(epoch).permutation(len(x))[: steps * 64].reshape(steps, 64)
-                program.run(x, y, order)
-        for way, (own_wall, own_cpu) in (("sweep", spent), ("steps", (time.perf_counter() - wall, time.process_time() - cpu))):
+        for way, (own_wall, own_cpu) in (("sweep", spent), ("steps", _timed(stepped)), ("plain", _timed(lambda: _plainly(programs)))):
             seconds[way]["wall"].append(own_wall)
             seconds[way]["cpu"].append(own_cpu)
     return {"trials": trials, "epochs": epochs, **seconds}
+
+
+def _timed(work: Callable[[], None]) -> tuple[float, float]:
+    """Seconds of wall clock and of CPU."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def _plainly(programs: Sequence[Program]) -> None:
+    """Trains each as a run does: split and preprocessing of its seed, steps, evaluations, test; files are read once, nothing is kept."""
+    raw = read_source(programs[0].config.data)
+    for program in programs:
+        asked = program.config
+        rows = prepared(load(asked.data, seed=asked.seed, source=lambda _: raw), asked.preprocessing, precision=asked.precision)
+        train(program, rows, asked.training, seed=asked.seed, emit=lambda _: None)
+        program.evaluate(rows.test.x, rows.test.targets)
 
 
 def results_in(folder: Path) -> dict[str, dict[str, dict[int, float]]]:
