@@ -81,6 +81,12 @@ class Reading:
             return truth_word(text)
         return canonical(text) if self.spelling == "numbers" else text
 
+    def absent(self, text: str) -> bool:
+        """Whether a cell has no value: by its word, or by its number in any spelling, as -999.0 hPa where -999 is missing."""
+        if self.missing.holds(text):
+            return True
+        return self.kind == "number" and bool(self.missing.values) and self.value(text) in self.missing.values
+
     def value(self, text: str) -> float | None:
         """The number that a cell stands for; None where it stands for none."""
         if self.kind == "ordinal":

@@ -59,7 +59,7 @@ def among(counts: Mapping[str, int], reading: Reading) -> tuple[dict[float, int]
 def _values(counts: Mapping[str, int], reading: Reading) -> dict[float, int]:
     often: dict[float, int] = {}
     for text, count in counts.items():
-        value = None if reading.missing.holds(text) else reading.value(text)
+        value = None if reading.absent(text) else reading.value(text)
         if value is not None:
             often[value] = often.get(value, 0) + count
     return often
@@ -96,7 +96,7 @@ def date_sentinel(counts: Mapping[str, int], reading: Reading) -> Doubt | None:
     values = _values(counts, reading)
     rest = [value for value in values if value not in DAYS and value < LAST_DAY]
     far = _far_days(values, (min(rest, default=np.inf), max(rest, default=-np.inf)))
-    texts = {text: counts[text] for text in counts if not reading.missing.holds(text) and reading.value(text) in far}
+    texts = {text: counts[text] for text in counts if not reading.absent(text) and reading.value(text) in far}
     return _doubtful_days(texts, rest) if texts else None
 
 

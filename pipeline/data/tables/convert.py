@@ -103,7 +103,7 @@ class Converter:
         values[-1] = np.nan  # null
         bad, nothing = list[int](), list[int]()
         for place, cell in enumerate(cells):
-            value = np.nan if self.reading.missing.holds(cell) else self._value(cell)
+            value = np.nan if self.reading.absent(cell) else self._value(cell)
             values[place] = np.nan if value is None else value
             missing = value is None and self.new and for_nothing(cell, words=True)
             nothing += [place] if missing else []
@@ -113,10 +113,10 @@ class Converter:
         places = np.asarray(coded.indices.fill_null(len(cells)).to_numpy(zero_copy_only=False), np.int64)
         if bad:
             row = int(np.flatnonzero(np.isin(places, bad))[0])
-            present = np.array([not self.reading.missing.holds(cell) for cell in cells] + [False])[places]
+            present = np.array([not self.reading.absent(cell) for cell in cells] + [False])[places]
             cell = cells[places[row]]
             error = self._wrong(row, repr(cell), present=int(present.sum()), bad=int(np.isin(places, bad).sum()))
-            present_cells = dict.fromkeys((each for each in cells if each and not self.reading.missing.holds(each)), 1)
+            present_cells = dict.fromkeys((each for each in cells if each and not self.reading.absent(each)), 1)
             odd = dict.fromkeys((cells[place] for place in bad), 1)
             if self.new:
                 raise DataError(f"{error}{_otherwise(self.name, self.reading, cell, present_cells, odd)}")
@@ -131,7 +131,7 @@ class Converter:
         return made
 
     def _written(self, cells: Sequence[str], places: Array) -> Iterator[str | None]:
-        words = [None if self.reading.missing.holds(cell) else self.reading.spelled(cell) for cell in cells]
+        words = [None if self.reading.absent(cell) else self.reading.spelled(cell) for cell in cells]
         words.append(None)
         return (words[place] for place in places.tolist())
 

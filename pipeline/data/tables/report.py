@@ -90,8 +90,8 @@ def _unused(name: str, kind: str) -> Row:
 
 def _row(seen: Evidence, decision: Decision, declared: Declared, doubt: str, config: Data, rows: int) -> Row:
     values = _values(seen)
-    gone = sum(count for text, count in seen.counts.items() if decision.reading.missing.holds(text))  # words that stand for nothing
-    counts = {text: count for text, count in seen.counts.items() if not decision.reading.missing.holds(text)}
+    gone = sum(count for text, count in seen.counts.items() if decision.reading.absent(text))
+    counts = {text: count for text, count in seen.counts.items() if not decision.reading.absent(text)}
     seen = replace(seen, counts=counts, absent=seen.absent + gone)
     distinct = len(values) if values is not None else len(seen.counts)
     inputs = _inputs(decision, declared, len(set(map(decision.reading.spelled, seen.counts))), seen)

@@ -9,6 +9,7 @@ import pytest
 
 import pipeline
 from pipeline.config.spec import experiment
+from pipeline.data.load import load as load_data
 from pipeline.data.tables.report import report
 from pipeline.errors import ConfigError, DataError
 from pipeline.tasks import RunContext, run
@@ -55,6 +56,19 @@ def test_words_for_nothing_are_counted_as_missing_and_dates_are_shown_as_dates(t
     assert found["day"].span == "2023-05-19 to 2023-12-31"
     with pytest.raises(DataError, match=r"data\.target = yy: .*t\.csv has no such column; did you mean y\?"):
         report(experiment(pipeline.compose([*settings, "data.target=yy"])).data)
+
+
+@pytest.mark.parametrize(
+    "said", ["data.missing=[-999]", "data.columns={p: {missing: [-999]}}", "data.columns={p: {kind: number, missing: [-999]}}"]
+)
+@pytest.mark.parametrize("written", ["{} hPa", "$ {}", "{}"])
+def test_a_missing_number_is_missing_in_every_spelling_as_the_training_reads_it(tmp_path: Path, said: str, written: str) -> None:
+    cells = [written.format("-999.0" if row % 15 == 3 else f"{1000 + row % 40}.5") for row in range(60)]
+    (tmp_path / "t.csv").write_text("p,y\n" + "".join(f"{cell},{'ab'[row % 2]}\n" for row, cell in enumerate(cells)))
+    config = experiment(pipeline.compose(["task=data", "data=table", f"data.path={tmp_path}/t.csv", "data.target=y", said])).data
+    row = {each.name: each for each in report(config)[0]}["p"]
+    assert (row.missing, row.span, row.wrong.count("999")) == (4, "1000.5 to 1039.5", 0)
+    assert any("column p: 4 missing values filled" in note for note in load_data(config, seed=0).notes)
 
 
 def test_the_task_prints_the_table_and_writes_nothing(
