@@ -1,6 +1,6 @@
 """Tracking servers that answer that they are well, and then fail in one of KINDS whatever they are asked.
 
-hang    take the question and never answer
+hang    take each question but the first and never answer
 drip    answer a letter at a time, without an end
 retry   say that they are busy, and when to ask again: in ten minutes
 slow    take two seconds for each answer, which is that they do not know the way
@@ -21,14 +21,17 @@ KINDS = ("hang", "drip", "retry", "slow", "vanish")
 @contextmanager
 def failing(kind: str) -> Iterator[str]:
     """The address of one."""
-    over = Event()
+    over, greeted = Event(), list[str]()
 
     class Fails(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self.path.endswith("/health"):
                 self._answer(200, b"OK")
-            elif kind == "hang":
+            elif kind == "hang" and greeted:
                 over.wait()
+            elif kind == "hang":  # whether it knows us is asked before the training
+                greeted.append(self.path)
+                self._answer(404, b"{}")
             elif kind == "drip":
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json")
