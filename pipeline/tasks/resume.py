@@ -16,9 +16,10 @@ from pipeline.extend.load import described
 from pipeline.recipe.schedules import SCHEDULES, needs_total
 from pipeline.records import record
 from pipeline.screen.wording import counted
-from pipeline.tasks import trained
+from pipeline.tasks import page, trained
 from pipeline.text import leaving
 from pipeline.tracking import tracker as tracking
+from pipeline.tracking.changed import TAG, changed
 from pipeline.tracking.folder import CONFIG, Origin, read_info
 from pipeline.tracking.journal import Metric, end_of, read_journal, start_of
 from pipeline.tracking.lock import Lock
@@ -117,11 +118,26 @@ def check_config(folder: Path) -> None:
     """Whether config.yaml says of what was trained what the journal says, in which a changed line is known.  Raises RunError."""
     told, now = start_of(read_journal(folder)).params, flatten(written_config(folder))
     for path, before in told.items():
-        free = any(path == name or path.startswith(f"{name}.") for name in RESUMABLE)
-        if not free and leaving(now.get(path, "nothing")) != before:
+        if not _free(path) and leaving(now.get(path, "nothing")) != before:
             rule = f"the run began with {before}, as its journal says, and the file was changed since"
             hint = "restore it from a copy, and ask for other values with task=fork"
             raise RunError(f"{files.shown(folder / CONFIG)}: {path} = {leaving(now.get(path, 'nothing'))[:200]}: {rule}; {hint}")
+
+
+def _free(path: str) -> bool:
+    """Whether a run that goes on may have another value there."""
+    return any(path == name or path.startswith(f"{name}.") for name in RESUMABLE)
+
+
+def _tell_changes(folder: Path, tracker: Tracker) -> None:
+    """Tells in the journal what config.yaml says by now: the run is known by what it was trained with."""
+    events, now = read_journal(folder), {path: leaving(value) for path, value in flatten(written_config(folder)).items()}
+    paths = [path for path in {**start_of(events).params, **now} if _free(path)]
+    naming = [path for path in paths if path.partition(".")[0] not in page.ASIDE]
+    told = changed(events, now, paths=paths, usual=page.defaults(), naming=naming)
+    if told is not None:
+        tracker.journal.write(told)
+        tracker.log(f"goes on with {told.tags[TAG]}")
 
 
 def _values(overrides: Sequence[str]) -> list[str]:
@@ -167,6 +183,7 @@ def tracker_of(folder: Path, begun: Beginning, sender: Sender, project: Path) ->
     if begun.changed:
         files.write(folder / "config.yaml", tracking.config_text(spec.to_plain(begun.experiment)))
         tracker.artifact(folder / "config.yaml")
+    _tell_changes(folder, tracker)
     return tracker
 
 

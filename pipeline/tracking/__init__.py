@@ -27,6 +27,7 @@ inside.py      pictures of the inside of a network over time
 trials.py      pictures of a sweep
 figures.py     which figures a run has
 lives.py       copies of a run folder that went on apart
+changed.py     what a run that goes on is asked for besides
 delivery.py    one journal -> MLflow
 repair.py      runs that died without a word
 sender.py      the process that does the last three

@@ -29,6 +29,7 @@ from pipeline.tracking.folder import SENT, RunInfo, read_info, replace_text
 from pipeline.tracking.journal import (
     FILE,
     Artifact,
+    Changed,
     Data,
     End,
     Machine,
@@ -292,6 +293,8 @@ class Delivery:
                     tags |= event.tags
                 case Tags():
                     tags |= event.values
+                case Changed():
+                    tags |= {**event.tags, "mlflow.runName": event.name[: page.LONGEST_NAME]}
         client.log(
             run_id,
             points=list(metrics.values()),

@@ -12,6 +12,7 @@
     {"time": ..., "event": "diagnosed", "found": [{"name": "overfitting", "evidence": ..., "override": ..., ...}]}
     {"time": ..., "event": "end", "status": "FINISHED", "message": ""}
     {"time": ..., "event": "resume", "pid": ..., "step": 3}
+    {"time": ..., "event": "changed", "name": ..., "params": {"training.epochs": "20"}, "shown": {...}, "tags": {...}}
 
 and, of the summary run of a sweep,
 
@@ -33,6 +34,7 @@ import os
 import time
 import zlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -163,6 +165,16 @@ class Resume(Event):
     step: int = setting(0)
 
 
+@record
+class Changed(Event):
+    """The run goes on with other settings than it began with: `params` by path, None for one that it has no more, `shown` as of Start."""
+
+    name: str = setting("")
+    params: Mapping[str, Any] = setting({})
+    shown: Mapping[str, Any] = setting({})
+    tags: Mapping[str, Any] = setting({})
+
+
 EVENTS: Family[Event, None] = Family(
     "event",
     {
@@ -179,6 +191,7 @@ EVENTS: Family[Event, None] = Family(
         "compare": (Compare, None),
         "end": (End, None),
         "resume": (Resume, None),
+        "changed": (Changed, None),
     },
 )
 
@@ -324,8 +337,21 @@ def _is_object(line: bytes) -> bool:
 
 
 def start_of(events: Iterable[Event]) -> Start:
-    """The start event, an empty one if there is none."""
-    return next((event for event in events if isinstance(event, Start)), Start())
+    """The start event, an empty one if there is none; with what was changed since, as the run went on."""
+    begun: Start | None = None
+    for event in events:
+        if isinstance(event, Start) and begun is None:
+            begun = event
+        elif isinstance(event, Changed):
+            old = begun or Start()
+            shown = None if old.shown is None else _laid(old.shown, event.shown)
+            begun = replace(old, name=event.name, params=_laid(old.params, event.params), shown=shown, tags={**old.tags, **event.tags})
+    return begun or Start()
+
+
+def _laid(before: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`before` with the values of `over`; without those that are None there."""
+    return {name: value for name, value in {**before, **over}.items() if value is not None or name not in over}
 
 
 def end_of(events: Iterable[Event], *, before: End | None = None) -> End | None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from backends.numpy.machine.processor import usable_cores
-from pipeline.tracking.journal import end_of, read_journal, series
+from pipeline.tracking.journal import end_of, read_journal, series, start_of
 from pipeline.training import checkpoint
 from pipeline.training.metrics import full
 from tests.end_to_end.conftest import Command, command, environment, only_run
@@ -110,6 +110,12 @@ def test_resume_with_more_epochs_goes_on_and_keeps_the_new_number(work: Path, pi
         name: values[5] for name, values in metrics_of(work / "whole").items() if name.endswith("/test")
     }
     assert "epochs: 5" in (work / "longer" / "config.yaml").read_text()
+    begun = start_of(read_journal(work / "longer"))
+    assert begun.params["training.epochs"] == "5" and begun.shown is not None and begun.shown["training.epochs"] == "5"
+    assert " epochs=5 " in begun.name and "epochs=2" not in begun.name
+    compared = pipeline_command("task=compare", "runs=[whole,longer]", "output=both.json")
+    assert compared.returncode == 0, compared.stderr
+    assert json.loads((work / "both.json").read_text())["settings"] == {"said": ["Nothing: the same settings."]}
 
 
 def test_a_finished_run_is_not_resumed_by_mistake(work: Path, pipeline_command: Command) -> None:

@@ -18,6 +18,7 @@ from pipeline.errors import RunError
 from pipeline.tracking.journal import (
     FILE,
     Artifact,
+    Changed,
     Compare,
     Compared,
     Confusion,
@@ -84,6 +85,9 @@ LINES: dict[str, Event] = {
     ),
     '"event": "end", "status": "FAILED", "message": "diverged", "epoch": 0': End(status="FAILED", message="diverged"),
     '"event": "resume", "pid": 7, "step": 3': Resume(pid=7, step=3),
+    '"event": "changed", "name": "bn", "params": {"seed": "1", "a": null}, "shown": {}, "tags": {"b": "c"}': Changed(
+        name="bn", params={"seed": "1", "a": None}, tags={"b": "c"}
+    ),
 }
 
 

@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 
 from pipeline.errors import RunError
+from pipeline.tracking.changed import changed
 from pipeline.tracking.delivery import Clients, Delivery, read_sent
 from pipeline.tracking.folder import read_info, write_info
-from pipeline.tracking.journal import end_of, read_journal
+from pipeline.tracking.journal import end_of, read_journal, start_of
+from pipeline.tracking.page import Page
 from pipeline.tracking.process import Process, this_process
 from pipeline.tracking.sender import Inbox, Round, run, sync
 from pipeline.tracking.settings import Tracking
@@ -124,3 +126,28 @@ signal.pause()
 
 def _environment() -> dict[str, Any]:
     return {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+
+
+def test_what_a_run_goes_on_with_is_told_where_it_is_looked_for(project: Path, store: Store) -> None:
+    note = "**cnn epochs=40 seed=0**\n\nabout"
+    told = Page(name="cnn epochs=40 seed=0", params={"training.epochs": "40"}, note=note)
+    tracker = start(Tracking(experiment="bn"), name="cnn", config={"training": {"epochs": 40}}, project=project, page=told)
+    tracker.finish("KILLED")
+    for epochs in ("20", "30"):
+        again = resume(tracker.folder, step=5, project=project)
+        now = {"training.epochs": epochs, "budget.seconds": "60.0"}
+        events = read_journal(tracker.folder)
+        told_now = changed(events, now, paths=now, naming=["training.epochs", "budget.seconds"])
+        assert told_now is not None and changed([*events, told_now], now, paths=now) is None
+        again.journal.write(told_now)
+        assert again.finish("FINISHED").note == ""
+        run = connect(store)[0].get_run(read_sent(tracker.folder).run_id)
+        said = f"training.epochs = {epochs} (40 when it began); budget.seconds = 60.0 (none when it began)"
+        name = f"cnn epochs={epochs} seconds=60.0 seed=0"
+        assert run.info.run_name == run.data.tags["mlflow.runName"] == name
+        assert run.data.tags["pipeline.changed"] == said and run.data.params["training.epochs"] == "40"
+        assert run.data.tags["mlflow.note.content"] == (
+            f"**{name}**\n\nabout\n\nIt went on with {said}: the parameters are those that it began with, as MLflow changes none."
+        )
+    begun = start_of(read_journal(tracker.folder))
+    assert begun.params == now and begun.shown == now and begun.name == name
