@@ -91,7 +91,7 @@ def test_a_budget_of_seconds_is_that_of_the_clock(work: Path) -> None:
     start = time.monotonic()
     done = finished(work, "data=iris", "architecture=mlp_small", "training=default", "budget=seconds", "budget.seconds=6")
     assert done.returncode == 0 and "to the end of budget.seconds = 6" in done.stdout
-    assert time.monotonic() - start < 10, "of the machine's clock, with the start of Python"
+    assert time.monotonic() - start < 20, "of the machine's clock, with the start of Python, on a busy machine"
 
 
 def test_a_command_whose_streams_are_closed_writes_into_no_file_of_its_own(work: Path) -> None:
