@@ -23,7 +23,8 @@ from pipeline.sweeps.apart import apart
 from pipeline.sweeps.journal import PRUNED
 from pipeline.sweeps.objective import Objective, objectives
 from pipeline.sweeps.since import to_its_end, trained_on
-from pipeline.tracking.delivery import read_sent
+from pipeline.tracking.changed import change, next_step
+from pipeline.tracking.delivery import NOTE, read_sent
 from pipeline.tracking.event import Event
 from pipeline.tracking.journal import Compare, Compared, Tags, end_of, last_values, read_journal, series, start_of
 from pipeline.tracking.link import Link, link_to_sweep
@@ -292,11 +293,11 @@ def record_sweep(
     place = {} if folder is None else {"folder": os.path.relpath(folder, project) if folder.is_relative_to(project) else str(folder)}
     config = {"sweep": {"name": sweep.name, **place, "trials": len(sweep.trials), "metric": sweep.metric, "space": space}}
     note = f"Sweep {name}: {len(sweep.trials)} trials, ranked by {sweep.metric}.\n\n{sweep.markdown(most=40)}"
-    tags = {"pipeline.kind": "sweep", "mlflow.note.content": note[:LONGEST_TAG]}
+    tags = {"pipeline.kind": "sweep", NOTE: note[:LONGEST_TAG]}
     if before is not None and before.is_dir():
-        step = 1 + max((max(told) for told in series(read_journal(before)).values()), default=-1)
-        tracker = resume(before, step=step, project=project, sender=sender, settings=settings)
+        tracker = resume(before, step=(step := next_step(before)), project=project, sender=sender, settings=settings)
         tracker.tags(tags)
+        change(tracker, config, note=tags[NOTE])
     else:
         step = 0
         tracker = start(

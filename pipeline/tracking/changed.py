@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
+from pipeline import files
 from pipeline.text import leaving
 from pipeline.tracking.delivery import NOTE
 from pipeline.tracking.event import Event
-from pipeline.tracking.journal import Changed, Start, start_of
-from pipeline.tracking.provenance import LONGEST_TAG
+from pipeline.tracking.folder import CONFIG
+from pipeline.tracking.journal import Changed, Start, read_journal, series, start_of
+from pipeline.tracking.provenance import LONGEST_TAG, flatten
+from pipeline.tracking.tracker import Tracker, config_text
 
 TAG = "pipeline.changed"
-LONGEST = 100  # characters of a value that is told
+LONGEST, MOST = 100, 4000  # characters of a value that is told, of all of them
 
 
 def changed(
@@ -46,9 +51,25 @@ def changed(
     other = {path: whole[path] for path in whole if whole[path] != first.params.get(path)}
     said = "; ".join(f"{path} = {_brief(value)} ({_brief(first.params.get(path))} when it began)" for path, value in other.items())
     text = str(first.tags.get(NOTE, "")).replace(f"**{first.name}**", f"**{name}**", 1) if note is None else note
-    if said:
-        text += f"\n\nIt went on with {said}: the parameters are those that it began with, as MLflow changes none."
-    return Changed(name=name, params=values, shown=shown, tags={NOTE: text[:LONGEST_TAG], TAG: said[:LONGEST_TAG] or "nothing"})
+    end = f"\n\nIt went on with {said[:MOST]}: the parameters are those that it began with, as MLflow changes none." if said else ""
+    return Changed(
+        name=name, params=values, shown=shown, tags={NOTE: text[: LONGEST_TAG - len(end)] + end, TAG: said[:LONGEST_TAG] or "nothing"}
+    )
+
+
+def change(tracker: Tracker, config: Mapping[str, Any], *, note: str) -> None:
+    """A run that goes on has another config by now: config.yaml and the journal say so.  `note` is its new description."""
+    events, now = read_journal(tracker.folder), {path: leaving(value) for path, value in flatten(config).items()}
+    told = changed(events, now, paths={**start_of(events).params, **now}, note=note)
+    if told is not None:
+        files.write(tracker.folder / CONFIG, config_text(config))
+        tracker.artifact(tracker.folder / CONFIG)
+        tracker.journal.write(told)
+
+
+def next_step(folder: Path) -> int:
+    """The step after the last of a run that tells metrics once in each of its lives."""
+    return 1 + max((max(told) for told in series(read_journal(folder)).values()), default=-1)
 
 
 def _brief(value: object) -> str:

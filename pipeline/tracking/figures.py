@@ -40,7 +40,7 @@ def drawn(folder: Path, events: Sequence[Event], title: str) -> Iterator[tuple[s
     if end is not None and end.status != "FINISHED":
         title = f"{title} ({end.status.lower()})"
     curves = {name: values for name, values in series(events).items() if len(values) > 1 and not name.endswith("/test")}
-    if curves:
+    if curves and start_of(events).tags.get("pipeline.kind") != "sweep":  # whose steps are the times that it was summed up
         yield "learning_curves", learning_curves(curves, title=title, kept=restored(events))
     confusions = {event.part: event for event in events if isinstance(event, Confusion)}  # told again, the last one counts
     for part, confusion in confusions.items():

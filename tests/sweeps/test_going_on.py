@@ -16,8 +16,9 @@ import pytest
 
 from pipeline import cli
 from pipeline.sweeps.journal import FILE, SweepJournal
+from pipeline.tracking.figures import drawn
 from pipeline.tracking.folder import run_folders
-from pipeline.tracking.journal import last_values, read_journal
+from pipeline.tracking.journal import last_values, read_journal, start_of
 from tests import recorder
 
 Command = Callable[..., int]
@@ -124,6 +125,13 @@ def test_ctrl_c_names_the_command_that_goes_on_and_it_runs_the_rest(
     assert cli.main(["-m", "resume=s"]) == 0
     assert count[0] == 4  # job 0, the one that was stopped, and the two that were left
     assert len(found(tmp_path, Path("s"))) == 3 and len(list(run_folders(Path("runs")))) == 4
+    (summary,) = Path("runs").glob("*_sweep*")
+    begun = start_of(read_journal(summary))
+    assert begun.params["sweep.trials"] == "3" and begun.params["sweep.space.seed"] == '["0", "1", "2"]'
+    assert "\n  trials: 3\n" in (summary / "config.yaml").read_text()
+    assert "sweep.trials = 3 (1 when it began)" in begun.tags["pipeline.changed"]
+    assert "It went on with sweep.trials = 3" in begun.tags["mlflow.note.content"]
+    assert "learning_curves" not in dict(drawn(summary, read_journal(summary), "s"))
 
 
 def test_a_sweep_that_is_killed_again_and_again_ends_as_one_that_never_was(tmp_path: Path) -> None:
