@@ -4,7 +4,7 @@ A mistake of the user is one line on stderr, whoever found it; a traceback is a 
 
 exit code   0 done, also every job of a sweep
             1 training diverged or broke; a check failed; every job of a sweep failed
-            2 a mistake in the command, the config, the data, a run or a store
+            2 a mistake in the command, the config, the data, a run or a store; every job of a sweep was refused for one in its config
             3 some jobs of a sweep failed
             130 stopped by Ctrl-C (143 by SIGTERM, 129 by SIGHUP)
 """
@@ -25,7 +25,7 @@ from pipeline.config.extensions import begin
 from pipeline.config.help import help_text
 from pipeline.config.jobs import check_folders
 from pipeline.config.others import arguments_parser
-from pipeline.config.overrides import as_one_run, asks_for_several, forgiving, given_twice, without_dashes
+from pipeline.config.overrides import as_one_run, asks_for_several, check_quoted, forgiving, given_twice, without_dashes
 from pipeline.errors import ConfigError, PipelineError, Stopped, complain, exit_code, sentence
 from pipeline.sweeps.again import best_instead
 from pipeline.sweeps.resumed import sweep_to_resume, whole_names
@@ -68,6 +68,7 @@ def _command(argv: list[str], began: float) -> int:
         return run_hydra(argv, lambda config: None)
     for text in arguments.overrides:
         _check_letters(text)
+    check_quoted(arguments.overrides)
     begin(arguments.overrides)
     if arguments.help:
         print(help_text(arguments.overrides), end="")

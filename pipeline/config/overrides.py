@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import cache, lru_cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -312,9 +314,25 @@ def shown(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(as_written(text.lstrip("+")) for text in texts)
 
 
+def check_quoted(texts: Sequence[str]) -> None:
+    """Refuses words behind an override that the shell has cut off it: data.target=Monatliche Miete.  Raises ConfigError."""
+    known = _root(groups())
+    for place, text in enumerate(texts[1:], start=1):
+        behind = list(takewhile(lambda word: "=" not in word and word[:1] not in "~-", texts[place:]))
+        if not behind or "=" not in texts[place - 1] or text.partition(".")[0] in known | KEYS.keys():
+            continue
+        if len(behind) > 1 or not _nearest_path(text, known).endswith("?"):
+            key, _, value = texts[place - 1].partition("=")
+            whole = shlex.quote(" ".join((texts[place - 1], *behind)))
+            raise ConfigError(at=key, got=value, rule=f"is followed by {' '.join(behind)}", hint=f"if that belongs to it give {whole}")
+
+
 def unknown_option(missing: str, options: Sequence[str] | None) -> ConfigError:
     """The error for `group/option` where the group has no such option."""
-    group, _, option = missing.rpartition("/")
+    group, _, option = missing.partition("/") if missing.startswith("data/") else missing.rpartition("/")
+    if group == "data" and (Path(option).suffix or os.path.exists(option)):
+        whole = shlex.join([text for text in (*_kind_of_data([f"data.path={option}"]), f"data.path={option}") if text])
+        return ConfigError(at=group, got=option, rule="names a kind of data, not a file", hint=f"give {whole}")
     ours = OPTIONS.get(group, {}).get(option.lower())
     if ours is not None:
         return ConfigError(at=group, got=option, rule="unknown option", hint=f"here it is {group}={ours}")

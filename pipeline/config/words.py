@@ -67,6 +67,11 @@ def _coded(key: str) -> str:
     return key if whole else re.sub(r"[^\w-]|^[\d-]", lambda found: f"_-{ord(found[0]):x}-_", key, flags=re.ASCII)
 
 
+def _bare(key: str) -> str:
+    """A key without the quotes around it, which Hydra takes around values alone."""
+    return key[1:-1] if len(key) > 2 and key[0] == key[-1] and key[0] in "'\"" else key
+
+
 def quoted(word: str) -> str:
     """A word in quotes.  Backslashes are themselves to Hydra but before a quote."""
     return '"' + re.sub(r'(\\*)("|\Z)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), word) + '"'
@@ -103,7 +108,7 @@ class _Reader:
         return made
 
     def _item(self, close: str) -> str:
-        key = f"{_coded(self._until(':').strip())}:" if close == "}" else ""
+        key = f"{_coded(_bare(self._until(':').strip()))}:" if close == "}" else ""
         self.place += len(key) > 0
         self._blanks()
         opens = self._next()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*|-?[1-9]\d{0,14}|0")
 _READ_OTHERWISE = ("null", "true", "false", "nan", "inf")  # by Hydra, in any case of letters
 _KEY_ESCAPED = "()[]{}:=,\\"
+_PLAIN = re.compile(r"[^\W\d_](?:[\w /+.$%@|()²³°€£-]*[\w)²³°€£%])?")  # what the command line takes as it is (config/words.py)
 _KEY = re.compile(r"[A-Za-z0-9_/\-+.$%*@?| " + re.escape(_KEY_ESCAPED) + "]")
 
 
@@ -35,7 +36,10 @@ def written(text: str) -> str:
 
 def key(name: str) -> str:
     """The name of a column as a key; ? stands for each character that a key cannot hold (see `matching`)."""
-    if name.lower() in _READ_OTHERWISE or (re.match(r"[+-]?[.\d]", name) and not _BARE.fullmatch(name)):
+    otherwise = name.lower() in _READ_OTHERWISE
+    if not otherwise and _PLAIN.fullmatch(name) and name.count("(") == len(re.findall(r"\([^()]*\)", name)) == name.count(")"):
+        return name
+    if otherwise or (re.match(r"[+-]?[.\d]", name) and not _BARE.fullmatch(name)):
         name = name[:-1] + "?"  # Hydra would read it as something else than a word
     marked = name[:1].replace(" ", "?") + name[1:-1] + (name[-1:].replace(" ", "?") if len(name) > 1 else "")
     return "".join(_key_character(character) for character in marked)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from pipeline.config.experiment import Experiment
 from pipeline.optimizers.adamw import AdamW
+
+FAR = 100  # no rate that works lies so far from the usual one
 
 
 def of_slot(config: Experiment, slot: str, option: str) -> str:
@@ -14,8 +18,10 @@ def of_slot(config: Experiment, slot: str, option: str) -> str:
 
 
 def rate(config: Experiment, factor: float) -> str:
-    """The learning rate times a factor, in two digits."""
-    return f"optimizer.learning_rate={float(f'{config.optimizer.learning_rate * factor:.2g}'):g}"
+    """The learning rate times a factor, in two digits; the optimizer's own where that is more than FAR times away from it."""
+    rate = config.optimizer.learning_rate * factor
+    usual = next((f.default for f in fields(config.optimizer) if f.name == "learning_rate" and isinstance(f.default, float)), rate)
+    return f"optimizer.learning_rate={float(f'{rate if usual / FAR <= rate <= usual * FAR else usual:.2g}'):g}"
 
 
 def twice(limit: str) -> str:

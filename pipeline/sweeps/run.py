@@ -107,6 +107,8 @@ class SweepRun:
         if stop is not None:
             raise stop
         done = sum(result.error is None for result in self.results)
+        if done == 0 and self.results and not started and all(isinstance(result.error, ConfigError) for result in self.results):
+            return ConfigError.exit_code  # no value of them is one
         return 0 if done == len(self.results) else SOME_FAILED if done else 1
 
     def _begin(self, journal: SweepJournal) -> None:

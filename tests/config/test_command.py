@@ -121,6 +121,13 @@ MISTAKES = [
     (["seed"], "seed = (missing): has no value; write seed=..."),
     (["optimizr"], "optimizr = (missing): unknown key; did you mean optimizer?"),
     (["lr"], "lr = (missing): unknown key; did you mean optimizer.learning_rate?"),
+    (["seed=1", "optimizr"], "optimizr = (missing): unknown key; did you mean optimizer?"),
+    (
+        ["data.target=Monatliche", "Miete", "in", "EUR", "seed=1"],
+        "data.target = Monatliche: is followed by Miete in EUR; if that belongs to it give 'data.target=Monatliche Miete in EUR'",
+    ),
+    (["data=tiny.csv"], "data = tiny.csv: names a kind of data, not a file; give data=table data.path=tiny.csv"),
+    (["data=my/a b.csv"], "data = my/a b.csv: names a kind of data, not a file; give data=table 'data.path=my/a b.csv'"),
     (["lr=0.1"], "lr = 0.1: unknown key; did you mean optimizer.learning_rate?"),
     (["+learning_rate=0.1"], "learning_rate = 0.1: unknown key; did you mean optimizer.learning_rate?"),
     (["batch_size=32"], "batch_size = 32: unknown key; did you mean training.batch_size?"),

@@ -192,7 +192,7 @@ def test_what_pandas_writes_as_parquet_gives_what_it_writes_as_csv(tmp_path: Pat
 
 def test_free_text_is_one_category_a_row_where_it_is_declared_and_else_asked_about(tmp_path: Path) -> None:
     text = "a,t,y\n" + "".join(f'{i},"some, text {i}",{i % 2}\n' for i in range(50))
-    ways = [f"'data.columns={{t: {{kind: {kind}}}}}'" for kind in ("category", "hash", "ignore")]
+    ways = [f"'data.columns={{t: {{kind: {kind}}}}}'" for kind in ("category", "hash", "id")]
     rule = "50 of the 50 cells differ, so they may be names and no categories"
     where = "column t, line 2 is 'some, text 0' (also 'some, text 1', 'some, text 2' and 47 more)"
     assert refusal(table(tmp_path, text)) == f"data.path = {tmp_path}/t.csv: {where}; {rule}; give {' or '.join(ways)}"

@@ -15,7 +15,7 @@ import pytest
 import pipeline
 from pipeline.checks.material import Material, material
 from pipeline.config.spec import experiment
-from pipeline.doctor import begin, told
+from pipeline.doctor import begin, remedies, told
 from pipeline.doctor.case import Case, Course
 from pipeline.doctor.diagnose import EXPLAINS, diagnose
 from pipeline.layers.graph import LayerGraph
@@ -24,6 +24,15 @@ from pipeline.tracking.health import Diagnosed, Diagnosis, Health
 from pipeline.tracking.journal import read_journal
 
 IRIS = ("data=iris", "architecture=mlp_small", "training.batch_size=16", "tracking=none", "training.doctor=true")
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "rate", "factor", "wanted"),
+    [("adam", 1e20, 0.1, 1e-3), ("sgd", 1e20, 0.1, 0.1), ("adam", 0.05, 0.1, 0.005), ("adam", 1e-12, 10, 1e-3), ("sgd", 1e-5, 1000, 0.01)],
+)
+def test_a_rate_that_is_suggested_is_one_that_trains(optimizer: str, rate: float, factor: float, wanted: float) -> None:
+    config = experiment(pipeline.compose([f"optimizer={optimizer}", f"optimizer.learning_rate={rate}"]))
+    assert remedies.rate(config, factor) == f"optimizer.learning_rate={wanted:g}"
 
 
 @cache

@@ -73,7 +73,7 @@ def test_a_refused_job_does_not_stop_the_others(command: Command, capsys: pytest
 
 
 def test_a_sweep_whose_jobs_are_all_refused_leaves_nothing_behind(command: Command, tmp_path: Path) -> None:
-    assert command("-m", "optimizer.learning_rate=-1", "seed=0,1") == 1
+    assert command("-m", "optimizer.learning_rate=-1", "seed=0,1") == 2
     assert recorder.sweeps == []
     assert list(tmp_path.iterdir()) == []
 
@@ -184,6 +184,12 @@ def test_a_mistake_that_jobs_share_is_told_once(command: Command, capsys: pytest
     line = "job 0: seed=0 learning_rate=-1: error: optimizer.learning_rate = -1: must be above 0\n"
     again = "this one again: python -m pipeline seed=0 optimizer.learning_rate=-1\n"
     assert capsys.readouterr().err == f"{line}{again}3 more jobs: the same error\n"
+
+
+def test_a_sweep_of_mistakes_alone_ends_as_one_of_them_does(command: Command, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert command("-m", "+experiment=bn", "optimizer.learning_rte=0.1,0.2") == 2
+    assert capsys.readouterr().err.count("unknown key; did you mean learning_rate?") == 2
+    assert recorder.calls == [] and list(tmp_path.iterdir()) == []
 
 
 def test_the_group_of_sweeps_asks_for_one(command: Command) -> None:

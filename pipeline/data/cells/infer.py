@@ -382,4 +382,4 @@ def _named(cells: Mapping[str, int]) -> Doubt | None:
     if total < LEAST_NAMES or 2 * len(cells) <= total:
         return None
     rule = f"{len(cells)} of the {total} cells differ, so they may be names and no categories"
-    return Doubt(rule=rule, cells=tuple(cells), settings=("kind: category", "kind: hash", "kind: ignore"))
+    return Doubt(rule=rule, cells=tuple(cells), settings=("kind: category", "kind: hash", "kind: id"))

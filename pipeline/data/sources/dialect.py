@@ -11,7 +11,7 @@ import gzip
 import io
 import re
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
@@ -19,7 +19,7 @@ from pipeline.data.cells.findings import Doubt, Found
 from pipeline.data.cells.forms import TRUTHS, plain
 from pipeline.data.cells.infer import infer
 from pipeline.data.hints import shell, written
-from pipeline.data.sources.lines import bounded, check_alone, check_lines, number_in_file, without
+from pipeline.data.sources.lines import bounded, check_alone, check_lines, check_names, number_in_file, without
 from pipeline.data.storage.files import check_file, unreadable
 from pipeline.errors import ConfigError, DataError
 from pipeline.records import record
@@ -138,7 +138,15 @@ def dialect(
     below = [cells for _, cells in rows[1:]]
     look = _is_header if names else _has_header
     has = look(path, first, below) if header is None else header
-    columns, used, notes = _columns(path, first, [cells for _, cells in rows[int(has) :]], names, has=has, whole=whole)
+    columns, used, notes = _columns(
+        path,
+        first,
+        [cells for _, cells in rows[int(has) :]],
+        names,
+        has=has,
+        whole=whole,
+        title=[*skip, number_in_file(rows[0][0] + comments, skip)],
+    )
     if has and len(rows) == 1 and whole:
         raise DataError(f"data.path = {path}: has a header and no rows; give a CSV with data")
     start = rows[1][0] - 1 if has and len(rows) > 1 else rows[0][0] - 1
@@ -334,9 +342,12 @@ def _like(cell: str, column: Sequence[str]) -> bool:
 
 
 def _columns(
-    path: Path, first: Sequence[str], rows: Sequence[Sequence[str]], names: Sequence[str], *, has: bool, whole: bool
+    path: Path, first: Sequence[str], rows: Sequence[Sequence[str]], names: Sequence[str], *, has: bool, whole: bool, title: Sequence[int]
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """The names of all columns, those that are used, and notes on others.  Raises DataError, ConfigError."""
+    """The names of all columns, those that are used, and notes on others.  Raises DataError, ConfigError.
+
+    title   the lines to leave out where the first is no line of names
+    """
     found = list(first)
     if has and rows and all(len(row) == len(found) + 1 and not row[-1].strip() for row in rows):
         found.append("")  # a delimiter at the end of each row, but not of the header
@@ -359,7 +370,7 @@ def _columns(
         found = ["" if i in gone else next(given) for i in range(len(found))]
     elif not has:
         found = ["" if i in gone else f"column_{i + 1}" for i in range(len(found))]
-    _check_names(path, found, gone)
+    check_names(path, found, gone, title)
     columns = tuple(name or f"\0{index}" for index, name in enumerate(found))
     used = tuple(name for index, name in enumerate(columns) if index not in gone)
     return columns, used, tuple(notes)
@@ -374,21 +385,3 @@ def _row_names(rows: Sequence[Sequence[str]]) -> str:
     own = len(cells) >= 5 and len(set(cells)) == len(cells) and "" not in cells
     names = not any("." in cell and plain(cell) is not None for cell in cells)
     return "another cell in each row" if own and names else ""
-
-
-def _check_names(path: Path, names: Sequence[str], empty: Container[int]) -> None:
-    seen: set[str] = set()
-    for index, name in enumerate(names):
-        if not name and index not in empty:
-            given = shell(f"data.names=[{','.join(written(n or f'column_{i + 1}') for i, n in enumerate(names))}]")
-            hint = f"name it, or give data.header=true {given}" if len(names) <= 20 else "name it"
-            raise DataError(f"data.path = {path}: column {index + 1} of the header has no name; {hint}")
-        if name and name in seen:
-            own = [f"{n}_{i + 1}" if n in names[:i] or n in names[i + 1 :] else n or f"column_{i + 1}" for i, n in enumerate(names)]
-            hint = "rename one" + (
-                f", or give data.header=true {shell(f'data.names=[{chr(44).join(map(written, own))}]')}" if len(names) <= 20 else ""
-            )
-            raise DataError(
-                f"data.path = {path}: two columns of the header are named {name}; {hint}, or data.skip=[1] if line 1 is a title"
-            )
-        seen.add(name)

@@ -6,7 +6,7 @@ import io
 import re
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -191,6 +191,27 @@ def check_alone(path: Path, rows: Sequence[Record]) -> None:
             raise DataError(
                 f"data.path = {path}: {rule}; give {shell(f'data.delimiter={written(mark)}')}, or data.delimiter=comma to keep it"
             )
+
+
+def check_names(path: Path, names: Sequence[str], empty: Container[int], title: Sequence[int]) -> None:
+    """Refuses columns without a name, but for those of `empty`, and names that come again; `title`: the lines to leave out then.
+
+    Raises DataError.
+    """
+    seen: set[str] = set()
+    for index, name in enumerate(names):
+        if not name and index not in empty:
+            given = shell(f"data.names=[{','.join(written(n or f'column_{i + 1}') for i, n in enumerate(names))}]")
+            hint = f"name it, or give data.header=true {given}" if len(names) <= 20 else "name it"
+            raise DataError(f"data.path = {path}: column {index + 1} of the header has no name; {hint}")
+        if name and name in seen:
+            own = [f"{n}_{i + 1}" if n in names[:i] or n in names[i + 1 :] else n or f"column_{i + 1}" for i, n in enumerate(names)]
+            hint = "rename one" + (
+                f", or give data.header=true {shell(f'data.names=[{chr(44).join(map(written, own))}]')}" if len(names) <= 20 else ""
+            )
+            ways = f"{hint}, or {skipping(title)} if line {title[-1]} is a title"
+            raise DataError(f"data.path = {path}: two columns of the header are named {name}; {ways}")
+        seen.add(name)
 
 
 def _uneven_head(

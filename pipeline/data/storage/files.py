@@ -80,5 +80,10 @@ def _neighbours(path: Path) -> str:
         return "its folder does not exist either; check the path (it is relative to the current folder)"
     if not names:
         return "its folder holds no files; check the path (it is relative to the current folder)"
-    hint = nearest(path.name, names)
-    return hint if hint.startswith("did you mean") else "check the path (it is relative to the current folder)"
+    stems = {name.partition(".")[0]: name for name in sorted(names, reverse=True)}
+    hint = nearest(path.name.partition(".")[0], stems)  # the ends of names are alike whatever was meant
+    near = stems.get(hint.removeprefix("did you mean ").removesuffix("?"), "") if hint.startswith("did you mean") else ""
+    if near:
+        alike = [name for name in names if name.partition(".")[0] == near.partition(".")[0]]
+        return nearest(path.name, alike) if len(alike) > 1 else f"did you mean {near}?"
+    return "check the path (it is relative to the current folder)"

@@ -172,7 +172,7 @@ class Converter:
             first, *others = self.words
             also = f" (also {listed(others, 2)})" if others else ""
             rule = f"{len(self.words)} of the {present} cells differ, so they may be names and no categories"
-            ways = " or ".join(column_setting(self.name, f"kind: {kind}") for kind in ("category", "hash", "ignore"))
+            ways = " or ".join(column_setting(self.name, f"kind: {kind}") for kind in ("category", "hash", "id"))
             where = f"column {self.name}, {self.source.place(self.first)}"
             raise DataError(f"{self.source.label}: {where} is {first!r}{also}; {rule}; give {ways}")
 

@@ -27,6 +27,7 @@ from pipeline.errors import ConfigError, DataError, nearest
 
 WORDS = ("category", "hash", "ordinal")
 UNUSED = ("id", "ignore")
+LEFT_OUT = tuple(f"kind: {kind}" for kind in UNUSED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +206,11 @@ def _read(seen: Evidence, declared: Declared, config: Data, *, european: bool) -
     given = Separators(decimal=declared.decimal, thousands=declared.thousands, european=european)
     result = infer(seen.counts, given, names=target or seen.many)
     if isinstance(result, Doubt):
-        if target and config.task == "classification" and result.settings[-1] in ("kind: ignore", "kind: category", "kind: number"):
+        if (
+            target
+            and config.task == "classification"
+            and result.settings[-1] in ("kind: id", "kind: ignore", "kind: category", "kind: number")
+        ):
             return Decision(name=seen.name, reading=_spelled(seen, made), why="data.task=classification")
         return Decision(name=seen.name, reading=replace(made, kind="category"), why="", doubt=result)
     decision = _inferred(seen, result, made, target=target, config=config)
@@ -320,7 +325,7 @@ def doubted(source: Source, decision: Decision, config: Data, alike: Sequence[st
     if doubt.rule.startswith("numbers must be finite"):
         return DataError(f"{source.label}: {where} is {doubt.cells[0]}; {doubt.rule}, or give {ways[0]}")
     if name in target_columns(config.target):
-        ways = [way for way, setting in zip(ways, doubt.settings, strict=True) if setting != "kind: ignore"]
+        ways = [way for way, setting in zip(ways, doubt.settings, strict=True) if setting not in LEFT_OUT]
     if name == config.target and doubt.rule.startswith("it must be a number"):
         ways = ["data.task=classification if the cells are names of classes"]
     mend = f"mend it, {skip or 'or '}" if doubt.rule.startswith("it must") else skip

@@ -144,7 +144,7 @@ def test_an_override_for_a_column_of_any_name_works(tmp_path: Path, name: str) -
 
 def test_names_are_asked_about_and_may_share_columns(tmp_path: Path) -> None:
     text = "user,y\n" + "".join(f"u{row},{row % 2}\n" for row in range(40))
-    ways = " or ".join(given(f"kind: {kind}", "user") for kind in ("category", "hash", "ignore"))
+    ways = " or ".join(given(f"kind: {kind}", "user") for kind in ("category", "hash", "id"))
     rule = "40 of the 40 cells differ, so they may be names and no categories"
     where = "column user, line 2 is 'u0' (also 'u1', 'u2' and 37 more)"
     assert refusal(tmp_path, text, target="y") == f"data.path = {tmp_path}/a.csv: {where}; {rule}; give {ways}"

@@ -12,6 +12,7 @@ import pytest
 import pipeline
 from pipeline.config.spec import experiment
 from pipeline.data import Data, load, read_new
+from pipeline.data.hints import column_setting
 from pipeline.data.settings import Declared
 from pipeline.data.tables.table import read_table
 from pipeline.errors import PipelineError
@@ -232,6 +233,24 @@ def test_what_is_told_of_many_columns_alike_is_one_line(tmp_path: Path) -> None:
 def test_a_target_of_one_value_is_refused(tmp_path: Path) -> None:
     text = "x,y\n" + "".join(f"{row},14.62\n" for row in range(30))
     assert refusal(tmp_path, text, target="y") == "data = a: all rows have the target 14.62; nothing can be learned from one value"
+
+
+@pytest.mark.parametrize("name", ["Wohnfläche (m²)", "prix en €", "größe"])
+def test_a_column_of_odd_letters_is_declared_by_its_own_name_quoted_or_not(tmp_path: Path, name: str) -> None:
+    file(tmp_path, f"{name}\ty\n" + "".join(f"{row + 1},{100 + row}\t{'ab'[row % 2]}\n" for row in range(9)))
+    (override,) = shlex.split(column_setting(name, 'thousands: ","'))
+    assert override == f'data.columns={{{name}: {{thousands: ","}}}}'
+    for said in (override, override.replace(name, f'"{name}"')):
+        overrides = ["data=table", f"data.path={tmp_path}/a.csv", "data.target=y", said]
+        assert read_table(tmp_path / "a.csv", experiment(pipeline.compose(overrides)).data).values(name)[0] == 1100
+
+
+@pytest.mark.parametrize("name", ["a (b) [c]", "x (", "näme: a", "50 %", "(m²)", "ü{", "NULL", "1²"])
+def test_what_is_suggested_for_a_column_can_be_pasted_whatever_its_name(tmp_path: Path, name: str) -> None:
+    file(tmp_path, f"{name}\ty\n" + "".join(f"{row + 1},{100 + row}\t{'ab'[row % 2]}\n" for row in range(9)))
+    said = shlex.split(column_setting(name, 'thousands: ","'))
+    overrides = ["data=table", f"data.path={tmp_path}/a.csv", "data.target=y", "data.header=true", *said]
+    assert read_table(tmp_path / "a.csv", experiment(pipeline.compose(overrides)).data).values(name)[0] == 1100
 
 
 def test_a_pattern_declares_many_columns_and_an_unknown_name_is_refused(tmp_path: Path) -> None:

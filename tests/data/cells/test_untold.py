@@ -63,7 +63,7 @@ def test_codes_that_nearly_all_differ_are_asked_about_like_words(tmp_path: Path,
     rule = "40 of the 40 cells differ, so they may be names and no categories"
     with pytest.raises(DataError) as error:
         column(tmp_path, *cells)
-    assert rule in str(error.value) and all(f"kind: {kind}" in str(error.value) for kind in ("category", "hash", "ignore"))
+    assert rule in str(error.value) and all(f"kind: {kind}" in str(error.value) for kind in ("category", "hash", "id"))
 
 
 @pytest.mark.parametrize(("cell", "kind"), [("1", "number"), ("true", "boolean"), ("2024-01-03", "date")])

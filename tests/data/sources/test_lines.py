@@ -80,6 +80,11 @@ REFUSED = {
         "two columns of the header are named b; rename one, or give {}, or data.skip=[1] if line 1 is a title",
         "data.header=true 'data.names=[b_1,b_2,w]'",
     ),
+    "names that are twice there below a remark": (
+        "# remark\nb,b,w\nx,0.5,v\ny,2.5,v\n",
+        "two columns of the header are named b; rename one, or give {}, or data.skip=[2] if line 2 is a title",
+        "data.header=true 'data.names=[b_1,b_2,w]'",
+    ),
 }  # fmt: skip
 
 

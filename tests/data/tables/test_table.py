@@ -283,7 +283,7 @@ def test_a_bad_table_is_refused_in_one_sentence(tmp_path: Path, text: str, chang
 
 def test_a_column_of_many_words_is_refused(tmp_path: Path) -> None:
     config = csv(tmp_path, rows([f"w{i}" for i in range(1500)], [i % 2 for i in range(1500)], header="name,y"))
-    ways = [f"'data.columns={{name: {{kind: {kind}}}}}'" for kind in ("category", "hash", "ignore")]
+    ways = [f"'data.columns={{name: {{kind: {kind}}}}}'" for kind in ("category", "hash", "id")]
     rule = (
         "column name, line 2 is 'w0' (also 'w1', 'w2' and 1497 more); 1500 of the 1500 cells differ, so they may be names and no categories"
     )
@@ -313,6 +313,10 @@ def test_a_missing_file_names_its_neighbour(tmp_path: Path) -> None:
     (tmp_path / "prices.csv").write_text("a\n")
     config = Data(kind="csv", path=str(tmp_path / "price.csv"), target="y")
     assert refusal(config) == f"data.path = {config.path}: no such file; did you mean prices.csv?"
+    config = Data(kind="csv", path=str(tmp_path / "prices.xlsx"), target="y")
+    assert refusal(config) == f"data.path = {config.path}: no such file; did you mean prices.csv?"
+    config = Data(kind="csv", path=str(tmp_path / "sprint.csv"), target="y")  # the ends alone are alike
+    assert refusal(config) == f"data.path = {config.path}: no such file; check the path (it is relative to the current folder)"
     config = Data(kind="csv", path=str(tmp_path / "no" / "price.csv"), target="y")
     hint = "its folder does not exist either; check the path (it is relative to the current folder)"
     assert refusal(config) == f"data.path = {config.path}: no such file; {hint}"
