@@ -68,7 +68,7 @@ def written_config(folder: Path) -> dict[str, Any]:
 def stored_config(folder: Path) -> dict[str, Any]:
     """The resolved config of a run folder, its paths as they lead there from here; what it needs is loaded.  Raises RunError."""
     config = written_config(folder)
-    if (of := _summed_up(config)) is not None:
+    if (of := _summed_up(config, folder)) is not None:
         raise RunError(f"{files.shown(folder)}: sums up a sweep, and has no network of its own; the sweep is in {files.shown(of)}")
     names = config.get("extensions")
     check(names if isinstance(names, list) else (), where=files.shown(folder))
@@ -80,12 +80,16 @@ def stored_config(folder: Path) -> dict[str, Any]:
 
 def summed_up(folder: Path) -> Path | None:
     """The folder of the sweep that the run in `folder` sums up; None where it is no such run."""
-    return _summed_up(written_config(folder)) if (folder / CONFIG).is_file() else None
+    return _summed_up(written_config(folder), folder) if (folder / CONFIG).is_file() else None
 
 
-def _summed_up(config: Mapping[str, Any]) -> Path | None:
+def _summed_up(config: Mapping[str, Any], folder: Path) -> Path | None:
+    """As it is written, or by the name of the sweep, from here or from a folder above the run's."""
     sweep = config.get("sweep")
-    return Path.cwd() / str(sweep["folder"]) if isinstance(sweep, dict) and "folder" in sweep else None
+    if not isinstance(sweep, dict) or not {"folder", "name"} & set(sweep):
+        return None
+    text = str(sweep.get("folder", f"runs/sweeps/{sweep.get('name')}"))
+    return Path.cwd() / _placed(text, folder)
 
 
 def _placed(text: str, folder: Path) -> str:
@@ -114,8 +118,11 @@ def with_origin(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str
         return dict(config)
     folder = found(str(config["run"]), read(Tracking, config.get("tracking") or {}, at="tracking"))
     known = {f.name for f in fields(Experiment)}
-    result = {**deepcopy(dict(config)), **{name: value for name, value in stored_config(folder).items() if name in known}}
+    before = stored_config(folder)
+    result = {**deepcopy(dict(config)), **{name: value for name, value in before.items() if name in known}}
     result |= {name: config[name] for name in _OF_THE_COMMAND if name in config}
+    if not any(text.startswith("tracking.experiment=") for text in overrides):
+        result["tracking"] = dict(config.get("tracking") or {}) | _experiment(before)
     options = groups()
     asked = [text.partition("=") for text in overrides]
     for path, _, value in asked:
@@ -129,6 +136,12 @@ def with_origin(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str
         if path not in options and first in known and first not in _OF_THE_COMMAND:
             _put(result, config, path, value)
     return result
+
+
+def _experiment(before: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the runs of the origin are recorded, and so its forks."""
+    tracking = before.get("tracking")
+    return {"experiment": tracking["experiment"]} if isinstance(tracking, dict) and "experiment" in tracking else {}
 
 
 def _put(result: dict[str, Any], config: Mapping[str, Any], path: str, value: str) -> None:

@@ -21,7 +21,8 @@ from pipeline.report.parts import Heading, Part, Table, Text
 from pipeline.report.read import Run, run_of
 from pipeline.screen.console import console_for, say
 from pipeline.screen.tables import fits
-from pipeline.sweeps.resumed import sweep_at
+from pipeline.sweeps.journal import is_sweep
+from pipeline.sweeps.resumed import of_one, sweep_at
 from pipeline.tasks import trained
 from pipeline.tasks.context import RunContext
 
@@ -44,10 +45,11 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
 
 
 def _folder(name: str, experiment: Experiment, place: int) -> Path:
-    if sweep_at(name) is not None:
+    folder = None if sweep_at(name) is not None else of_one(trained.find(name, experiment, at=f"runs[{place}]"))
+    if folder is None or is_sweep(folder):
         hint = "give the folders of two of its runs, or task=report run=SWEEP"
         raise ConfigError(at=f"runs[{place}]", got=name, rule="is a sweep", hint=hint)
-    return trained.find(name, experiment, at=f"runs[{place}]")
+    return folder
 
 
 def compared(runs: Sequence[Run]) -> list[Part]:

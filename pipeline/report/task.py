@@ -15,7 +15,7 @@ from pipeline.report.parts import Part, seen
 from pipeline.report.read import run_of, sweep_of
 from pipeline.screen.console import console_for, say
 from pipeline.sweeps.journal import is_sweep
-from pipeline.sweeps.resumed import sweep_at
+from pipeline.sweeps.resumed import of_one, sweep_at
 from pipeline.tasks import trained
 from pipeline.tasks.context import RunContext
 
@@ -51,7 +51,7 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
 
 def _folder(name: str, experiment: Experiment) -> Path:
     """The folder of a run, or of a sweep, which the run that sums it up stands for."""
-    return sweep_at(name) or trained.find(name, experiment)
+    return sweep_at(name) or of_one(trained.find(name, experiment))
 
 
 def _told(folder: Path | None, several: Sequence[Path]) -> list[Part]:

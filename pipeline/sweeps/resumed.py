@@ -11,7 +11,7 @@ from pipeline import files
 from pipeline.config.overrides import parsed
 from pipeline.config.stored import summed_up
 from pipeline.config.words import quoted
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, RunError
 from pipeline.sweeps.journal import FILE, SweepJournal, is_sweep
 from pipeline.text import HIDDEN
 from pipeline.tracking.folder import INFO
@@ -40,6 +40,16 @@ def sweep_at(text: str) -> Path | None:
         return folder
     of = summed_up(folder)
     return of if of is not None and is_sweep(of) else None
+
+
+def of_one(folder: Path) -> Path:
+    """The folder of a run, or of the sweep that it sums up.  Raises RunError where that is gone."""
+    of = summed_up(folder)
+    if of is None or is_sweep(of):
+        return of or folder
+    raise RunError(
+        f"{files.shown(folder)}: sums up the sweep of {files.shown(of)}, where there is none any more; give the folder of the sweep"
+    )
 
 
 def check_resumed(overrides: Sequence[str]) -> None:

@@ -332,7 +332,7 @@ def _tracker(made: _Training) -> Tracker:
             config,
             dataset,
             context,
-            base=_base(made),
+            base=_base(made) if begun.origin is None else f"{_base(made)} fork of {Path(begun.origin.folder).name}",
             parameters=results.parameter_count(program),
             notes=made.notes,
             source=begun.experiment.data.path,
@@ -342,7 +342,8 @@ def _tracker(made: _Training) -> Tracker:
 
 def _name(made: _Training) -> str:
     """What its folder is called: in a sweep also by what sets the job apart, `digits learning_rate=0.1`."""
-    context, name = made.ready.context, _base(made)
+    context, origin = made.ready.context, made.ready.begun.origin
+    name = _base(made) if origin is None else f"{_base(made)} fork"
     return name if context.job is None else f"{name} {context.own if 0 < len(context.own) <= LONGEST_NAME else context.job}"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.tracking.folder import read_info
-from pipeline.tracking.journal import Start, read_journal
+from pipeline.tracking.journal import Start, read_journal, start_of
 from pipeline.training import checkpoint
 from tests.end_to_end.conftest import Command
 
@@ -53,6 +53,18 @@ def test_the_origin_and_what_was_taken_stand_in_the_run_and_its_tags(origin: Pat
     assert f"recipe {taken}" in pipeline_command("task=explain", "run=runs/b").stdout
     again = pipeline_command("resume=runs/b", "training.epochs=5")
     assert again.returncode == 0 and read_info(origin.parent / "b").origin == info.origin
+
+
+def test_a_fork_is_found_beside_its_origin_by_a_name_that_says_of_what_it_is_one(origin: Path, pipeline_command: Command) -> None:
+    config = origin / "config.yaml"
+    config.write_text(config.read_text().replace("experiment: default", "experiment: bn"))
+    assert pipeline_command("task=fork", "tracking=none", "run=runs/a", "optimizer.learning_rate=0.01", "training.epochs=5").returncode == 0
+    (folder,) = (origin.parent).glob("*_bn-fork")
+    assert read_info(folder).experiment == "bn"
+    assert start_of(read_journal(folder)).name == "bn fork of a learning_rate=0.01 epochs=5 seed=0"
+    asked = ("tracking=none", "tracking.experiment=other", "training.epochs=4", "step=44", "output=runs/b")
+    assert pipeline_command("task=fork", "run=runs/a", *asked).returncode == 0
+    assert start_of(read_journal(origin.parent / "b")).name == "other fork of a epochs=4 step=44 seed=0"
 
 
 def test_another_optimizer_takes_the_network_alone_and_says_so(origin: Path, pipeline_command: Command) -> None:

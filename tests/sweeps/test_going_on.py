@@ -190,10 +190,20 @@ def test_what_a_sweep_prints_goes_on_with_it_and_what_is_no_sweep_is_refused_in_
         assert cli.main([f"task={task}", f"run={tables}"]) == 2
         said = f"run = {tables}: is a sweep of 2 trials, and this task works on one run; its best, by accuracy/validation, is run={best}"
         assert capsys.readouterr().err == f"error: {said}\n"
+    Path("other").mkdir()
+    monkeypatch.chdir("other")  # what a run says of its sweep counts from the project, wherever that is asked
+    assert cli.main(["task=evaluate", f"run=../{tables}"]) == 2
+    assert "sums up a sweep, and has no network of its own; the sweep is in ../s\n" in capsys.readouterr().err
+    assert cli.main(["task=report", f"run=../{tables}", "format=markdown", "output=r.md"]) == 0
+    assert "accuracy/validation" in Path("r.md").read_text()
+    monkeypatch.chdir(tmp_path)
     Path("s").rename("elsewhere")
     assert cli.main(["-m", f"resume={tables}"]) == 2
     gone = f"resume = {tables}: sums up the sweep of s, where there is none any more; give the folder of the sweep"
     assert capsys.readouterr().err == f"error: {gone}\n"
+    for argv in (["task=report", f"run={tables}", "format=markdown"], ["task=compare", f"runs=[{tables},{best}]"]):
+        assert cli.main(argv) == 2
+        assert f"{tables}: sums up the sweep of s, where there is none any more; give the folder" in capsys.readouterr().err
 
 
 def test_a_trial_that_somebody_lets_train_on_stands_in_the_table_as_its_sweep_trained_it(
