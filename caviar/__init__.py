@@ -22,3 +22,8 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         return getattr(pipeline, name)
     raise AttributeError(f"module 'caviar' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    """The names that a notebook completes."""
+    return sorted(__all__)

@@ -15,3 +15,8 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         return getattr(importlib.import_module("pipeline.api"), name)
     raise AttributeError(f"module 'pipeline' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    """The names that a notebook completes."""
+    return sorted(__all__)

@@ -6,10 +6,13 @@ import json
 import keyword
 import re
 from collections.abc import Iterable
+from datetime import timedelta
 
 import numpy as np
 from safetensors.numpy import save
 
+from pipeline.data.cells.columns import Category, Hashed, Quantity
+from pipeline.data.cells.dates import EPOCH
 from pipeline.errors import RunError
 from pipeline.export.forward import Forward, forward, refused
 from pipeline.export.torch_ops import HELPERS, LANGUAGE, OPS
@@ -18,6 +21,7 @@ from pipeline.graph.values import Array
 from pipeline.preprocessing import STEPS
 from pipeline.preprocessing.affine import affine
 from pipeline.preprocessing.rotation import rotate, rotate_back
+from pipeline.program.known import Known
 from pipeline.program.model import Model
 
 HEAD = '''"""{title}
@@ -32,7 +36,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 CLASSES = {classes}
-
+{inputs}
 
 def load(path):
     """The trained network."""
@@ -61,14 +65,41 @@ def torch_files(model: Model, *, weights: str, title: str = "A network trained b
     head = HEAD.format(
         title=title,
         weights=weights,
-        takes=f"x [N, {', '.join(map(str, shape))}] as the data has it",
+        takes=f"x [N, {', '.join(map(str, shape))}], {'the numbers of INPUTS' if model.known.features else 'as the data has it'}",
         gives=_gives(model),
         classes=json.dumps(list(model.classes), ensure_ascii=False),
+        inputs=_inputs(model.known),
         precision=model.program.structure.precision,
     )
     trained = {p.name for p in model.program.structure.network.parameters if p.trained}
     body = [*_constructor(f, tensors, trained), "", "    def forward(self, x):", *_preprocessing(model, shape), *lines, *_last(model, f)]
     return head + "".join(helper.lstrip("\n") + "\n\n" for helper in helpers) + "\n".join(body) + "\n", save(tensors)
+
+
+def _inputs(known: Known) -> str:
+    """The names of the columns of x in their order, each with how it comes about of a column of the table."""
+    if not known.features:
+        return ""
+    columns = () if known.encoder is None else known.encoder.columns
+    how = [text for column in columns for text in _how(column)] or [""] * len(known.features)
+    lines = [f"    {json.dumps(name, ensure_ascii=False)},{text}" for name, text in zip(known.features, how, strict=True)]
+    return "\n".join(("INPUTS = [  # the columns of x, in their order", *lines, "]")) + "\n"
+
+
+def _how(column: Quantity | Category | Hashed) -> list[str]:
+    """What each of its columns of x is, as a comment."""
+    if isinstance(column, Hashed):
+        return [f"  # 1 where crc32 of the word modulo {column.buckets} is {bucket}, else 0" for bucket in range(column.buckets)]
+    if isinstance(column, Category):
+        return ["  # 1 where the cell is this word, else 0"] * len(column.values) + ["  # 1 where there is none, else 0"] * column.missing
+    what = {"boolean": "1 for true, 0 for false", "date": "days since 1970-01-01", "time": "hours since midnight"}.get(
+        column.reading.kind, "the number"
+    )
+    if column.reading.kind == "ordinal":
+        what = f"the place, from 0, among {json.dumps(list(column.reading.order), ensure_ascii=False)}"
+    day = f"{EPOCH + timedelta(days=column.fill):%Y-%m-%d}" if column.reading.kind == "date" else ""
+    whole = f"; {day or repr(column.fill)} where there is none"
+    return [f"  # {what if part == 'days' else f'{part} of the date'}{whole}" for part in column.parts]
 
 
 def _gives(model: Model) -> str:

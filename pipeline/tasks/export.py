@@ -45,17 +45,23 @@ def _safetensors(model: Model, name: str, title: str) -> Files:
 
 @record
 class Format:
-    """made writes the files of a model; the first of `suffixes` is that of `output`."""
+    """made writes the files of a model; the first of `suffixes` is that of `output`.
+
+    stem      what the files are called where no output is given: no two formats write one file
+    numbers   whether it takes the numbers that the columns of a table become
+    """
 
     made: Callable[[Model, str, str], Files]
     suffixes: tuple[str, ...]
+    stem: str = "model"
+    numbers: bool = False
 
 
 FORMATS = {
     "onnx": Format(made=_onnx, suffixes=(".onnx",)),
-    "torch": Format(made=_torch, suffixes=(".py", ".safetensors")),
+    "torch": Format(made=_torch, suffixes=(".py", ".safetensors"), numbers=True),
     "npz": Format(made=_npz, suffixes=(".npz",)),
-    "safetensors": Format(made=_safetensors, suffixes=(".safetensors",)),
+    "safetensors": Format(made=_safetensors, suffixes=(".safetensors",), stem="arrays"),
 }
 
 
@@ -63,7 +69,7 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
     """Writes the files -> the first of them.  Raises PipelineError; an existing file is never overwritten."""
     assert experiment.run is not None, "the command line asks for run=..."
     form, folder = _format(experiment), trained.find(experiment.run, experiment)
-    output = Path(experiment.output) if experiment.output is not None else folder / f"model{form.suffixes[0]}"
+    output = Path(experiment.output) if experiment.output is not None else folder / f"{form.stem}{form.suffixes[0]}"
     if output.suffix != form.suffixes[0]:
         raise ConfigError(at="output", got=str(output), rule=f"format={experiment.format} ends in {form.suffixes[0]}", hint="rename it")
     for path in (output.with_suffix(suffix) for suffix in form.suffixes):
@@ -74,6 +80,10 @@ def run(experiment: Experiment, config: Mapping[str, Any], context: RunContext) 
         files.write_new(output.with_suffix(suffix), content)
     names = " and ".join(files.shown(output.with_suffix(suffix)) for suffix in made)
     say(console_for(), f"the model of {files.shown(folder)} is written to {names}")
+    if form.numbers and model.known.encoder is not None:
+        count = len(model.known.features)
+        told = f"x has {count} columns, what the table's become: INPUTS in {output.name} names each and says how"
+        say(console_for(), f"note: {told}; format=onnx takes the columns of the table themselves")
     return output
 
 

@@ -56,6 +56,7 @@ def test_the_package_has_the_products_own_name_too() -> None:
     import pipeline
 
     assert caviar.__all__ == pipeline.__all__
+    assert dir(caviar) == dir(pipeline) == sorted(pipeline.__all__)
     assert all(getattr(caviar, name) is getattr(pipeline, name) for name in pipeline.__all__)
     with pytest.raises(AttributeError, match="module 'caviar' has no attribute 'nope'"):
         caviar.nope  # noqa: B018

@@ -16,7 +16,8 @@ HEAD = """# A trained run for programs of others
   float. The preprocessing, the classes and own units are inside: `label` and `probabilities`, `labels` and `probabilities` where a row may
   have several, or `values`.
 - `torch`: `class Network(nn.Module)`, a line for each step by the names of the layers, to read and to train on, with its weights in a
-  safetensors file beside it. It takes x as the preprocessing does.
+  safetensors file beside it. It takes x as the preprocessing does; of a table `INPUTS` names its columns, in their order, with what each
+  is.
 - `npz`, `safetensors`: the arrays by name (`fc1.weight`, `bn1.running_mean`, `preprocessing.0.standardize.shift`, `target.mean`), the
   classes and how columns are read as JSON.
 

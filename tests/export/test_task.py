@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
 
@@ -44,6 +45,28 @@ def test_a_module_of_pytorch_is_two_files(place: Path, capsys: pytest.CaptureFix
     assert 'model = load("net.safetensors")' in text and "class Network(nn.Module):" in text
     assert "fc1.weight" in load_file("net.safetensors")
     assert "written to net.py and net.safetensors" in capsys.readouterr().out
+
+
+def test_a_module_names_what_the_columns_of_a_table_become_and_each_format_has_a_name_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        f"{row % 7}{'' if row % 9 else '.5'},{('Bern', 'Basel')[row % 2]},2024-01-{row % 28 + 1:02d},{'ab'[row % 3 > 0]}"
+        for row in range(60)
+    ]
+    Path("t.csv").write_text("size,town,day,y\n" + "\n".join(rows) + "\n")
+    assert cli.main(["data=table", "data.path=t.csv", "data.target=y", *SMALL[1:]]) == 0
+    capsys.readouterr()
+    assert [cli.main(["task=export", "run=run", f"format={name}"]) for name in ("torch", "safetensors", "npz")] == [0, 0, 0]
+    note = "note: x has 4 columns, what the table's become: INPUTS in model.py names each and says how; format=onnx takes"
+    assert note in capsys.readouterr().out
+    text = Path("run/model.py").read_text()
+    inputs = [ast.literal_eval(line.value) for line in ast.parse(text).body if isinstance(line, ast.Assign)][-1]
+    assert inputs == ["size", "town=Basel", "town=Bern", "day"]
+    assert "x [N, 4], the numbers of INPUTS -> probabilities" in text and '"town=Bern",  # 1 where the cell is this word, else 0\n' in text
+    assert '"day",  # days since 1970-01-01; 2024-' in text
+    assert {each.name for each in Path("run").glob("*.safetensors")} >= {"model.safetensors", "arrays.safetensors"}
 
 
 @pytest.mark.parametrize(
