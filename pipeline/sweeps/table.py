@@ -22,7 +22,7 @@ from pipeline.sweeps import forms
 from pipeline.sweeps.apart import apart
 from pipeline.sweeps.journal import PRUNED
 from pipeline.sweeps.objective import Objective, objectives
-from pipeline.sweeps.since import to_its_end, trained_on
+from pipeline.sweeps.since import gone_on_with, to_its_end, trained_on
 from pipeline.tracking.changed import change, next_step
 from pipeline.tracking.delivery import NOTE, read_sent
 from pipeline.tracking.event import Event
@@ -250,7 +250,8 @@ def summarize_sweep(
         )
     return Sweep(
         name=name, metric=metric, params=tuple(params), metrics=tuple(names), trials=tuple(trials), objectives=judged,
-        notes=(*apart(starts, params), *since, *_unranked(trials, metric)),
+        notes=(*apart(starts, params), *since, *gone_on_with(zip(jobs, (own for _, own in journals), strict=True)),
+        *_unranked(trials, metric)),
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from pipeline import cli
 from pipeline.sweeps.journal import FILE, SweepJournal
 from pipeline.tracking.figures import drawn
 from pipeline.tracking.folder import run_folders
-from pipeline.tracking.journal import last_values, read_journal, start_of
+from pipeline.tracking.journal import Changed, Journal, last_values, read_journal, start_of
 from tests import recorder
 
 Command = Callable[..., int]
@@ -125,6 +126,13 @@ def test_ctrl_c_names_the_command_that_goes_on_and_it_runs_the_rest(
     assert cli.main(["-m", "resume=s"]) == 0
     assert count[0] == 4  # job 0, the one that was stopped, and the two that were left
     assert len(found(tmp_path, Path("s"))) == 3 and len(list(run_folders(Path("runs")))) == 4
+    (stopped,) = Path("runs").glob("*seed-1")
+    with closing(Journal(stopped)) as journal:
+        journal.write(Changed(name="digits", params={"training.epochs": "4", "backend.threads": "1"}))
+    capsys.readouterr()
+    assert cli.main(["-m", "resume=s"]) == 0
+    said = "note: job 1 was stopped, and went on by resume= with training.epochs=4: it stands beside trials without that\n"
+    assert said in capsys.readouterr().out
     (summary,) = Path("runs").glob("*_sweep*")
     begun = start_of(read_journal(summary))
     assert begun.params["sweep.trials"] == "3" and begun.params["sweep.space.seed"] == '["0", "1", "2"]'
