@@ -103,11 +103,11 @@ def test_a_node_that_is_lost_in_mid_sweep_costs_no_trial(cluster: Any, tmp_path:
 @ray_is_here
 def test_what_is_finished_comes_home_at_once_and_a_lost_node_costs_what_was_not_sent(cluster: Any, tmp_path: Path) -> None:
     node, project = cluster.add_node(num_cpus=1, resources={"apart": 1}), tmp_path / "apart"
-    words = ("architecture=mlp_small", "tracking=none", "hydra.sweep.dir=s", "training.epochs=2,3,10000")
+    words = ("architecture=mlp_small", "tracking=none", "hydra.sweep.dir=s", "training.epochs=2,3,30000")
     asked = ("sweep.engine=ray", f"sweep.address={cluster.address}", "sweep.shared=false", "+sweep.options.resources={apart: 0.1}")
     driver = start(project, *words, *asked, "sweep.workers=1")
     until(driver, lambda: sum(line["event"] == "end" for line in lines(project / "s")) == 2, project)
-    until(driver, lambda: any(exists(folder / CHECKPOINTS) for folder in run_folders(project / "runs") if "10000" in folder.name), project)
+    until(driver, lambda: any(exists(folder / CHECKPOINTS) for folder in run_folders(project / "runs") if "30000" in folder.name), project)
     assert driver.poll() is None
     cluster.add_node(num_cpus=1, resources={"apart": 1})
     cluster.remove_node(node, allow_graceful=False)
