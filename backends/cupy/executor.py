@@ -128,7 +128,7 @@ class Executable:
         return (
             memory.address, places["work"], data["x"], data["y"], data["weight"], places["orders"], places["x_orders"],
             places["value_table"], places["word_table"], data["pairs"], np.int32(given["pair_count"]),
-            int(given["pair_stride"]), np.int32(given["x_form"]), places["done"], places["stopped"], places["clock"], places["rings"],
+            given["pair_stride"], np.int32(given["x_form"]), places["done"], places["stopped"], places["clock"], places["rings"],
         )  # fmt: skip
 
     def _stored(self, feed: Feed, passing: Passing | None) -> dict[str, Any]:

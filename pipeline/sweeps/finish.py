@@ -17,6 +17,7 @@ from pipeline.sweeps.conclusions import NAMED, at_an_end, conclusions
 from pipeline.sweeps.importance import importance
 from pipeline.sweeps.jobs import SweepResult
 from pipeline.sweeps.journal import searched
+from pipeline.sweeps.objective import against
 from pipeline.sweeps.shown import show_arms, show_trials
 from pipeline.sweeps.table import receipt_of, record_sweep, summarize_sweep
 from pipeline.tasks import served
@@ -53,6 +54,8 @@ def finished(sweep: SweepResult) -> None:
     shares = importance(summary)
     if sweep.stopped:
         say(console, "note: what is best is said when all jobs are over: arms that have not run yet may be better than these")
+        for text in (*against(summary.objectives), *summary.notes):
+            say(console, f"note: {text}")
     else:
         for line in [*conclusions(summary, arms, shares), *at_an_end(summary, arms, _ranges(sweep))]:
             say(console, line)

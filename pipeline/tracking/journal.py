@@ -10,7 +10,7 @@
     {"time": ..., "event": "confusion", "part": "test", "classes": [...], "counts": [[...], ...]}     # counts[true][predicted]
     {"time": ..., "event": "health", "epoch": 1, "step": 20, "rows": 256, "loss": ..., "layers": [...], "tensors": [...]}
     {"time": ..., "event": "diagnosed", "found": [{"name": "overfitting", "evidence": ..., "override": ..., ...}]}
-    {"time": ..., "event": "end", "status": "FINISHED", "message": ""}
+    {"time": ..., "event": "end", "status": "FINISHED", "message": "", "epoch": 3}
     {"time": ..., "event": "resume", "pid": ..., "step": 3}
     {"time": ..., "event": "changed", "name": ..., "params": {"training.epochs": "20"}, "shown": {...}, "tags": {...}}
 
